@@ -1,0 +1,1 @@
+"""fastpath: a userspace switch that speaks Open vSwitch."""

@@ -1,0 +1,13 @@
+# _extract.pxd -- packet bytes -> flow key, layer offsets, packet hash.  Pure; any thread.
+from libc.stdint cimport uint32_t
+
+from fastpath._flow_layout cimport flow_t
+from fastpath._packet cimport batch_t, packet_t
+
+# Fill *key from p (words below FLOW_DP_WORDS; words from FLOW_DP_WORDS on are not touched) and set
+# p's layer offsets and hash.  What is truncated or lies is left zero; never reads past p.len.
+cdef void extract_packet(packet_t *p, flow_t *key) noexcept nogil
+cdef void extract_batch(batch_t *b, flow_t *keys) noexcept nogil        # keys[i] of b.p[i]
+# Hash of the 5-tuple (or of the MACs for what is not IP), symmetric or not, as OVS's hash(l4|sym_l4).
+cdef uint32_t hash_l4(const flow_t *key, uint32_t basis) noexcept nogil
+cdef uint32_t hash_sym_l4(const flow_t *key, uint32_t basis) noexcept nogil

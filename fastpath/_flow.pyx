@@ -1,0 +1,245 @@
+# cython: language_level=3
+"""FlowKey: one flow key, or a mask over one, as Python sees it.
+
+Values are integers in host order whatever the struct holds: ``key.nw_src`` of 10.0.0.1 is
+0x0a000001, a MAC address is a 48-bit integer, an IPv6 address a 128-bit one.  A mask is a FlowKey
+too, its 1-bits being the bits that matter.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject, PyObject_GenericGetAttr
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from fastpath._bytes cimport load_be16, load_be32, load_be64, ntoh16, ntoh32, ntoh64
+
+from fastpath import fields as _fields
+
+
+@cython.final
+cdef class Window:
+    """Where a value lies in the key: *size* bytes at *ofs*, then *bits* bits from *lsb* up."""
+    cdef readonly int ofs, size, lsb, bits
+    cdef readonly bint host                 # stored in host order
+    cdef readonly object limit              # largest value
+
+    def __init__(self, int ofs, int size, bint host, int lsb, int bits):
+        self.ofs, self.size, self.host, self.lsb, self.bits = ofs, size, host, lsb, bits
+        self.limit = (<object>1 << <object>bits) - 1      # Python arithmetic: up to 2048 bits
+
+
+def _window_of_field(f) -> Window:
+    m = _fields.MEMBER_BY_NAME[f.member]
+    size = m.size
+    bits = min(f.bits, size * 8 - f.lsb) if f.bits <= size * 8 or f.n_bytes <= size else f.bits
+    if f.n_bytes > size and f.bits > size * 8:         # xreg, xxreg: the members that follow
+        size = f.n_bytes
+    return Window(_fields.OFFSETS[f.member], size, m.order == "host", f.lsb, min(bits, size * 8 - f.lsb))
+
+
+cdef dict _WINDOWS = {name: _window_of_field(f) for name, f in _fields.BY_NAME.items()
+                      if not name.startswith("tun_metadata")}
+_WINDOWS.update({m.name: Window(_fields.OFFSETS[m.name], m.size, m.order == "host", 0, m.size * 8)
+                 for m in _fields.MEMBERS})
+
+WINDOWS = _WINDOWS                          # members first, then field names: read only
+
+
+cdef inline uint64_t _load(const uint8_t *p, int size, bint host) noexcept nogil:
+    cdef uint64_t v = 0
+    cdef int i
+    if size == 4:
+        return (<const uint32_t *>p)[0] if host else ntoh32(load_be32(p))
+    if size == 2:
+        return (<const uint16_t *>p)[0] if host else ntoh16(load_be16(p))
+    if size == 1:
+        return p[0]
+    if size == 8:
+        return (<const uint64_t *>p)[0] if host else ntoh64(load_be64(p))
+    for i in range(size):
+        v = v << 8 | p[i]
+    return v
+
+
+cdef inline void _store(uint8_t *p, int size, bint host, uint64_t v) noexcept nogil:
+    cdef int i
+    if host:
+        if size == 4:
+            (<uint32_t *>p)[0] = <uint32_t>v
+        elif size == 2:
+            (<uint16_t *>p)[0] = <uint16_t>v
+        elif size == 8:
+            (<uint64_t *>p)[0] = v
+        else:
+            p[0] = <uint8_t>v
+        return
+    for i in range(size):
+        p[size - 1 - i] = <uint8_t>v
+        v >>= 8
+
+
+cdef object _get(const flow_t *f, Window w):
+    cdef const uint8_t *p = <const uint8_t *>f + w.ofs
+    if w.size <= 8:
+        v = _load(p, w.size, w.host)
+    else:
+        v = int.from_bytes(PyBytes_FromStringAndSize(<const char *>p, w.size), "big")
+    if w.lsb or w.bits != w.size * 8:
+        return (v >> w.lsb) & w.limit
+    return v
+
+
+cdef int _set(flow_t *f, Window w, object value) except -1:
+    cdef uint8_t *p = <uint8_t *>f + w.ofs
+    cdef bytes raw
+    if not 0 <= value <= w.limit:
+        raise ValueError(f"value {value:#x} does not fit in {w.bits} bits")
+    if w.lsb or w.bits != w.size * 8:
+        old = (_load(p, w.size, w.host) if w.size <= 8 else
+               int.from_bytes(PyBytes_FromStringAndSize(<const char *>p, w.size), "big"))
+        value = (old & ~(w.limit << w.lsb)) | (value << w.lsb)
+    if w.size <= 8:
+        _store(p, w.size, w.host, value)
+    else:
+        raw = value.to_bytes(w.size, "big")
+        memcpy(p, <const char *>raw, w.size)
+    return 0
+
+
+@cython.final
+cdef class FlowKey:
+    """A flow key or a mask.  ``FlowKey(in_port=1, dl_type=0x0800)``; names are members of the
+    struct or match fields (fields.py), values host-order integers.  Equal keys compare equal; the
+    hash is of the bytes, so do not change a key that sits in a dict."""
+
+    def __cinit__(self):
+        memset(&self.f, 0, sizeof(flow_t))
+
+    def __init__(self, **values):
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def __getattribute__(self, name):
+        # Not __getattr__, which costs 0.8 us a read: Python builds an AttributeError first.
+        cdef PyObject *w = PyDict_GetItem(_WINDOWS, name)
+        if w != NULL:
+            return _get(&self.f, <Window>w)
+        return PyObject_GenericGetAttr(self, name)
+
+    def __setattr__(self, str name, value):
+        w = _WINDOWS.get(name)
+        if w is None:
+            raise AttributeError(f"flow key has no field {name!r}")
+        _set(&self.f, <Window>w, value)
+
+    def get(self, Window w not None) -> int:
+        """Value under *w*, one of WINDOWS: as an attribute, without the look-up of its name."""
+        return _get(&self.f, w)
+
+    def set(self, Window w not None, value) -> None:
+        """Store *value* under *w*.  Raises ValueError when it does not fit."""
+        _set(&self.f, w, value)
+
+    def fill(self, Window w not None) -> None:
+        """Set every bit under *w*: un-wildcard a whole field of a mask."""
+        _set(&self.f, w, w.limit)
+
+    def copy(self) -> FlowKey:
+        """A new key with the same bytes."""
+        cdef FlowKey other = FlowKey.__new__(FlowKey)
+        other.f = self.f
+        return other
+
+    def clear(self) -> None:
+        """Zero every member."""
+        memset(&self.f, 0, sizeof(flow_t))
+
+    def assign(self, FlowKey other not None) -> None:
+        """Take over the bytes of *other*."""
+        self.f = other.f
+
+    def fold(self, FlowKey mask not None) -> None:
+        """Set every bit that *mask* has (``|=`` in place)."""
+        mask_fold(&self.f, &mask.f)
+
+    def masked(self, FlowKey mask not None) -> FlowKey:
+        """A new key that keeps only the bits *mask* has."""
+        cdef FlowKey out = FlowKey.__new__(FlowKey)
+        cdef int i
+        for i in range(FLOW_WORDS):
+            out.f.w[i] = self.f.w[i] & mask.f.w[i]
+        return out
+
+    def matches(self, FlowKey value not None, FlowKey mask not None) -> bool:
+        """Whether this key equals *value* in every bit of *mask*."""
+        cdef int i
+        for i in range(FLOW_WORDS):
+            if (self.f.w[i] ^ value.f.w[i]) & mask.f.w[i]:
+                return False
+        return True
+
+    def covers(self, FlowKey mask not None) -> bool:
+        """Whether this mask has every bit that *mask* has."""
+        cdef int i
+        for i in range(FLOW_WORDS):
+            if mask.f.w[i] & ~self.f.w[i]:
+                return False
+        return True
+
+    def is_zero(self) -> bool:
+        """Whether no bit is set (as a mask: it matches everything)."""
+        cdef int i
+        for i in range(FLOW_WORDS):
+            if self.f.w[i]:
+                return False
+        return True
+
+    def items(self):
+        """Yield (member name, value) of the members that are not zero, in struct order."""
+        for m in _fields.MEMBERS:
+            v = _get(&self.f, <Window>_WINDOWS[m.name])
+            if v:
+                yield m.name, v
+
+    @staticmethod
+    def from_bytes(data) -> FlowKey:
+        """Key with the bytes of *data*, as ``bytes(key)`` gave them.  Raises ValueError on another size."""
+        cdef FlowKey out = FlowKey.__new__(FlowKey)
+        cdef Py_buffer view
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            if view.len != sizeof(flow_t):
+                raise ValueError(f"flow key is {view.len} bytes, expected {sizeof(flow_t)}")
+            memcpy(&out.f, view.buf, sizeof(flow_t))
+        finally:
+            PyBuffer_Release(&view)
+        return out
+
+    def __bytes__(self):
+        return PyBytes_FromStringAndSize(<const char *>&self.f, sizeof(flow_t))
+
+    def __reduce__(self):
+        return FlowKey.from_bytes, (bytes(self),)
+
+    def __eq__(self, other):
+        if not isinstance(other, FlowKey):
+            return NotImplemented
+        return memcmp(&self.f, &(<FlowKey>other).f, sizeof(flow_t)) == 0
+
+    def __hash__(self):
+        cdef uint64_t h = 0
+        cdef int i
+        for i in range(FLOW_WORDS):
+            h = hash_add(h, self.f.w[i])
+        return <Py_ssize_t>(h >> 1)
+
+    def __str__(self):
+        from fastpath import flowtext
+        return flowtext.format_flow(self)
+
+    def __repr__(self):
+        inside = ", ".join(f"{name}={value:#x}" for name, value in self.items())
+        return f"FlowKey({inside})"

@@ -1,0 +1,89 @@
+/* A packet and where its bytes live; the reasons a packet is dropped for. */
+#ifndef FASTPATH_PACKET_H
+#define FASTPATH_PACKET_H
+
+#include <stdint.h>
+
+#include "_flow_layout.h"
+
+#define BATCH_MAX 32            /* packets moved together */
+#define HEADROOM 128            /* bytes free before the frame: pushed headers go there */
+#define OFS_NONE UINT16_MAX     /* no such layer in this packet */
+#define SMALL_ROOM 2048         /* frame bytes of an ordinary buffer; larger ones hold 64 KiB segments */
+
+/* struct virtio_net_hdr, host order, as AF_PACKET and TAP pass it. */
+typedef struct vnet {
+    uint8_t flags;              /* VNET_NEEDS_CSUM, VNET_DATA_VALID */
+    uint8_t gso_type;           /* VNET_GSO_*; VNET_GSO_ECN may be or-ed in */
+    uint16_t hdr_len;           /* bytes of all headers of a GSO packet */
+    uint16_t gso_size;          /* payload bytes per segment */
+    uint16_t csum_start;        /* offset from data where the sum begins */
+    uint16_t csum_offset;       /* from csum_start to the checksum field */
+} vnet_t;
+enum { VNET_NEEDS_CSUM = 1, VNET_DATA_VALID = 2 };
+enum { VNET_GSO_NONE = 0, VNET_GSO_TCPV4 = 1, VNET_GSO_UDP = 3, VNET_GSO_TCPV6 = 4,
+       VNET_GSO_UDP_L4 = 5, VNET_GSO_ECN = 0x80 };
+
+/* What few packets carry besides their bytes: the words of the flow key that hold conntrack and
+ * tunnel metadata, kept as a key so that extraction copies them by word. */
+struct pool;
+struct packet;
+
+typedef struct packet {
+    uint8_t *data;              /* first byte of the frame */
+    uint32_t len;               /* bytes of the frame */
+    uint32_t cut;               /* trunc(): bytes the next output leaves off the end */
+    uint8_t *start, *end;       /* data may move within [start, end) */
+    uint16_t l2_5_ofs;          /* MPLS label stack; OFS_NONE when there is none */
+    uint16_t l3_ofs, l4_ofs;    /* from data; set by extraction, kept right by every push and pop */
+    uint16_t l2_pad;            /* bytes after the end the IP header claims */
+    uint32_t in_port;           /* odp_port */
+    uint32_t recirc_id, dp_hash, pkt_mark, skb_priority;
+    uint32_t hash;              /* packet hash of extraction, 0 = not computed */
+    be32 packet_type;           /* 0 = Ethernet */
+    vnet_t vnet;                /* checksum and segmentation still owed to this packet */
+    uint8_t depth;              /* recirculations so far */
+    uint8_t borrowed;           /* data lies in memory that `release` gives back, not in the pool */
+    flow_t *md;                 /* conntrack and tunnel members, or NULL; owned, from the pool */
+    struct pool *pool;          /* where packet_free() puts it; one thread's */
+    void (*release)(struct packet *p);  /* borrowed only: gives the bytes back to their port */
+    void *release_arg;
+} packet_t;
+
+typedef struct batch {
+    uint32_t n;
+    packet_t *p[BATCH_MAX];
+} batch_t;
+
+/* Every drop has a counter: name in C, text, meaning. */
+#define DROP_REASONS(X)                                                       \
+    X(RX_INVALID, "rx_invalid_packet")          /* shorter than an Ethernet header, longer than a port takes */ \
+    X(ACTION, "action_drop")                    /* the program says drop, or is empty */ \
+    X(EXPLICIT, "explicit_drop")                /* drop action with a reason from translation */ \
+    X(INVALID_PORT, "invalid_port")             /* output to a port that is not there */ \
+    X(TX_FULL, "tx_queue_full")                 /* the port could not take it */ \
+    X(UPCALL_FULL, "upcall_queue_full")         /* no room to tell ofproto */ \
+    X(UPCALL_QUOTA, "upcall_quota")             /* the port has used its share of upcalls */ \
+    X(RECIRC_DEPTH, "recirc_too_deep")          /* more recirculations than allowed */ \
+    X(METER, "meter")                           /* a band of a meter */ \
+    X(NO_ROOM, "no_headroom")                   /* no room to push a header */ \
+    X(BAD_ACTION, "action_not_applicable")      /* header to rewrite or pop is not there */ \
+    X(NO_MEMORY, "no_memory")                   /* pool exhausted */ \
+    X(NO_FLOW, "no_flow")                       /* miss while upcalls are off */ \
+    X(GSO, "cannot_segment")                    /* larger than the port takes and not to be cut */ \
+    X(FAULT, "fault_injected")
+
+enum drop_reason {
+#define X(name, text) DROP_##name,
+    DROP_REASONS(X)
+#undef X
+    N_DROPS
+};
+
+static const char *const drop_text[] = {
+#define X(name, text) text,
+    DROP_REASONS(X)
+#undef X
+};
+
+#endif

@@ -1,0 +1,66 @@
+# _packet.pxd -- packets, batches and the pool their buffers come from.
+# A pool belongs to one datapath thread; packets never cross threads (ports copy at the edge).
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastpath._flow_layout cimport be16, be32, flow_t
+
+cdef extern from "_packet.h" nogil:
+    enum:
+        BATCH_MAX, HEADROOM, OFS_NONE, SMALL_ROOM
+        VNET_NEEDS_CSUM, VNET_DATA_VALID
+        VNET_GSO_NONE, VNET_GSO_TCPV4, VNET_GSO_UDP, VNET_GSO_TCPV6, VNET_GSO_UDP_L4, VNET_GSO_ECN
+        N_DROPS
+    enum drop_reason:
+        DROP_RX_INVALID, DROP_ACTION, DROP_EXPLICIT, DROP_INVALID_PORT, DROP_TX_FULL
+        DROP_UPCALL_FULL, DROP_UPCALL_QUOTA, DROP_RECIRC_DEPTH, DROP_METER, DROP_NO_ROOM
+        DROP_BAD_ACTION, DROP_NO_MEMORY, DROP_NO_FLOW, DROP_GSO, DROP_FAULT
+    const char *const drop_text[N_DROPS]
+    ctypedef struct vnet_t:
+        uint8_t flags, gso_type
+        uint16_t hdr_len, gso_size, csum_start, csum_offset
+    ctypedef struct packet_t
+    ctypedef void (*release_fn)(packet_t *p) noexcept nogil
+    ctypedef struct packet_t:
+        uint8_t *data
+        uint32_t len, cut
+        uint8_t *start
+        uint8_t *end
+        uint16_t l2_5_ofs, l3_ofs, l4_ofs, l2_pad
+        uint32_t in_port, recirc_id, dp_hash, pkt_mark, skb_priority, hash
+        be32 packet_type
+        vnet_t vnet
+        uint8_t depth, borrowed
+        flow_t *md
+        pool_t *pool
+        release_fn release
+        void *release_arg
+    ctypedef struct batch_t:
+        uint32_t n
+        packet_t *p[BATCH_MAX]
+
+# Free packets of one thread, most recently used first.  Grows in slabs up to `limit` packets.
+ctypedef struct pool_t:
+    packet_t **free             # stack of packets with an ordinary buffer (SMALL_ROOM)
+    uint32_t n_free, n_slots    # on the stack now; room of the stack
+    packet_t **bare             # stack of packets without a buffer, for borrowed bytes
+    uint32_t n_bare, n_bare_slots
+    void **slabs                # what to free in the end
+    uint32_t n_slabs, limit     # slabs so far; packets at most
+    uint32_t n_packets          # made so far, free or not
+
+cdef pool_t *pool_new(uint32_t limit) noexcept nogil        # NULL: no memory
+cdef void pool_free(pool_t *pool) noexcept nogil            # all its packets must be back
+# A packet with room for `room` bytes (any size up to 64 KiB + headers), data at HEADROOM, len 0,
+# metadata zero.  NULL: pool exhausted.
+cdef packet_t *packet_new(pool_t *pool, uint32_t room) noexcept nogil
+# A packet around bytes that stay where they are until release(p) (called by packet_free).
+cdef packet_t *packet_borrow(pool_t *pool, uint8_t *start, uint8_t *data, uint32_t len, uint8_t *end,
+                             release_fn release, void *arg) noexcept nogil
+cdef void packet_free(packet_t *p) noexcept nogil
+cdef packet_t *packet_clone(packet_t *p) noexcept nogil     # own copy of bytes and metadata; NULL: exhausted
+# Make room for `n` bytes before data (copying into a buffer with headroom if need be) and move data
+# down by n; all offsets and vnet follow.  NULL: no room, packet unchanged.
+cdef uint8_t *packet_push(packet_t *p, uint32_t n) noexcept nogil
+cdef uint8_t *packet_pull(packet_t *p, uint32_t n) noexcept nogil      # drop n bytes off the front
+cdef flow_t *packet_md(packet_t *p) noexcept nogil          # md, made (zeroed) if need be; NULL: no memory
+cdef void batch_free(batch_t *b) noexcept nogil             # free all, n = 0

@@ -1,0 +1,153 @@
+"""Datapath (odp) actions as values: what translation emits and a datapath executes.
+
+Text form as ``ovs-appctl dpctl/dump-flows`` prints it (``dpif.odptext``).  ``dpif.program`` compiles
+a list of them for the userspace datapath.  An empty list means drop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Send the packet as it is now to datapath port *port*."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetMasked:
+    """Rewrite members of one header or metadata attribute.
+
+    *attr* is the odp key attribute ("eth", "ipv4", "ipv6", "arp", "tcp", "udp", "sctp", "icmp",
+    "icmpv6", "nd", "nd_ext", "mpls", "nsh", "tunnel", "skb_mark", "skb_priority"); *members* holds
+    (member name as dpctl prints it, value, mask) in the order dpctl prints them, masks never 0.
+    A whole attribute without members (skb_mark) uses its own name as member name.
+    """
+
+    attr: str
+    members: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PushVlan:
+    """Push a tag.  *tci* includes the CFI ("present") bit 0x1000 as in the flow key."""
+
+    tpid: int
+    tci: int
+
+
+@dataclass(frozen=True, slots=True)
+class PopVlan:
+    """Remove the outermost VLAN tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushMpls:
+    """Push label stack entry *lse* (host-order 32 bits), setting dl_type to *ethertype*."""
+
+    ethertype: int
+    lse: int
+
+
+@dataclass(frozen=True, slots=True)
+class PopMpls:
+    """Remove the outermost label; dl_type becomes *ethertype*."""
+
+    ethertype: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trunc:
+    """Cut the packet to *max_len* bytes at the next output."""
+
+    max_len: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recirc:
+    """Look the packet up again with this recirc_id."""
+
+    recirc_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """Set dp_hash; *alg* is "l4" or "sym_l4"."""
+
+    alg: str
+    basis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Pass the packet through meter *meter_id*; what a band drops goes no further."""
+
+    meter_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Run *actions* on a copy with *probability*/2**32 (0xffffffff is always)."""
+
+    probability: int
+    actions: tuple[OdpAction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clone:
+    """Run *actions* on a copy; the packet itself goes on unchanged."""
+
+    actions: tuple[OdpAction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPktLen:
+    """Run *greater* if the packet is longer than *size* bytes, else *less_equal*."""
+
+    size: int
+    greater: tuple[OdpAction, ...]
+    less_equal: tuple[OdpAction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlowPath:
+    """Userdata: ofproto must translate every packet itself; *reasons* as dpctl prints them
+    ("cfm", "bfd", "lacp", "stp", "lldp", "action", "match")."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToController:
+    """Userdata: send the packet to controllers (reason is an OFPR_* number)."""
+
+    reason: int
+    dont_send: bool
+    continuation: bool
+    recirc_id: int
+    rule_cookie: int
+    controller_id: int
+    max_len: int
+
+
+@dataclass(frozen=True, slots=True)
+class Userspace:
+    """Hand the packet to ofproto with *userdata*."""
+
+    userdata: SlowPath | ToController
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Drop with the XLATE_* reason number of translation."""
+
+    reason: int
+
+
+OdpAction: TypeAlias = (Output | SetMasked | PushVlan | PopVlan | PushMpls | PopMpls | Trunc | Recirc | Hash
+                        | Meter | Sample | Clone | CheckPktLen | Userspace | Drop)
+OdpActions: TypeAlias = tuple[OdpAction, ...]

@@ -1,0 +1,164 @@
+"""What ofproto asks of a datapath, whichever it is: ports, flows, packets, upcalls.
+
+Implemented by ``dpif.userspace`` over the compiled datapath and, later, by ``dpif.netlink`` over the
+kernel's.  Single calls answer at once; bulk work goes through ``operate``, whose results stand in the
+order of its operations.  All calls come from one thread (the owner of the Switch).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from fastpath._flow import FlowKey
+from fastpath.dpif.actions import OdpActions, SlowPath, ToController
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStats:
+    """Counters of one flow; *used* is seconds on the datapath's clock or None if never hit;
+    *tcp_flags* is the or of those seen."""
+
+    n_packets: int
+    n_bytes: int
+    used: float | None
+    tcp_flags: int
+
+
+@dataclass(slots=True)
+class DpFlow:
+    """One installed flow.  *ufid* is the handle that names it (unique, never reused while alive)."""
+
+    ufid: int
+    key: FlowKey
+    mask: FlowKey
+    actions: OdpActions
+    stats: FlowStats
+
+
+@dataclass(slots=True)
+class FlowPut:
+    """Install a flow, or with *ufid* replace the actions of that one.  Result: ufid, or an error."""
+
+    key: FlowKey
+    mask: FlowKey
+    actions: OdpActions
+    ufid: int | None = None
+
+
+@dataclass(slots=True)
+class FlowDel:
+    """Remove a flow.  Result: its final FlowStats, or an error if it is gone."""
+
+    ufid: int
+
+
+@dataclass(slots=True)
+class Execute:
+    """Run *actions* over a packet.  *key* gives its metadata (in_port, recirc_id, marks, ct)."""
+
+    packet: bytes
+    key: FlowKey
+    actions: OdpActions
+    # checksum and segmentation still owed to the bytes (opaque vnet header), as the upcall gave it
+    vnet: bytes = b""
+
+
+Operation: TypeAlias = FlowPut | FlowDel | Execute
+
+
+@dataclass(slots=True)
+class Upcall:
+    """A packet the datapath hands up: a miss (*userdata* None) or a userspace() action."""
+
+    packet: bytes
+    key: FlowKey                    # as extracted; in_port is the odp_port
+    userdata: SlowPath | ToController | None = None
+    vnet: bytes = b""
+    total_len: int = 0              # before truncation
+
+
+@dataclass(slots=True)
+class PortStats:
+    """Counters of one port since it was added."""
+
+    rx_packets: int = 0
+    rx_bytes: int = 0
+    rx_dropped: int = 0
+    rx_errors: int = 0
+    tx_packets: int = 0
+    tx_bytes: int = 0
+    tx_dropped: int = 0
+    tx_errors: int = 0
+
+
+@dataclass(slots=True)
+class DatapathStats:
+    """Counters of the whole datapath."""
+
+    n_hit: int = 0                  # packets answered by a flow, from cache or table
+    n_cache_hit: int = 0            # of these, by the signature cache
+    n_missed: int = 0
+    n_lost: int = 0                 # misses that never reached ofproto
+    n_flows: int = 0
+    n_masks: int = 0
+    drops: dict[str, int] = field(default_factory=dict)     # reason -> packets
+
+
+class Dpif(ABC):
+    """A datapath.  Ports are numbered by odp_port; 0xffffffff is none."""
+
+    @abstractmethod
+    def port_add(self, port: object, odp_port: int | None = None) -> int:
+        """Attach *port* (an io port); return its odp_port: the one asked for, or the lowest free.
+        Raises ExistsError when the number or the port is taken."""
+
+    @abstractmethod
+    def port_del(self, odp_port: int) -> None:
+        """Detach a port; packets it had accepted are forwarded or counted first."""
+
+    @abstractmethod
+    def port_stats(self, odp_port: int) -> PortStats:
+        """Counters of one port."""
+
+    @abstractmethod
+    def operate(self, ops: Sequence[Operation]) -> list[object]:
+        """Carry out *ops* in order; each result stands in its place, errors as exception objects."""
+
+    @abstractmethod
+    def flow_get(self, ufid: int) -> DpFlow | None:
+        """One flow with live statistics."""
+
+    @abstractmethod
+    def flow_dump(self) -> Iterator[DpFlow]:
+        """Every installed flow with live statistics."""
+
+    @abstractmethod
+    def flow_stats(self, ufids: Iterable[int]) -> list[FlowStats | None]:
+        """Live statistics of many flows at once."""
+
+    @abstractmethod
+    def flow_flush(self) -> None:
+        """Remove every flow."""
+
+    @abstractmethod
+    def recv(self, limit: int) -> list[Upcall]:
+        """Up to *limit* waiting upcalls, oldest first."""
+
+    @abstractmethod
+    def stats(self) -> DatapathStats:
+        """Counters of the datapath."""
+
+    @abstractmethod
+    def meter_set(self, meter_id: int, *, pktps: bool, rate: int, burst: int) -> None:
+        """Create or change a meter with one drop band (rate in kbit/s or packets/s)."""
+
+    @abstractmethod
+    def meter_del(self, meter_id: int) -> tuple[int, int]:
+        """Remove a meter; return (packets, bytes) it saw."""
+
+    @abstractmethod
+    def set_now(self, now: float) -> None:
+        """Tell the datapath the time (seconds); virtual when the caller says so."""

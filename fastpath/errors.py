@@ -1,0 +1,52 @@
+"""The errors fastpath raises for what others did: bad input, refusals, missing privileges.
+
+Every message is one lower-case line that names the thing, what was given and what would have been
+right.  Our own bugs are assertions, not these.
+"""
+
+from __future__ import annotations
+
+
+class FastpathError(Exception):
+    """Base of all errors a caller may want to catch."""
+
+
+class ParseError(FastpathError, ValueError):
+    """Text (a flow, a match, an action, an address, a configuration) that cannot be read."""
+
+
+class FormatError(FastpathError, ValueError):
+    """Bytes (a capture file, a key, a program) that do not have the form they should."""
+
+
+class ConfigError(FastpathError, ValueError):
+    """Settings that are well formed but make no sense together."""
+
+
+class PortError(FastpathError):
+    """A port that cannot be opened, found or used as asked."""
+
+
+class PrivilegeError(PortError):
+    """An operation the operating system refuses to this user."""
+
+
+class NotFoundError(FastpathError, LookupError):
+    """A bridge, port, flow or table that does not exist."""
+
+
+class ExistsError(FastpathError):
+    """A name or number that is taken."""
+
+
+class TableFull(FastpathError):
+    """A table at its limit; nothing was changed."""
+
+
+class OpenFlowError(FastpathError):
+    """A request OpenFlow refuses; *code* is the name of the error, such as ``OFPBAC_BAD_ARGUMENT``."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
