@@ -3,6 +3,7 @@
 FASTPATH_ONLY=_extract,_flow   build these modules alone (quick turns while working on one)
 FASTPATH_CFLAGS, FASTPATH_LDFLAGS   added to the compiler and linker lines (sanitizers, -march=native)
 FASTPATH_BUILD_DIR             where generated C goes, default build/cython
+FASTPATH_JOBS=2                translate so many modules to C at a time
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def extensions() -> list[Extension]:
     return out
 
 
-runpy.run_path(str(HERE / "fastpath" / "_layoutgen.py"))["write"]()
-setup(ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES,
-                            build_dir=os.environ.get("FASTPATH_BUILD_DIR", "build/cython"),
-                            show_all_warnings=False))
+# Guarded: with FASTPATH_JOBS, cythonize starts processes that may import this file again.
+if __name__ == "__main__":
+    runpy.run_path(str(HERE / "fastpath" / "_layoutgen.py"))["write"]()
+    setup(ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES,
+                                build_dir=os.environ.get("FASTPATH_BUILD_DIR", "build/cython"),
+                                nthreads=int(os.environ.get("FASTPATH_JOBS", "0"))))

@@ -16,6 +16,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                      help="multiply the number of generated cases by N")
 
 
+# Fast tests first, then those that run the reference or make namespaces, sanitizers and stress last.
+LATER = (("interop", 1), ("netns", 1), ("oracle", 1), ("differential", 1), ("af_packet", 1), ("cli_run", 1),
+         ("stress", 2), ("asan", 2), ("sanitize", 2))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def turn(item: pytest.Item) -> int:
+        path = str(item.path.relative_to(ROOT))
+        return max((rank for word, rank in LATER if word in path or word in item.name), default=0)
+
+    items.sort(key=turn)
+
+
 @pytest.fixture(scope="session")
 def more(request: pytest.FixtureRequest) -> int:
     """How many times the usual number of generated cases to try (--more N)."""

@@ -1,0 +1,56 @@
+# fastpath: `make run` shows it at work, `make test` checks it; both set everything up themselves.
+#
+#   make build    venv, dependencies, compiled modules in place
+#   make check    ruff, mypy --strict, layer and house rules
+#   make bench    the benches, as a table
+#   make layout   regenerate _flow_layout.{h,pxd} from fields.py
+#   make dist     sdist and wheel
+#   make clean    remove what was built
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+JOBS   ?= $(shell nproc)
+PYTEST_ARGS ?=
+
+SOURCES := $(shell find fastpath -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py fastpath/fields.py
+STAMPS  := build/.venv-ready build/.built
+
+.PHONY: run test check build bench layout dist clean
+.DEFAULT_GOAL := build
+
+run: build
+	$(PY) examples/lab.py
+
+test: build
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+check: build
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(PY) -m pytest tests/test_layers.py tests/test_house.py tests/test_fields.py
+
+bench: build
+	$(PY) benches/run_all.py
+
+build: build/.built
+
+layout:
+	$(PYTHON) -c "import runpy; runpy.run_path('fastpath/_layoutgen.py')['write']()"
+
+dist: build/.venv-ready
+	$(PY) -m build
+
+build/.venv-ready: pyproject.toml tools/bootstrap
+	@mkdir -p build
+	PYTHON=$(PYTHON) VENV=$(VENV) tools/bootstrap
+	@touch $@
+
+build/.built: build/.venv-ready $(SOURCES)
+	FASTPATH_JOBS=$(JOBS) $(PY) setup.py -q build_ext --inplace -j $(JOBS)
+	$(PY) -m pip install -q --no-build-isolation --no-deps -e .
+	@touch $@
+
+clean:
+	rm -rf build dist $(VENV) fastpath.egg-info
+	find fastpath -name '*.so' -delete
