@@ -1,0 +1,295 @@
+"""What one translation works with: four small structs, and the views of bridge, port and rule it asks.
+
+``XlateIn`` is constant; ``Hand`` is the flow being rewritten and where in the tables it stands;
+``Out`` is what has been decided so far; ``Budget`` bounds the work.  ``Xlate`` holds one of each and is
+handed to every function of this package.  Who writes which is said at each struct.
+
+The Protocols are all that translation knows of a bridge: ``ofproto.bridge`` and ``ofproto.port``
+implement them, tests fake them.  Nothing here touches a datapath, a clock or a packet's bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from fastpath._flow import FlowKey
+from fastpath.dpif.actions import OdpAction, OdpActions
+
+if TYPE_CHECKING:
+    from fastpath.ofproto.actions import Action
+    from fastpath.ofproto.learning import MacTable
+    from fastpath.ofproto.recirc import FrozenState, RecircTable
+    from fastpath.ofproto.xlate.trace import Node, Trace
+
+# Reserved ports in the 16-bit form used inside translation (OpenFlow 1.0 section 5.3.1).
+OFPP_MAX, OFPP_IN_PORT, OFPP_TABLE, OFPP_NORMAL = 0xFF00, 0xFFF8, 0xFFF9, 0xFFFA
+OFPP_FLOOD, OFPP_ALL, OFPP_CONTROLLER, OFPP_LOCAL, OFPP_NONE = 0xFFFB, 0xFFFC, 0xFFFD, 0xFFFE, 0xFFFF
+OFPP_UNSET = 0xFFF7             # actset_output before anything is written to the action set
+
+TABLE_INTERNAL = 254            # where the reference keeps its hidden rules; not for users
+MAX_DEPTH = 64                  # nested resubmits, and bridges crossed
+MAX_RESUBMITS = 4096            # of one translation
+MAX_STACK_BYTES = 65536
+VLAN_CFI = 0x1000               # in vlan_tci: the tag is there
+
+
+class VlanMode(Enum):
+    """What a port does with tags; values are those of the Port table's vlan_mode column."""
+
+    ACCESS = "access"
+    TRUNK = "trunk"
+    NATIVE_TAGGED = "native-tagged"
+    NATIVE_UNTAGGED = "native-untagged"
+
+
+@dataclass(frozen=True, slots=True)
+class VlanConfig:
+    """VLANs of one port.  *tag* is the access or native VLAN; *trunks* None admits all of them.
+    With *priority_tags* a frame leaving untagged with a non-zero priority keeps a tag of VLAN 0
+    ("if-nonzero"), or always ("always")."""
+
+    mode: VlanMode = VlanMode.TRUNK
+    tag: int = 0
+    trunks: frozenset[int] | None = None
+    priority_tags: str = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the datapath below can do, so that no action is emitted that it does not know."""
+
+    max_vlan_headers: int = 2
+    max_mpls_depth: int = 3
+    masked_set: bool = True
+    recirc: bool = True
+    trunc: bool = True
+    clone: bool = True
+
+
+class PortView(Protocol):
+    """One port as translation sees it; attributes may be plain or properties."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ofp_port(self) -> int:
+        """Number controllers use, 16 bits; OFPP_LOCAL for the bridge's own port."""
+    @property
+    def odp_port(self) -> int | None:
+        """Number in the datapath; None for a patch port."""
+    @property
+    def no_flood(self) -> bool: ...
+    @property
+    def no_forward(self) -> bool:
+        """Nothing may be sent (OFPPC_NO_FWD)."""
+    @property
+    def no_receive(self) -> bool:
+        """What comes in is dropped (OFPPC_NO_RECV)."""
+    @property
+    def no_packet_in(self) -> bool: ...
+    @property
+    def vlan(self) -> VlanConfig: ...
+    @property
+    def protected(self) -> bool:
+        """Protected ports do not talk to each other under NORMAL."""
+    @property
+    def peer(self) -> tuple[BridgeView, PortView] | None:
+        """Other end of a patch port; None for other ports and for half a pair."""
+
+
+class RuleView(Protocol):
+    """One rule: ofproto.rule.Rule does."""
+
+    @property
+    def table_id(self) -> int: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def cookie(self) -> int: ...
+    @property
+    def match(self) -> object:
+        """Prints (``str``) as a dump shows it, without the priority."""
+    @property
+    def actions(self) -> Sequence[Action]: ...
+
+
+class BridgeView(Protocol):
+    """One bridge as translation sees it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def features(self) -> Features: ...
+    @property
+    def macs(self) -> MacTable: ...
+    @property
+    def recirc(self) -> RecircTable:
+        """Shared by all bridges over one datapath."""
+    @property
+    def flood_vlans(self) -> frozenset[int]:
+        """VLANs in which NORMAL does not learn."""
+    @property
+    def forward_bpdu(self) -> bool:
+        """Whether NORMAL forwards reserved multicast (01:80:c2:00:00:0x)."""
+    @property
+    def frag_handling(self) -> str:
+        """"normal", "drop" or "nx-match"."""
+    def lookup(self, table_id: int, key: FlowKey, wc: FlowKey | None) -> RuleView | None:
+        """Best rule of one table, un-wildcarding into *wc* every bit the answer depends on."""
+    def port(self, ofp_port: int) -> PortView | None: ...
+    def ports(self) -> Iterable[PortView]:
+        """All ports in the order flooding visits them: LOCAL first, then by number."""
+    def meter(self, meter_id: int) -> int | None:
+        """Datapath number of an OpenFlow meter, None if it is not configured."""
+
+
+class XlateError(Enum):
+    """Why a translation was given up; values are what the reference's trace prints."""
+
+    BRIDGE_NOT_FOUND = "Bridge not found"
+    RECURSION_TOO_DEEP = "Recursion too deep"
+    TOO_MANY_RESUBMITS = "Too many resubmits"
+    STACK_TOO_DEEP = "Stack too deep"
+    NO_RECIRCULATION_CONTEXT = "No recirculation context"
+    RECIRCULATION_CONFLICT = "Recirculation conflict"
+    TOO_MANY_MPLS_LABELS = "Too many MPLS labels"
+    INVALID_TUNNEL_METADATA = "Invalid tunnel metadata"
+    UNSUPPORTED_PACKET_TYPE = "Unsupported packet type"
+    CONGESTION_DROP = "Congestion Drop"
+    FORWARDING_DISABLED = "Forwarding is disabled"
+
+
+# What a translation did besides actions.  Given back in order, so that the statistics and the MAC
+# table can be kept up for packets that a datapath flow handles without a new translation.
+
+@dataclass(frozen=True, slots=True)
+class RuleHit:
+    """Packets of this flow count on *rule*."""
+
+    rule: RuleView
+
+
+@dataclass(frozen=True, slots=True)
+class TableHit:
+    """Packets of this flow were looked up in a table of *bridge*."""
+
+    bridge: BridgeView
+    table_id: int
+    matched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PatchCrossing:
+    """Packets of this flow leave by patch port *out* and come in by its peer *into*."""
+
+    out: PortView
+    into: PortView
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Packets of this flow show that *mac* is behind *port* in *vlan* of *bridge*."""
+
+    bridge: BridgeView
+    mac: int
+    vlan: int
+    port: int
+    gratuitous: bool
+
+
+Effect: TypeAlias = RuleHit | TableHit | PatchCrossing | Learned
+
+
+@dataclass(slots=True)
+class XlateIn:
+    """What is asked.  Written by the caller; constant during the translation."""
+
+    bridge: BridgeView
+    flow: FlowKey                           # in_port is the ofp_port
+    now: float = 0.0
+    packet: bytes | None = None
+    want_mask: bool = True
+    side_effects: bool = True               # learn, count; False for trace and revalidation
+    trace: Trace | None = None
+    frozen: FrozenState | None = None       # what flow.recirc_id stands for; None if it is 0
+    # Packet-out: run these instead of looking up table 0.
+    actions: Sequence[Action] | None = None
+    tcp_flags: int = 0
+
+
+@dataclass(slots=True)
+class XlateOut:
+    """What was decided.  With *error* set *actions* is empty, and the packet is to be dropped."""
+
+    actions: OdpActions
+    mask: FlowKey                           # every bit the decision looked at (in_port: the ofp_port)
+    final: FlowKey                          # the flow as it stood at the end
+    slow: frozenset[str]                    # why each packet must come to ofproto; empty for most
+    effects: tuple[Effect, ...]
+    recirc_ids: tuple[int, ...]             # one reference each, now the caller's
+    error: XlateError | None = None
+    avoid_caching: bool = False             # the answer holds for this packet only
+
+
+@dataclass(slots=True)
+class Hand:
+    """The flow in hand.  Written by set_field, vlan_mpls, freeze and pipeline; *base* by commit."""
+
+    bridge: BridgeView
+    flow: FlowKey                           # as the tables see it now
+    base: FlowKey                           # as the datapath's packet is now; commit closes the gap
+    wc: FlowKey
+    table_id: int = 0
+    rule: RuleView | None = None
+    cookie: int = 0
+    stack: list[tuple[int, int]] = field(default_factory=list)      # (value, bytes)
+    action_set: list[Action] = field(default_factory=list)
+    was_mpls: bool = False                  # an MPLS pop left a payload the key does not describe
+    conntracked: bool = False
+    in_action_set: bool = False
+    in_packet_out: bool = False
+
+
+@dataclass(slots=True)
+class Out:
+    """Decisions so far.  *actions* is written by commit, output, vlan_mpls and freeze only."""
+
+    actions: list[OdpAction] = field(default_factory=list)
+    slow: set[str] = field(default_factory=set)
+    effects: list[Effect] = field(default_factory=list)
+    recirc_ids: list[int] = field(default_factory=list)
+    error: XlateError | None = None
+    output_anywhere: bool = False           # something was sent, maybe only to another bridge
+    frozen: bool = False                    # a freeze waits for the end of the action list
+    paused: bool = False
+    frozen_actions: list[Action] = field(default_factory=list)
+    avoid_caching: bool = False
+
+
+@dataclass(slots=True)
+class Budget:
+    """Bounds.  Written by pipeline and by whoever crosses into another bridge."""
+
+    depth: int = 0
+    indentation: int = 0
+    resubmits: int = 0
+    exit: bool = False                      # stop what is left, here and in the callers
+
+
+@dataclass(slots=True)
+class Xlate:
+    """One translation: the four structs, and the trace node new notes go under (None: no trace)."""
+
+    env: XlateIn
+    hand: Hand
+    out: Out
+    budget: Budget
+    node: Node | None = None
+
+    def fail(self, error: XlateError) -> None:
+        """Give up: the first error wins."""
+        if self.out.error is None:
+            self.out.error = error
