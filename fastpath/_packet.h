@@ -49,6 +49,18 @@ typedef struct packet {
     void (*release)(struct packet *p);  /* borrowed only: gives the bytes back to their port */
     void *release_arg;
 } packet_t;
+typedef void (*release_fn)(packet_t *p);
+
+/* Free packets of one thread, most recently used first.  Grows in slabs up to `limit` packets. */
+typedef struct pool {
+    packet_t **free;            /* stack of packets with an ordinary buffer (SMALL_ROOM) */
+    uint32_t n_free, n_slots;   /* on the stack now; room of the stack */
+    packet_t **bare;            /* stack of packets without a buffer, for borrowed bytes */
+    uint32_t n_bare, n_bare_slots;
+    void **slabs;               /* what to free in the end */
+    uint32_t n_slabs, limit;    /* slabs so far; packets at most */
+    uint32_t n_packets;         /* made so far, free or not */
+} pool_t;
 
 typedef struct batch {
     uint32_t n;

@@ -19,6 +19,7 @@ cdef extern from "_packet.h" nogil:
         uint8_t flags, gso_type
         uint16_t hdr_len, gso_size, csum_start, csum_offset
     ctypedef struct packet_t
+    ctypedef struct pool_t
     ctypedef void (*release_fn)(packet_t *p) noexcept nogil
     ctypedef struct packet_t:
         uint8_t *data
@@ -34,19 +35,17 @@ cdef extern from "_packet.h" nogil:
         pool_t *pool
         release_fn release
         void *release_arg
+    ctypedef struct pool_t:
+        packet_t **free
+        uint32_t n_free, n_slots
+        packet_t **bare
+        uint32_t n_bare, n_bare_slots
+        void **slabs
+        uint32_t n_slabs, limit
+        uint32_t n_packets
     ctypedef struct batch_t:
         uint32_t n
         packet_t *p[BATCH_MAX]
-
-# Free packets of one thread, most recently used first.  Grows in slabs up to `limit` packets.
-ctypedef struct pool_t:
-    packet_t **free             # stack of packets with an ordinary buffer (SMALL_ROOM)
-    uint32_t n_free, n_slots    # on the stack now; room of the stack
-    packet_t **bare             # stack of packets without a buffer, for borrowed bytes
-    uint32_t n_bare, n_bare_slots
-    void **slabs                # what to free in the end
-    uint32_t n_slabs, limit     # slabs so far; packets at most
-    uint32_t n_packets          # made so far, free or not
 
 cdef pool_t *pool_new(uint32_t limit) noexcept nogil        # NULL: no memory
 cdef void pool_free(pool_t *pool) noexcept nogil            # all its packets must be back
