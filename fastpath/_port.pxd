@@ -2,7 +2,7 @@
 # never touches a Python object.  io/ modules put port_t first in a struct of their own.
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-from fastpath._packet cimport batch_t, pool_t
+from fastpath._packet cimport batch_t, packet_t, pool_t, vnet_t
 
 ctypedef struct port_stats_t:
     uint64_t rx_packets, rx_bytes, rx_dropped, rx_errors
@@ -42,4 +42,13 @@ cdef class Port:
     # Python face and owner of one port_t.  Subclasses set `c` in __cinit__ and free it in __dealloc__.
     cdef port_t *c
     cdef readonly str name
+    cdef pool_t *pool           # of recv() and send(), made when first used
     cdef object __weakref__
+    cdef void _send(self, batch_t *b)
+    cdef int _prepare(self, now) except -1
+
+# The edge between Python's bytes and the engine's packets, for ports that meet Python.
+cdef packet_t *packet_of(pool_t *pool, frame, vnet) except? NULL   # copy; NULL without error: pool exhausted
+cdef object frame_of(const packet_t *p)             # bytes of the frame
+cdef object vnet_of(const vnet_t *v)                # its 10 bytes, b"" when nothing is owed
+cdef int load_vnet(vnet, vnet_t *v) except -1       # from 10 bytes or b""; raises ValueError on another size
