@@ -1,0 +1,104 @@
+"""The controller action: send the packet to controllers as a packet-in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from fastpath.errors import ParseError
+from fastpath.ofproto import numbers
+from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers
+from fastpath.ofproto.lexer import key_values
+
+NO_METER = 0
+CONTROLLER_METER = 0xFFFFFFFE       # OFPM13_CONTROLLER: the default, not printed
+
+
+class PacketInReason(IntEnum):
+    """Why a packet was sent to a controller (OpenFlow 1.4 section 7.4.1)."""
+
+    NO_MATCH = 0
+    ACTION = 1
+    INVALID_TTL = 2
+    ACTION_SET = 3
+    GROUP = 4
+    PACKET_OUT = 5
+    EXPLICIT_MISS = 6
+    IMPLICIT_MISS = 7
+
+    @property
+    def text(self) -> str:
+        """As flow text writes it."""
+        return self.name.lower()
+
+
+_REASONS = {r.text: r for r in PacketInReason}
+
+
+@dataclass(frozen=True, slots=True)
+class Controller(Action):
+    """Send the first *max_len* bytes to the controllers whose id is *controller_id*."""
+
+    max_len: int = 0xFFFF
+    reason: PacketInReason = PacketInReason.ACTION
+    controller_id: int = 0
+    userdata: bytes = b""
+    pause: bool = False
+    meter_id: int | None = None
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> Controller:
+        if not arg:
+            return cls()
+        if "(" not in arg and "=" not in arg and not arg.startswith("pause"):
+            return cls(numbers.u16(arg, "max_len"))
+        max_len, reason, controller_id = 0xFFFF, PacketInReason.ACTION, 0
+        userdata, pause, meter_id = b"", False, None
+        for key, value in key_values(arg):
+            if key == "max_len":
+                max_len = numbers.u16(value, key)
+            elif key == "reason":
+                if value not in _REASONS:
+                    raise ParseError(f'unknown reason "{value}"')
+                reason = _REASONS[value]
+            elif key == "id":
+                controller_id = numbers.u16(value, key)
+            elif key == "userdata":
+                userdata = _bytes(value)
+            elif key == "pause":
+                pause = True
+            elif key == "meter_id":
+                meter_id = numbers.u32(value)
+            else:
+                raise ParseError(f'unknown key "{key}" parsing controller action')
+        return cls(max_len, reason, controller_id, userdata, pause, meter_id)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether ``CONTROLLER:max_len`` says it all."""
+        return self == Controller(self.max_len)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        if self.is_plain:
+            return f"CONTROLLER:{self.max_len}"
+        parts = []
+        if self.reason is not PacketInReason.ACTION:
+            parts.append(f"reason={self.reason.text}")
+        if self.max_len != 0xFFFF:
+            parts.append(f"max_len={self.max_len}")
+        if self.controller_id:
+            parts.append(f"id={self.controller_id}")
+        if self.userdata:
+            parts.append("userdata=" + ".".join(f"{b:02x}" for b in self.userdata))
+        if self.pause:
+            parts.append("pause")
+        if self.meter_id is not None:
+            parts.append(f"meter_id={self.meter_id}")
+        return f"controller({','.join(parts)})"
+
+
+def _bytes(source: str) -> bytes:
+    try:
+        return bytes(int(part, 16) for part in source.split(".")) if source else b""
+    except ValueError:
+        raise ParseError("bad hex digit in `controller' action `userdata'") from None

@@ -1,0 +1,97 @@
+"""Instructions of OpenFlow 1.1 and later, which stand in the same list as actions, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastpath.errors import ParseError
+from fastpath.ofproto import numbers
+from fastpath.ofproto.actions.base import (
+    Action,
+    ActionList,
+    Instruction,
+    ParseContext,
+    Plain,
+    PortNumbers,
+    c_hex,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Meter(Action):
+    """Let the packet through meter *meter_id*, which may drop it."""
+
+    meter_id: int
+    instruction: ClassVar[Instruction] = Instruction.METER
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> Meter:
+        return cls(numbers.u32(arg))
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"meter:{self.meter_id}"
+
+
+class ClearActions(Plain):
+    """Empty the action set."""
+
+    __slots__ = ()
+    instruction: ClassVar[Instruction] = Instruction.CLEAR_ACTIONS
+    text: ClassVar[str] = "clear_actions"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteActions(Action):
+    """Merge *actions* into the action set, which runs when the pipeline ends."""
+
+    actions: ActionList
+    instruction: ClassVar[Instruction] = Instruction.WRITE_ACTIONS
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> WriteActions:
+        return cls(ctx.nested(arg, "write_actions"))
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"write_actions({format_list(self.actions, ports)})"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteMetadata(Action):
+    """Set the bits *mask* of the metadata to *value*."""
+
+    value: int
+    mask: int = numbers.U64_MAX
+    instruction: ClassVar[Instruction] = Instruction.WRITE_METADATA
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> WriteMetadata:
+        value, slash, mask = arg.partition("/")
+        return cls(numbers.u64(value), numbers.u64(mask) if slash else numbers.U64_MAX)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        mask = "" if self.mask == numbers.U64_MAX else f"/{c_hex(self.mask)}"
+        return f"write_metadata:{c_hex(self.value)}{mask}"
+
+
+@dataclass(frozen=True, slots=True)
+class GotoTable(Action):
+    """Go on with *table*, which must come after the present one."""
+
+    table: int
+    instruction: ClassVar[Instruction] = Instruction.GOTO_TABLE
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> GotoTable:
+        table = numbers.c_int(arg)
+        if table is None or not 0 <= table <= 255:
+            raise ParseError(f'unknown table "{arg}"')
+        return cls(table)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"goto_table:{self.table}"
+
+
+def format_list(actions: ActionList, ports: PortNumbers = None) -> str:
+    """*actions* joined by commas; ``drop`` for none."""
+    return ",".join(a.format(ports) for a in actions) if actions else "drop"

@@ -1,0 +1,100 @@
+"""MPLS actions: push, pop, set label, traffic class and TTL, decrement TTL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastpath.errors import ParseError
+from fastpath.ofproto import numbers
+from fastpath.ofproto.actions.base import Action, ParseContext, Plain, PortNumbers
+
+ETH_MPLS, ETH_MPLS_MCAST = 0x8847, 0x8848
+
+
+@dataclass(frozen=True, slots=True)
+class PushMpls(Action):
+    """Push an MPLS label stack entry; the packet's Ethernet type becomes *ethertype*."""
+
+    ethertype: int
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> PushMpls:
+        return cls(numbers.u16(arg, "push_mpls"))
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"push_mpls:0x{self.ethertype:04x}"
+
+
+@dataclass(frozen=True, slots=True)
+class PopMpls(Action):
+    """Remove the outermost MPLS entry; the packet's Ethernet type becomes *ethertype*."""
+
+    ethertype: int
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> PopMpls:
+        return cls(numbers.u16(arg, "pop_mpls"))
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"pop_mpls:0x{self.ethertype:04x}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetMplsLabel(Action):
+    """Set the label of the outermost MPLS entry."""
+
+    label: int
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> SetMplsLabel:
+        if not arg:
+            raise ParseError("set_mpls_label: expected label.")
+        return cls(_number(arg) & 0xFFFFF)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"set_mpls_label({self.label})"
+
+
+@dataclass(frozen=True, slots=True)
+class SetMplsTc(Action):
+    """Set the traffic class of the outermost MPLS entry."""
+
+    tc: int
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> SetMplsTc:
+        if not arg:
+            raise ParseError("set_mpls_tc: expected tc.")
+        return cls(_number(arg) & 7)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"set_mpls_tc({self.tc})"
+
+
+@dataclass(frozen=True, slots=True)
+class SetMplsTtl(Action):
+    """Set the TTL of the outermost MPLS entry."""
+
+    ttl: int
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> SetMplsTtl:
+        if not arg:
+            raise ParseError("set_mpls_ttl: expected ttl.")
+        return cls(_number(arg) & 0xFF)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"set_mpls_ttl({self.ttl})"
+
+
+def _number(arg: str) -> int:
+    value = numbers.c_int(arg)
+    return value if value is not None else 0       # as atoi and strtoul do in the reference
+
+
+class DecMplsTtl(Plain):
+    """Decrement the TTL of the outermost MPLS entry; at zero the packet goes to the controllers."""
+
+    __slots__ = ()
+    text: ClassVar[str] = "dec_mpls_ttl"

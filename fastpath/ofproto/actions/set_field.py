@@ -1,0 +1,164 @@
+"""Actions that write match fields and registers: set_field, load, move, delete_field, push, pop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastpath.errors import ParseError
+from fastpath.fields import Field
+from fastpath.ofproto import numbers
+from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
+from fastpath.ofproto.match import format_value, parse_value
+from fastpath.ofproto.subfield import Subfield, field_by_name
+
+# Largest value where it is less than the field's width on the wire allows.
+_VALUE_BITS = {"vlan_vid": 0x1FFF, "dl_vlan": 0xFFF, "nw_tos": 0xFC, "in_port_oxm": 0xFFFFFFFF, "arp_op": 0xFF,
+               "vlan_tci": 0xFFFF, "in_port": 0xFFFF}
+
+
+def value_bits(f: Field) -> int:
+    """Bits that a value of *f* may have; vlan_vid includes the presence bit 0x1000."""
+    return _VALUE_BITS.get(f.name, (1 << f.bits) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class SetField(Action):
+    """Set the bits *mask* of *field* to *value*.
+
+    Numbers are the field's own (bit 0 = least significant); a whole-field set has mask
+    ``value_bits(field)``.  vlan_vid has 13 bits here, with the presence bit as in OpenFlow 1.2.
+    """
+
+    field: Field
+    value: int
+    mask: int
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> SetField:
+        source, arrow, name = arg.rpartition("->")
+        if not arrow:
+            raise ParseError(f"{arg}: missing `->'")
+        if not name:
+            raise ParseError(f"{arg}: missing field name following `->'")
+        f = field_by_name(name)
+        if f is None:
+            raise ParseError(f"{name} is not a valid OXM field name")
+        if not f.writable:
+            raise ParseError(f"{f.name} is read-only")
+        bits = value_bits(f)
+        value, mask = parse_value(f, source, ctx.ports)
+        if value & ~bits:
+            raise ParseError(f"{source} is not a valid value for field {f.name}")
+        wide = mask == (1 << f.bits) - 1 or mask & bits == bits
+        return cls(f, value, bits if wide else mask & bits)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the whole field is set."""
+        return self.mask == value_bits(self.field)
+
+    @property
+    def target(self) -> Subfield:
+        """The field, for what asks which bits an action writes."""
+        return Subfield.whole(self.field)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        mask = None if self.is_exact else self.mask
+        return f"set_field:{format_value(self.field, self.value, mask)}->{self.field.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Load(Action):
+    """Write *value* into *target*; the old form of set_field for part of a field."""
+
+    target: Subfield
+    value: int
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> Load:
+        source, arrow, destination = arg.partition("->")
+        value = numbers.c_int(source)
+        if value is None:
+            raise ParseError(f"{arg}: cannot parse integer value")
+        if not arrow:
+            raise ParseError(f"{arg}: missing `->' following value")
+        target = Subfield.parse(destination)
+        if value < 0 or value > target.limit:
+            raise ParseError(f"{arg}: value {source} does not fit into {target.n_bits} bits")
+        _check_writable(target)
+        return cls(target, value)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"load:{c_hex(self.value)}->{self.target}"
+
+
+def _check_writable(target: Subfield) -> None:
+    if not target.field.writable:
+        raise ParseError(f"{target.field.name} is read-only")
+
+
+@dataclass(frozen=True, slots=True)
+class Move(Action):
+    """Copy *source* to *target*, which are equally wide."""
+
+    source: Subfield
+    target: Subfield
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> Move:
+        source, at = Subfield.parse_prefix(arg)
+        if arg[at:at + 2] != "->":
+            raise ParseError(f"{arg}: missing `->' following source")
+        target = Subfield.parse(arg[at + 2:])
+        if source.n_bits != target.n_bits:
+            raise ParseError(f"{arg}: source field is {source.n_bits} bits wide but destination is "
+                             f"{target.n_bits} bits wide")
+        return cls(source, target)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"move:{self.source}->{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteField(Action):
+    """Remove *field* (a tunnel option) from the packet's metadata."""
+
+    field: Field
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> DeleteField:
+        f = field_by_name(arg)
+        if f is None:
+            raise ParseError(f"{arg}: unknown field")
+        return cls(f)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"delete_field:{self.field.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Push(Action):
+    """Push *source* on the stack of the lookup."""
+
+    source: Subfield
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> Push:
+        return cls(Subfield.parse(arg))
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"push:{self.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pop(Action):
+    """Pop the top of the stack into *target*."""
+
+    target: Subfield
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> Pop:
+        return cls(Subfield.parse(arg))
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return f"pop:{self.target}"

@@ -1,0 +1,137 @@
+"""Name of an action -> what parses it.  The one list of actions; adding one is a row here.
+
+``parse_actions`` is the grammar of an action list: names, ports standing alone, nesting, and the
+order of instructions that OpenFlow 1.1 asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastpath.errors import ParseError
+from fastpath.ofproto import numbers
+from fastpath.ofproto.actions import instructions as inst
+from fastpath.ofproto.actions import legacy, misc, mpls, output, set_field, vlan
+from fastpath.ofproto.actions.base import Action, ActionList, Instruction, ParseContext
+from fastpath.ofproto.actions.controller import Controller
+from fastpath.ofproto.actions.instructions import format_list
+from fastpath.ofproto.lexer import key_values
+from fastpath.ofproto.numbers import PortNames
+
+Parser = Callable[[str, ParseContext], Action]
+
+PARSERS: dict[str, Parser] = {
+    # name                parser
+    "output":             output.Output.parse,
+    "controller":         Controller.parse,
+    "enqueue":            output.Enqueue.parse,
+    "set_queue":          output.SetQueue.parse,
+    "pop_queue":          output.PopQueue.parse,
+    "group":              output.Group.parse,
+    "resubmit":           output.Resubmit.parse,
+    "set_field":          set_field.SetField.parse,
+    "load":               set_field.Load.parse,
+    "move":               set_field.Move.parse,
+    "push":               set_field.Push.parse,
+    "pop":                set_field.Pop.parse,
+    "delete_field":       set_field.DeleteField.parse,
+    "mod_dl_src":         legacy.SetEthSrc.parse,
+    "mod_dl_dst":         legacy.SetEthDst.parse,
+    "mod_nw_src":         legacy.SetIpv4Src.parse,
+    "mod_nw_dst":         legacy.SetIpv4Dst.parse,
+    "mod_nw_tos":         legacy.SetIpDscp.parse,
+    "mod_nw_ecn":         legacy.SetIpEcn.parse,
+    "mod_nw_ttl":         legacy.SetIpTtl.parse,
+    "set_nw_ttl":         legacy.SetIpTtl.parse,
+    "mod_tp_src":         legacy.SetL4Src.parse,
+    "mod_tp_dst":         legacy.SetL4Dst.parse,
+    "dec_ttl":            legacy.DecTtl.parse,
+    "set_tunnel":         legacy.SetTunnel.parse,
+    "set_tunnel64":       legacy.SetTunnel.parse_64,
+    "mod_vlan_vid":       vlan.SetVlanVid.parse_mod,
+    "set_vlan_vid":       vlan.SetVlanVid.parse,
+    "mod_vlan_pcp":       vlan.SetVlanPcp.parse_mod,
+    "set_vlan_pcp":       vlan.SetVlanPcp.parse,
+    "strip_vlan":         vlan.StripVlan.parse,
+    "pop_vlan":           vlan.StripVlan.parse,
+    "push_vlan":          vlan.PushVlan.parse,
+    "push_mpls":          mpls.PushMpls.parse,
+    "pop_mpls":           mpls.PopMpls.parse,
+    "set_mpls_label":     mpls.SetMplsLabel.parse,
+    "set_mpls_tc":        mpls.SetMplsTc.parse,
+    "set_mpls_ttl":       mpls.SetMplsTtl.parse,
+    "dec_mpls_ttl":       mpls.DecMplsTtl.parse,
+    "exit":               misc.Exit.parse,
+    "note":               misc.Note.parse,
+    "clone":              misc.Clone.parse,
+    "check_pkt_larger":   misc.CheckPktLarger.parse,
+    "debug_slow":         misc.DebugSlow.parse,
+    "debug_recirc":       misc.DebugRecirc.parse,
+    "meter":              inst.Meter.parse,
+    "clear_actions":      inst.ClearActions.parse,
+    "write_actions":      inst.WriteActions.parse,
+    "write_metadata":     inst.WriteMetadata.parse,
+    "goto_table":         inst.GotoTable.parse,
+}
+
+
+def parse_actions(source: str, *, ports: PortNames | None = None) -> ActionList:
+    """Actions and instructions of *source*, what follows ``actions=`` in flow text.
+
+    An empty list and ``drop`` are both ().  Raises ParseError in the words of ovs-ofctl.
+    """
+    def nested(inner: str, outer: str) -> ActionList:
+        return _parse_list(inner, context, outer)
+    context = ParseContext(ports, nested)
+    return _parse_list(source, context, "")
+
+
+def _parse_list(source: str, ctx: ParseContext, outer: str) -> ActionList:
+    actions: list[Action] = []
+    drop = False
+    for name, value in key_values(source):
+        parser = PARSERS.get(name) or PARSERS.get(name.lower())
+        if parser is not None:
+            actions.append(parser(value, ctx))
+        elif name.lower() == "drop":
+            drop = True
+        elif name.lower() == "apply_actions":
+            raise ParseError("apply_actions is the default instruction")
+        else:
+            port = numbers.port(name, ctx.ports)
+            if port is None:
+                raise ParseError(f"unknown action {name}")
+            actions.append(output.Output(port))
+    if drop and actions:
+        raise ParseError('"drop" must not be accompanied by any other action or instruction')
+    if actions:
+        _check_order(actions, outer)
+    return tuple(actions)
+
+
+def _check_order(actions: list[Action], outer: str) -> None:
+    last = Instruction.METER
+    seen_last = False
+    for action in actions:
+        this = action.instruction
+        if this is Instruction.APPLY_ACTIONS:
+            if last > this:
+                _refuse_order(this, last)
+            last, seen_last = this, True
+            continue
+        if outer and not (outer == "clone" and this is Instruction.METER):
+            raise ParseError(f"{this.name.lower()} instruction not allowed here")
+        if seen_last and this == last:
+            raise ParseError(f"duplicate {this.name.lower()} instruction not allowed, for OpenFlow 1.1+ "
+                             "compatibility")
+        if this < last:
+            _refuse_order(this, last)
+        last, seen_last = this, True
+
+
+def _refuse_order(this: Instruction, last: Instruction) -> None:
+    raise ParseError(f"invalid instruction ordering: {this.name.lower()} must appear before "
+                     f"{last.name.lower()}, for OpenFlow 1.1+ compatibility")
+
+
+__all__ = ["PARSERS", "format_list", "parse_actions"]

@@ -1,0 +1,81 @@
+"""One datapath under many bridges: whose port is whose, and what changed since flows were checked.
+
+All bridges of a Switch share one datapath, so a patch port costs nothing there: translation walks
+from bridge to bridge and one flow carries the result.  The backer maps odp_port to (bridge, port),
+owns the recirculation ids, pairs up patch ports, keeps the set of bridges whose flows must be
+revalidated, and collects the events bridges raise.  Called from the owner of the Switch only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from fastpath.dpif.provider import Dpif
+from fastpath.errors import ExistsError
+from fastpath.ofproto.events import Event
+from fastpath.ofproto.recirc import RecircTable
+from fastpath.ofproto.xlate.context import Features
+
+if TYPE_CHECKING:
+    from fastpath.ofproto.bridge import Ofproto
+    from fastpath.ofproto.port import OfPort
+
+
+class Backer:
+    """What the bridges over one datapath share."""
+
+    def __init__(self, dpif: Dpif, *, features: Features | None = None) -> None:
+        self.dpif = dpif
+        self.features = features or Features()
+        self.recirc = RecircTable()
+        self.bridges: dict[str, Ofproto] = {}
+        self.by_odp: dict[int, tuple[Ofproto, OfPort]] = {}
+        # Bridges whose tables, ports or MAC table changed since their flows were last checked.
+        self.dirty: set[Ofproto] = set()
+        self.events: deque[Event] = deque()
+        self._patches: dict[str, tuple[Ofproto, OfPort]] = {}
+
+    def add_bridge(self, bridge: Ofproto) -> None:
+        """Enter *bridge*.  Raises ExistsError when its name is taken."""
+        if bridge.name in self.bridges:
+            raise ExistsError(f"bridge {bridge.name!r}: the name is taken")
+        self.bridges[bridge.name] = bridge
+
+    def del_bridge(self, bridge: Ofproto) -> None:
+        """Forget *bridge*; its ports must be gone."""
+        del self.bridges[bridge.name]
+        self.dirty.discard(bridge)
+
+    def add_port(self, bridge: Ofproto, port: OfPort) -> None:
+        """Enter a port of *bridge*.  A patch port is joined to its peer if that one exists, on any
+        bridge, and names it in return."""
+        if port.odp_port is not None:
+            self.by_odp[port.odp_port] = (bridge, port)
+        if port.peer_name is None:
+            return
+        if port.name in self._patches:
+            raise ExistsError(f"patch port {port.name!r}: bridge {self._patches[port.name][0].name!r} has one "
+                              "of that name")
+        self._patches[port.name] = (bridge, port)
+        other = self._patches.get(port.peer_name)
+        if other is not None and other[1].peer_name == port.name and other[1] is not port:
+            port.peer, other[1].peer = other, (bridge, port)
+            self.dirty.add(other[0])
+
+    def del_port(self, port: OfPort) -> None:
+        """Forget a port; a patch port leaves its peer without one."""
+        if port.odp_port is not None:
+            self.by_odp.pop(port.odp_port, None)
+        if port.peer_name is not None:
+            self._patches.pop(port.name, None)
+        if port.peer is not None:
+            self.dirty.add(port.peer[0])
+            port.peer[1].peer = None
+            port.peer = None
+
+    def take_events(self) -> list[Event]:
+        """Events raised since the last call, oldest first."""
+        events = list(self.events)
+        self.events.clear()
+        return events

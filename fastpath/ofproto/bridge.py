@@ -1,0 +1,181 @@
+"""Ofproto: one bridge -- its tables, its ports and its MAC table -- as translation and owners see it.
+
+Implements ``xlate.context.BridgeView``.  Every change that may alter a translation marks the bridge
+dirty at its backer; ``revalidate`` then checks the flows that came through it.  Knows no datapath
+beyond port numbers, no clock and no thread: the owner of the Switch calls it and passes *now*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fastpath._flow import FlowKey
+from fastpath.errors import ConfigError, ExistsError, NotFoundError
+from fastpath.ofproto.backer import Backer
+from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, RemovedReason
+from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.learning import MacTable
+from fastpath.ofproto.port import OfPort
+from fastpath.ofproto.recirc import RecircTable
+from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.table import FlowModResult, FlowTables
+from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, VlanConfig
+
+FRAG_HANDLING = ("normal", "drop", "nx-match")
+
+
+class Ofproto:
+    """One bridge.  Attributes named in BridgeView are read by translation."""
+
+    def __init__(self, name: str, backer: Backer, *, seed: int = 0, mac_aging: float = 300.0,
+                 max_macs: int = 8192) -> None:
+        self.name = name
+        self.backer = backer
+        self.tables = FlowTables(seed=seed)
+        self.macs = MacTable(max_entries=max_macs, aging_s=mac_aging)
+        self.features: Features = backer.features
+        self.recirc: RecircTable = backer.recirc
+        self.flood_vlans: frozenset[int] = frozenset()
+        self.forward_bpdu = False
+        self.frag_handling = "normal"
+        self._ports: dict[int, OfPort] = {}
+        self._by_name: dict[str, OfPort] = {}
+        self._flood_order: tuple[OfPort, ...] = ()
+        self._free_from = 1             # all numbers below are in use
+        backer.add_bridge(self)
+
+    def __str__(self) -> str:
+        return self.name
+
+    # -- what translation asks ---------------------------------------------------------------------
+
+    def lookup(self, table_id: int, key: FlowKey, wc: FlowKey | None) -> Rule | None:
+        """Best rule of one table, un-wildcarding into *wc*."""
+        return self.tables.lookup(table_id, key, wc)
+
+    def port(self, ofp_port: int) -> OfPort | None:
+        """Port of a number, None if there is none."""
+        return self._ports.get(ofp_port)
+
+    def ports(self) -> Sequence[OfPort]:
+        """All ports in the order flooding visits them: LOCAL first, then by number."""
+        return self._flood_order
+
+    def meter(self, meter_id: int) -> int | None:
+        """Datapath number of a meter; none can be configured yet."""
+        return None
+
+    # -- ports ---------------------------------------------------------------------------------------
+
+    def port_named(self, name: str) -> OfPort:
+        """Port called *name*.  Raises NotFoundError."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise NotFoundError(f"bridge {self.name!r} has no port {name!r}") from None
+
+    def port_numbers(self) -> dict[str, int]:
+        """Numbers by name, for flow text that names ports."""
+        return {name: port.ofp_port for name, port in self._by_name.items()}
+
+    def free_number(self) -> int:
+        """Lowest OpenFlow port number not in use.  Raises ConfigError when all are."""
+        while self._free_from in self._ports:
+            self._free_from += 1
+        if self._free_from >= OFPP_MAX:
+            raise ConfigError(f"bridge {self.name!r}: all {OFPP_MAX - 1} port numbers are in use")
+        return self._free_from
+
+    def check_number(self, number: int | None) -> int:
+        """*number* if a new port may have it, or the lowest free one for None."""
+        if number is None:
+            return self.free_number()
+        if not 0 < number < OFPP_MAX and number != OFPP_LOCAL:
+            raise ConfigError(f"port number {number}: not between 1 and {OFPP_MAX - 1}, nor {OFPP_LOCAL} for LOCAL")
+        if number in self._ports:
+            raise ExistsError(f"port number {number}: bridge {self.name!r} has it as {self._ports[number].name!r}")
+        return number
+
+    def add_port(self, port: OfPort) -> None:
+        """Enter *port*, its numbers chosen.  Raises ExistsError when name or number is taken."""
+        if port.name in self._by_name:
+            raise ExistsError(f"port {port.name!r}: bridge {self.name!r} has one of that name")
+        self.check_number(port.ofp_port)
+        self.backer.add_port(self, port)
+        self._ports[port.ofp_port] = self._by_name[port.name] = port
+        self._ports_changed(port, PortChange.ADD)
+
+    def del_port(self, port: OfPort) -> None:
+        """Remove *port* and what was learned about it."""
+        del self._ports[port.ofp_port], self._by_name[port.name]
+        self._free_from = min(self._free_from, port.ofp_port)
+        self.backer.del_port(port)
+        self.macs.flush_port(port.ofp_port)
+        self._ports_changed(port, PortChange.DELETE)
+
+    def set_port(self, port: OfPort, *, link_up: bool | None = None, vlan: VlanConfig | None = None,
+                 **flags: bool) -> None:
+        """Change settings of *port*: ``no_flood``, ``no_forward``, ``no_receive``, ``no_packet_in``,
+        ``protected``, its VLANs or its link state; None leaves a setting as it is."""
+        for name, value in flags.items():
+            if name not in ("no_flood", "no_forward", "no_receive", "no_packet_in", "protected"):
+                raise ConfigError(f"{name!r}: no setting of a port")
+            setattr(port, name, value)
+        if vlan is not None and vlan != port.vlan:
+            port.vlan = vlan
+            self.macs.flush_port(port.ofp_port)
+        if link_up is not None:
+            port.link_up = link_up
+        self._ports_changed(port, PortChange.MODIFY)
+
+    def set_frag_handling(self, how: str) -> None:
+        """Set what happens to IP fragments: "normal", "drop" or "nx-match"."""
+        if how not in FRAG_HANDLING:
+            raise ConfigError(f"fragment handling {how!r}: not one of {', '.join(FRAG_HANDLING)}")
+        self.frag_handling = how
+        self.touch()
+
+    def _ports_changed(self, port: OfPort, change: PortChange) -> None:
+        self._flood_order = tuple(sorted(self._ports.values(),
+                                         key=lambda p: (p.ofp_port != OFPP_LOCAL, p.ofp_port)))
+        self.touch()
+        self.backer.events.append(PortStatus(self.name, port.ofp_port, port.name, change, port.link_up))
+
+    # -- rules ---------------------------------------------------------------------------------------
+
+    def apply(self, mod: FlowMod, now: float) -> FlowModResult:
+        """Carry out a flow mod.  FlowRemoved events are the caller's to raise (``removed``), once it
+        has brought the counters of the removed rules up to date."""
+        result = self.tables.apply(mod, now)
+        if result.added or result.modified or result.removed:
+            self.touch()
+        return result
+
+    def removed(self, rules: Iterable[tuple[Rule, RemovedReason]], now: float) -> None:
+        """Raise FlowRemoved for those of *rules* that asked for it."""
+        for rule, reason in rules:
+            if rule.send_flow_rem:
+                self.backer.events.append(FlowRemoved(self.name, rule, reason, now - rule.created))
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    def touch(self) -> None:
+        """Something changed that translations may depend on."""
+        self.backer.dirty.add(self)
+
+    def next_deadline(self) -> float:
+        """When ``wake`` next has something to do, as far as known; inf for never."""
+        return min(self.tables.next_deadline(), self.macs.next_deadline())
+
+    def wake(self, now: float) -> None:
+        """Remove rules and MAC entries whose time is up; their counters must be up to date."""
+        expired = self.tables.expire(now)
+        if expired:
+            self.touch()
+            self.removed(expired, now)
+        if self.macs.expire(now):
+            self.touch()
+
+    def close(self) -> None:
+        """Leave the backer; the ports must be gone."""
+        self.backer.del_bridge(self)

@@ -1,0 +1,83 @@
+"""What a bridge tells its owner: packets for the controller, rules removed, ports changed.
+
+Plain values; who listens and how (callbacks, iterators, OpenFlow connections) is not known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias
+
+from fastpath._flow import FlowKey
+from fastpath.ofproto.rule import Rule
+
+
+class PacketInReason(IntEnum):
+    """Why a packet goes to the controller (OpenFlow 1.5 section 7.4.1, and older versions)."""
+
+    NO_MATCH = 0
+    ACTION = 1
+    INVALID_TTL = 2
+    ACTION_SET = 3
+    GROUP = 4
+    PACKET_OUT = 5
+
+
+class RemovedReason(IntEnum):
+    """Why a rule left its table (OpenFlow 1.5 section 7.4.3)."""
+
+    IDLE_TIMEOUT = 0
+    HARD_TIMEOUT = 1
+    DELETE = 2
+    GROUP_DELETE = 3
+    METER_DELETE = 4
+    EVICTION = 5
+
+
+class PortChange(IntEnum):
+    """What happened to a port (OpenFlow 1.5 section 7.4.4)."""
+
+    ADD = 0
+    DELETE = 1
+    MODIFY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PacketIn:
+    """A packet for the controller.  *packet* is cut to *max_len* where the action asked for it;
+    *key* holds the metadata and registers as they were, its in_port being the ofp_port."""
+
+    bridge: str
+    in_port: int
+    packet: bytes
+    total_len: int
+    reason: PacketInReason
+    table_id: int
+    cookie: int
+    controller_id: int
+    key: FlowKey
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRemoved:
+    """A rule that asked for it (send_flow_rem) left its table; its counters are final."""
+
+    bridge: str
+    rule: Rule
+    reason: RemovedReason
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class PortStatus:
+    """A port was added, removed or changed."""
+
+    bridge: str
+    ofp_port: int
+    name: str
+    change: PortChange
+    link_up: bool
+
+
+Event: TypeAlias = PacketIn | FlowRemoved | PortStatus

@@ -1,0 +1,85 @@
+"""FlowMod: a request to add, change or delete rules.  What the tables do with it is in flow_tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from fastpath.ofproto.actions.base import Action, ActionList
+from fastpath.ofproto.actions.instructions import WriteActions
+from fastpath.ofproto.actions.misc import Clone
+from fastpath.ofproto.actions.output import OFPP_ANY, Enqueue, Group, Output, OutputTrunc
+from fastpath.ofproto.match import Match
+from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
+
+TABLE_ALL = 0xFF
+GROUP_ANY = 0xFFFFFFFF
+BUFFER_NONE = 0xFFFFFFFF
+
+
+class Command(IntEnum):
+    """What a flow mod asks for (OpenFlow 1.0 section 5.3.3)."""
+
+    ADD = 0
+    MODIFY = 1
+    MODIFY_STRICT = 2
+    DELETE = 3
+    DELETE_STRICT = 4
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether match and priority must be equal, not merely covered."""
+        return self in (Command.MODIFY_STRICT, Command.DELETE_STRICT)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowMod:
+    """One request.  *table_id* 255 means all tables, or table 0 when a rule is added.
+
+    *cookie* and *cookie_mask* select rules of modify and delete; *new_cookie* is what added or
+    modified rules get, None leaving the cookie alone.  *out_port* and *out_group* narrow a delete to
+    rules that send there.  Timeouts are seconds and may be fractions.
+    """
+
+    command: Command = Command.ADD
+    table_id: int = TABLE_ALL
+    priority: int = DEFAULT_PRIORITY
+    match: Match = field(default_factory=Match)
+    actions: ActionList = ()
+    cookie: int = 0
+    cookie_mask: int = 0
+    new_cookie: int | None = 0
+    idle_timeout: float = 0
+    hard_timeout: float = 0
+    importance: int = 0
+    flags: FlowFlags = FlowFlags(0)
+    out_port: int = OFPP_ANY
+    out_group: int = GROUP_ANY
+    buffer_id: int = BUFFER_NONE
+
+    def __str__(self) -> str:
+        from fastpath.ofproto.flow_text import format_flow_mod      # text is one layer up from values
+        return format_flow_mod(self)
+
+
+def outputs_to(actions: ActionList, port: int) -> bool:
+    """Whether any of *actions*, nested ones too, names *port* as an output."""
+    return any(_outputs_to(a, port) for a in actions)
+
+
+def _outputs_to(action: Action, port: int) -> bool:
+    if isinstance(action, (Output, Enqueue, OutputTrunc)):
+        return action.port == port
+    if isinstance(action, (WriteActions, Clone)):
+        return outputs_to(action.actions, port)
+    return False
+
+
+def uses_group(actions: ActionList, group_id: int) -> bool:
+    """Whether any of *actions*, nested ones too, hands packets to group *group_id*."""
+    for a in actions:
+        if isinstance(a, Group) and a.group_id == group_id:
+            return True
+        if isinstance(a, (WriteActions, Clone)) and uses_group(a.actions, group_id):
+            return True
+    return False

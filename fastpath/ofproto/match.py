@@ -1,0 +1,424 @@
+"""Match: what a rule asks of a packet, as a value and a mask over the flow key.
+
+Text comes in as ovs-ofctl takes it and goes out as it prints it.  The reference is lenient here: a
+field may be given without its prerequisites, a later item overrides an earlier one, and bits that
+cannot matter are dropped when the match is *normalized*, which every rule's match is before it
+enters a table.  Strict checking of prerequisites belongs to the wire decoder (OXM) and to exact
+flows (``parse_exact``, the argument of a trace).
+
+A Match is built, then never changed; any thread may read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from fastpath import text
+from fastpath._flow import WINDOWS, FlowKey, Window
+from fastpath.errors import ParseError
+from fastpath.fields import BY_NAME, FIELDS, Field, Fmt, Prereq
+from fastpath.ofproto import numbers
+from fastpath.ofproto.lexer import key_values
+from fastpath.ofproto.numbers import PortNames
+from fastpath.ofproto.subfield import VLAN_CFI, Subfield
+
+ETH_IP, ETH_ARP, ETH_RARP, ETH_IPV6, ETH_NSH = 0x0800, 0x0806, 0x8035, 0x86DD, 0x894F
+ETH_MPLS = (0x8847, 0x8848)
+ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
+PT_ETH = 0
+
+# Words that stand for an Ethernet type and perhaps a protocol number.
+PROTOCOLS: dict[str, tuple[int, int]] = {
+    "ip": (ETH_IP, 0), "ipv4": (ETH_IP, 0), "ip4": (ETH_IP, 0), "arp": (ETH_ARP, 0),
+    "icmp": (ETH_IP, ICMP), "tcp": (ETH_IP, TCP), "udp": (ETH_IP, UDP), "sctp": (ETH_IP, SCTP),
+    "ipv6": (ETH_IPV6, 0), "ip6": (ETH_IPV6, 0), "icmp6": (ETH_IPV6, ICMPV6), "tcp6": (ETH_IPV6, TCP),
+    "udp6": (ETH_IPV6, UDP), "sctp6": (ETH_IPV6, SCTP), "rarp": (ETH_RARP, 0),
+    "mpls": (ETH_MPLS[0], 0), "mplsm": (ETH_MPLS[1], 0),
+}
+
+_FRAG = {"no": (0, 3), "yes": (1, 1), "first": (1, 3), "later": (3, 3), "not_later": (0, 2)}
+_FRAG_BY_BITS = {bits: name for name, bits in _FRAG.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where a field's bits lie: *window* of the key, shift, bits kept, bits an exact match sets."""
+
+    window: Window
+    lsb: int
+    bits: int           # of the window: those the field owns
+    exact: int          # of the window: those an exact match masks
+    present: int        # of the window: set in the value whenever the field is matched
+
+
+def _slot(f: Field) -> _Slot:
+    name = f.name if f.bits > 64 or f.name.startswith("xreg") else f.member
+    if f.name.startswith("tun_metadata"):
+        name = f.member
+    w = WINDOWS[name]
+    own = (((1 << f.bits) - 1) << f.lsb) & w.limit
+    if f.name in ("vlan_vid", "dl_vlan", "dl_vlan_pcp", "vlan_pcp"):
+        # vlan_vid carries the presence bit in its value, the others imply it.
+        return _Slot(w, f.lsb, f.exact, f.exact, 0 if f.name == "vlan_vid" else VLAN_CFI)
+    if f.name in ("in_port", "in_port_oxm"):
+        return _Slot(w, 0, w.limit, w.limit, 0)
+    return _Slot(w, f.lsb, f.exact or own, f.exact or own, 0)
+
+
+_SLOTS: dict[str, _Slot] = {f.name: _slot(f) for f in FIELDS}
+_W = WINDOWS
+_PACKET_TYPE, _DL_TYPE, _NW_PROTO = _W["packet_type"], _W["dl_type"], _W["nw_proto"]
+
+
+class Match:
+    """A value and a mask over the flow key; bits outside the mask are zero in the value."""
+
+    __slots__ = ("key", "mask")
+
+    def __init__(self, key: FlowKey | None = None, mask: FlowKey | None = None) -> None:
+        self.key = FlowKey() if key is None else key
+        self.mask = FlowKey() if mask is None else mask
+
+    @classmethod
+    def parse(cls, source: str, *, ports: PortNames | None = None) -> Match:
+        """Match of *source*, such as ``tcp,nw_src=10.0.0.0/8,tp_dst=80``; *ports* maps names to numbers."""
+        match = cls()
+        for name, value in key_values(source):
+            if not match.parse_item(name, value, ports):
+                raise ParseError(f"unknown keyword {name}")
+        match.finish()
+        return match
+
+    @classmethod
+    def of(cls, **values: int) -> Match:
+        """Match with an exact value for each field named; prerequisites are the caller's to give."""
+        match = cls()
+        for name, value in values.items():
+            match.set(BY_NAME[name], value)
+        return match
+
+    # -- building ---------------------------------------------------------------------------------
+
+    def parse_item(self, name: str, value: str, ports: PortNames | None = None) -> bool:
+        """Take one item of flow text into the match; return False if *name* is no field or protocol."""
+        protocol = PROTOCOLS.get(name)
+        if protocol is not None:
+            self.set_dl_type(protocol[0])
+            if protocol[1]:
+                self.key.set(_NW_PROTO, protocol[1])
+                self.mask.set(_NW_PROTO, 0xFF)
+            return True
+        f = BY_NAME.get(name)
+        if f is not None:
+            v, m = parse_value(f, value or "0/0", ports)
+            self.set(f, v, m)
+            return True
+        if name == "eth":
+            self.key.packet_type, self.mask.packet_type = PT_ETH, 0xFFFFFFFF
+            return True
+        if "[" in name:
+            self._parse_subfield(name, value)
+            return True
+        return False
+
+    def _parse_subfield(self, name: str, value: str) -> None:
+        s = Subfield.parse(name)
+        f = s.field
+        v = numbers.c_int(value)
+        if v is None:
+            raise ParseError(f"{value}: bad syntax for {f.name}")
+        if not 0 <= v <= s.limit:
+            raise ParseError(f"{value}: value too large for {s.n_bits}-bit field {f.name}")
+        old_value, old_mask = self.get(f)
+        keep = ~(s.limit << s.ofs)
+        mask = old_mask & keep | s.limit << s.ofs
+        if not f.maskable and mask != (1 << f.bits) - 1:
+            raise ParseError(f"{name}: cannot match part of field {f.name}, which takes no mask")
+        self.set(f, old_value & keep | v << s.ofs, mask)
+
+    def set_dl_type(self, dl_type: int) -> None:
+        """Match an Ethernet type (and that the packet is Ethernet)."""
+        self.key.set(_DL_TYPE, dl_type)
+        self.mask.set(_DL_TYPE, 0xFFFF)
+        self._default_packet_type()
+
+    def _default_packet_type(self) -> None:
+        if not self.mask.get(_PACKET_TYPE):
+            self.mask.set(_PACKET_TYPE, 0xFFFFFFFF)
+
+    def set(self, f: Field, value: int, mask: int | None = None) -> None:
+        """Match *f*: *value* under *mask* (None = exact), replacing what was said of the field before."""
+        slot = _SLOTS[f.name]
+        w, bits = slot.window, slot.bits
+        m = slot.exact if mask is None or mask >= (1 << f.bits) - 1 else mask << slot.lsb & bits
+        if f.name == "dl_vlan" and value == 0xFFFF and m:
+            value, m, bits = 0, 0xFFFF, 0xFFFF
+        elif slot.present and m:
+            value = value << slot.lsb | slot.present
+        else:
+            value <<= slot.lsb
+        value &= m
+        if bits == w.limit:
+            self.key.set(w, value)
+            self.mask.set(w, m)
+        else:
+            self.key.set(w, self.key.get(w) & ~bits | value)
+            self.mask.set(w, self.mask.get(w) & ~bits | m)
+        if f.prereq is not Prereq.NONE:
+            self._default_packet_type()
+
+    def get(self, f: Field) -> tuple[int, int]:
+        """Return (value, mask) of *f*, as numbers of the field's width."""
+        slot = _SLOTS[f.name]
+        value, mask = self.key.get(slot.window) & slot.bits, self.mask.get(slot.window) & slot.bits
+        full = (1 << f.bits) - 1
+        return value >> slot.lsb & full, mask >> slot.lsb & full
+
+    def finish(self) -> None:
+        """Let a match on packet type (1, ethertype) imply the Ethernet type, for prerequisites."""
+        if self.mask.get(_PACKET_TYPE) and self.key.get(_PACKET_TYPE) >> 16 == 1:
+            self.key.set(_DL_TYPE, self.key.get(_PACKET_TYPE) & 0xFFFF)
+
+    # -- using ------------------------------------------------------------------------------------
+
+    def matches(self, key: FlowKey) -> bool:
+        """Whether *key* satisfies the match."""
+        return key.matches(self.key, self.mask)
+
+    def is_catchall(self) -> bool:
+        """Whether every packet matches."""
+        return self.mask.is_zero()
+
+    def covers(self, other: Match) -> bool:
+        """Whether this match is at least as wide as *other*: what loose modify and delete ask."""
+        return other.mask.covers(self.mask) and other.key.matches(self.key, self.mask)
+
+    def copy(self) -> Match:
+        """A new match that may be built further."""
+        return Match(self.key.copy(), self.mask.copy())
+
+    def normalized(self) -> Match:
+        """The match without the bits that cannot matter given the others, as the reference keeps it."""
+        mask = self.mask.copy()
+        for name in _unreachable(self.key, mask):
+            mask.set(_W[name], 0)
+        return Match(self.key.masked(mask), mask)
+
+    def format(self, *, priority: int | None = None, ports: Mapping[int, str] | None = None) -> str:
+        """Text of the match as ovs-ofctl prints it; *ports* maps numbers to names."""
+        from fastpath import flowtext       # only printing needs it
+        return flowtext.format_match(self.key, self.mask, priority=priority, ports=ports)
+
+    def __str__(self) -> str:
+        return self.format()
+
+    def __repr__(self) -> str:
+        return f"Match({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Match) and self.key == other.key and self.mask == other.mask
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.mask))
+
+
+# -- normalization --------------------------------------------------------------------------------
+# Members of each protocol's headers; what the matched Ethernet type and protocol do not select is
+# unreachable.  nw_src and friends serve IPv4 and ARP; tp_src and tp_dst all of L4.
+_GROUPS: dict[str, tuple[str, ...]] = {
+    "nw_addr": ("nw_src", "nw_dst"),
+    "nw_proto": ("nw_proto",),
+    "ipvx": ("nw_tos", "nw_frag", "nw_ttl"),
+    "tp": ("tp_src", "tp_dst"),
+    "tcp_flags": ("tcp_flags",),
+    "arp_ha": ("arp_sha",),
+    "arp_tha": ("arp_tha",),
+    "ipv6": ("ipv6_src", "ipv6_dst", "ipv6_label"),
+    "nd": ("nd_target",),
+    "nd_ext": ("igmp_group_ip4",),
+    "mpls": ("mpls_lse0", "mpls_lse1", "mpls_lse2"),
+    "nsh": ("nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_path_hdr", "nsh_c1", "nsh_c2", "nsh_c3", "nsh_c4"),
+}
+_GROUPED = tuple((group, name, _W[name]) for group, names in _GROUPS.items() for name in names)
+_L4 = {TCP: ("tp", "tcp_flags"), UDP: ("tp",), SCTP: ("tp",)}
+
+
+def reachable_groups(key: FlowKey) -> set[str]:
+    """Groups of header members that a packet as *key* describes it can have."""
+    dl_type, proto = key.get(_DL_TYPE), key.get(_NW_PROTO)
+    if dl_type == ETH_IP:
+        return {"nw_proto", "ipvx", "nw_addr", *(("tp",) if proto == ICMP else _L4.get(proto, ()))}
+    if dl_type == ETH_IPV6:
+        groups = {"nw_proto", "ipvx", "ipv6", *_L4.get(proto, ())}
+        if proto == ICMPV6:
+            groups.add("tp")
+            if key.tp_src in (135, 136):
+                groups |= {"nd", "nd_ext", "tcp_flags", "arp_ha" if key.tp_src == 135 else "arp_tha"}
+        return groups
+    if dl_type in (ETH_ARP, ETH_RARP):
+        return {"nw_proto", "nw_addr", "arp_ha", "arp_tha"}
+    if dl_type in ETH_MPLS:
+        return {"mpls"}
+    return {"nsh"} if dl_type == ETH_NSH else set()
+
+
+def _unreachable(key: FlowKey, mask: FlowKey) -> Iterator[str]:
+    groups = reachable_groups(key)
+    for group, name, window in _GROUPED:
+        if group not in groups and mask.get(window):
+            yield name
+
+
+# -- values of fields -----------------------------------------------------------------------------
+
+def parse_value(f: Field, value: str, ports: PortNames | None = None) -> tuple[int, int]:
+    """Return (value, mask) of *value* written as field *f* takes it, in bits of the field.
+
+    The mask is all ones when none is given and all zeros for ``*``; the value keeps all the bits
+    that were written.  Raises ParseError in the words of ovs-ofctl.
+    """
+    full = (1 << f.bits) - 1
+    if value == "*":
+        return 0, 0
+    v, m = _PARSERS[f.fmt](f, value, ports)
+    wire_full = (1 << 8 * f.n_bytes) - 1
+    if m == wire_full:
+        m = full
+    elif not f.maskable and m:
+        raise ParseError(f"{value}: invalid mask for field {f.name}")
+    return v, m
+
+
+def _integer(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
+    value, slash, mask = source.partition("/")
+    v = _wire_integer(f, value, source)
+    return v, _wire_integer(f, mask, source) if slash else (1 << 8 * f.n_bytes) - 1
+
+
+def _wire_integer(f: Field, source: str, whole: str) -> int:
+    v = numbers.c_int(source)
+    if v is None:
+        raise ParseError(f"{whole}: bad syntax for {f.name}")
+    if v < 0:
+        v &= numbers.U64_MAX
+    if v >> 8 * f.n_bytes:
+        raise ParseError(f"{whole}: value too large for {f.n_bytes}-byte field {f.name}")
+    return v
+
+
+def _ethernet(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
+    value, slash, mask = source.partition("/")
+    try:
+        return text.parse_mac(value), text.parse_mac(mask) if slash else text.MAC_MAX
+    except ParseError:
+        raise ParseError(f"{source}: invalid Ethernet address") from None
+
+
+def _ipv4(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
+    return _address(source, text.parse_ipv4_masked, 32, "IP")
+
+
+def _ipv6(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
+    return _address(source, text.parse_ipv6_masked, 128, "IPv6")
+
+
+def _address(source: str, parse: object, bits: int, what: str) -> tuple[int, int]:
+    try:
+        return (text.parse_ipv4_masked if bits == 32 else text.parse_ipv6_masked)(source)
+    except ParseError:
+        tail = source.partition("/")[2]
+        if tail.isdecimal():
+            raise ParseError(f"{source}: IPv{4 if bits == 32 else 6} network prefix bits not between 0 and "
+                             f"{bits}, inclusive") from None
+        raise ParseError(f"{source}: invalid {what} address") from None
+
+
+def _ofp_port(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
+    number = numbers.port(source, ports)
+    if number is None:
+        raise ParseError(f"{source}: invalid or unknown port for {f.name}")
+    return number, (1 << 8 * f.n_bytes) - 1
+
+
+def _frag(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
+    bits = _FRAG.get(source)
+    if bits is None:
+        raise ParseError(f'{source}: unknown fragment type (valid types are "no", "yes", "first", "later", '
+                         f'"not_later"')
+    return bits
+
+
+# What the flag formats call themselves in errors, their names, and the bits that exist.
+_FLAG_NAMES = {
+    Fmt.TCP_FLAGS: (text.TCP_FLAGS, 12), Fmt.CT_STATE: (text.CT_STATE, 8), Fmt.TUN_FLAGS: (text.TUN_FLAGS, 1),
+}
+
+
+def _flags(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
+    names, n = _FLAG_NAMES[f.fmt]
+    wire_full = (1 << 8 * f.n_bytes) - 1
+    try:
+        value, mask = text.parse_flags(source, names, bits=8 * f.n_bytes, what=f.name)
+    except ParseError as e:
+        raise ParseError(str(e).replace("'", "")) from None
+    if mask != wire_full and mask >> n or value >> n:
+        raise ParseError(f"{source}: unknown {f.name} flag(s)")
+    return value, mask
+
+
+def _packet_type(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
+    if source[:1] != "(":
+        raise ParseError(f"{source}: bad syntax for packet type missing '('")
+    ns, comma, kind = source[1:].rstrip(")").partition(",")
+    a, b = numbers.c_int(ns.strip()), numbers.c_int(kind.strip())
+    if source[-1:] != ")" or not comma or a is None or b is None or not 0 <= a <= 0xFFFF or not 0 <= b <= 0xFFFF:
+        raise ParseError(f"{source}: bad syntax for packet type")
+    return a << 16 | b, 0xFFFFFFFF
+
+
+_PARSERS = {
+    Fmt.DEC: _integer, Fmt.HEX: _integer, Fmt.ETH: _ethernet, Fmt.IPV4: _ipv4, Fmt.IPV6: _ipv6,
+    Fmt.OFP_PORT: _ofp_port, Fmt.OFP_PORT32: _ofp_port, Fmt.FRAG: _frag, Fmt.TCP_FLAGS: _flags,
+    Fmt.CT_STATE: _flags, Fmt.TUN_FLAGS: _flags, Fmt.PACKET_TYPE: _packet_type,
+}
+
+
+def format_value(f: Field, value: int, mask: int | None = None) -> str:
+    """Text of *value* (under *mask*, None = exact) as set_field and learn print field *f*."""
+    full = (1 << f.bits) - 1
+    if mask is None or mask == full:
+        return _format_exact(f, value)
+    if f.fmt is Fmt.ETH:
+        return text.format_mac_masked(value, mask)
+    if f.fmt is Fmt.IPV4:
+        return text.format_ipv4_masked(value, mask)
+    if f.fmt is Fmt.IPV6:
+        return text.format_ipv6_masked(value, mask)
+    if f.fmt in _FLAG_NAMES:
+        return text.format_flags_masked(value, mask, _FLAG_NAMES[f.fmt][0])
+    if f.fmt is Fmt.DEC:
+        return f"{value}/{mask:#x}" if value < 10 else f"{value}/{mask:#x}"
+    return f"{value:#x}/{mask:#x}"
+
+
+def _format_exact(f: Field, value: int) -> str:
+    match f.fmt:
+        case Fmt.DEC:
+            return str(value)
+        case Fmt.HEX:
+            return hex(value) if value else "0"
+        case Fmt.ETH:
+            return text.format_mac(value)
+        case Fmt.IPV4:
+            return text.format_ipv4(value)
+        case Fmt.IPV6:
+            return text.format_ipv6(value)
+        case Fmt.OFP_PORT | Fmt.OFP_PORT32:
+            return text.format_ofp_port(value)
+        case Fmt.FRAG:
+            return _FRAG_BY_BITS.get((value, 3), f"{value:#x}")
+        case Fmt.PACKET_TYPE:
+            return f"({value >> 16},{value & 0xFFFF:#x})"
+        case _:
+            return text.format_flags(value, _FLAG_NAMES[f.fmt][0])

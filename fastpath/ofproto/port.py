@@ -1,0 +1,81 @@
+"""A port of a bridge: its numbers, what it is configured to do, and its state.
+
+Implements ``xlate.context.PortView``.  A patch port has no datapath number: translation walks on in
+the bridge of its peer, and its counters are kept here.  Changed by ``Bridge`` only, which then
+counts a new generation so that flows built on the old settings are revalidated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fastpath.dpif.provider import PortStats
+from fastpath.errors import ConfigError
+from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
+
+if TYPE_CHECKING:
+    from fastpath.ofproto.bridge import Ofproto
+
+VLAN_MAX = 4095
+PRIORITY_TAGS = ("no", "if-nonzero", "always")
+
+
+def vlan_config(*, tag: int | None = None, trunks: Iterable[int] | None = None,
+                mode: VlanMode | str | None = None, priority_tags: str = "no") -> VlanConfig:
+    """VLAN settings of a port from what a user gives, with the defaults of Open vSwitch.
+
+    *tag* alone is an access port, *trunks* (or nothing) a trunk, both together a native-tagged port;
+    *mode* says otherwise.  Raises ConfigError for settings that make no sense together.
+    """
+    allowed = None if trunks is None else frozenset(trunks)
+    for vid in [*([] if tag is None else [tag]), *(allowed or ())]:
+        if not 0 <= vid <= VLAN_MAX:
+            raise ConfigError(f"VLAN {vid}: not between 0 and {VLAN_MAX}")
+    if priority_tags not in PRIORITY_TAGS:
+        raise ConfigError(f"priority_tags {priority_tags!r}: not one of {', '.join(PRIORITY_TAGS)}")
+    if mode is None:
+        mode = (VlanMode.TRUNK if tag is None else VlanMode.ACCESS if allowed is None
+                else VlanMode.NATIVE_TAGGED)
+    try:
+        mode = VlanMode(mode)
+    except ValueError:
+        known = ", ".join(m.value for m in VlanMode)
+        raise ConfigError(f"VLAN mode {mode!r}: not one of {known}") from None
+    if mode is not VlanMode.TRUNK and tag is None:
+        raise ConfigError(f"VLAN mode {mode.value}: needs a tag")
+    if mode is VlanMode.ACCESS and allowed:
+        raise ConfigError("VLAN mode access: takes a tag and no trunks")
+    if mode is VlanMode.TRUNK:
+        tag = None
+    return VlanConfig(mode, tag or 0, allowed, priority_tags)
+
+
+@dataclass(slots=True, eq=False)
+class OfPort:
+    """One port.  *odp_port* is None for a patch port, *peer_name* None for all others."""
+
+    bridge: Ofproto = field(repr=False)
+    name: str
+    ofp_port: int
+    odp_port: int | None = None
+    peer_name: str | None = None
+    link_up: bool = True
+    no_flood: bool = False
+    no_forward: bool = False
+    no_receive: bool = False
+    no_packet_in: bool = False
+    protected: bool = False
+    vlan: VlanConfig = field(default_factory=VlanConfig)
+    # Both ends of a patch name each other; kept by the backer, which alone sees all bridges.
+    peer: tuple[Ofproto, OfPort] | None = field(default=None, repr=False)
+    patch_stats: PortStats = field(default_factory=PortStats, repr=False)
+
+    @property
+    def is_patch(self) -> bool:
+        """Whether this port leads to another bridge rather than to the world."""
+        return self.peer_name is not None
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,328 @@
+"""Installed flows kept equal to what translation would say now, and their counters given to the rules.
+
+Each installed flow has a *ukey*: the key it was made from, its mask and actions, and the *effects* of
+its translation (rules hit, tables looked up, patch ports crossed, addresses learned).  Three things
+happen to ukeys:
+
+* *push*: packets counted by the datapath since the last push are credited to the effects, so rules,
+  ports and MAC entries live as long as their traffic does.
+* *check*: when a bridge the translation visited changed, the key is translated again, without side
+  effects.  Same mask, same actions: the flow stays.  Same mask, other actions: they are replaced.
+  Another mask: the flow goes, and the next packet makes a new one.  Keeping a flow whose mask is
+  merely narrower than today's would be right too, but two flows of one version could then overlap,
+  and the datapath's caches rely on their being disjoint.  Whatever was counted is pushed before the
+  effects are replaced, and a removed flow's last packets with its removal: no packet goes uncounted.
+* *idle*: a flow without packets for ``max_idle`` goes.
+
+How many flows there may be follows from how long a round takes, with the figures of the reference.
+Above the limit flows go after 100 ms of idleness; at twice the limit the longest unused go until the
+limit holds.  (The reference deletes all flows then, which turns an overload into an outage.)
+
+Called by the owner of the Switch; the time a round took is told to it, as it reads no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+from fastpath._flow import WINDOWS, FlowKey
+from fastpath.dpif.actions import OdpActions, SlowPath, Userspace
+from fastpath.dpif.provider import FlowDel, FlowPut, FlowStats, Operation
+from fastpath.ofproto.backer import Backer
+from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.xlate import translate
+from fastpath.ofproto.xlate.context import (
+    Effect,
+    Learned,
+    PatchCrossing,
+    RuleHit,
+    TableHit,
+    XlateIn,
+    XlateOut,
+)
+
+MAX_IDLE = 10.0                 # seconds without packets after which a flow goes
+MAX_IDLE_FULL = 0.1             # the same while there are more flows than the limit
+PERIOD = 0.5                    # seconds between rounds
+FLOW_LIMIT = 200_000
+FLOW_LIMIT_START, FLOW_LIMIT_MIN, FLOW_LIMIT_STEP = 10_000, 1_000, 1_000
+MIN_GAP = 0.2                   # slower than a packet in this time: not worth translating when busy
+_IN_PORT, _RECIRC_ID = WINDOWS["in_port"], WINDOWS["recirc_id"]
+_ALL_ONES = 0xffffffff
+
+
+@dataclass(slots=True, eq=False)
+class Ukey:
+    """What is known of one installed flow.  *key* is that of its first packet, in odp terms."""
+
+    key: FlowKey
+    bridge: Ofproto
+    created: float
+    ufid: int = -1
+    mask: FlowKey = field(default_factory=FlowKey)
+    answer: OdpActions = ()             # what to do with a packet
+    actions: OdpActions = ()            # what the flow does: the answer, or handing the packet up
+    effects: tuple[Effect, ...] = ()
+    recirc_ids: tuple[int, ...] = ()
+    bridges: frozenset[Ofproto] = frozenset()
+    n_packets: int = 0                  # of the datapath's counters, those credited already
+    n_bytes: int = 0
+    used: float = 0.0
+    slow: frozenset[str] = frozenset()
+
+    def take(self, out: XlateOut) -> None:
+        """Fill in the answer of a translation."""
+        self.mask = flow_mask(out)
+        self.answer = out.actions
+        self.slow = out.slow
+        self.actions = (Userspace(SlowPath(tuple(sorted(out.slow)))),) if out.slow else out.actions
+        self.effects = out.effects
+        self.recirc_ids = out.recirc_ids
+        self.bridges = frozenset([self.bridge, *(e.bridge for e in out.effects if type(e) is TableHit)])
+
+
+def flow_mask(out: XlateOut) -> FlowKey:
+    """Mask of the flow to install: the one of the translation, in_port always exact."""
+    out.mask.set(_IN_PORT, _ALL_ONES)
+    return out.mask
+
+
+@dataclass(slots=True)
+class RevalidatorStats:
+    """What became of flows."""
+
+    n_rounds: int = 0
+    n_checked: int = 0
+    n_modified: int = 0
+    n_deleted_changed: int = 0          # mask or outcome changed
+    n_deleted_idle: int = 0
+    n_deleted_limit: int = 0
+    n_deleted_costly: int = 0           # too slow a flow to be translated again while busy
+    n_lost: int = 0                     # the datapath had dropped them
+
+
+class Revalidator:
+    """Owns the ukeys of one datapath."""
+
+    def __init__(self, backer: Backer, *, max_idle: float = MAX_IDLE, flow_limit: int = FLOW_LIMIT,
+                 ramp: bool = True) -> None:
+        self.backer = backer
+        self.max_idle = max_idle
+        self.cap = flow_limit
+        self.flow_limit = min(flow_limit, FLOW_LIMIT_START) if ramp else flow_limit
+        self.stats = RevalidatorStats()
+        self._ukeys: dict[int, Ukey] = {}
+        self._by_bridge: dict[Ofproto, set[Ukey]] = {}
+        self._next_round = 0.0
+        self._took = 0.0
+
+    def __len__(self) -> int:
+        return len(self._ukeys)
+
+    def __iter__(self) -> Iterable[Ukey]:
+        return iter(self._ukeys.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more flows may be installed now."""
+        return len(self._ukeys) >= self.flow_limit
+
+    # -- ukeys -------------------------------------------------------------------------------------
+
+    def add(self, ukey: Ukey) -> None:
+        """Take charge of an installed flow."""
+        self._ukeys[ukey.ufid] = ukey
+        for bridge in ukey.bridges:
+            self._by_bridge.setdefault(bridge, set()).add(ukey)
+
+    def find(self, ufid: int) -> Ukey | None:
+        """Ukey of a flow, None if it is not one of ours."""
+        return self._ukeys.get(ufid)
+
+    def release(self, ukey: Ukey) -> None:
+        """Give back what a ukey holds; it is not, or no longer, installed."""
+        self.backer.recirc.release(ukey.recirc_ids)
+        ukey.recirc_ids = ()
+
+    def _unindex(self, ukey: Ukey) -> None:
+        for bridge in ukey.bridges:
+            mine = self._by_bridge[bridge]
+            mine.discard(ukey)
+            if not mine:
+                del self._by_bridge[bridge]
+
+    # -- counters ----------------------------------------------------------------------------------
+
+    def credit(self, ukey: Ukey, n_packets: int, n_bytes: int, used: float) -> None:
+        """Let the effects of *ukey* know of packets."""
+        if used > ukey.used:
+            ukey.used = used
+        credit_effects(ukey.effects, n_packets, n_bytes, used)
+
+    def _push(self, ukey: Ukey, stats: FlowStats) -> None:
+        n_packets = stats.n_packets - ukey.n_packets
+        if n_packets > 0:
+            n_bytes = stats.n_bytes - ukey.n_bytes
+            ukey.n_packets, ukey.n_bytes = stats.n_packets, stats.n_bytes
+            self.credit(ukey, n_packets, n_bytes, ukey.used if stats.used is None else stats.used)
+
+    def push(self, ukeys: Sequence[Ukey] | None = None) -> None:
+        """Credit what the datapath counted since the last time, for *ukeys* or for all."""
+        todo = list(self._ukeys.values()) if ukeys is None else ukeys
+        if not todo:
+            return
+        for ukey, stats in zip(todo, self.backer.dpif.flow_stats([ukey.ufid for ukey in todo]), strict=True):
+            if stats is not None:
+                self._push(ukey, stats)
+            elif self._ukeys.get(ukey.ufid) is ukey:
+                self.stats.n_lost += 1
+                self._drop(ukey)
+
+    # -- checking ----------------------------------------------------------------------------------
+
+    def settle(self, now: float) -> None:
+        """Check the flows of all bridges that changed."""
+        dirty = self.backer.dirty
+        while dirty:
+            todo = list({ukey for bridge in dirty for ukey in self._by_bridge.get(bridge, ())})
+            self.push(todo)         # may learn addresses, and so find more to do
+            dirty_now = set(dirty)
+            dirty.clear()
+            if not any(bridge in self._by_bridge for bridge in dirty_now):
+                continue
+            self._check_all([u for b in dirty_now for u in self._by_bridge.get(b, ())], now)
+
+    def _check_all(self, ukeys: Iterable[Ukey], now: float) -> None:
+        ops: list[Operation] = []
+        busy = self._took >= PERIOD / 2
+        gone: list[Ukey] = []
+        for ukey in dict.fromkeys(ukeys):
+            self.stats.n_checked += 1
+            if busy and self._is_slow(ukey, now):
+                self.stats.n_deleted_costly += 1
+                gone.append(ukey)
+                continue
+            out = self._translate(ukey, now)
+            if out is None or out.avoid_caching or out.error is not None or flow_mask(out) != ukey.mask:
+                self.stats.n_deleted_changed += 1
+                if out is not None:
+                    self.backer.recirc.release(out.recirc_ids)
+                gone.append(ukey)
+                continue
+            before = ukey.actions
+            self._retake(ukey, out)
+            if ukey.actions != before:
+                self.stats.n_modified += 1
+                ops.append(FlowPut(ukey.key, ukey.mask, ukey.actions, ukey.ufid))
+        if ops:
+            self.backer.dpif.operate(ops)
+        self.delete(gone)
+
+    def _retake(self, ukey: Ukey, out: XlateOut) -> None:
+        held = ukey.recirc_ids
+        if out.effects == ukey.effects:
+            ukey.take(out)
+        else:
+            self._unindex(ukey)
+            ukey.take(out)
+            self.add(ukey)
+        self.backer.recirc.release(held)
+
+    def _translate(self, ukey: Ukey, now: float) -> XlateOut | None:
+        """What translation says of a ukey's key today; None if it cannot be asked any more."""
+        found = self.backer.by_odp.get(ukey.key.get(_IN_PORT))
+        if found is None or found[0] is not ukey.bridge:
+            return None
+        recirc_id = ukey.key.get(_RECIRC_ID)
+        frozen = self.backer.recirc.get(recirc_id) if recirc_id else None
+        if recirc_id and frozen is None:
+            return None
+        flow = ukey.key.copy()
+        flow.set(_IN_PORT, found[1].ofp_port)
+        return translate(XlateIn(bridge=found[0], flow=flow, now=now, side_effects=False, frozen=frozen))
+
+    @staticmethod
+    def _is_slow(ukey: Ukey, now: float) -> bool:
+        """Whether packets come so rarely that a new upcall costs less than a translation each round."""
+        return ukey.n_packets == 0 or (now - ukey.created) / ukey.n_packets >= MIN_GAP
+
+    # -- removal -----------------------------------------------------------------------------------
+
+    def _drop(self, ukey: Ukey) -> None:
+        del self._ukeys[ukey.ufid]
+        self._unindex(ukey)
+        self.release(ukey)
+
+    def delete(self, ukeys: Sequence[Ukey]) -> None:
+        """Remove flows, crediting their last packets."""
+        if not ukeys:
+            return
+        results = self.backer.dpif.operate([FlowDel(ukey.ufid) for ukey in ukeys])
+        for ukey, stats in zip(ukeys, results, strict=True):
+            if isinstance(stats, FlowStats):
+                self._push(ukey, stats)
+            self._drop(ukey)
+
+    def delete_all(self) -> None:
+        """Remove every flow."""
+        self.delete(list(self._ukeys.values()))
+
+    # -- rounds ------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float:
+        """When the next round is due; inf while there are no flows."""
+        return self._next_round if self._ukeys else inf
+
+    def wake(self, now: float) -> None:
+        """One round if it is due: push, check what changed, remove what is idle, keep the limit."""
+        if now < self._next_round:
+            return
+        self._next_round = now + PERIOD
+        self.stats.n_rounds += 1
+        self.push()
+        self.settle(now)
+        self._expire(now)
+
+    def _expire(self, now: float) -> None:
+        n = len(self._ukeys)
+        if n > 2 * self.flow_limit:
+            oldest = sorted(self._ukeys.values(), key=lambda ukey: ukey.used)[:n - self.flow_limit]
+            self.stats.n_deleted_limit += len(oldest)
+            self.delete(oldest)
+        since = now - (MAX_IDLE_FULL if n > self.flow_limit else self.max_idle)
+        idle = [ukey for ukey in self._ukeys.values() if ukey.used <= since]
+        self.stats.n_deleted_idle += len(idle)
+        self.delete(idle)
+
+    def took(self, seconds: float) -> None:
+        """Tell how long the last round took; the flow limit follows."""
+        self._took = seconds
+        limit = self.flow_limit
+        if seconds > 2.0:
+            limit = int(limit / seconds)
+        elif seconds > 1.3:
+            limit = limit * 3 // 4
+        elif seconds < 1.0 and limit * seconds < len(self._ukeys):
+            limit += FLOW_LIMIT_STEP
+        self.flow_limit = min(self.cap, max(limit, FLOW_LIMIT_MIN))
+
+
+def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used: float) -> None:
+    """Count packets on the rules, tables and patch ports a translation went through, and renew the
+    addresses it learned."""
+    for effect in effects:
+        kind = type(effect)
+        if kind is RuleHit:
+            effect.rule.credit(n_packets, n_bytes, used)
+        elif kind is TableHit:
+            effect.bridge.tables.credit(effect.table_id, n_packets, effect.matched)
+        elif kind is PatchCrossing:
+            out, into = effect.out.patch_stats, effect.into.patch_stats
+            out.tx_packets += n_packets
+            out.tx_bytes += n_bytes
+            into.rx_packets += n_packets
+            into.rx_bytes += n_bytes
+        elif kind is Learned:
+            effect.bridge.learn(effect, used)
