@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from fastpath._flow import FlowKey
-from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.rule import RemovedReason, Rule
 
 
 class PacketInReason(IntEnum):
@@ -22,17 +22,6 @@ class PacketInReason(IntEnum):
     ACTION_SET = 3
     GROUP = 4
     PACKET_OUT = 5
-
-
-class RemovedReason(IntEnum):
-    """Why a rule left its table (OpenFlow 1.5 section 7.4.3)."""
-
-    IDLE_TIMEOUT = 0
-    HARD_TIMEOUT = 1
-    DELETE = 2
-    GROUP_DELETE = 3
-    METER_DELETE = 4
-    EVICTION = 5
 
 
 class PortChange(IntEnum):

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastpath._flow import WINDOWS, FlowKey
-from fastpath.dpif.actions import OdpActions, SlowPath, ToController, Userspace
+from fastpath.dpif.actions import OdpActions, SlowPath, ToController
 from fastpath.dpif.provider import Execute, FlowPut, Operation, Upcall
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
@@ -31,7 +31,6 @@ from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 
 BATCH = 64                          # upcalls taken at a time, as the reference does
 _IN_PORT, _RECIRC_ID = WINDOWS["in_port"], WINDOWS["recirc_id"]
-_ALL_ONES = 0xffffffff
 
 
 @dataclass(slots=True)
@@ -109,7 +108,7 @@ class UpcallHandler:
         if asked is None:
             return
         bridge, out = asked
-        ukey = Ukey(key=key, mask=datapath_mask(out), bridge=bridge, now=now)
+        ukey = Ukey(key, bridge, now, used=now)
         ukey.take(out)
         revalidator.note_learning(out)
         if out.avoid_caching or revalidator.is_full:
@@ -180,17 +179,3 @@ class UpcallHandler:
             total_len=upcall.total_len or len(packet), reason=PacketInReason(userdata.reason),
             table_id=frozen.table_id if frozen else 0, cookie=userdata.rule_cookie,
             controller_id=userdata.controller_id, key=key))
-
-
-def datapath_mask(out: XlateOut) -> FlowKey:
-    """Mask of the flow to install: in_port always matters, what only translation knows never does."""
-    mask = out.mask
-    mask.set(_IN_PORT, _ALL_ONES)
-    return mask
-
-
-def flow_actions(out: XlateOut) -> OdpActions:
-    """What the flow does: the answer, or for a slow-path flow handing the packet up."""
-    if out.slow:
-        return (Userspace(SlowPath(tuple(sorted(out.slow)))),)
-    return out.actions

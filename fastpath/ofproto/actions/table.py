@@ -11,12 +11,15 @@ from collections.abc import Callable
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions import instructions as inst
-from fastpath.ofproto.actions import legacy, misc, mpls, output, set_field, vlan
+from fastpath.ofproto.actions import balance, ct, encap, legacy, misc, mpls, output, sample, set_field, vlan
 from fastpath.ofproto.actions.base import Action, ActionList, Instruction, ParseContext
+from fastpath.ofproto.actions.conjunction import Conjunction
 from fastpath.ofproto.actions.controller import Controller
 from fastpath.ofproto.actions.instructions import format_list
+from fastpath.ofproto.actions.learn import Learn
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.numbers import PortNames
+from fastpath.ofproto.subfield import Subfield
 
 Parser = Callable[[str, ParseContext], Action]
 
@@ -65,6 +68,19 @@ PARSERS: dict[str, Parser] = {
     "note":               misc.Note.parse,
     "clone":              misc.Clone.parse,
     "check_pkt_larger":   misc.CheckPktLarger.parse,
+    "ct":                 ct.Ct.parse,
+    "ct_clear":           ct.CtClear.parse,
+    "nat":                ct.Nat.parse,
+    "learn":              Learn.parse,
+    "conjunction":        Conjunction.parse,
+    "multipath":          balance.Multipath.parse,
+    "bundle":             balance.Bundle.parse,
+    "bundle_load":        balance.Bundle.parse_load,
+    "sample":             sample.Sample.parse,
+    "fin_timeout":        sample.FinTimeout.parse,
+    "encap":              encap.Encap.parse,
+    "decap":              encap.Decap.parse,
+    "dec_nsh_ttl":        encap.DecNshTtl.parse,
     "debug_slow":         misc.DebugSlow.parse,
     "debug_recirc":       misc.DebugRecirc.parse,
     "meter":              inst.Meter.parse,
@@ -105,8 +121,40 @@ def _parse_list(source: str, ctx: ParseContext, outer: str) -> ActionList:
     if drop and actions:
         raise ParseError('"drop" must not be accompanied by any other action or instruction')
     if actions:
+        _check_nesting(actions, outer)
         _check_order(actions, outer)
     return tuple(actions)
+
+
+def _check_nesting(actions: list[Action], outer: str) -> None:
+    """Refuse what may not stand where it stands: nat, exec's contents, conjunction among others."""
+    for action in actions:
+        if outer == "ct":
+            _check_exec(action)
+        elif isinstance(action, ct.Nat):
+            raise ParseError('Cannot have NAT action outside of "ct" action')
+        elif isinstance(action, (set_field.SetField, set_field.Load)) and _is_ct(action.target):
+            raise ParseError("cannot set CT fields outside of ct action")
+    if any(isinstance(a, Conjunction) for a in actions):
+        for action in actions:
+            if not isinstance(action, (Conjunction, misc.Note)):
+                raise ParseError('"conjunction" actions may be used along with "note" but not any other kind of '
+                                 f'action (such as the "{_name(action)}" action used here)')
+
+
+def _check_exec(action: Action) -> None:
+    if not isinstance(action, (set_field.SetField, set_field.Load, set_field.Move)):
+        raise ParseError(f"ct action doesn't support nested action {_name(action)}")
+    if not _is_ct(action.target):
+        raise ParseError(f"ct action doesn't support nested modification of {action.target.field.name}")
+
+
+def _is_ct(target: Subfield) -> bool:
+    return target.field.name in ("ct_mark", "ct_label")
+
+
+def _name(action: Action) -> str:
+    return str(action).replace("(", ":").partition(":")[0]
 
 
 def _check_order(actions: list[Action], outer: str) -> None:

@@ -1,0 +1,208 @@
+"""Make the packet what the flow in hand says: the fewest odp actions that close the gap.
+
+Translation rewrites ``hand.flow`` freely; nothing is emitted until a packet is about to leave.  Then
+``commit`` compares it with ``hand.base``, the packet as the datapath has it, emits set, push and pop
+actions for what differs, and brings base up to date.  The order is that of the reference, since later
+actions depend on earlier ones (an IP header must be uncovered before it is set).
+
+A header is set under the bits the mask has: a decision or an action looked at them, so they are known.
+Members that do not change are left out, although the mask goes on matching them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastpath._flow import WINDOWS, FlowKey, Window
+from fastpath.dpif import actions as odp
+from fastpath.ofproto.xlate.context import Xlate
+from fastpath.ofproto.xlate.packet import (
+    ETH_ARP,
+    ETH_IP,
+    ETH_IPV6,
+    ETH_MPLS,
+    ETH_NSH,
+    ICMP,
+    ICMPV6,
+    SCTP,
+    TCP,
+    UDP,
+    common_mpls,
+    count_mpls,
+    count_vlans,
+    is_ip,
+    is_mpls,
+    pop_mpls,
+    push_mpls,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One member of a header: its name in the action, where it is in the key, the bits that count."""
+
+    name: str
+    window: Window
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """One odp attribute that a set action can write.  *whole* headers are set with every member."""
+
+    attr: str
+    members: tuple[_Member, ...]
+    whole: bool = False
+
+
+def _header(attr: str, *members: tuple[str, str] | tuple[str, str, int], whole: bool = False) -> _Header:
+    rows = []
+    for name, field, *limit in members:
+        window = WINDOWS[field]
+        rows.append(_Member(name, window, limit[0] if limit else window.limit))
+    return _Header(attr, tuple(rows), whole)
+
+
+_PORTS = (("src", "tp_src"), ("dst", "tp_dst"))
+_ETH = _header("eth", ("src", "dl_src"), ("dst", "dl_dst"))
+_IPV4 = _header("ipv4", ("src", "nw_src"), ("dst", "nw_dst"), ("tos", "nw_tos"), ("ttl", "nw_ttl"))
+_IPV6 = _header("ipv6", ("src", "ipv6_src"), ("dst", "ipv6_dst"), ("label", "ipv6_label", 0xFFFFF),
+                ("tclass", "nw_tos"), ("hlimit", "nw_ttl"))
+_ARP = _header("arp", ("sip", "nw_src"), ("tip", "nw_dst"), ("op", "nw_proto"), ("sha", "arp_sha"),
+               ("tha", "arp_tha"))
+_ND = _header("nd", ("target", "nd_target"), ("sll", "arp_sha"), ("tll", "arp_tha"))
+_ND_EXT = _header("nd_ext", ("nd_reserved", "igmp_group_ip4"), ("nd_options_type", "tcp_flags", 0xFF))
+_TRANSPORT = {proto: _header(attr, *_PORTS) for proto, attr in ((TCP, "tcp"), (UDP, "udp"), (SCTP, "sctp"))}
+_ICMP_MEMBERS = (("type", "tp_src", 0xFF), ("code", "tp_dst", 0xFF))
+_ICMP4, _ICMP6 = _header("icmp", *_ICMP_MEMBERS, whole=True), _header("icmpv6", *_ICMP_MEMBERS, whole=True)
+_NSH = _header("nsh", ("flags", "nsh_flags"), ("ttl", "nsh_ttl"), ("spi", "nsh_spi"), ("si", "nsh_si"),
+               *((f"c{i}", f"nsh_c{i}") for i in range(1, 5)))
+_PRIORITY = _header("skb_priority", ("skb_priority", "skb_priority"))
+_MARK = _header("skb_mark", ("skb_mark", "pkt_mark"))
+_MPLS = (("label", 12, 0xFFFFF), ("tc", 9, 7), ("ttl", 0, 0xFF), ("bos", 8, 1))
+_PACKET_TYPE = WINDOWS["packet_type"]
+
+
+def commit(x: Xlate) -> None:
+    """Emit what makes the datapath's packet equal to the flow in hand."""
+    hand = x.hand
+    flow, base, wc = hand.flow, hand.base, hand.wc
+    wc.fill(_PACKET_TYPE)
+    if flow == base:
+        return
+    emit = x.out.actions
+    slow = False
+    _set(_ETH, flow, base, wc, emit)
+    # Uncover the network header before setting it.
+    uncovered = is_mpls(base) and not is_mpls(flow)
+    if uncovered:
+        _commit_mpls(flow, base, emit)
+    if flow.dl_type == ETH_NSH:
+        _set(_NSH, flow, base, wc, emit)
+    if flow.nw_proto:
+        slow = _commit_network(flow, base, wc, emit)
+        if is_ip(base) and flow.nw_proto in _TRANSPORT:
+            _set(_TRANSPORT[flow.nw_proto], flow, base, wc, emit)
+        elif flow.dl_type == ETH_IP and flow.nw_proto == ICMP:
+            slow |= _set(_ICMP4, flow, base, wc, emit)
+        elif flow.dl_type == ETH_IPV6 and flow.nw_proto == ICMPV6:
+            slow |= _set(_ICMP6, flow, base, wc, emit)
+    if not uncovered:
+        _commit_mpls(flow, base, emit)
+    _commit_vlans(flow, base, wc, emit)
+    _set(_PRIORITY, flow, base, wc, emit)
+    _set(_MARK, flow, base, wc, emit)
+    if slow:
+        x.out.slow.add("action")
+
+
+def _set(header: _Header, flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[odp.OdpAction]) -> bool:
+    """Emit a set of those members of *header* that differ; return whether any does."""
+    members = []
+    differs = False
+    for m in header.members:
+        value = flow.get(m.window)
+        if value != base.get(m.window):
+            differs = True
+            mask = wc.get(m.window) & m.limit
+            if mask and not header.whole:
+                members.append((m.name, value & mask, mask))
+    if not differs:
+        return False
+    for m in header.members:
+        base.set(m.window, flow.get(m.window))
+        if header.whole:
+            # The datapath cannot set part of it, so all of it has to be known.
+            wc.set(m.window, wc.get(m.window) | m.limit)
+            members.append((m.name, flow.get(m.window) & m.limit, m.limit))
+    if members:
+        emit.append(odp.SetMasked(header.attr, tuple(members)))
+    return True
+
+
+def _commit_network(flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[odp.OdpAction]) -> bool:
+    """Set the IPv4, IPv6, ND or ARP header; return whether the datapath needs help with it."""
+    dl_type = base.dl_type
+    if dl_type == ETH_IP:
+        _set(_IPV4, flow, base, wc, emit)
+    elif dl_type == ETH_IPV6:
+        _set(_IPV6, flow, base, wc, emit)
+        if base.nw_proto == ICMPV6:
+            slow = _set(_ND_EXT, flow, base, wc, emit)
+            return _set(_ND, flow, base, wc, emit) or slow
+    elif dl_type == ETH_ARP:
+        return _set(_ARP, flow, base, wc, emit)
+    return False
+
+
+def _commit_mpls(flow: FlowKey, base: FlowKey, emit: list[odp.OdpAction]) -> None:
+    """Turn base's label stack into flow's, keeping the entries common to both at the bottom."""
+    n_base, n_flow = count_mpls(base), count_mpls(flow)
+    n_common = common_mpls(flow, n_flow, base, n_base)
+    while n_base > n_common:
+        if n_base - 1 == n_common and n_flow > n_common:
+            lse = flow.get(WINDOWS[f"mpls_lse{n_flow - n_base}"])
+            emit.append(odp.SetMasked("mpls", tuple((name, lse >> shift & limit, limit)
+                                                    for name, shift, limit in _MPLS)))
+            base.mpls_lse0 = lse
+            n_common += 1
+        else:
+            # Only the last pop uncovers the payload; the ones before it uncover another label.
+            inner = ETH_MPLS if not is_mpls(flow) and n_base > 1 else flow.dl_type
+            emit.append(odp.PopMpls(inner))
+            pop_mpls(base, n_base, flow.dl_type)
+            n_base -= 1
+    while n_base < n_flow:
+        lse = flow.get(WINDOWS[f"mpls_lse{n_flow - n_base - 1}"])
+        emit.append(odp.PushMpls(flow.dl_type, lse))
+        # The network header stays in base: it is needed again when the flow is restored after a patch port.
+        push_mpls(base, n_base, flow.dl_type)
+        base.mpls_lse0 = lse
+        n_base += 1
+
+
+def _commit_vlans(flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[odp.OdpAction]) -> None:
+    """Pop base's tags down to those common to both, push flow's."""
+    old, new = _tags(base), _tags(flow)
+    b, f = count_vlans(base) - 1, count_vlans(flow) - 1
+    while b >= 0 and f >= 0 and old[b] == new[f]:
+        b, f = b - 1, f - 1
+    for i in range(b, -1, -1):
+        emit.append(odp.PopVlan())
+        wc.set(_TPID[i], 0xFFFF)
+        wc.set(_TCI[i], 0xFFFF)
+    for i in range(f, -1, -1):
+        emit.append(odp.PushVlan(*new[i]))
+    for i, (tpid, tci) in enumerate(new):
+        base.set(_TPID[i], tpid)
+        base.set(_TCI[i], tci)
+
+
+_TPID = (WINDOWS["vlan_tpid"], WINDOWS["vlan1_tpid"])
+_TCI = (WINDOWS["vlan_tci"], WINDOWS["vlan1_tci"])
+
+
+def _tags(key: FlowKey) -> tuple[tuple[int, int], tuple[int, int]]:
+    return ((key.get(_TPID[0]), key.get(_TCI[0])), (key.get(_TPID[1]), key.get(_TCI[1])))
+
+

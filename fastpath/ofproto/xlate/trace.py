@@ -1,0 +1,161 @@
+"""What a translation did and why, as a tree and as the text ``ofproto/trace`` prints.
+
+Translation calls ``report`` at every step; it costs one comparison when nobody listens.  A node's
+children are what happened because of it.  Besides its text a TABLE node has its table, rule and the mask
+bits its lookup un-wildcarded, an ACTION node the members of the flow it changed and the bits it
+un-wildcarded, so that a program can ask what a person reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from fastpath._flow import FlowKey
+from fastpath.dpif.actions import OdpActions
+
+if TYPE_CHECKING:
+    from fastpath.ofproto.xlate.context import RuleView, Xlate, XlateError, XlateOut
+
+
+class Kind(Enum):
+    """What a node tells of."""
+
+    BRIDGE = "bridge"
+    TABLE = "table"
+    BUCKET = "bucket"
+    THAW = "thaw"
+    ACTION = "action"
+    DETAIL = "detail"
+    WARN = "warn"
+    ERROR = "error"
+
+
+# How the reference sets off a node's text.
+_FORM = {Kind.DETAIL: " -> {}", Kind.WARN: " >> {}", Kind.ERROR: " >>>> {} <<<<"}
+# Kinds that are indented even when last among their siblings: nothing goes on below them at their level.
+_TERMINAL = frozenset((Kind.ACTION, Kind.DETAIL, Kind.WARN, Kind.ERROR, Kind.BUCKET))
+_EXPLANATION = {                            # of slow-path reasons, in the order they are printed
+    "cfm": "Consists of CFM packets", "bfd": "Consists of BFD packets", "lacp": "Consists of LACP packets",
+    "stp": "Consists of STP packets", "lldp": "Consists of LLDP packets",
+    "action": "Uses action(s) not supported by datapath",
+    "match": "Datapath can't match specifically enough",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A member of the flow key that a step changed."""
+
+    member: str
+    old: int
+    new: int
+
+
+@dataclass(slots=True)
+class Node:
+    """One step.  *unwildcarded* is (member, mask bits) first looked at in this step."""
+
+    kind: Kind
+    text: str
+    children: list[Node] = field(default_factory=list)
+    table_id: int | None = None
+    rule: RuleView | None = None
+    changes: tuple[Change, ...] = ()
+    unwildcarded: tuple[tuple[str, int], ...] = ()
+
+    def add(self, kind: Kind, text: str) -> Node:
+        """A new child, the last."""
+        node = Node(kind, text)
+        self.children.append(node)
+        return node
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it, in the order they happened."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(slots=True)
+class Trace:
+    """One translation told.  Filled by ``translate`` when given as ``XlateIn.trace``."""
+
+    flow: FlowKey = field(default_factory=FlowKey)
+    root: Node = field(default_factory=lambda: Node(Kind.BRIDGE, ""))      # its children are the top level
+    final: FlowKey = field(default_factory=FlowKey)
+    mask: FlowKey = field(default_factory=FlowKey)
+    actions: OdpActions = ()
+    slow: frozenset[str] = frozenset()
+    error: XlateError | None = None
+
+    def finish(self, out: XlateOut) -> None:
+        """Take over the answer."""
+        self.final, self.mask, self.actions = out.final, out.mask, out.actions
+        self.slow, self.error = out.slow, out.error
+
+    def nodes(self) -> Iterator[Node]:
+        """All steps in the order they happened."""
+        for child in self.root.children:
+            yield from child.walk()
+
+    def steps(self) -> list[Node]:
+        """The table lookups, in order."""
+        return [n for n in self.nodes() if n.kind is Kind.TABLE]
+
+    @property
+    def rules(self) -> list[RuleView]:
+        """The rules that were hit, in order."""
+        return [n.rule for n in self.steps() if n.rule is not None]
+
+    def format(self, ports: Mapping[int, str] | None = None) -> str:
+        """Text as ``ofproto/trace`` prints it; *ports* maps datapath port numbers to names."""
+        from fastpath import flowtext
+        from fastpath.dpif import odptext
+        lines = [f"Flow: {flowtext.format_flow(self.flow)}"]
+        _print(self.root.children, 0, lines)
+        same = self.final == self.flow
+        lines.append(f"\nFinal flow: {'unchanged' if same else flowtext.format_flow(self.final)}")
+        lines.append(f"Megaflow: {flowtext.format_megaflow(self.flow, self.mask)}")
+        lines.append(f"Datapath actions: {odptext.format_actions(self.actions)}")
+        if self.error is not None:
+            lines.append(f"Translation failed ({self.error.value}), packet is dropped.\n")
+        elif self.slow:
+            lines.append("This flow is handled by the userspace slow path because it:")
+            lines += [f"  - {text}." for reason, text in _EXPLANATION.items() if reason in self.slow]
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.format()
+
+
+def _print(nodes: list[Node], level: int, lines: list[str]) -> None:
+    for i, node in enumerate(nodes):
+        more = i + 1 < len(nodes) or node.kind in _TERMINAL
+        indent = " " * 4 * (level + more)
+        if node.kind is Kind.BRIDGE:
+            lines += ["", indent + node.text, indent + "-" * len(node.text)]
+        else:
+            lines.append(indent + _FORM.get(node.kind, "{}").format(node.text))
+        _print(node.children, level + 2 * more, lines)
+
+
+def report(x: Xlate, kind: Kind, text: str) -> Node | None:
+    """Add a step under the current one; None when nobody listens."""
+    return None if x.node is None else x.node.add(kind, text)
+
+
+def changes_of(old: FlowKey, new: FlowKey) -> tuple[Change, ...]:
+    """Members that differ."""
+    before, after = dict(old.items()), dict(new.items())
+    return tuple(Change(name, before.get(name, 0), after.get(name, 0))
+                 for name in {**before, **after} if before.get(name, 0) != after.get(name, 0))
+
+
+def bits_added(old: FlowKey, new: FlowKey) -> tuple[tuple[str, int], ...]:
+    """Members of mask *new* with bits that *old* lacks, and those bits."""
+    before = dict(old.items())
+    return tuple((name, bits & ~before.get(name, 0)) for name, bits in new.items()
+                 if bits & ~before.get(name, 0))
