@@ -93,22 +93,17 @@ def ipv4(s: str) -> int:
 def port(s: str, names: PortNames | None = None) -> int | None:
     """OpenFlow port from a number, a reserved name (any case) or one of *names*; None if it is neither.
 
-    Numbers between the last physical port and the first reserved one do not exist.
+    Numbers are decimal, as in the reference.  Whether a reserved number means anything where it
+    stands is for the caller to say.
     """
-    if s.isdecimal():
-        number = int(s)
-    else:
-        value = c_int(s)
-        if value is None:
-            upper = s.upper()
-            if upper in text.RESERVED_PORTS and upper != "UNSET":
-                return text.RESERVED_PORTS[upper]
-            if len(s) > 1 and s[0] == s[-1] == '"':
-                s = s[1:-1]
-            return names.get(s) if names else None
-        number = value
-    if 0 <= number < text.OFPP_MAX:
-        return number
+    if not s.isdecimal():
+        upper = s.upper()
+        if upper in text.RESERVED_PORTS:
+            return text.RESERVED_PORTS[upper]
+        if len(s) > 1 and s[0] == s[-1] == '"':
+            s = s[1:-1]
+        return names.get(s) if names else None
+    number = int(s)
     if 0xFFFFFF00 <= number <= 0xFFFFFFFF:
         number &= 0xFFFF
-    return number if 0xFFF7 <= number <= 0xFFFF else None
+    return number if number <= 0xFFFF else None

@@ -1,10 +1,172 @@
-"""Whether a list of actions makes sense for what its rule matches."""
+"""Whether a list of actions makes sense for what its rule matches.
+
+Two degrees, as in the reference.  Setting, moving or pushing a field that a matching packet does
+not have is refused.  The old setters (mod_nw_src on a rule that does not say ip) are not: OpenFlow
+1.0 allows them and they then do nothing; but an action that OpenFlow 1.0 cannot express must not
+stand beside them.
+"""
 
 from __future__ import annotations
 
-from fastpath.ofproto.actions.base import ActionList
-from fastpath.ofproto.match import Match
+from fastpath.errors import ParseError
+from fastpath.ofproto.actions import legacy, mpls, output, set_field, vlan
+from fastpath.ofproto.actions.balance import Multipath
+from fastpath.ofproto.actions.base import Action, ActionList
+from fastpath.ofproto.actions.ct import Ct
+from fastpath.ofproto.actions.encap import Encap
+from fastpath.ofproto.actions.instructions import GotoTable, Meter, WriteActions
+from fastpath.ofproto.actions.learn import Learn, LearnKind
+from fastpath.ofproto.actions.misc import CheckPktLarger, Clone
+from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_IN_PORT, OFPP_LOCAL
+from fastpath.ofproto.actions.sample import FinTimeout
+from fastpath.ofproto.actions.state import HeaderState
+from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, TCP, Match
+from fastpath.ofproto.subfield import Subfield
+from fastpath.text import OFPP_MAX
+
+INCONSISTENT = "OFPBAC_MATCH_INCONSISTENT"
+TABLE_ALL = 255
+METER_MAX = 0xFFFF0000
+_RESERVED_MIN = 0xFFF8
 
 
-def check_actions(actions: ActionList, match: Match, *, table_id: int) -> None:
+def check_actions(actions: ActionList, match: Match, *, table_id: int = TABLE_ALL) -> None:
     """Raise ParseError, naming the OpenFlow error, if *actions* cannot stand with *match*."""
+    checker = _Checker(table_id)
+    checker.check(actions, HeaderState(match), match)
+    if checker.only_of10 and checker.needs_of11:
+        refuse(INCONSISTENT)
+
+
+def refuse(code: str) -> None:
+    """Raise the error for OpenFlow error *code*."""
+    raise ParseError(f"actions are invalid with specified match ({code})")
+
+
+class _Checker:
+    def __init__(self, table_id: int) -> None:
+        self.table_id = table_id
+        self.only_of10 = False          # some action makes sense in OpenFlow 1.0 only
+        self.needs_of11 = False         # some action cannot be said in OpenFlow 1.0
+
+    def check(self, actions: ActionList, state: HeaderState, match: Match) -> None:
+        for action in actions:
+            self._check_one(action, state, match)
+            state.advance(action)
+
+    def _check_one(self, action: Action, state: HeaderState, match: Match) -> None:
+        match action:
+            case output.Output(port):
+                if port == OFPP_ANY or OFPP_MAX <= port < _RESERVED_MIN:
+                    refuse("OFPBAC_BAD_OUT_PORT")
+            case output.Enqueue(port):
+                if port >= OFPP_MAX and port not in (OFPP_IN_PORT, OFPP_LOCAL):
+                    refuse("OFPBAC_BAD_OUT_PORT")
+            case output.Resubmit(ct=True):
+                if not state.ct_valid:
+                    refuse(INCONSISTENT)
+            case output.OutputReg(source) | set_field.Push(source):
+                _readable(source, state)
+            case set_field.Move(source, target):
+                _readable(source, state)
+                _writable(target, state)
+            case set_field.Pop(target) | Multipath(target=target) | CheckPktLarger(target=target):
+                _writable(target, state)
+            case set_field.SetField() | set_field.Load():
+                _writable(action.target, state)
+                if action.target.field.name == "vlan_vid" and not state.vlan:
+                    refuse(INCONSISTENT)
+            case set_field.DeleteField(f):
+                if not f.name.startswith("tun_metadata"):
+                    refuse("OFPBAC_BAD_ARGUMENT")
+            case Ct():
+                self._check_ct(action, state, match)
+            case Learn():
+                _check_learn(action, match)
+            case Clone(inner) | WriteActions(inner):
+                self.check(inner, state.copy(), match)
+            case GotoTable(table):
+                if table == TABLE_ALL or self.table_id != TABLE_ALL and table <= self.table_id:
+                    refuse("OFPBIC_BAD_TABLE_ID")
+            case Meter(meter_id):
+                self.needs_of11 = True
+                if not 1 <= meter_id <= METER_MAX:
+                    refuse("OFPMMFC_INVALID_METER")
+            case legacy.SetIpEcn() | legacy.SetIpTtl():
+                if not state.is_ip:
+                    refuse(INCONSISTENT)        # these two are loads in OpenFlow 1.0
+            case vlan.PushVlan() | Encap():
+                self.needs_of11 = True
+            case _:
+                self.only_of10 |= not _legacy_makes_sense(action, state)
+
+    def _check_ct(self, action: Ct, state: HeaderState, match: Match) -> None:
+        if not state.is_ip:
+            refuse(INCONSISTENT)
+        if isinstance(action.zone, Subfield):
+            _readable(action.zone, state)
+            if action.zone.n_bits != 16:
+                refuse("OFPBAC_BAD_SET_LEN")
+        if action.actions and not action.commit:
+            refuse("OFPBAC_BAD_ARGUMENT")
+        nat = action.nat
+        if nat is not None and nat.family and state.dl_type != (ETH_IP if nat.family == 4 else ETH_IPV6):
+            refuse(INCONSISTENT)
+        self.check(action.actions, state.copy(), match)
+
+
+def _legacy_makes_sense(action: Action, state: HeaderState) -> bool:
+    """Whether a packet in *state* has what an action of OpenFlow 1.0 or 1.1 changes."""
+    match action:
+        case vlan.SetVlanVid(_, push) | vlan.SetVlanPcp(_, push):
+            return push or state.vlan
+        case vlan.StripVlan():
+            return state.vlan
+        case legacy.SetIpv4Src() | legacy.SetIpv4Dst():
+            return state.dl_type == ETH_IP
+        case legacy.SetIpDscp() | legacy.DecTtl():
+            return state.is_ip
+        case legacy.SetL4Src() | legacy.SetL4Dst():
+            return state.has_ports
+        case legacy.SetEthSrc() | legacy.SetEthDst():
+            return state.ethernet
+        case mpls.PopMpls() | mpls.SetMplsLabel() | mpls.SetMplsTc() | mpls.SetMplsTtl() | mpls.DecMplsTtl():
+            return state.dl_type in ETH_MPLS
+        case FinTimeout():
+            return state.nw_proto == TCP
+        case _:
+            return True
+
+
+def _readable(source: Subfield, state: HeaderState) -> None:
+    if not state.allows(source.field):
+        refuse(INCONSISTENT)
+
+
+def _writable(target: Subfield, state: HeaderState) -> None:
+    if not state.allows(target.field):
+        refuse(INCONSISTENT)
+    if not target.field.writable:
+        refuse("OFPBAC_BAD_SET_ARGUMENT")
+
+
+def _check_learn(action: Learn, match: Match) -> None:
+    """Sources must exist in the packet in hand, targets in what the learned rule matches so far."""
+    source_state = HeaderState(match)
+    learned = Match()
+    for spec in action.specs:
+        if isinstance(spec.source, Subfield):
+            _readable(spec.source, source_state)
+        if spec.target is None:
+            continue
+        state = HeaderState(learned)
+        if spec.kind is LearnKind.LOAD:
+            _writable(spec.target, state)
+            continue
+        _readable(spec.target, state)
+        if isinstance(spec.source, int):
+            value, mask = learned.get(spec.target.field)
+            bits = spec.target.limit << spec.target.ofs
+            learned.set(spec.target.field, value & ~bits | spec.source << spec.target.ofs, mask | bits)
+
+

@@ -70,7 +70,7 @@ class Clone(Action):
         return cls(ctx.nested(arg, "clone"))
 
     def format(self, ports: PortNumbers = None) -> str:
-        return f"clone({format_list(self.actions, ports) if self.actions else ''})"
+        return f"clone({format_list(self.actions, ports)})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,6 @@ class Enqueue(Action):
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Enqueue:
         port_text, sep, queue = arg.partition("," if "," in arg else ":")
-        queue = queue.replace("q", "", 1) if queue.startswith("q") else queue
         port = numbers.port(port_text.strip(), ctx.ports)
         if not sep or not queue:
             raise ParseError('"enqueue" syntax is "enqueue:PORT:QUEUE" or "enqueue(PORT,QUEUE)"')
@@ -190,7 +189,7 @@ class Resubmit(Action):
                 raise ParseError(f"{parts[2]}: unknown parameter")
             ct = True
         if in_port == OFPP_IN_PORT and table == CURRENT_TABLE:
-            raise ParseError("at least one \"in_port\" or \"table\" must be specified  on resubmit")
+            raise ParseError("at least one \"in_port\" or \"table\" must be specified on resubmit")
         return cls(in_port, table, ct)
 
     def format(self, ports: PortNumbers = None) -> str:

@@ -85,16 +85,10 @@ class Load(Action):
         target = Subfield.parse(destination)
         if value < 0 or value > target.limit:
             raise ParseError(f"{arg}: value {source} does not fit into {target.n_bits} bits")
-        _check_writable(target)
         return cls(target, value)
 
     def format(self, ports: PortNumbers = None) -> str:
         return f"load:{c_hex(self.value)}->{self.target}"
-
-
-def _check_writable(target: Subfield) -> None:
-    if not target.field.writable:
-        raise ParseError(f"{target.field.name} is read-only")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ PARSERS: dict[str, Parser] = {
     "mod_vlan_pcp":       vlan.SetVlanPcp.parse_mod,
     "set_vlan_pcp":       vlan.SetVlanPcp.parse,
     "strip_vlan":         vlan.StripVlan.parse,
-    "pop_vlan":           vlan.StripVlan.parse,
+    "pop_vlan":           vlan.StripVlan.parse_pop,
     "push_vlan":          vlan.PushVlan.parse,
     "push_mpls":          mpls.PushMpls.parse,
     "pop_mpls":           mpls.PopMpls.parse,
@@ -167,7 +167,9 @@ def _check_order(actions: list[Action], outer: str) -> None:
                 _refuse_order(this, last)
             last, seen_last = this, True
             continue
-        if outer and not (outer == "clone" and this is Instruction.METER):
+        if outer == "clone" and this is Instruction.METER:
+            raise ParseError("clone action doesn't support nested action meter")
+        if outer:
             raise ParseError(f"{this.name.lower()} instruction not allowed here")
         if seen_last and this == last:
             raise ParseError(f"duplicate {this.name.lower()} instruction not allowed, for OpenFlow 1.1+ "

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
-from fastpath.ofproto.actions.base import Action, ParseContext, Plain, PortNumbers
+from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers
 
 ETH_8021Q, ETH_8021AD = 0x8100, 0x88A8
 
@@ -29,11 +28,23 @@ class PushVlan(Action):
         return f"push_vlan:0x{self.ethertype:04x}"
 
 
-class StripVlan(Plain):
-    """Remove the outermost VLAN tag, if there is one."""
+@dataclass(frozen=True, slots=True)
+class StripVlan(Action):
+    """Remove the outermost VLAN tag, if there is one; *pop* is the name it has since OpenFlow 1.1."""
 
-    __slots__ = ()
-    text: ClassVar[str] = "strip_vlan"
+    pop: bool = False
+
+    @classmethod
+    def parse(cls, arg: str, ctx: ParseContext) -> StripVlan:
+        return cls(False)
+
+    @classmethod
+    def parse_pop(cls, arg: str, ctx: ParseContext) -> StripVlan:
+        """Argument of pop_vlan."""
+        return cls(True)
+
+    def format(self, ports: PortNumbers = None) -> str:
+        return "pop_vlan" if self.pop else "strip_vlan"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpAction, OdpActions
 
 if TYPE_CHECKING:
-    from fastpath.ofproto.actions import Action
+    from fastpath.ofproto.actions.base import Action
     from fastpath.ofproto.learning import MacTable
     from fastpath.ofproto.recirc import FrozenState, RecircTable
     from fastpath.ofproto.xlate.trace import Node, Trace
@@ -266,6 +266,7 @@ class Out:
     frozen: bool = False                    # a freeze waits for the end of the action list
     paused: bool = False
     frozen_actions: list[Action] = field(default_factory=list)
+    unrolled: tuple[int, int] | None = None     # table and cookie the last of frozen_actions runs under
     avoid_caching: bool = False
 
 

@@ -1,0 +1,130 @@
+"""What is known of a packet while its rule's actions are read one after another.
+
+Starts from the match and follows the actions that change which headers there are, so that checks
+and rewriting agree on, say, whether a VLAN tag is there when set_vlan_vid comes.
+"""
+
+from __future__ import annotations
+
+from fastpath.fields import Field, Prereq
+from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.encap import Decap, Encap
+from fastpath.ofproto.actions.mpls import PopMpls, PushMpls
+from fastpath.ofproto.actions.set_field import SetField
+from fastpath.ofproto.actions.vlan import PushVlan, SetVlanPcp, SetVlanVid, StripVlan
+from fastpath.ofproto.match import ETH_ARP, ETH_IP, ETH_IPV6, ETH_MPLS, ETH_NSH, ETH_RARP, ICMP, ICMPV6, Match
+from fastpath.ofproto.match import SCTP, TCP, UDP
+from fastpath.ofproto.subfield import VLAN_CFI
+
+FRAG_LATER = 2
+# Conntrack bits that only a tracked, valid packet has, and those that say tracked and invalid.
+CT_IMPLIES_VALID, CT_INVALID, CT_TRACKED = 0xCF, 0x10, 0x20
+
+
+class HeaderState:
+    """Ethernet type, protocol, VLAN tag and such of a packet that satisfies a match."""
+
+    __slots__ = ("ct_valid", "dl_type", "ethernet", "icmp_type", "later_frag", "nw_proto", "vlan")
+
+    def __init__(self, match: Match | None) -> None:
+        if match is None:
+            self.dl_type = self.nw_proto = self.icmp_type = 0
+            self.vlan = self.later_frag = self.ct_valid = False
+            self.ethernet = True
+            return
+        key, mask = match.key, match.mask
+        self.ethernet = not key.packet_type
+        self.dl_type = key.dl_type if self.ethernet else key.packet_type & 0xFFFF
+        self.nw_proto = key.nw_proto
+        self.icmp_type = key.tp_src
+        self.vlan = bool(key.vlan_tci & VLAN_CFI)
+        self.later_frag = bool(key.nw_frag & FRAG_LATER)
+        ct = key.ct_state
+        self.ct_valid = bool(ct & CT_IMPLIES_VALID or (ct & CT_TRACKED and mask.ct_state & CT_INVALID
+                                                       and not ct & CT_INVALID))
+
+    def copy(self) -> HeaderState:
+        """The same state, to follow nested actions with."""
+        new = HeaderState(None)
+        for name in HeaderState.__slots__:
+            setattr(new, name, getattr(self, name))
+        return new
+
+    @property
+    def is_ip(self) -> bool:
+        """IPv4 or IPv6."""
+        return self.dl_type in (ETH_IP, ETH_IPV6)
+
+    @property
+    def has_ports(self) -> bool:
+        """TCP, UDP or SCTP, and not a later fragment."""
+        return self.is_ip and self.nw_proto in (TCP, UDP, SCTP) and not self.later_frag
+
+    def satisfies(self, prereq: Prereq) -> bool:
+        """Whether a packet in this state has what *prereq* names."""
+        match prereq:
+            case Prereq.NONE:
+                return True
+            case Prereq.ETHERNET:
+                return self.ethernet
+            case Prereq.VLAN_VID:
+                return self.ethernet and self.vlan
+            case Prereq.ARP:
+                return self.dl_type in (ETH_ARP, ETH_RARP)
+            case Prereq.IPV4:
+                return self.dl_type == ETH_IP
+            case Prereq.IPV6:
+                return self.dl_type == ETH_IPV6
+            case Prereq.IP:
+                return self.is_ip
+            case Prereq.MPLS:
+                return self.dl_type in ETH_MPLS
+            case Prereq.NSH:
+                return self.dl_type == ETH_NSH
+            case Prereq.CT:
+                return self.ct_valid
+            case _:
+                return self._satisfies_l4(prereq)
+
+    def _satisfies_l4(self, prereq: Prereq) -> bool:
+        if prereq in _L4_PROTO:
+            return self.is_ip and self.nw_proto == _L4_PROTO[prereq] and not self.later_frag
+        if prereq is Prereq.ICMPV4:
+            return self.dl_type == ETH_IP and self.nw_proto == ICMP and not self.later_frag
+        icmp6 = self.dl_type == ETH_IPV6 and self.nw_proto == ICMPV6 and not self.later_frag
+        if prereq is Prereq.ICMPV6:
+            return icmp6
+        return icmp6 and self.icmp_type in _ND_TYPES[prereq]
+
+    def allows(self, f: Field) -> bool:
+        """Whether field *f* exists in such a packet."""
+        return self.satisfies(f.prereq)
+
+    def advance(self, action: Action) -> None:
+        """Take over what *action* does to the headers."""
+        match action:
+            case PushVlan() | SetVlanVid() | SetVlanPcp():
+                self.vlan = True
+            case StripVlan():
+                self.vlan = False
+            case PushMpls(ethertype):
+                self.dl_type, self.nw_proto = ethertype, 0
+            case PopMpls(ethertype):
+                self.dl_type = ethertype
+            case SetField(field, value, _) if field.name == "vlan_tci":
+                self.vlan = bool(value & VLAN_CFI)
+            case Encap(packet_type):
+                self.ethernet = packet_type == 0
+                self.dl_type = packet_type & 0xFFFF
+            case Decap(new_type) if new_type is not None:
+                self.ethernet = new_type == 0
+                self.dl_type = new_type & 0xFFFF
+            case Decap():
+                # What comes out is known when a packet goes through, so anything may follow.
+                self.ethernet = True
+            case _:
+                pass
+
+
+_L4_PROTO = {Prereq.TCP: TCP, Prereq.UDP: UDP, Prereq.SCTP: SCTP}
+_ND_TYPES = {Prereq.ND: (135, 136), Prereq.ND_SOLICIT: (135,), Prereq.ND_ADVERT: (136,)}
