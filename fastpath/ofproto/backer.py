@@ -9,7 +9,7 @@ revalidated, and collects the events bridges raise.  Called from the owner of th
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fastpath.dpif.provider import Dpif
 from fastpath.errors import ExistsError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fastpath.ofproto.bridge import Ofproto
     from fastpath.ofproto.port import OfPort
 
+MacKey: TypeAlias = "tuple[str, int, int]"          # bridge, VLAN, address
+
 
 class Backer:
     """What the bridges over one datapath share."""
@@ -31,8 +33,11 @@ class Backer:
         self.recirc = RecircTable()
         self.bridges: dict[str, Ofproto] = {}
         self.by_odp: dict[int, tuple[Ofproto, OfPort]] = {}
-        # Bridges whose tables, ports or MAC table changed since their flows were last checked.
+        # What changed since flows were last checked: bridges (their tables or ports), and single
+        # addresses.  A learned address concerns the few flows that asked for it, not all of a bridge.
         self.dirty: set[Ofproto] = set()
+        self.dirty_macs: set[MacKey] = set()
+        self.asked_macs: list[MacKey] = []      # by the translation going on
         self.events: deque[Event] = deque()
         self._patches: dict[str, tuple[Ofproto, OfPort]] = {}
 
@@ -73,6 +78,10 @@ class Backer:
             self.dirty.add(port.peer[0])
             port.peer[1].peer = None
             port.peer = None
+
+    def is_dirty(self) -> bool:
+        """Whether anything changed that installed flows may depend on."""
+        return bool(self.dirty or self.dirty_macs)
 
     def take_events(self) -> list[Event]:
         """Events raised since the last call, oldest first."""

@@ -12,16 +12,57 @@ from collections.abc import Iterable, Sequence
 from fastpath._flow import FlowKey
 from fastpath.errors import ConfigError, ExistsError, NotFoundError
 from fastpath.ofproto.backer import Backer
-from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, RemovedReason
+from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus
 from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.flow_tables import FlowModResult, FlowTables
 from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.recirc import RecircTable
-from fastpath.ofproto.rule import Rule
-from fastpath.ofproto.table import FlowModResult, FlowTables
+from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, VlanConfig
 
 FRAG_HANDLING = ("normal", "drop", "nx-match")
+
+
+class WatchedMacs(MacTable):
+    """MAC table that tells its backer what translations ask it and which answers change, so that a
+    new address costs a check of the flows that asked for it and of no others."""
+
+    def __init__(self, bridge: str, backer: Backer, *, max_entries: int, aging_s: float) -> None:
+        super().__init__(max_entries=max_entries, aging_s=aging_s)
+        self._bridge = bridge
+        self._asked, self._dirty = backer.asked_macs, backer.dirty_macs
+
+    def lookup(self, mac: int, vlan: int) -> int | None:
+        self._asked.append((self._bridge, vlan, mac))
+        return super().lookup(mac, vlan)
+
+    def is_locked(self, mac: int, vlan: int, now: float) -> bool:
+        self._asked.append((self._bridge, vlan, mac))
+        return super().is_locked(mac, vlan, now)
+
+    def update(self, mac: int, vlan: int, port: int, now: float, *, gratuitous: bool = False,
+               bond: bool = False) -> bool:
+        changed = super().update(mac, vlan, port, now, gratuitous=gratuitous, bond=bond)
+        if changed:
+            self._dirty.add((self._bridge, vlan, mac))
+        return changed
+
+    def add_static(self, mac: int, vlan: int, port: int) -> bool:
+        self._dirty.add((self._bridge, vlan, mac))
+        return super().add_static(mac, vlan, port)
+
+    def del_static(self, mac: int, vlan: int) -> bool:
+        self._dirty.add((self._bridge, vlan, mac))
+        return super().del_static(mac, vlan)
+
+    def _remove(self, key: tuple[int, int]) -> None:
+        self._dirty.add((self._bridge, *key))
+        super()._remove(key)
+
+    def flush(self) -> None:
+        self._dirty.update((self._bridge, entry.vlan, entry.mac) for entry in self)
+        super().flush()
 
 
 class Ofproto:
@@ -32,10 +73,9 @@ class Ofproto:
         self.name = name
         self.backer = backer
         self.tables = FlowTables(seed=seed)
-        self.macs = MacTable(max_entries=max_macs, aging_s=mac_aging)
+        self.macs = WatchedMacs(name, backer, max_entries=max_macs, aging_s=mac_aging)
         self.features: Features = backer.features
         self.recirc: RecircTable = backer.recirc
-        self.flood_vlans: frozenset[int] = frozenset()
         self.forward_bpdu = False
         self.frag_handling = "normal"
         self._ports: dict[int, OfPort] = {}
@@ -50,8 +90,31 @@ class Ofproto:
     # -- what translation asks ---------------------------------------------------------------------
 
     def lookup(self, table_id: int, key: FlowKey, wc: FlowKey | None) -> Rule | None:
-        """Best rule of one table, un-wildcarding into *wc*."""
-        return self.tables.lookup(table_id, key, wc)
+        """Best rule of one table, un-wildcarding into *wc*.  Counted by ``count_lookups``: not every
+        translation is for a packet."""
+        table = self.tables.get(table_id)
+        if table is None:
+            return None
+        rule: Rule | None = table.classifier.lookup(key, wc)
+        return rule
+
+    def count_lookups(self, table_id: int, n: int, *, matched: bool) -> None:
+        """Count packets that were looked up in a table."""
+        table = self.tables.get(table_id)
+        if table is not None:
+            table.n_lookups += n
+            if matched:
+                table.n_matched += n
+
+    @property
+    def flood_vlans(self) -> frozenset[int]:
+        """VLANs in which NORMAL does not learn."""
+        return self.macs.flood_vlans
+
+    def set_flood_vlans(self, vlans: Iterable[int]) -> None:
+        """Name the VLANs in which NORMAL floods and learns nothing."""
+        self.macs.set_flood_vlans(frozenset(vlans))
+        self.touch()
 
     def port(self, ofp_port: int) -> OfPort | None:
         """Port of a number, None if there is none."""
@@ -147,14 +210,14 @@ class Ofproto:
         """Carry out a flow mod.  FlowRemoved events are the caller's to raise (``removed``), once it
         has brought the counters of the removed rules up to date."""
         result = self.tables.apply(mod, now)
-        if result.added or result.modified or result.removed:
+        if result:
             self.touch()
         return result
 
     def removed(self, rules: Iterable[tuple[Rule, RemovedReason]], now: float) -> None:
         """Raise FlowRemoved for those of *rules* that asked for it."""
         for rule, reason in rules:
-            if rule.send_flow_rem:
+            if rule.flags & FlowFlags.SEND_FLOW_REM:
                 self.backer.events.append(FlowRemoved(self.name, rule, reason, now - rule.created))
 
     # -- time ----------------------------------------------------------------------------------------
@@ -173,8 +236,7 @@ class Ofproto:
         if expired:
             self.touch()
             self.removed(expired, now)
-        if self.macs.expire(now):
-            self.touch()
+        self.macs.expire(now)
 
     def close(self) -> None:
         """Leave the backer; the ports must be gone."""

@@ -14,10 +14,10 @@ from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.table import parse_actions
-from fastpath.ofproto.actions.versions import OF10, format_actions
+from fastpath.ofproto.actions.versions import OF10, format_actions, match_as_version
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.lexer import key_values
-from fastpath.ofproto.match import Match
+from fastpath.ofproto.match import Match, missing_prerequisite
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FLAG_BY_TEXT, FlowFlags
 
@@ -142,6 +142,9 @@ def _parse(source: str, command: Command | None, ports: PortNames | None) -> Flo
         source, actions_text = _split_actions(source)
     flags = _parse_items(d, source)
     d.match.finish()
+    missing = missing_prerequisite(d.match)
+    if missing is not None:
+        raise ParseError(f"prerequisites not met for setting {missing}")
     actions = () if actions_text is None else parse_actions(actions_text, ports=ports)
     values = d.values
     if actions:
@@ -219,7 +222,7 @@ def format_flow_mod(fm: FlowMod, version: int = OF10, *, ports: Mapping[int, str
     if fm.table_id not in (0, TABLE_ALL) or (fm.table_id == 0 and version == OF10):
         out.append(f"table:{fm.table_id}")
     priority = None if fm.priority == DEFAULT_PRIORITY else fm.priority
-    match = fm.match.format(priority=priority, ports=ports)
+    match = match_as_version(fm.match, version).format(priority=priority, ports=ports)
     if match:
         out.append(match)
     if fm.new_cookie is not None and fm.new_cookie:

@@ -241,6 +241,10 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "nsh": ("nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_path_hdr", "nsh_c1", "nsh_c2", "nsh_c3", "nsh_c4"),
 }
 _GROUPED = tuple((group, name, _W[name]) for group, names in _GROUPS.items() for name in names)
+_CT_MEMBERS = ("ct_nw_proto", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst", "ct_tp_src", "ct_tp_dst")
+# Conntrack bits that only a valid packet has (new, est, rel, rpl, snat, dnat), and two more.
+_CT_IMPLIES_VALID, _CT_INVALID, _CT_TRACKED = 0xCF, 0x10, 0x20
+FRAG_LATER = 2
 _L4 = {TCP: ("tp", "tcp_flags"), UDP: ("tp",), SCTP: ("tp",)}
 
 
@@ -261,6 +265,35 @@ def reachable_groups(key: FlowKey) -> set[str]:
     if dl_type in ETH_MPLS:
         return {"mpls"}
     return {"nsh"} if dl_type == ETH_NSH else set()
+
+
+def missing_prerequisite(match: Match) -> str | None:
+    """Name of a member that *match* asks for though no packet it allows can have it, else None.
+
+    Only the cases that the reference refuses; the rest is for ``normalized`` to drop.
+    """
+    key, mask = match.key, match.mask
+    if mask.nw_frag & key.nw_frag & FRAG_LATER and (mask.tp_src or mask.tp_dst or mask.tcp_flags):
+        return "tp_src" if mask.tp_src else "tp_dst" if mask.tp_dst else "tcp_flags"
+    if key.dl_type != ETH_NSH:
+        for name in _GROUPS["nsh"]:
+            if mask.get(_W[name]):
+                return name
+    if not ct_valid(key, mask):
+        for name in _CT_MEMBERS:
+            if mask.get(_W[name]):
+                return name
+    if (mask.ct_nw_src or mask.ct_nw_dst) and key.dl_type != ETH_IP:
+        return "ct_nw_src" if mask.ct_nw_src else "ct_nw_dst"
+    if (mask.ct_ipv6_src or mask.ct_ipv6_dst) and key.dl_type != ETH_IPV6:
+        return "ct_ipv6_src" if mask.ct_ipv6_src else "ct_ipv6_dst"
+    return None
+
+
+def ct_valid(key: FlowKey, mask: FlowKey) -> bool:
+    """Whether the conntrack state matched is that of tracked, valid packets only."""
+    state = key.ct_state
+    return bool(state & _CT_IMPLIES_VALID or state & _CT_TRACKED and mask.ct_state & ~state & _CT_INVALID)
 
 
 def _unreachable(key: FlowKey, mask: FlowKey) -> Iterator[str]:
@@ -285,6 +318,8 @@ def parse_value(f: Field, value: str, ports: PortNames | None = None) -> tuple[i
     wire_full = (1 << 8 * f.n_bytes) - 1
     if m == wire_full:
         m = full
+    elif m == full:
+        pass            # the reference prints such masks (set_field of a narrow field), so take them
     elif not f.maskable and m:
         raise ParseError(f"{value}: invalid mask for field {f.name}")
     return v, m
@@ -302,7 +337,7 @@ def _wire_integer(f: Field, source: str, whole: str) -> int:
         raise ParseError(f"{whole}: bad syntax for {f.name}")
     if v < 0:
         v &= numbers.U64_MAX
-    if v >> 8 * f.n_bytes:
+    if v >> 8 * f.n_bytes or v > numbers.U64_MAX and source[:2] not in ("0x", "0X"):
         raise ParseError(f"{whole}: value too large for {f.n_bytes}-byte field {f.name}")
     return v
 
@@ -384,10 +419,13 @@ _PARSERS = {
 }
 
 
-def format_value(f: Field, value: int, mask: int | None = None) -> str:
-    """Text of *value* (under *mask*, None = exact) as set_field and learn print field *f*."""
+def format_value(f: Field, value: int, mask: int | None = None, *, show_mask: bool = False) -> str:
+    """Text of *value* (under *mask*, None = exact) as set_field and learn print field *f*.
+
+    *show_mask* prints a mask that covers the field, too.
+    """
     full = (1 << f.bits) - 1
-    if mask is None or mask == full:
+    if mask is None or mask == full and not show_mask:
         return _format_exact(f, value)
     if f.fmt is Fmt.ETH:
         return text.format_mac_masked(value, mask)
@@ -398,8 +436,8 @@ def format_value(f: Field, value: int, mask: int | None = None) -> str:
     if f.fmt in _FLAG_NAMES:
         return text.format_flags_masked(value, mask, _FLAG_NAMES[f.fmt][0])
     if f.fmt is Fmt.DEC:
-        return f"{value}/{mask:#x}" if value < 10 else f"{value}/{mask:#x}"
-    return f"{value:#x}/{mask:#x}"
+        return f"{value}/{mask:#x}"
+    return f"{hex(value) if value else '0'}/{mask:#x}"
 
 
 def _format_exact(f: Field, value: int) -> str:

@@ -6,8 +6,8 @@ happen to ukeys:
 
 * *push*: packets counted by the datapath since the last push are credited to the effects, so rules,
   ports and MAC entries live as long as their traffic does.
-* *check*: when a bridge the translation visited changed, the key is translated again, without side
-  effects.  Same mask, same actions: the flow stays.  Same mask, other actions: they are replaced.
+* *check*: when a bridge the translation visited changed, or an address it asked a MAC table for, the
+  key is translated again, without side effects.  Same mask, same actions: the flow stays.  Same mask, other actions: they are replaced.
   Another mask: the flow goes, and the next packet makes a new one.  Keeping a flow whose mask is
   merely narrower than today's would be right too, but two flows of one version could then overlap,
   and the datapath's caches rely on their being disjoint.  Whatever was counted is pushed before the
@@ -30,7 +30,7 @@ from math import inf
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.actions import OdpActions, SlowPath, Userspace
 from fastpath.dpif.provider import FlowDel, FlowPut, FlowStats, Operation
-from fastpath.ofproto.backer import Backer
+from fastpath.ofproto.backer import Backer, MacKey
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.xlate import translate
 from fastpath.ofproto.xlate.context import (
@@ -66,21 +66,33 @@ class Ukey:
     actions: OdpActions = ()            # what the flow does: the answer, or handing the packet up
     effects: tuple[Effect, ...] = ()
     recirc_ids: tuple[int, ...] = ()
-    bridges: frozenset[Ofproto] = frozenset()
+    bridges: set[Ofproto] = field(default_factory=set)      # whose tables and ports the answer depends on
+    macs: tuple[MacKey, ...] = ()                   # addresses it asked for
     n_packets: int = 0                  # of the datapath's counters, those credited already
     n_bytes: int = 0
     used: float = 0.0
     slow: frozenset[str] = frozenset()
 
-    def take(self, out: XlateOut) -> None:
-        """Fill in the answer of a translation."""
+    def take(self, out: XlateOut, frozen: FrozenState | None) -> None:
+        """Fill in the answer of a translation, resumed from *frozen* if not None."""
         self.mask = flow_mask(out)
         self.answer = out.actions
         self.slow = out.slow
         self.actions = (Userspace(SlowPath(tuple(sorted(out.slow)))),) if out.slow else out.actions
         self.effects = out.effects
         self.recirc_ids = out.recirc_ids
-        self.bridges = frozenset([self.bridge, *(e.bridge for e in out.effects if type(e) is TableHit)])
+        bridges = {e.bridge for e in out.effects if type(e) is TableHit}
+        bridges.add(self.bridge)
+        if frozen is not None:
+            bridges.add(frozen.bridge)
+        self.bridges = bridges
+        asked = self.bridge.backer.asked_macs
+        self.macs = tuple(asked)
+        asked.clear()
+
+    def depends_on(self, bridges: Set[Ofproto], macs: Set[MacKey]) -> bool:
+        """Whether a change of one of these may change the answer."""
+        return not bridges.isdisjoint(self.bridges) or not macs.isdisjoint(self.macs)
 
 
 def flow_mask(out: XlateOut) -> FlowKey:

@@ -19,7 +19,7 @@ from fastpath.ofproto.actions.learn import Learn, LearnKind
 from fastpath.ofproto.actions.misc import CheckPktLarger, Clone
 from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_IN_PORT, OFPP_LOCAL
 from fastpath.ofproto.actions.sample import FinTimeout
-from fastpath.ofproto.actions.state import HeaderState
+from fastpath.ofproto.actions.state import MAX_VLANS, HeaderState
 from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, TCP, Match
 from fastpath.ofproto.subfield import Subfield
 from fastpath.text import OFPP_MAX
@@ -95,7 +95,11 @@ class _Checker:
             case legacy.SetIpEcn() | legacy.SetIpTtl():
                 if not state.is_ip:
                     refuse(INCONSISTENT)        # these two are loads in OpenFlow 1.0
-            case vlan.PushVlan() | Encap():
+            case vlan.PushVlan():
+                self.needs_of11 = True
+                if state.n_vlans >= MAX_VLANS:
+                    refuse("OFPBAC_BAD_TAG")
+            case Encap():
                 self.needs_of11 = True
             case _:
                 self.only_of10 |= not _legacy_makes_sense(action, state)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 from fastpath.errors import ParseError
-from fastpath.fields import Field
+from fastpath.fields import Field, Fmt
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
 from fastpath.ofproto.match import format_value, parse_value
@@ -21,6 +22,11 @@ def value_bits(f: Field) -> int:
     return _VALUE_BITS.get(f.name, (1 << f.bits) - 1)
 
 
+def is_narrow(f: Field) -> bool:
+    """Whether *f* is a number with fewer bits than its bytes hold."""
+    return f.bits < 8 * f.n_bytes and f.fmt in (Fmt.DEC, Fmt.HEX)
+
+
 @dataclass(frozen=True, slots=True)
 class SetField(Action):
     """Set the bits *mask* of *field* to *value*.
@@ -32,6 +38,9 @@ class SetField(Action):
     field: Field
     value: int
     mask: int
+
+    # The mask was written out though it covers the field, as a load into a narrow field becomes.
+    shows_mask: bool = dataclass_field(default=False, compare=False)
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> SetField:
@@ -50,7 +59,7 @@ class SetField(Action):
         if value & ~bits:
             raise ParseError(f"{source} is not a valid value for field {f.name}")
         wide = mask == (1 << f.bits) - 1 or mask & bits == bits
-        return cls(f, value, bits if wide else mask & bits)
+        return cls(f, value, bits if wide else mask & bits, wide and "/" in source and is_narrow(f))
 
     @property
     def is_exact(self) -> bool:
@@ -63,8 +72,9 @@ class SetField(Action):
         return Subfield.whole(self.field)
 
     def format(self, ports: PortNumbers = None) -> str:
-        mask = None if self.is_exact else self.mask
-        return f"set_field:{format_value(self.field, self.value, mask)}->{self.field.name}"
+        mask = None if self.is_exact and not self.shows_mask else self.mask
+        value = format_value(self.field, self.value, mask, show_mask=self.shows_mask)
+        return f"set_field:{value}->{self.field.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,24 +12,37 @@ from fastpath.ofproto.actions.encap import Decap, Encap
 from fastpath.ofproto.actions.mpls import PopMpls, PushMpls
 from fastpath.ofproto.actions.set_field import SetField
 from fastpath.ofproto.actions.vlan import PushVlan, SetVlanPcp, SetVlanVid, StripVlan
-from fastpath.ofproto.match import ETH_ARP, ETH_IP, ETH_IPV6, ETH_MPLS, ETH_NSH, ETH_RARP, ICMP, ICMPV6, Match
-from fastpath.ofproto.match import SCTP, TCP, UDP
+from fastpath.ofproto.match import (
+    ETH_ARP,
+    ETH_IP,
+    ETH_IPV6,
+    ETH_MPLS,
+    ETH_NSH,
+    ETH_RARP,
+    FRAG_LATER,
+    ICMP,
+    ICMPV6,
+    SCTP,
+    TCP,
+    UDP,
+    Match,
+    ct_valid,
+)
 from fastpath.ofproto.subfield import VLAN_CFI
 
-FRAG_LATER = 2
-# Conntrack bits that only a tracked, valid packet has, and those that say tracked and invalid.
-CT_IMPLIES_VALID, CT_INVALID, CT_TRACKED = 0xCF, 0x10, 0x20
+MAX_VLANS = 2
 
 
 class HeaderState:
     """Ethernet type, protocol, VLAN tag and such of a packet that satisfies a match."""
 
-    __slots__ = ("ct_valid", "dl_type", "ethernet", "icmp_type", "later_frag", "nw_proto", "vlan")
+    __slots__ = ("ct_valid", "dl_type", "ethernet", "icmp_type", "later_frag", "n_vlans", "nw_proto")
 
     def __init__(self, match: Match | None) -> None:
         if match is None:
             self.dl_type = self.nw_proto = self.icmp_type = 0
-            self.vlan = self.later_frag = self.ct_valid = False
+            self.n_vlans = 0
+            self.later_frag = self.ct_valid = False
             self.ethernet = True
             return
         key, mask = match.key, match.mask
@@ -37,11 +50,9 @@ class HeaderState:
         self.dl_type = key.dl_type if self.ethernet else key.packet_type & 0xFFFF
         self.nw_proto = key.nw_proto
         self.icmp_type = key.tp_src
-        self.vlan = bool(key.vlan_tci & VLAN_CFI)
+        self.n_vlans = bool(key.vlan_tci & VLAN_CFI) + bool(key.vlan1_tci & VLAN_CFI)
         self.later_frag = bool(key.nw_frag & FRAG_LATER)
-        ct = key.ct_state
-        self.ct_valid = bool(ct & CT_IMPLIES_VALID or (ct & CT_TRACKED and mask.ct_state & CT_INVALID
-                                                       and not ct & CT_INVALID))
+        self.ct_valid = ct_valid(key, mask)
 
     def copy(self) -> HeaderState:
         """The same state, to follow nested actions with."""
@@ -49,6 +60,11 @@ class HeaderState:
         for name in HeaderState.__slots__:
             setattr(new, name, getattr(self, name))
         return new
+
+    @property
+    def vlan(self) -> bool:
+        """Whether there is a VLAN tag."""
+        return self.n_vlans > 0
 
     @property
     def is_ip(self) -> bool:
@@ -103,16 +119,18 @@ class HeaderState:
     def advance(self, action: Action) -> None:
         """Take over what *action* does to the headers."""
         match action:
-            case PushVlan() | SetVlanVid() | SetVlanPcp():
-                self.vlan = True
+            case PushVlan():
+                self.n_vlans = min(self.n_vlans + 1, MAX_VLANS)
+            case SetVlanVid() | SetVlanPcp():
+                self.n_vlans = max(self.n_vlans, 1)
             case StripVlan():
-                self.vlan = False
+                self.n_vlans = max(self.n_vlans - 1, 0)
             case PushMpls(ethertype):
                 self.dl_type, self.nw_proto = ethertype, 0
             case PopMpls(ethertype):
                 self.dl_type = ethertype
             case SetField(field, value, _) if field.name == "vlan_tci":
-                self.vlan = bool(value & VLAN_CFI)
+                self.n_vlans = int(bool(value & VLAN_CFI))
             case Encap(packet_type):
                 self.ethernet = packet_type == 0
                 self.dl_type = packet_type & 0xFFFF

@@ -16,18 +16,30 @@ from fastpath.ofproto.actions.base import Action, ActionList, PortNumbers
 from fastpath.ofproto.actions.ct import Ct
 from fastpath.ofproto.actions.instructions import ClearActions, GotoTable, Meter, WriteActions, format_list
 from fastpath.ofproto.actions.misc import Clone
-from fastpath.ofproto.actions.set_field import Load, SetField, value_bits
+from fastpath.ofproto.actions.set_field import Load, SetField, is_narrow, value_bits
 from fastpath.ofproto.actions.state import HeaderState
 from fastpath.ofproto.match import SCTP, TCP, UDP, Match
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 
 OF10, OF11, OF12, OF13, OF14, OF15 = 1, 2, 3, 4, 5, 6        # as on the wire
+PCP_MASK, VID_MASK = 0xE000, 0x1FFF                         # of a TCI; VID with the presence bit
 LOAD_BITS = 64                                              # most bits one load carries
 
 
 def as_version(actions: ActionList, version: int, match: Match | None = None) -> ActionList:
     """*actions* in the words of OpenFlow *version*; *match* tells which header mod_tp_src means."""
     return tuple(_rewrite(actions, version, HeaderState(match)))
+
+
+def match_as_version(match: Match, version: int) -> Match:
+    """*match* as OpenFlow *version* says it: since 1.2 priority bits are matched whole, and only on a tag."""
+    tci, mask = match.key.vlan_tci, match.mask.vlan_tci
+    if version < OF12 or not mask & PCP_MASK:
+        return match
+    keep = mask | PCP_MASK if tci & mask & VID_MASK else mask & VID_MASK
+    new = match.copy()
+    new.key.vlan_tci, new.mask.vlan_tci = tci & keep, keep
+    return new
 
 
 def format_actions(actions: ActionList, version: int | None = None, *, match: Match | None = None,
@@ -109,9 +121,9 @@ def _of10_setter(f: Field, value: int) -> tuple[Action, ...] | None:
             return (legacy.SetIpDscp(value << 2),)
         case "nw_tos":
             return (legacy.SetIpDscp(value & 0xFC),)
-        case "tcp_src" | "udp_src" | "sctp_src":
+        case "tcp_src" | "udp_src":
             return (legacy.SetL4Src(value),)
-        case "tcp_dst" | "udp_dst" | "sctp_dst":
+        case "tcp_dst" | "udp_dst":
             return (legacy.SetL4Dst(value),)
         case _:
             return None
@@ -179,7 +191,7 @@ def _set(name: str, value: int) -> SetField:
 def _as_set_field(action: Load) -> SetField:
     t = action.target
     mask = value_bits(t.field) if t.is_whole else t.limit << t.ofs
-    return SetField(t.field, action.value << t.ofs, mask)
+    return SetField(t.field, action.value << t.ofs, mask, t.is_whole and is_narrow(t.field))
 
 
 _PORT_PREFIX = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}

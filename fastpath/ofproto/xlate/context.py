@@ -10,7 +10,7 @@ implement them, tests fake them.  Nothing here touches a datapath, a clock or a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -20,6 +20,7 @@ from fastpath.dpif.actions import OdpAction, OdpActions
 
 if TYPE_CHECKING:
     from fastpath.ofproto.actions.base import Action
+    from fastpath.ofproto.actions.controller import Controller
     from fastpath.ofproto.learning import MacTable
     from fastpath.ofproto.recirc import FrozenState, RecircTable
     from fastpath.ofproto.xlate.trace import Node, Trace
@@ -262,9 +263,8 @@ class Out:
     effects: list[Effect] = field(default_factory=list)
     recirc_ids: list[int] = field(default_factory=list)
     error: XlateError | None = None
-    output_anywhere: bool = False           # something was sent, maybe only to another bridge
     frozen: bool = False                    # a freeze waits for the end of the action list
-    paused: bool = False
+    pause: Controller | None = None         # the freeze is for a controller, which will resume
     frozen_actions: list[Action] = field(default_factory=list)
     unrolled: tuple[int, int] | None = None     # table and cookie the last of frozen_actions runs under
     avoid_caching: bool = False
@@ -275,19 +275,23 @@ class Budget:
     """Bounds.  Written by pipeline and by whoever crosses into another bridge."""
 
     depth: int = 0
-    indentation: int = 0
     resubmits: int = 0
     exit: bool = False                      # stop what is left, here and in the callers
 
 
 @dataclass(slots=True)
 class Xlate:
-    """One translation: the four structs, and the trace node new notes go under (None: no trace)."""
+    """One translation: the four structs, and the trace node new notes go under (None: no trace).
+
+    *run* carries out a list of actions, its last argument saying whether nothing follows the list
+    (``pipeline.run``): modules below the dispatch table reach it through here.
+    """
 
     env: XlateIn
     hand: Hand
     out: Out
     budget: Budget
+    run: Callable[[Xlate, Sequence[Action], bool], None]
     node: Node | None = None
 
     def fail(self, error: XlateError) -> None:

@@ -69,9 +69,9 @@ def trigger(x: Xlate) -> None:
 def cancel(x: Xlate) -> None:
     """Forget a freeze that was triggered."""
     if x.out.frozen:
-        x.out.frozen = x.out.paused = False
+        x.out.frozen = False
         x.out.frozen_actions.clear()
-        x.out.unrolled = None
+        x.out.unrolled = x.out.pause = None
 
 
 def before(x: Xlate, a: Action) -> None:
@@ -122,12 +122,20 @@ def hold_state(x: Xlate, table_id: int, *, actions: Sequence[Action] = (), actio
 
 
 def finish(x: Xlate) -> None:
-    """Emit the recirculation of a freeze that was triggered; the pipeline can be used on."""
+    """Emit the recirculation (or the packet-in) of a freeze that was triggered; the pipeline can be used on."""
     commit(x)
-    recirc_id = hold_state(x, 0, actions=x.out.frozen_actions, action_set=x.hand.action_set)
-    if recirc_id:
+    pause = x.out.pause
+    recirc_id = hold_state(x, 0, actions=x.out.frozen_actions, action_set=x.hand.action_set,
+                           userdata=pause.userdata if pause else b"")
+    if not recirc_id or (pause and x.env.trace is not None and not x.env.side_effects):
+        return
+    if pause is None:
         x.out.actions.append(odp.Recirc(recirc_id))
-        cancel(x)
+    else:
+        x.out.actions.append(odp.Userspace(odp.ToController(
+            reason=pause.reason, dont_send=False, continuation=True, recirc_id=recirc_id,
+            rule_cookie=x.hand.cookie, controller_id=pause.controller_id, max_len=pause.max_len)))
+    cancel(x)
 
 
 def thaw(x: Xlate, state: FrozenState) -> Sequence[Action]:

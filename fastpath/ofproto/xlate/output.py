@@ -1,7 +1,6 @@
-"""Send the packet somewhere: one port, another bridge, many ports, the controller.
+"""The output actions: which ports a number, reserved or not, stands for.
 
-``to_port`` is where every packet leaves; ``output`` knows the reserved ports.  A patch port is no output:
-translation crosses into the peer's bridge and comes back with the flow as it was (``patch``).
+One port is ``port.to_port``'s business, NORMAL that of ``normal``, the controller that of ``controller``.
 """
 
 from __future__ import annotations
@@ -9,24 +8,104 @@ from __future__ import annotations
 from fastpath._flow import WINDOWS
 from fastpath.dpif import actions as odp
 from fastpath.ofproto.actions import output as act
-from fastpath.ofproto.actions.controller import Controller, PacketInReason
-from fastpath.ofproto.xlate import patch, table_walk
-from fastpath.ofproto.xlate.commit import commit
+from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.xlate.context import (
     OFPP_ALL,
     OFPP_CONTROLLER,
     OFPP_FLOOD,
     OFPP_IN_PORT,
+    OFPP_LOCAL,
+    OFPP_MAX,
     OFPP_NONE,
     OFPP_NORMAL,
     OFPP_TABLE,
-    PortView,
     Xlate,
 )
-from fastpath.ofproto.xlate.freeze import hold_state, trigger
+from fastpath.ofproto.xlate.controller import to_controller
 from fastpath.ofproto.xlate.normal import normal
+from fastpath.ofproto.xlate.port import flood, to_port
 from fastpath.ofproto.xlate.set_field import mark_subfield, read_subfield
 from fastpath.ofproto.xlate.trace import Kind, report
+from fastpath.ofproto.xlate.walk import enter_table
 from fastpath.text import format_ofp_port
 
 _IN_PORT = WINDOWS["in_port"]
+
+
+def output(x: Xlate, a: act.Output, last: bool) -> None:
+    """Output to a fixed port."""
+    _send(x, a.port, a.max_len, last=last)
+
+
+def output_reg(x: Xlate, a: act.OutputReg, last: bool) -> None:
+    """Output to the port whose number a field holds; the field then decides, so it is un-wildcarded."""
+    port = read_subfield(x.hand.flow, a.source)
+    if port > 0xFFFF:
+        report(x, Kind.WARN, f"output port {port} is out of range")
+        return
+    report(x, Kind.DETAIL, f"output port is {port}")
+    mark_subfield(x.hand.wc, a.source)
+    _send(x, port, a.max_len, last=last)
+
+
+def output_trunc(x: Xlate, a: act.OutputTrunc, last: bool) -> None:
+    """Output of the first bytes only, which a port of the datapath can do."""
+    port, in_port = a.port, x.hand.flow.get(_IN_PORT)
+    if port >= OFPP_MAX and port not in (OFPP_LOCAL, OFPP_IN_PORT):
+        report(x, Kind.WARN, f"output_trunc does not support port: {format_ofp_port(port)}")
+    elif port == in_port:
+        report(x, Kind.WARN, "skipping output to input port")
+    else:
+        view = x.hand.bridge.port(port)
+        if view is None or view.odp_port is None:
+            report(x, Kind.ERROR, f"output_trunc does not support patch port {format_ofp_port(port)}")
+            return
+        x.out.actions.append(odp.Trunc(a.max_len))
+        _send(x, port, 0, last=last, truncate=True)
+
+
+def enqueue(x: Xlate, a: act.Enqueue, last: bool) -> None:
+    """Output through a queue.  No datapath here has queues, so it is an ordinary output."""
+    x.hand.wc.fill(WINDOWS["skb_priority"])
+    _send(x, a.port, 0, last=last)
+
+
+def queue(x: Xlate, a: act.SetQueue | act.PopQueue) -> None:
+    """Choose a queue: there is none to choose, yet the choice depends on the packet's priority."""
+    x.hand.wc.fill(WINDOWS["skb_priority"])
+
+
+def group(x: Xlate, a: act.Group) -> bool:
+    """Groups are not implemented: the list stops, as with a group that does not exist (True)."""
+    report(x, Kind.WARN, f"group {a.group_id}: groups are not supported yet, dropping")
+    return True
+
+
+def refuse(x: Xlate, a: Action) -> bool:
+    """Say that *a* is not implemented; the list stops (True)."""
+    report(x, Kind.WARN, f"{a}: not supported yet, dropping")
+    return True
+
+
+def _send(x: Xlate, port: int, max_len: int, *, last: bool, truncate: bool = False) -> None:
+    in_port = x.hand.flow.get(_IN_PORT)
+    match port:
+        case _ if port == OFPP_IN_PORT:
+            to_port(x, in_port, last=last, truncate=truncate)
+        case _ if port == OFPP_TABLE:
+            enter_table(x, in_port, 0, last=False)
+        case _ if port == OFPP_NORMAL:
+            normal(x)
+        case _ if port in (OFPP_FLOOD, OFPP_ALL):
+            flood(x, all_ports=port == OFPP_ALL, last=last)
+        case _ if port == OFPP_CONTROLLER:
+            reason = (PacketInReason.PACKET_OUT if x.hand.in_packet_out else
+                      PacketInReason.ACTION_SET if x.hand.in_action_set else PacketInReason.ACTION)
+            to_controller(x, max_len, reason)
+        case _ if port == OFPP_NONE:
+            pass
+        case _ if port == in_port:
+            report(x, Kind.WARN, "skipping output to input port")
+        case _:
+            to_port(x, port, last=last, truncate=truncate)

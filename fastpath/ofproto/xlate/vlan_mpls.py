@@ -8,7 +8,7 @@ from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.commit import commit
 from fastpath.ofproto.xlate.context import VLAN_CFI, Xlate, XlateError
-from fastpath.ofproto.xlate.output import to_controller
+from fastpath.ofproto.xlate.controller import to_controller
 from fastpath.ofproto.xlate.trace import Kind, report
 
 _TPID, _TCI = WINDOWS["vlan_tpid"], WINDOWS["vlan_tci"]

@@ -1,0 +1,185 @@
+"""Translate one flow key: ``translate``.  Here is the order of things; each thing has its module.
+
+The mask starts with what is always looked at (port, packet type, Ethernet type, recirculation id, whether
+an IP packet is a fragment).  Table 0 is looked up (``walk``), the rule's actions run (``run``, by the
+table in ``actions``), then the action set; whatever rewrote the flow becomes odp actions when a packet
+leaves (``commit``).  At the end bits are taken out of the mask that no packet can have, or that the
+datapath cannot see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastpath._flow import WINDOWS, FlowKey
+from fastpath.fields import DP_WORDS, MEMBERS, OFFSETS, TNL_WORD
+from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.xlate import freeze
+from fastpath.ofproto.xlate import packet as pk
+from fastpath.ofproto.xlate.actions import TABLE, Call, unsupported
+from fastpath.ofproto.xlate.context import (
+    OFPP_UNSET,
+    VLAN_CFI,
+    Budget,
+    Hand,
+    Out,
+    Xlate,
+    XlateError,
+    XlateIn,
+    XlateOut,
+)
+from fastpath.ofproto.xlate.port import may_receive
+from fastpath.ofproto.xlate.trace import Kind, Node, bits_added, changes_of, report
+from fastpath.ofproto.xlate.walk import finish_list, look_up
+
+_W = WINDOWS
+_IN_PORT, _RECIRC_ID, _DL_TYPE = _W["in_port"], _W["recirc_id"], _W["dl_type"]
+_ALWAYS = (_W["packet_type"], _IN_PORT, _DL_TYPE, _RECIRC_ID)
+_NW_FRAG, _FRAG_BITS = _W["nw_frag"], 3
+_TP_SRC, _TP_DST, _TUN_DST, _TUN_DST6 = _W["tp_src"], _W["tp_dst"], _W["tun_dst"], _W["tun_ipv6_dst"]
+_DL_SRC, _DL_DST = _W["dl_src"], _W["dl_dst"]
+_LSE = tuple(_W[f"mpls_lse{i}"] for i in range(pk.MAX_MPLS))
+_TPID, _TCI = (_W["vlan_tpid"], _W["vlan1_tpid"]), (_W["vlan_tci"], _W["vlan1_tci"])
+_TUNNEL = tuple(_W[m.name] for m in MEMBERS if TNL_WORD <= OFFSETS[m.name] // 8 < DP_WORDS)
+_UNSEEN = tuple(_W[m.name] for m in MEMBERS if OFFSETS[m.name] // 8 >= DP_WORDS)
+
+_UNKNOWN = (unsupported, Call.STOP)
+
+
+def translate(env: XlateIn) -> XlateOut:
+    """Decide what the datapath should do with the packets of a flow, and which bits that depends on.
+
+    With ``env.packet`` side effects are meant for that packet.  A translation that had to be given up has
+    ``error`` set and no actions.
+    """
+    x = _begin(env)
+    if not _run(x):
+        _finish_mask(x)
+    out = XlateOut(
+        actions=() if x.out.error is not None else tuple(x.out.actions), mask=x.hand.wc, final=x.hand.flow,
+        slow=frozenset() if x.out.error is not None else frozenset(x.out.slow), effects=tuple(x.out.effects),
+        recirc_ids=tuple(x.out.recirc_ids), error=x.out.error, avoid_caching=x.out.avoid_caching)
+    if env.trace is not None:
+        env.trace.finish(out)
+    return out
+
+
+def _begin(env: XlateIn) -> Xlate:
+    flow = env.flow.copy()
+    flow.actset_output = OFPP_UNSET
+    base = flow.copy()
+    if flow.get(_TUN_DST) or flow.get(_TUN_DST6):
+        for window in _TUNNEL:          # a datapath does not keep it unless told to
+            base.set(window, 0)
+    wc = FlowKey()
+    for window in _ALWAYS:
+        wc.fill(window)
+    if pk.is_ip(flow):
+        wc.set(_NW_FRAG, _FRAG_BITS)
+    hand = Hand(env.bridge, flow, base, wc, cookie=(1 << 64) - 1, in_packet_out=env.actions is not None)
+    x = Xlate(env, hand, Out(), Budget(), run)
+    if env.trace is not None:
+        env.trace.flow = flow.copy()
+        x.node = env.trace.root
+    return x
+
+
+def _run(x: Xlate) -> bool:
+    """Carry the translation through; True if it failed so early that the mask stays as it is."""
+    env, hand = x.env, x.hand
+    x.node = report(x, Kind.BRIDGE, f'bridge("{hand.bridge.name}")')
+    actions = env.actions
+    port = env.bridge.port(hand.base.get(_IN_PORT))
+    if env.frozen is not None:
+        actions = freeze.thaw(x, env.frozen) or None
+    elif hand.flow.get(_RECIRC_ID):
+        report(x, Kind.ERROR, f"Recirculation context not found for ID {hand.flow.get(_RECIRC_ID):x}")
+        x.fail(XlateError.NO_RECIRCULATION_CONTEXT)
+        return True
+    if actions is None:
+        hand.rule = look_up(x, hand.flow.get(_IN_PORT), hand.table_id)
+        actions = hand.rule.actions if hand.rule is not None else ()
+        hand.cookie = hand.rule.cookie if hand.rule is not None else 0
+    if port is None or may_receive(port):
+        run(x, actions, True)
+        if x.out.error is not None:
+            return True
+        finish_list(x)
+    return False
+
+
+def run(x: Xlate, actions: Sequence[Action], last: bool) -> None:
+    """Carry out a list of actions; *last* says that nothing comes after the list."""
+    hand, out, budget = x.hand, x.out, x.budget
+    if not actions:
+        report(x, Kind.ACTION, "drop")
+        return
+    parent = x.node
+    final = len(actions) - 1
+    for i, a in enumerate(actions):
+        if out.error is not None:
+            return
+        if hand.was_mpls:
+            freeze.before(x, a)
+        if budget.exit:
+            if out.frozen:
+                freeze.put_off(x, actions[i:])
+            return
+        before = _tell(x, a)
+        handler, call = TABLE.get(type(a), _UNKNOWN)
+        at_end = last and i == final and not hand.action_set
+        answer = handler(x, a, at_end) if call in (Call.LAST, Call.JUMP) else handler(x, a)
+        if before is not None:
+            _tell_effect(x, before)
+        x.node = parent
+        if call is Call.STOP and answer:
+            return
+        if call is not Call.JUMP and out.error is None and budget.exit and not out.frozen_actions:
+            freeze.put_off(x, actions[i + (call is Call.PAUSE and bool(answer)):])
+            return
+
+
+def _tell(x: Xlate, a: Action) -> tuple[Node, FlowKey, FlowKey] | None:
+    """Add a node for *a* when somebody listens; return it with flow and mask before the action.  What the
+    action tells goes beside its node, as the reference shows it."""
+    if x.node is None:
+        return None
+    return x.node.add(Kind.ACTION, str(a)), x.hand.flow.copy(), x.hand.wc.copy()
+
+
+def _tell_effect(x: Xlate, before: tuple[Node, FlowKey, FlowKey]) -> None:
+    node, flow, wc = before
+    node.changes = changes_of(flow, x.hand.flow)
+    node.unwildcarded = bits_added(wc, x.hand.wc)
+
+
+def _finish_mask(x: Xlate) -> None:
+    """Take out of the mask what cannot matter to the datapath, and make the rest something it can match."""
+    wc, flow, asked = x.hand.wc, x.hand.flow, x.env.flow
+    for window in _UNSEEN:
+        wc.set(window, 0)
+    if asked.packet_type:
+        wc.set(_DL_SRC, 0)
+        wc.set(_DL_DST, 0)
+    # The key has 16 bits for ICMP type and code, datapaths match 8.
+    if pk.is_icmp4(flow, None) or pk.is_icmp6(flow, None):
+        wc.set(_TP_SRC, wc.get(_TP_SRC) & 0xFF)
+        wc.set(_TP_DST, wc.get(_TP_DST) & 0xFF)
+    # Tag bits mean nothing unless the tag is known to be there.
+    for tpid, tci in zip(_TPID, _TCI, strict=True):
+        if asked.get(tpid) not in (pk.ETH_8021Q, pk.ETH_8021AD):
+            wc.set(tpid, 0)
+            wc.set(tci, 0)
+        elif wc.get(tci):
+            wc.set(tci, wc.get(tci) | VLAN_CFI)
+    # Rules may match ports without asking about fragments; a later fragment has none.
+    if pk.is_later_fragment(flow):
+        wc.set(_TP_SRC, 0)
+        wc.set(_TP_DST, 0)
+    # Bits of headers that actions pushed are known anyway.
+    if not pk.is_mpls(asked):
+        for window in _LSE:
+            wc.set(window, 0)
+    if not asked.get(_TUN_DST) and not asked.get(_TUN_DST6):
+        for window in _TUNNEL:
+            wc.set(window, 0)

@@ -1,0 +1,231 @@
+"""The walk from table to table: lookup, resubmit, goto, clone, and the action set at the end.
+
+Every lookup un-wildcards what the classifier looked at.  Work is bounded: nested resubmits (those that do
+not move on to a later table), their number, and the size of the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fastpath._flow import WINDOWS
+from fastpath.dpif import actions as odp
+from fastpath.ofproto.actions import instructions as inst
+from fastpath.ofproto.actions import legacy, misc, mpls, output, vlan
+from fastpath.ofproto.actions import set_field as sf
+from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.instructions import format_list
+from fastpath.ofproto.xlate import freeze
+from fastpath.ofproto.xlate.commit import commit
+from fastpath.ofproto.xlate.context import (
+    MAX_DEPTH,
+    MAX_RESUBMITS,
+    MAX_STACK_BYTES,
+    OFPP_UNSET,
+    RuleHit,
+    RuleView,
+    TableHit,
+    Xlate,
+    XlateError,
+)
+from fastpath.ofproto.xlate.packet import FRAG_ANY
+from fastpath.ofproto.xlate.trace import Kind, bits_added, report
+
+_IN_PORT, _NW_FRAG = WINDOWS["in_port"], WINDOWS["nw_frag"]
+_TP_SRC, _TP_DST = WINDOWS["tp_src"], WINDOWS["tp_dst"]
+_Run = Callable[[Xlate, Sequence[Action], bool], None]
+
+DROPPED_FRAGMENT = 'Packets are IP fragments and the fragment handling mode is "drop".'
+
+
+def _affordable(x: Xlate) -> bool:
+    """Whether another lookup is within bounds; if not, the error is set."""
+    budget = x.budget
+    if budget.depth >= MAX_DEPTH:
+        report(x, Kind.ERROR, f"over max translation depth {MAX_DEPTH}")
+        x.fail(XlateError.RECURSION_TOO_DEEP)
+    elif budget.resubmits >= MAX_RESUBMITS:
+        report(x, Kind.ERROR, f"over {MAX_RESUBMITS} resubmit actions")
+        x.fail(XlateError.TOO_MANY_RESUBMITS)
+    elif sum(size + 1 for _value, size in x.hand.stack) >= MAX_STACK_BYTES:
+        report(x, Kind.ERROR, "resubmits yielded over 64 kB of stack")
+        x.fail(XlateError.STACK_TOO_DEEP)
+    else:
+        return True
+    return False
+
+
+def look_up(x: Xlate, in_port: int, table_id: int) -> RuleView | None:
+    """Rule of one table for the flow in hand as if it had come in by *in_port*; tells the trace, whose
+    current node is then the table."""
+    hand = x.hand
+    flow, wc, bridge = hand.flow, hand.wc, hand.bridge
+    ports = None
+    dropped = False
+    if flow.get(_NW_FRAG) & FRAG_ANY and bridge.frag_handling != "nx-match":
+        # No fragment shows its ports, not even the first: all fragments of a packet fare alike.
+        ports = (flow.get(_TP_SRC), flow.get(_TP_DST))
+        dropped = bridge.frag_handling == "drop"
+        flow.set(_TP_SRC, 0)
+        flow.set(_TP_DST, 0)
+    real_port = flow.get(_IN_PORT)
+    flow.set(_IN_PORT, in_port)
+    before = wc.copy() if x.node is not None else wc
+    rule = None if dropped else bridge.lookup(table_id, flow, wc)
+    flow.set(_IN_PORT, real_port)
+    if ports is not None:
+        flow.set(_TP_SRC, ports[0])
+        flow.set(_TP_DST, ports[1])
+    if not dropped:
+        x.out.effects.append(TableHit(bridge, table_id, rule is not None))
+    if rule is not None:
+        x.out.effects.append(RuleHit(rule))
+    if x.node is not None:
+        x.node = node = x.node.add(Kind.TABLE, f"{table_id:2d}. {_describe(rule, dropped)}")
+        node.table_id, node.rule, node.unwildcarded = table_id, rule, bits_added(before, wc)
+    return rule
+
+
+def _describe(rule: RuleView | None, dropped: bool) -> str:
+    if dropped:
+        return DROPPED_FRAGMENT
+    if rule is None:
+        return "No match."
+    match = str(rule.match)
+    cookie = f", cookie {rule.cookie:#x}" if rule.cookie else ""
+    return f"{match}{', ' if match else ''}priority {rule.priority}{cookie}"
+
+
+def enter_table(x: Xlate, in_port: int, table_id: int, *, last: bool, run: _Run | None = None) -> None:
+    """Look the flow up in a table and carry out what its rule says (*run*, by default plainly)."""
+    hand, budget = x.hand, x.budget
+    if hand.was_mpls:
+        freeze.trigger(x)           # the table may match what an MPLS pop uncovered
+        return
+    if not _affordable(x):
+        return
+    old_table, old_rule, old_cookie, old_node = hand.table_id, hand.rule, hand.cookie, x.node
+    hand.table_id = table_id
+    rule = look_up(x, in_port, table_id)
+    deepens = table_id <= old_table
+    budget.resubmits += 1
+    budget.depth += deepens
+    hand.rule, hand.cookie = rule, rule.cookie if rule is not None else 0
+    (run or x.run)(x, rule.actions if rule is not None else (), last)
+    budget.depth -= deepens
+    hand.table_id, hand.rule, hand.cookie, x.node = old_table, old_rule, old_cookie, old_node
+
+
+def resubmit(x: Xlate, a: output.Resubmit, last: bool) -> None:
+    """Look up again, maybe in another table, maybe as if from another port."""
+    in_port = x.hand.flow.get(_IN_PORT) if a.in_port == output.OFPP_IN_PORT else a.in_port
+    if a.ct:
+        # Connection tracking is not there yet, so no packet is tracked.
+        report(x, Kind.ERROR, "resubmit(ct) with non-tracked or non-IP packet!")
+        return
+    table = x.hand.table_id if a.table == output.CURRENT_TABLE else a.table
+    enter_table(x, in_port, table, last=last)
+
+
+def goto_table(x: Xlate, a: inst.GotoTable, last: bool) -> None:
+    """Go on in a later table."""
+    enter_table(x, x.hand.flow.get(_IN_PORT), a.table, last=last)
+
+
+# -- the action set ------------------------------------------------------------------------------------
+
+# Order of execution (OpenFlow 1.5 section 5.6), the last of each kind counting; sets and moves follow in
+# the order they came, then one final action, without which there is nothing to do.
+_SLOTS = (vlan.StripVlan, mpls.PopMpls, mpls.PushMpls, vlan.PushVlan, legacy.DecTtl, mpls.DecMplsTtl)
+_FINAL = (output.Resubmit, output.Output, output.Group)
+_SETS = (sf.SetField, sf.Load, sf.Move, legacy.SetEthSrc, legacy.SetEthDst, legacy.SetIpv4Src, legacy.SetIpv4Dst,
+         legacy.SetIpDscp, legacy.SetIpEcn, legacy.SetIpTtl, legacy.SetL4Src, legacy.SetL4Dst, legacy.SetTunnel,
+         mpls.SetMplsLabel, mpls.SetMplsTc, mpls.SetMplsTtl, vlan.SetVlanVid, vlan.SetVlanPcp, output.SetQueue)
+
+
+def execution_order(action_set: Sequence[Action]) -> list[Action]:
+    """The actions a set stands for, in the order to run them."""
+    by_kind = {type(a): a for a in action_set}
+    final = next((by_kind[kind] for kind in reversed(_FINAL) if kind in by_kind), None)
+    if final is None:
+        return []
+    return [*(by_kind[kind] for kind in _SLOTS if kind in by_kind),
+            *(a for a in action_set if isinstance(a, _SETS)), final]
+
+
+def run_action_set(x: Xlate) -> None:
+    """Carry out the action set, which is then empty."""
+    actions = execution_order(x.hand.action_set)
+    x.hand.action_set.clear()
+    if not actions:
+        return
+    parent = x.node
+    x.node = report(x, Kind.TABLE, "--. Executing action set:")
+    x.hand.in_action_set = True
+    x.run(x, actions, True)
+    x.hand.in_action_set = False
+    x.node = parent
+
+
+def write_actions(x: Xlate, a: inst.WriteActions) -> None:
+    """Merge actions into the set."""
+    freeze.write_to_set(x, a.actions)
+    _report_set(x, "is")
+
+
+def clear_actions(x: Xlate, a: inst.ClearActions) -> None:
+    """Empty the set."""
+    _report_set(x, "was")
+    x.hand.action_set.clear()
+    x.hand.flow.actset_output = OFPP_UNSET
+
+
+def _report_set(x: Xlate, verb: str) -> None:
+    if x.node is not None:
+        actions = execution_order(x.hand.action_set)
+        text = f"action set {verb}: {format_list(tuple(actions))}" if actions else f"action set {verb} empty"
+        report(x, Kind.DETAIL, text)
+
+
+# -- copies --------------------------------------------------------------------------------------------
+
+# Actions whose effect on the datapath's packet no later action can take back.
+_IRREVERSIBLE = (inst.Meter, output.OutputTrunc)
+
+
+def finish_list(x: Xlate) -> None:
+    """End a pipeline of its own: run its action set, or freeze if that was triggered."""
+    if not x.out.frozen:
+        run_action_set(x)
+    if x.out.frozen:
+        freeze.finish(x)
+
+
+def run_on_copy(x: Xlate, actions: Sequence[Action], last: bool) -> None:
+    """Carry out *actions* on a copy of the packet, with a copy of the stack and the action set.
+
+    Mostly no copy is needed: what the actions change in the flow is forgotten, and the next commit undoes
+    it in the packet.  Only where that cannot be does the datapath clone.
+    """
+    hand, out = x.hand, x.out
+    flow, stack, action_set = hand.flow, hand.stack, hand.action_set
+    hand.flow, hand.stack, hand.action_set = flow.copy(), list(stack), list(action_set)
+    if last or not any(isinstance(a, _IRREVERSIBLE) for a in actions):
+        x.run(x, actions, last)
+        finish_list(x)
+    else:
+        commit(x)
+        base, was_mpls, conntracked = hand.base.copy(), hand.was_mpls, hand.conntracked
+        emitted, out.actions = out.actions, []
+        x.run(x, actions, True)
+        finish_list(x)
+        if out.actions:
+            emitted.append(odp.Clone(tuple(out.actions)))
+        out.actions = emitted
+        hand.base, hand.was_mpls, hand.conntracked = base, was_mpls, conntracked
+    hand.flow, hand.stack, hand.action_set = flow, stack, action_set
+
+
+def clone(x: Xlate, a: misc.Clone, last: bool) -> None:
+    """The clone action."""
+    run_on_copy(x, a.actions, last)
