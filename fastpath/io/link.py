@@ -107,11 +107,17 @@ def configure(name: str, *, mac: str | None = None, mtu: int | None = None, up: 
                   "up" if up else "down")
 
 
-def _ifreq(name: str, value: bytes = b"") -> bytes:
+def check_name(name: str) -> bytes:
+    """Return *name* in bytes.  Raises PortError when no device could be called that."""
     raw = name.encode()
-    if not 0 < len(raw) < NAME_SIZE:
-        raise PortError(f"{name!r} cannot name a network device, 1 to {NAME_SIZE - 1} bytes can")
-    return struct.pack("16s24s", raw, value)
+    if not 0 < len(raw) < NAME_SIZE or name in (".", "..") or set(raw) & set(b"/: \t\n%\0"):
+        raise PortError(f"{name!r} cannot name a network device: 1 to {NAME_SIZE - 1} bytes can, "
+                        "without blanks, slash, colon and percent")
+    return raw
+
+
+def _ifreq(name: str, value: bytes = b"") -> bytes:
+    return struct.pack("16s24s", check_name(name), value)
 
 
 def _ask(fd: int, request: int, name: str) -> bytes:
