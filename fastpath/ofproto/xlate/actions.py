@@ -9,6 +9,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeAlias
 
+from fastpath.dpif import actions as odp
 from fastpath.ofproto.actions import controller, instructions, legacy, misc, mpls, vlan
 from fastpath.ofproto.actions import output as out
 from fastpath.ofproto.actions import set_field as field
@@ -36,7 +37,7 @@ def meter(x: Xlate, a: instructions.Meter) -> None:
     """Pass the packet through a meter of the datapath, if it is configured."""
     number = x.hand.bridge.meter(a.meter_id)
     if number is not None:
-        x.out.actions.append(walk.odp.Meter(number))
+        x.out.actions.append(odp.Meter(number))
 
 
 def nothing(x: Xlate, a: Action) -> None:

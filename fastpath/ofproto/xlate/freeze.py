@@ -19,9 +19,8 @@ from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
 from fastpath.fields import BY_NAME, MEMBERS, OFFSETS, TNL_WORD
 from fastpath.ofproto.actions import instructions as inst
-from fastpath.ofproto.actions import legacy, misc, mpls, output
+from fastpath.ofproto.actions import legacy, misc, mpls, output, vlan
 from fastpath.ofproto.actions import set_field as sf
-from fastpath.ofproto.actions import vlan
 from fastpath.ofproto.actions.base import Action, PortNumbers
 from fastpath.ofproto.actions.controller import Controller
 from fastpath.ofproto.actions.instructions import format_list
@@ -51,8 +50,8 @@ _KEPT = tuple((m.name, WINDOWS[m.name]) for m in MEMBERS
 _TELLS_TABLE = (output.OutputReg, output.OutputTrunc, output.Group, output.Output, Controller,
                 mpls.DecMplsTtl, legacy.DecTtl)
 # These do not look beyond L2, so they can do without knowing what an MPLS pop uncovered.
-_BLIND = (output.Output, output.OutputTrunc, output.Enqueue, output.OutputReg, vlan.SetVlanVid,
-          vlan.SetVlanPcp, legacy.SetEthSrc, legacy.SetEthDst, legacy.SetTunnel, output.SetQueue, output.Group)
+_BLIND = (output.Output, output.OutputTrunc, output.Enqueue, output.OutputReg, output.SetQueue, output.Group,
+          vlan.SetVlanVid, vlan.SetVlanPcp, legacy.SetEthSrc, legacy.SetEthDst, legacy.SetTunnel)
 _L3_FIELDS = frozenset((
     "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ipv6_label", "nw_proto", "nw_tos", "ip_dscp", "nw_ecn",
     "nw_ttl", "ip_frag", "arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha", "tcp_src", "tcp_dst",
@@ -122,7 +121,7 @@ def hold_state(x: Xlate, table_id: int, *, actions: Sequence[Action] = (), actio
 
 
 def finish(x: Xlate) -> None:
-    """Emit the recirculation (or the packet-in) of a freeze that was triggered; the pipeline can be used on."""
+    """Emit the recirculation (or the packet-in) of the freeze that was triggered, and go on."""
     commit(x)
     pause = x.out.pause
     recirc_id = hold_state(x, 0, actions=x.out.frozen_actions, action_set=x.hand.action_set,

@@ -158,9 +158,9 @@ def _is_gratuitous_arp(flow: FlowKey, wc: FlowKey) -> bool:
 def _learn(x: Xlate, in_port: PortView | None, vlan: int, gratuitous: bool) -> None:
     if in_port is None:
         return
-    mac, bridge = x.hand.flow.get(_DL_SRC), x.hand.bridge
-    x.out.effects.append(Learned(bridge, mac, vlan, in_port.ofp_port, gratuitous))
-    if x.env.side_effects and bridge.macs.update(mac, vlan, in_port.ofp_port, x.env.now, gratuitous=gratuitous):
+    mac, bridge, port = x.hand.flow.get(_DL_SRC), x.hand.bridge, in_port.ofp_port
+    x.out.effects.append(Learned(bridge, mac, vlan, port, gratuitous))
+    if x.env.side_effects and bridge.macs.update(mac, vlan, port, x.env.now, gratuitous=gratuitous):
         report(x, Kind.DETAIL, f"learned that {format_mac(mac)} is on port {in_port.name} in VLAN {vlan}")
 
 

@@ -34,7 +34,8 @@ _PLACES: dict[str, tuple[Window, int, int]] = {
 }
 _MAKES_TAG = frozenset(("dl_vlan", "vlan_pcp", "dl_vlan_pcp"))
 # Whether a packet has these is a question to its protocol number, even where the address family decides.
-_KNOWN_PROTO = frozenset(("ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ipv6_label", "nw_tos", "nw_ecn", "nw_ttl"))
+_KNOWN_PROTO = frozenset(("ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ipv6_label", "nw_tos", "nw_ecn",
+                          "nw_ttl"))
 
 
 def _place(field: Field) -> tuple[Window, int, int]:

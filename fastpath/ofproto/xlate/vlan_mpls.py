@@ -58,8 +58,8 @@ def push_mpls(x: Xlate, a: mpls.PushMpls) -> None:
         commit(x)                   # what the label hides can no longer be set
     elif n >= pk.MAX_MPLS:
         if x.env.packet is not None:
-            report(x, Kind.ERROR, "dropping packet on which an MPLS push action can't be performed as it would "
-                   f"have more MPLS LSEs than the {pk.MAX_MPLS} supported.")
+            report(x, Kind.ERROR, "dropping packet on which an MPLS push action can't be performed as it "
+                   f"would have more MPLS LSEs than the {pk.MAX_MPLS} supported.")
         x.fail(XlateError.TOO_MANY_MPLS_LABELS)
         return
     pk.push_mpls(hand.flow, n, a.ethertype, hand.wc, hide=True)
@@ -74,8 +74,8 @@ def pop_mpls(x: Xlate, a: mpls.PopMpls) -> None:
             hand.was_mpls = True
     elif n >= pk.MAX_MPLS:
         if x.env.packet is not None:
-            report(x, Kind.ERROR, "dropping packet on which an MPLS pop action can't be performed as it has more "
-                   f"MPLS LSEs than the {pk.MAX_MPLS} supported.")
+            report(x, Kind.ERROR, "dropping packet on which an MPLS pop action can't be performed as it has "
+                   f"more MPLS LSEs than the {pk.MAX_MPLS} supported.")
         x.fail(XlateError.TOO_MANY_MPLS_LABELS)
         x.out.actions.clear()
 

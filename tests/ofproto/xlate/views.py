@@ -1,0 +1,102 @@
+"""A bridge for translation tests: the Protocols of xlate.context over real tables, without a datapath."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fastpath._flow import FlowKey
+from fastpath.ofproto.flow_tables import FlowTables
+from fastpath.ofproto.flow_text import parse_flow
+from fastpath.ofproto.learning import MacTable
+from fastpath.ofproto.match import Match
+from fastpath.ofproto.recirc import RecircTable
+from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.xlate import translate
+from fastpath.ofproto.xlate.context import OFPP_LOCAL, Features, VlanConfig, XlateIn, XlateOut
+from fastpath.ofproto.xlate.trace import Trace
+
+
+@dataclass(eq=False)
+class Port:
+    """A port with everything at its default."""
+
+    name: str
+    ofp_port: int
+    odp_port: int | None
+    no_flood: bool = False
+    no_forward: bool = False
+    no_receive: bool = False
+    no_packet_in: bool = False
+    protected: bool = False
+    vlan: VlanConfig = field(default_factory=VlanConfig)
+    peer: tuple[Bridge, Port] | None = None
+
+
+def flow_of(text: str) -> FlowKey:
+    """Flow key of what a trace takes: a match whose values are the packet's."""
+    key = Match.parse(text).key.copy()
+    for tci, tpid in (("vlan_tci", "vlan_tpid"), ("vlan1_tci", "vlan1_tpid")):
+        if getattr(key, tci):
+            setattr(key, tpid, 0x8100)
+    return key
+
+
+class Bridge:
+    """Ports p1, p2, ... and LOCAL, whose datapath number is 100 as in the reference's dummy datapath."""
+
+    def __init__(self, name: str = "br0", n_ports: int = 3, *, recirc: RecircTable | None = None,
+                 first_odp: int = 1, local_odp: int = 100) -> None:
+        self.name = name
+        self.features = Features()
+        self.macs = MacTable()
+        self.recirc = recirc if recirc is not None else RecircTable()
+        self.flood_vlans: frozenset[int] = frozenset()
+        self.forward_bpdu = False
+        self.frag_handling = "normal"
+        self.tables = FlowTables(seed=1)
+        self.meters: dict[int, int] = {}
+        self._ports = {OFPP_LOCAL: Port(name, OFPP_LOCAL, local_odp)}
+        for i in range(1, n_ports + 1):
+            self.add_port(f"p{first_odp + i - 1}", i, first_odp + i - 1)
+
+    def add_port(self, name: str, ofp_port: int, odp_port: int | None) -> Port:
+        port = self._ports[ofp_port] = Port(name, ofp_port, odp_port)
+        return port
+
+    def lookup(self, table_id: int, key: FlowKey, wc: FlowKey | None) -> Rule | None:
+        table = self.tables.get(table_id)
+        return None if table is None else table.lookup(key, wc)
+
+    def port(self, ofp_port: int) -> Port | None:
+        return self._ports.get(ofp_port)
+
+    def ports(self) -> list[Port]:
+        return sorted(self._ports.values(), key=lambda p: (p.ofp_port != OFPP_LOCAL, p.ofp_port))
+
+    def meter(self, meter_id: int) -> int | None:
+        return self.meters.get(meter_id)
+
+    def add_flows(self, *flows: str) -> None:
+        for flow in flows:
+            self.tables.apply(parse_flow(flow, "add"), 0.0)
+
+    def set_flows(self, *flows: str) -> None:
+        self.tables = FlowTables(seed=1)
+        self.add_flows(*flows)
+
+    def xlate(self, flow: str | FlowKey, **given: object) -> XlateOut:
+        """Translate *flow* (text as a trace takes it)."""
+        key = flow_of(flow) if isinstance(flow, str) else flow
+        return translate(XlateIn(self, key, **given))        # type: ignore[arg-type]
+
+    def trace(self, flow: str | FlowKey, **given: object) -> Trace:
+        """Trace *flow* without side effects."""
+        trace = Trace()
+        self.xlate(flow, trace=trace, side_effects=False, **given)
+        return trace
+
+
+def patch(a: Bridge, b: Bridge, number: int = 9) -> None:
+    """Join two bridges by a pair of patch ports with the same number."""
+    left, right = a.add_port(f"to-{b.name}", number, None), b.add_port(f"to-{a.name}", number, None)
+    left.peer, right.peer = (b, right), (a, left)
