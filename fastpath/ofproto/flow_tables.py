@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from fastpath.errors import OpenFlowError
-from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod, outputs_to, uses_group
 from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod, outputs_to, uses_group
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.table import N_TABLES, Table
 
@@ -82,14 +82,10 @@ class FlowTables:
             table = self._tables.get(fm.table_id)
             tables = [table] if table is not None else []
         if fm.command.is_strict:
-            key, mask = fm.match.key, fm.match.mask
-            found = (t.find_exact((key, mask), fm.priority) for t in tables)
+            found = (t.find_exact(fm.match, fm.priority) for t in tables)
             candidates = [r for r in found if r is not None]
-        elif fm.match.is_catchall():
-            candidates = [r for t in tables for r in t]
         else:
-            covers = fm.match.covers
-            candidates = [r for t in tables for r in t if covers(r.match)]
+            candidates = [r for t in tables for r in t.within(fm.match)]
         keep = _filter(fm)
         return [r for r in candidates if keep(r)] if keep else candidates
 
@@ -112,10 +108,9 @@ class FlowTables:
 
     def _add(self, fm: FlowMod, now: float, result: FlowModResult) -> None:
         table = self.table(0 if fm.table_id == TABLE_ALL else fm.table_id)
-        key, mask = fm.match.key, fm.match.mask
-        old = table.find_exact((key, mask), fm.priority)
+        old = table.find_exact(fm.match, fm.priority)
         if old is None:
-            if fm.flags & FlowFlags.CHECK_OVERLAP and table.overlaps(key, mask, fm.priority) is not None:
+            if fm.flags & FlowFlags.CHECK_OVERLAP and table.overlaps(fm.match, fm.priority) is not None:
                 raise OpenFlowError("OFPFMFC_OVERLAP", "the rule overlaps one of the same priority")
             if table.max_rules is not None and len(table) >= table.max_rules:
                 raise OpenFlowError("OFPFMFC_TABLE_FULL", f"table {table.table_id} holds {table.max_rules} rules")
@@ -139,7 +134,8 @@ class FlowTables:
             self._add(fm, now, result)
             return
         for rule in rules:
-            rule.actions, rule.modified = fm.actions, now
+            self._tables[rule.table_id].set_actions(rule, fm.actions)
+            rule.modified = now
             if fm.new_cookie is not None:
                 rule.cookie = fm.new_cookie
             if fm.flags & FlowFlags.RESET_COUNTS:
