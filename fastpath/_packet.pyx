@@ -1,0 +1,251 @@
+"""Packets, batches and the pool their buffers come from.
+
+A pool serves one thread and hands out the packet freed last, whose bytes are still in the cache.  A
+packet is one of three kinds, kept in ``borrowed``:
+
+* SMALL: struct, headroom and SMALL_ROOM bytes in one piece of a slab, recycled;
+* BORROWED: a struct around bytes of a port's ring, which ``release`` gives back;
+* HEAP: a struct with a malloc'ed buffer, for segments of up to 64 KiB and for borrowed bytes that
+  had to move because a header would not fit before them.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+from fastpath._bytes cimport likely, unlikely
+from fastpath._flow_layout cimport flow_t
+
+cdef enum:
+    SMALL = 0
+    BORROWED = 1
+    HEAP = 2
+    STRUCT_ROOM = 192           # sizeof(packet_t), rounded up to cache lines; checked when a pool is made
+    TAILROOM = 64               # after SMALL_ROOM: keeps buffers of one slab off each other's cache lines
+    SMALL_SIZE = STRUCT_ROOM + HEADROOM + SMALL_ROOM + TAILROOM
+    SLAB = 32                   # packets made at a time
+    ROOM_MAX = 65536 + 256      # the largest segment with its headers
+
+
+cdef pool_t *pool_new(uint32_t limit) noexcept nogil:
+    cdef pool_t *pool
+    if sizeof(packet_t) > STRUCT_ROOM:
+        return NULL
+    pool = <pool_t *>calloc(1, sizeof(pool_t))
+    if pool != NULL:
+        pool.limit = limit
+    return pool
+
+
+cdef void pool_free(pool_t *pool) noexcept nogil:
+    cdef uint32_t i
+    if pool == NULL:
+        return
+    for i in range(pool.n_slabs):
+        free(pool.slabs[i])
+    free(pool.slabs)
+    free(pool.free)
+    free(pool.bare)
+    free(pool)
+
+
+cdef uint32_t _grow(pool_t *pool, packet_t ***stack, uint32_t *n_slots, uint32_t size) noexcept nogil:
+    """Make up to SLAB packets of *size* bytes and put them on *stack*, which is empty; return how many."""
+    cdef uint32_t i, n = min(<uint32_t>SLAB, pool.limit - pool.n_packets)
+    cdef void *grown
+    cdef uint8_t *slab
+    cdef packet_t *p
+    if n == 0:
+        return 0
+    grown = realloc(stack[0], (n_slots[0] + n) * sizeof(packet_t *))
+    if grown == NULL:
+        return 0
+    stack[0] = <packet_t **>grown
+    grown = realloc(pool.slabs, (pool.n_slabs + 1) * sizeof(void *))
+    if grown == NULL:
+        return 0
+    pool.slabs = <void **>grown
+    slab = <uint8_t *>calloc(n, size)
+    if slab == NULL:
+        return 0
+    pool.slabs[pool.n_slabs] = slab
+    pool.n_slabs += 1
+    n_slots[0] += n
+    pool.n_packets += n
+    for i in range(n):
+        p = <packet_t *>(slab + i * size)
+        p.pool = pool
+        if size == SMALL_SIZE:
+            p.start = <uint8_t *>p + STRUCT_ROOM
+            p.end = p.start + HEADROOM + SMALL_ROOM
+        stack[0][i] = p
+    return n
+
+
+cdef inline void _reset(packet_t *p) noexcept nogil:
+    """Forget all metadata; the buffer stays."""
+    p.len = p.cut = 0
+    p.l2_5_ofs = p.l3_ofs = p.l4_ofs = OFS_NONE
+    p.l2_pad = 0
+    p.in_port = p.recirc_id = p.dp_hash = p.pkt_mark = p.skb_priority = p.hash = 0
+    p.packet_type = 0
+    p.depth = 0
+    memset(&p.vnet, 0, sizeof(p.vnet))
+    p.md = NULL
+
+
+cdef inline packet_t *_take_bare(pool_t *pool) noexcept nogil:
+    if pool.n_bare == 0:
+        pool.n_bare = _grow(pool, &pool.bare, &pool.n_bare_slots, STRUCT_ROOM)
+        if pool.n_bare == 0:
+            return NULL
+    pool.n_bare -= 1
+    return pool.bare[pool.n_bare]
+
+
+cdef packet_t *packet_new(pool_t *pool, uint32_t room) noexcept nogil:
+    cdef packet_t *p
+    if unlikely(room > SMALL_ROOM):
+        if room > ROOM_MAX:
+            return NULL
+        p = _take_bare(pool)
+        if p == NULL:
+            return NULL
+        p.start = <uint8_t *>malloc(HEADROOM + room)
+        if p.start == NULL:
+            pool.bare[pool.n_bare] = p
+            pool.n_bare += 1
+            return NULL
+        p.end = p.start + HEADROOM + room
+        p.borrowed = HEAP
+    else:
+        if unlikely(pool.n_free == 0):
+            pool.n_free = _grow(pool, &pool.free, &pool.n_slots, SMALL_SIZE)
+            if pool.n_free == 0:
+                return NULL
+        pool.n_free -= 1
+        p = pool.free[pool.n_free]
+        p.borrowed = SMALL
+    p.data = p.start + HEADROOM
+    _reset(p)
+    return p
+
+
+cdef packet_t *packet_borrow(pool_t *pool, uint8_t *start, uint8_t *data, uint32_t len, uint8_t *end,
+                             release_fn release, void *arg) noexcept nogil:
+    cdef packet_t *p = _take_bare(pool)
+    if p == NULL:
+        return NULL
+    _reset(p)
+    p.start, p.data, p.len, p.end = start, data, len, end
+    p.borrowed = BORROWED
+    p.release, p.release_arg = release, arg
+    return p
+
+
+cdef void packet_free(packet_t *p) noexcept nogil:
+    cdef pool_t *pool = p.pool
+    if unlikely(p.md != NULL):
+        free(p.md)
+        p.md = NULL
+    if likely(p.borrowed == SMALL):
+        pool.free[pool.n_free] = p
+        pool.n_free += 1
+        return
+    if p.borrowed == BORROWED:
+        p.release(p)
+    else:
+        free(p.start)
+    pool.bare[pool.n_bare] = p
+    pool.n_bare += 1
+
+
+cdef packet_t *packet_clone(packet_t *p) noexcept nogil:
+    cdef packet_t *q = packet_new(p.pool, p.len)
+    if q == NULL:
+        return NULL
+    if p.md != NULL:
+        q.md = <flow_t *>malloc(sizeof(flow_t))
+        if q.md == NULL:
+            packet_free(q)
+            return NULL
+        q.md[0] = p.md[0]
+    memcpy(q.data, p.data, p.len)
+    q.len, q.cut = p.len, p.cut
+    q.l2_5_ofs, q.l3_ofs, q.l4_ofs, q.l2_pad = p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad
+    q.in_port, q.recirc_id, q.dp_hash = p.in_port, p.recirc_id, p.dp_hash
+    q.pkt_mark, q.skb_priority, q.hash = p.pkt_mark, p.skb_priority, p.hash
+    q.packet_type, q.vnet, q.depth = p.packet_type, p.vnet, p.depth
+    return q
+
+
+cdef bint _move_to_heap(packet_t *p, uint32_t room) noexcept nogil:
+    """Put the bytes of *p* into a buffer of its own with HEADROOM + *room* bytes before them."""
+    cdef uint8_t *buffer = <uint8_t *>malloc(HEADROOM + room + p.len)
+    cdef pool_t *pool = p.pool
+    if buffer == NULL:
+        return False
+    memcpy(buffer + HEADROOM + room, p.data, p.len)
+    if p.borrowed == BORROWED:
+        p.release(p)
+    elif p.borrowed == HEAP:
+        free(p.start)
+    else:                       # a small packet's buffer is part of its struct: it stays, unused
+        free(buffer)
+        return False
+    p.start, p.end = buffer, buffer + HEADROOM + room + p.len
+    p.data = buffer + HEADROOM + room
+    p.borrowed = HEAP
+    return True
+
+
+cdef inline uint16_t _shifted(uint16_t ofs, int by) noexcept nogil:
+    return ofs if ofs == OFS_NONE else <uint16_t>(ofs + by)
+
+
+cdef uint8_t *packet_push(packet_t *p, uint32_t n) noexcept nogil:
+    if unlikely(<size_t>(p.data - p.start) < n):
+        if p.len + n > ROOM_MAX or not _move_to_heap(p, n):
+            return NULL
+    p.data -= n
+    p.len += n
+    p.l2_5_ofs, p.l3_ofs, p.l4_ofs = _shifted(p.l2_5_ofs, n), _shifted(p.l3_ofs, n), _shifted(p.l4_ofs, n)
+    if p.vnet.flags & VNET_NEEDS_CSUM:
+        p.vnet.csum_start += n
+    if p.vnet.hdr_len:
+        p.vnet.hdr_len += n
+    return p.data
+
+
+cdef uint8_t *packet_pull(packet_t *p, uint32_t n) noexcept nogil:
+    if n > p.len:
+        return NULL
+    p.data += n
+    p.len -= n
+    p.l2_5_ofs = _pulled(p.l2_5_ofs, n)
+    p.l3_ofs, p.l4_ofs = _pulled(p.l3_ofs, n), _pulled(p.l4_ofs, n)
+    if p.vnet.flags & VNET_NEEDS_CSUM:
+        if p.vnet.csum_start >= n:
+            p.vnet.csum_start -= n
+        else:
+            p.vnet.flags &= ~VNET_NEEDS_CSUM
+    if p.vnet.hdr_len:
+        p.vnet.hdr_len = p.vnet.hdr_len - n if p.vnet.hdr_len > n else 0
+    return p.data
+
+
+cdef inline uint16_t _pulled(uint16_t ofs, uint32_t n) noexcept nogil:
+    return OFS_NONE if ofs == OFS_NONE or ofs < n else <uint16_t>(ofs - n)
+
+
+cdef flow_t *packet_md(packet_t *p) noexcept nogil:
+    if p.md == NULL:
+        p.md = <flow_t *>calloc(1, sizeof(flow_t))
+    return p.md
+
+
+cdef void batch_free(batch_t *b) noexcept nogil:
+    cdef uint32_t i
+    for i in range(b.n):
+        packet_free(b.p[i])
+    b.n = 0
