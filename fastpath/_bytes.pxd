@@ -40,6 +40,7 @@ cdef extern from "_bytes.h" nogil:
     uint64_t fetch_add64(uint64_t *p, uint64_t v)
     uint32_t fetch_add32(uint32_t *p, uint32_t v)
     bint cas32(uint32_t *p, uint32_t expected, uint32_t desired)
+    bint cas64(uint64_t *p, uint64_t expected, uint64_t desired)
     uint32_t exchange32(uint32_t *p, uint32_t v)
     void fence()
     void cpu_relax()

@@ -1,18 +1,77 @@
 # _classifier.pxd -- OpenFlow tables: tuple space search with priorities, staged lookup, prefix tries,
-# a ports trie, un-wildcarding and versions.  One writer (under the owner's lock or the GIL), any
-# number of readers without a lock; a removed rule is freed once no reader can hold it.
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+# a ports trie, un-wildcarding, conjunctive matches and versions.  One writer (under the owner's lock
+# or the GIL), any number of readers without a lock; a removed rule is freed once no reader can hold it.
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from fastpath._epoch cimport epoch_t
+from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
+from fastpath._trie cimport trie_t
 
-# A rule as a reader sees it.  The owner refines the private part; these members are the contract.
+cdef enum:
+    MAX_TRIES = 8
+
+# A rule as a reader sees it.  The private part follows; these members are the contract.
 ctypedef struct cls_rule_t:
     int32_t priority
     uint32_t id                 # index of the owner's object; unique among live rules of a Classifier
     uint64_t add_version        # visible in versions add_version <= v < remove_version
     uint64_t remove_version
 
+# A field with a prefix trie.
+ctypedef struct prefix_field_t:
+    trie_t trie
+    uint32_t ofs                # bytes into flow_t
+    uint32_t n_bits             # 32, 64 or 128
+    uint32_t dl_type            # host order; the field means this only in such packets; 0 = in all
+
+cdef struct vector_t            # subtables by descending max priority
+cdef struct soft_t              # parts of conjunctive matches met during one lookup
+cdef struct rule_t              # begins as cls_rule_t
+cdef struct subtable_t          # the rules of one mask
+
 cdef class Classifier:
+    cdef vector_t *subtables    # atomic, immutable once published
+    cdef prefix_field_t field[MAX_TRIES]
+    cdef uint32_t n_fields
+    cdef uint64_t seed
+    cdef epoch_t epoch
+    cdef Py_ssize_t n_live      # rules not removed in any version
+    cdef dict _by_mask          # mask words -> address of the subtable
+    cdef list _objects, _free_ids
+    cdef list _pending          # (subtable, rule) addresses, removed in some version, until purge()
+
     # Best rule for *key* visible in *version*, or NULL.  With wc != NULL, or-s into it every bit the
-    # answer depends on.
+    # answer depends on.  Call it with the GIL, or between enter() and leave().
     cdef const cls_rule_t *find(self, const flow_t *key, flow_t *wc, uint64_t version) noexcept nogil
+    # A thread without the GIL says that it holds pointers into the classifier, and that it is done.
+    cdef uint32_t enter(self) noexcept nogil
+    cdef void leave(self, uint32_t reader) noexcept nogil
+
+    cdef const rule_t *search(self, const flow_t *key, flow_t *wc, uint64_t version,
+                              soft_t *soft) noexcept nogil
+    cdef const rule_t *settle(self, const flow_t *key, flow_t *wc, uint64_t version, soft_t *soft,
+                              const rule_t *hard) noexcept nogil
+    cdef const rule_t *try_conjunctions(self, const flow_t *key, flow_t *wc, uint64_t version,
+                                        const soft_t *soft, int64_t priority,
+                                        uint32_t n_parts) noexcept nogil
+    cdef void find_many(self, const flow_t *keys, flow_t *wc, int64_t *ids, Py_ssize_t n,
+                        uint64_t version) noexcept
+    # The writer's.
+    cdef object mask_words(self, const flow_t *mask)
+    cdef subtable_t *subtable_of(self, const flow_t *mask)
+    cdef subtable_t *make_subtable(self, const flow_t *mask) except NULL
+    cdef rule_t *make_rule(self, const subtable_t *s, const flow_t *key, int32_t priority,
+                           uint64_t version) except NULL
+    cdef bint place(self, subtable_t *s, rule_t *r, rule_t *head, rule_t *live) noexcept
+    cdef void displace(self, subtable_t *s, rule_t *r) noexcept
+    cdef void forget(self, subtable_t *s) noexcept
+    cdef void swap(self, subtable_t *s, rule_t *head, rule_t *old, rule_t *new) noexcept
+    cdef object give_id(self, rule_t *r, obj)
+    cdef object take_id(self, uint32_t id)
+    cdef object put(self, FlowKey key, FlowKey mask, int32_t priority, obj, uint64_t version, conj,
+                    bint may_replace, bint at_once)
+    cdef object take_over(self, subtable_t *s, rule_t *head, rule_t *live, rule_t *r, bint at_once)
+    cdef object add_rule(self, subtable_t *s, rule_t *head, rule_t *live, rule_t *r, uint64_t version)
+    cdef object retire_rule(self, subtable_t *s, rule_t *r, uint64_t version)
+    cdef rule_t *find_live(self, FlowKey key, FlowKey mask, int32_t priority, subtable_t **s)

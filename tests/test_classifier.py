@@ -1,0 +1,353 @@
+"""The classifier equals a linear search, and its masks cover every packet they let through."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from model.linear import NEVER, LinearClassifier
+
+from fastpath._classifier import DEFAULT_PREFIXES, PREFIX_FIELDS, VERSION_MAX, Classifier
+from fastpath._flow import FlowKey
+
+LATEST = VERSION_MAX
+
+# Few values a field, so that rules collide, and every stage, trie and mask shape is met.
+FIELDS = {
+    "metadata": ([0, 1], [0xffffffffffffffff]),
+    "in_port": ([0, 1, 2], [0xffffffff]),
+    "dl_dst": ([0, 0x010000000000, 0x0a0000000001], [0xffffffffffff, 0x010000000000]),
+    "nw_src": ([0, 0x0a000001, 0x0a000081, 0x0a010001, 0xc0a80001],
+               [0xffffffff, 0xffffff80, 0xff000000, 0x80000000, 0x000000ff]),
+    "nw_dst": ([0, 0x0a000001, 0x0a0000c1, 0xffffffff], [0xffffffff, 0xffffff00, 0xe0000000]),
+    "nw_proto": ([6, 17], [0xff]),
+    "ipv6_dst": ([1, 1 << 127, (1 << 127) + (1 << 64)], [(1 << 128) - 1, 1 << 127, (1 << 128) - (1 << 60)]),
+    "tp_src": ([0, 1, 80, 0x8050], [0xffff, 0xfff0, 0x8000]),
+    "tp_dst": ([0, 22, 80, 0xffff], [0xffff, 0xff00]),
+    "ct_tp_dst": ([0, 5], [0xffff]),
+    "tun_id": ([0, 7], [0xffffffffffffffff, 0xffffffffffff0000]),
+}
+TYPES = [0x0800, 0x86dd, 0x0806]
+
+
+@st.composite
+def keys(draw: st.DrawFn) -> FlowKey:
+    return FlowKey(dl_type=draw(st.sampled_from(TYPES)),
+                   **{name: draw(st.sampled_from(values)) for name, (values, _) in FIELDS.items()})
+
+
+@st.composite
+def masks(draw: st.DrawFn) -> FlowKey:
+    names = draw(st.sets(st.sampled_from(sorted(FIELDS)), max_size=3))
+    mask = FlowKey(**{name: draw(st.sampled_from(FIELDS[name][1])) for name in sorted(names)})
+    if draw(st.booleans()):
+        mask.dl_type = 0xffff
+    return mask
+
+
+priorities = st.integers(0, 3)
+
+
+def flipped_outside(key: FlowKey, wc: FlowKey, rng: random.Random) -> FlowKey:
+    """*key* with random bits where *wc* has none."""
+    noise = rng.randbytes(len(bytes(key)))
+    return FlowKey.from_bytes(bytes(k ^ (n & ~w & 0xff)
+                                    for k, n, w in zip(bytes(key), noise, bytes(wc), strict=True)))
+
+
+def check_sound(cls: Classifier[object], key: FlowKey, rng: random.Random, version: int = LATEST) -> None:
+    """What a lookup un-wildcards decides it: the same answer for any packet that agrees there."""
+    wc = FlowKey()
+    found = cls.lookup(key, wc, version)
+    assert found is cls.lookup(key, None, version)
+    for _ in range(3):
+        assert cls.lookup(flipped_outside(key, wc, rng), None, version) is found
+
+
+class AgainstLinear(RuleBasedStateMachine):
+    """Inserts, replacements, removals, in versions and at once: always the answers of the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = LinearClassifier()
+        self.version = 1
+        self.oldest = 1
+        self.n = 0
+        self.rng = random.Random(1)
+
+    @initialize(prefixes=st.sampled_from([DEFAULT_PREFIXES, (), PREFIX_FIELDS[:8], ("nw_src", "ipv6_dst", "tun_id")]),
+                seed=st.integers(0, 2 ** 64 - 1))
+    def make(self, prefixes: tuple[str, ...], seed: int) -> None:
+        self.cls: Classifier[object] = Classifier(prefixes=prefixes, seed=seed)
+
+    def known(self, data: st.DataObject) -> tuple[FlowKey, FlowKey, int]:
+        """Mostly a rule that is there, else any."""
+        if self.model.rules and data.draw(st.integers(0, 3)):
+            r = data.draw(st.sampled_from(self.model.rules))
+            return r.key, r.mask, r.priority
+        return data.draw(keys()), data.draw(masks()), data.draw(priorities)
+
+    @rule(key=keys(), mask=masks(), priority=priorities)
+    def insert(self, key: FlowKey, mask: FlowKey, priority: int) -> None:
+        self.n += 1
+        if self.model.find_exact(key, mask, priority, LATEST):
+            with pytest.raises(ValueError, match="is there"):
+                self.cls.insert(key, mask, priority, self.n, self.version)
+        else:
+            self.cls.insert(key, mask, priority, self.n, self.version)
+            self.model.insert(key, mask, priority, self.n, self.version)
+
+    @rule(data=st.data(), at_once=st.booleans())
+    def replace(self, data: st.DataObject, at_once: bool) -> None:
+        key, mask, priority = self.known(data)
+        self.n += 1
+        version = None if at_once else self.version
+        old = self.model.find_exact(key, mask, priority, LATEST)
+        assert self.cls.replace(key, mask, priority, self.n, version) == (old.obj if old else None)
+        if at_once and old:
+            old.obj = self.n
+            return
+        if old:
+            self.model.end(old, version)
+        self.model.insert(key, mask, priority, self.n, 0 if at_once else self.version)
+
+    @rule(data=st.data(), at_once=st.booleans())
+    def remove(self, data: st.DataObject, at_once: bool) -> None:
+        key, mask, priority = self.known(data)
+        version = None if at_once else self.version
+        old = self.model.find_exact(key, mask, priority, LATEST)
+        assert self.cls.remove(key, mask, priority, version) == (old.obj if old else None)
+        if old:
+            self.model.end(old, version)
+
+    @rule()
+    def next_version(self) -> None:
+        self.version += 1
+
+    @rule(data=st.data())
+    def purge(self, data: st.DataObject) -> None:
+        self.oldest = data.draw(st.integers(self.oldest, self.version))
+        before = len(self.model.rules)
+        self.model.purge(self.oldest)
+        assert self.cls.purge(self.oldest) == before - len(self.model.rules)
+
+    @rule(data=st.data())
+    def queries(self, data: st.DataObject) -> None:
+        key, mask, priority = self.known(data)
+        version = data.draw(st.integers(self.oldest, self.version))
+        exact = self.model.find_exact(key, mask, priority, version)
+        assert self.cls.find_exact(key, mask, priority, version) == (exact.obj if exact else None)
+        overlapping = self.model.overlapping(key, mask, priority, version)
+        found = self.cls.overlaps(key, mask, priority, version)
+        assert found in overlapping if overlapping else found is None
+        assert sorted(self.cls.within(key, mask, version)) == sorted(self.model.within(key, mask, version))
+
+    @rule(key=keys(), data=st.data())
+    def lookup(self, key: FlowKey, data: st.DataObject) -> None:
+        version = data.draw(st.integers(self.oldest, self.version))
+        expected = self.model.lookup(key, version)
+        found = self.cls.lookup(key, None, version)
+        assert found in expected if expected else found is None
+        check_sound(self.cls, key, self.rng, version)
+
+    @invariant()
+    def same_rules(self) -> None:
+        live = [r for r in self.model.rules if r.removed == NEVER]
+        assert len(self.cls) == len(live)
+        assert (sorted((bytes(k), bytes(m), p, o) for k, m, p, o in self.cls)
+                == sorted((bytes(r.key), bytes(r.mask), r.priority, r.obj) for r in live))
+
+
+TestAgainstLinear = AgainstLinear.TestCase
+TestAgainstLinear.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+def test_every_key_of_a_toy_header() -> None:
+    """All 2^8 packets over 8 bits, against the model and the mask's whole equivalence class."""
+    rng = random.Random(5)
+
+    def toy(bits: int) -> FlowKey:
+        return FlowKey(dl_type=0x0800, nw_src=(bits & 7) << 29, nw_dst=(bits >> 3 & 3) << 30,
+                       tp_src=(bits >> 5 & 1) << 15, tp_dst=(bits >> 6 & 1), in_port=bits >> 7)
+
+    prefix = [0, 4, 6, 7]
+    for _ in range(12):
+        cls: Classifier[int] = Classifier(seed=rng.getrandbits(32))
+        model = LinearClassifier()
+        for i in range(rng.randrange(1, 14)):
+            mask = toy(rng.choice(prefix) | rng.choice([0, 2, 3]) << 3 | rng.getrandbits(3) << 5)
+            mask.dl_type = 0
+            key, priority = toy(rng.getrandbits(8)), rng.randrange(4)
+            if cls.find_exact(key, mask, priority) is None:
+                cls.insert(key, mask, priority, i)
+                model.insert(key, mask, priority, i, 0)
+        answers = []
+        for bits in range(256):
+            wc = FlowKey()
+            found = cls.lookup(toy(bits), wc)
+            expected = model.lookup(toy(bits), 0)
+            assert found in expected if expected else found is None
+            answers.append((toy(bits), wc, found))
+        for (key, wc, found), (other, _, other_found) in itertools.product(answers, repeat=2):
+            if other.matches(key, wc):
+                assert found == other_found
+
+
+def test_an_empty_classifier_un_wildcards_nothing() -> None:
+    wc = FlowKey()
+    assert Classifier(seed=1).lookup(FlowKey(nw_src=1, dl_type=0x0800), wc) is None
+    assert wc.is_zero()
+
+
+def test_first_of_equal_priority_wins_and_order_follows_priority() -> None:
+    cls: Classifier[str] = Classifier(seed=1)
+    cls.insert(FlowKey(nw_src=1), FlowKey(nw_src=0xffffffff), 5, "a")
+    cls.insert(FlowKey(tp_src=1), FlowKey(tp_src=0xffff), 5, "b")
+    key = FlowKey(dl_type=0x0800, nw_src=1, tp_src=1)
+    assert cls.lookup(key) == "a"
+    cls.insert(FlowKey(tp_src=2), FlowKey(tp_src=0xffff), 9, "c")       # b's subtable comes first now
+    assert cls.lookup(key) == "b"
+    assert cls.values() == ["b", "c", "a"]
+    cls.remove(FlowKey(tp_src=2), FlowKey(tp_src=0xffff), 9)            # and stays first among equals
+    assert cls.lookup(key) == "b"
+
+
+def un_wildcarded(cls: Classifier[object], **key: int) -> FlowKey:
+    wc = FlowKey()
+    cls.lookup(FlowKey(**key), wc)
+    return wc
+
+
+def test_a_stage_that_misses_spares_the_later_ones() -> None:
+    cls: Classifier[object] = Classifier(seed=1)
+    cls.insert(FlowKey(in_port=1, dl_type=0x0800, nw_proto=6, tp_dst=80),
+               FlowKey(in_port=0xffffffff, dl_type=0xffff, nw_proto=0xff, tp_dst=0xffff), 1, "web")
+    assert un_wildcarded(cls, in_port=2) == FlowKey(in_port=0xffffffff)
+    assert un_wildcarded(cls, in_port=1, dl_type=0x0806) == FlowKey(in_port=0xffffffff, dl_type=0xffff)
+    assert un_wildcarded(cls, in_port=1, dl_type=0x0800, nw_proto=17, tp_dst=80) == FlowKey(
+        in_port=0xffffffff, dl_type=0xffff, nw_proto=0xff)
+
+
+def test_a_trie_takes_as_few_bits_as_tell() -> None:
+    cls: Classifier[object] = Classifier(seed=1)
+    mask = FlowKey(dl_type=0xffff, nw_src=0xffffff00)
+    cls.insert(FlowKey(dl_type=0x0800, nw_src=0x0a000000), mask, 1, "net")
+    # 192.x differs from 10.x in the first bit; 8.x in the seventh.
+    assert un_wildcarded(cls, dl_type=0x0800, nw_src=0xc0000001) == FlowKey(dl_type=0xffff, nw_src=0x80000000)
+    assert un_wildcarded(cls, dl_type=0x0800, nw_src=0x08000001) == FlowKey(dl_type=0xffff, nw_src=0xfe000000)
+
+
+def test_the_ports_trie_takes_as_few_bits_as_tell() -> None:
+    cls: Classifier[object] = Classifier(seed=1)
+    cls.insert(FlowKey(nw_proto=6, tp_src=0x1000, ct_tp_src=3),
+               FlowKey(nw_proto=0xff, tp_src=0xffff, ct_tp_src=0xffff), 1, "x")
+    assert un_wildcarded(cls, nw_proto=6, tp_src=0x8000, ct_tp_src=9) == FlowKey(
+        nw_proto=0xff, tp_src=0x8000, ct_tp_src=0xffff)
+
+
+def test_a_trie_is_not_asked_about_what_is_not_its_protocol() -> None:
+    cls: Classifier[object] = Classifier(seed=1)
+    mask = FlowKey(nw_src=0xffffff00)
+    cls.insert(FlowKey(nw_src=0x0a000000), mask, 1, "net")
+    assert un_wildcarded(cls, dl_type=0x0806, nw_src=0xc0000001) == mask
+
+
+def test_versions_see_what_they_should() -> None:
+    cls: Classifier[str] = Classifier(seed=1)
+    key, mask = FlowKey(in_port=1), FlowKey(in_port=0xffffffff)
+    cls.insert(key, mask, 1, "one", version=2)
+    assert cls.replace(key, mask, 1, "two", version=3) == "one"
+    assert cls.remove(key, mask, 1, version=5) == "two"
+    assert [cls.lookup(key, None, v) for v in range(1, 6)] == [None, "one", "two", "two", None]
+    assert len(cls) == 0 and list(cls) == []
+    assert cls.purge(3) == 1 and cls.lookup(key, None, 4) == "two"
+    assert cls.purge(5) == 1 and cls.subtables_info() == []
+
+
+conj_rules = st.lists(st.tuples(keys(), masks(), priorities, st.lists(
+    st.tuples(st.integers(1, 3), st.integers(0, 1)), max_size=2, unique_by=lambda part: part[0])), max_size=14)
+
+
+@given(rules=conj_rules, ids=st.lists(st.tuples(st.integers(1, 3), priorities), max_size=3),
+       probes=st.lists(keys(), min_size=1, max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_conjunctions(rules: list[tuple[FlowKey, FlowKey, int, list[tuple[int, int]]]],
+                      ids: list[tuple[int, int]], probes: list[FlowKey]) -> None:
+    """A conjunction is met where one part of each clause matches at one priority, the highest there."""
+    cls: Classifier[object] = Classifier(seed=7)
+    model: list[tuple[FlowKey, FlowKey, int, list[tuple[int, int]], object]] = []
+    for i, (key, mask, priority, parts) in enumerate(rules):
+        if cls.find_exact(key, mask, priority) is None:
+            cls.insert(key, mask, priority, i, conj=[(ident, clause, 2) for ident, clause in parts])
+            model.append((key.masked(mask), mask, priority, parts, i))
+    for ident, priority in ids:
+        key, mask = FlowKey(conj_id=ident), FlowKey(conj_id=0xffffffff)
+        if cls.find_exact(key, mask, priority) is None:
+            cls.insert(key, mask, priority, ("conj", ident, priority))
+            model.append((key, mask, priority, [], ("conj", ident, priority)))
+    for probe in probes:
+        expected = conjunctive_answers(model, probe)
+        assert cls.lookup(probe) in (expected or [None])
+        check_sound(cls, probe, random.Random(3))
+
+
+def conjunctive_answers(model: list[tuple[FlowKey, FlowKey, int, list[tuple[int, int]], object]],
+                        key: FlowKey) -> list[object]:
+    """All right answers: from the highest priority down, an ordinary rule, or a met conjunction whose
+    id then finds an ordinary rule of any priority."""
+    hits = [r for r in model if key.matches(r[0], r[1])]
+    for priority in sorted({r[2] for r in hits}, reverse=True):
+        here = [r for r in hits if r[2] == priority]
+        plain = [r[4] for r in here if not r[3]]
+        if plain:
+            return plain
+        clauses = {part for r in here for part in r[3]}
+        answers = []
+        for ident in {ident for ident, _ in clauses if {(ident, 0), (ident, 1)} <= clauses}:
+            with_id = key.copy()
+            with_id.conj_id = ident
+            again = [r for r in model if not r[3] and with_id.matches(r[0], r[1])]
+            best = max((r[2] for r in again), default=None)
+            answers += [r[4] for r in again if r[2] == best]
+        if answers:
+            return answers
+    return []
+
+
+def test_lookup_many_is_many_lookups() -> None:
+    rng = random.Random(2)
+    cls: Classifier[int] = Classifier(seed=1)
+    for i in range(200):
+        mask = FlowKey(nw_src=rng.choice([0xffffffff, 0xffff0000]), in_port=rng.choice([0, 0xffffffff]))
+        cls.replace(FlowKey(nw_src=rng.getrandbits(2) << 16 | rng.getrandbits(2), in_port=rng.getrandbits(1)),
+                    mask, rng.randrange(9), i)
+    probes = [FlowKey(dl_type=0x0800, nw_src=rng.getrandbits(3) << 16 | rng.getrandbits(3),
+                      in_port=rng.getrandbits(2)) for _ in range(100)]
+    array = np.frombuffer(b"".join(map(bytes, probes)), np.uint64).reshape(100, -1)
+    ids, found_masks = cls.lookup_many(array, wc=True)
+    assert (cls.lookup_many(array) == ids).all()
+    assert (cls.lookup_many(array.view([("w", np.uint64, array.shape[1])])) == ids).all()
+    for key, ident, row in zip(probes, ids, found_masks, strict=True):
+        wc = FlowKey()
+        assert cls.rule_of(ident) == cls.lookup(key, wc)
+        assert row.tobytes() == bytes(wc)
+    assert {-1} < set(ids.tolist())
+    assert cls.lookup_many(array[:0]).shape == (0,)
+    with pytest.raises(ValueError, match="rows of 656 bytes"):
+        cls.lookup_many(np.ascontiguousarray(array[:, 1:]))
+    with pytest.raises(ValueError, match="contiguous"):
+        cls.lookup_many(array[:, 1:])
+
+
+def test_arguments_that_make_no_sense() -> None:
+    with pytest.raises(ValueError, match="'tp_src' has no prefix trie"):
+        Classifier(prefixes=("tp_src",))
+    with pytest.raises(ValueError, match="clause 2 of 2"):
+        Classifier().insert(FlowKey(), FlowKey(), 1, None, conj=[(1, 2, 2)])
+    with pytest.raises(TypeError):
+        Classifier().lookup(None)
