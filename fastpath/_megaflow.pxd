@@ -90,6 +90,8 @@ ctypedef struct mf_table_t:
     mf_reader_t readers[MF_MAX_READERS]
     uint32_t n_readers
 
+# The port of a program that is one output and nothing else, or MF_PORT_NONE.
+cdef uint32_t single_output(const uint8_t *code, uint32_t size) noexcept nogil
 cdef uint32_t MF_PORT_NONE
 cdef uint64_t MF_OFFLINE
 
@@ -150,7 +152,7 @@ cdef inline void mf_count(mf_stats_t *s, uint64_t packets, uint64_t n_bytes, uin
 cdef class MegaflowTable:
     cdef mf_table_t *t
     cdef dict programs          # code -> address of its mf_program_t
-    cdef mf_program_t *program(self, bytes code, uint32_t out) except NULL
+    cdef mf_program_t *program(self, bytes code) except NULL
     cdef void unref(self, mf_program_t *p)
     cdef void forget(self, mf_program_t *p)
     cdef object handle(self, uint32_t index)

@@ -32,6 +32,7 @@ from fastpath._bytes cimport (cpu_relax, fence, load_be32, load_acquire32, load_
                               prefetch, store_relaxed64, store_release32, store_release64, store_release_ptr, unlikely)
 from fastpath._flow cimport FlowKey, hash_add, hash_finish
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
+from fastpath._odp cimport ODP_OUTPUT, odp_op_t, odp_output_t
 
 from fastpath.errors import ExistsError, NotFoundError, TableFull
 
@@ -651,7 +652,7 @@ cdef class MegaflowTable:
         for address in (self.programs or {}).values():
             free(<void *><size_t>address)
 
-    cdef mf_program_t *program(self, bytes code, uint32_t out) except NULL:
+    cdef mf_program_t *program(self, bytes code) except NULL:
         """The one program object of *code*, made if need be; the flows that name it keep it alive."""
         cdef mf_program_t *p
         address = self.programs.get(code)
@@ -660,8 +661,9 @@ cdef class MegaflowTable:
         p = <mf_program_t *>calloc(1, sizeof(mf_program_t) + len(code))
         if p == NULL:
             raise MemoryError(f"no room for a program of {len(code)} bytes")
-        p.size, p.out = len(code), out
+        p.size = len(code)
         memcpy(p.code, <const char *>code, len(code))
+        p.out = single_output(p.code, p.size)
         self.programs[code] = <size_t>p
         return p
 
@@ -700,23 +702,22 @@ cdef class MegaflowTable:
             raise ValueError(f"in_port {key.f.in_port} is neither below {MF_MAX_PORTS} nor none")
         raise MemoryError("no room for a flow")
 
-    def put(self, FlowKey key not None, FlowKey mask not None, bytes program not None, uint32_t out=PORT_NONE) -> int:
+    def put(self, FlowKey key not None, FlowKey mask not None, bytes program not None) -> int:
         """Install *program* for the packets *key* under *mask* covers; return the flow's handle.
 
         The mask always gets in_port and recirc_id, and every word past the mask cap: get() tells the one
-        installed.  *out* is the odp_port when the program is a single output.  Raises ExistsError when a
-        flow answers for *key* already, TableFull at the flow limit.
+        installed.  Raises ExistsError when a flow answers for *key* already, TableFull at the flow limit.
         """
-        return self.put_flow(key, mask, self.program(program, out))
+        return self.put_flow(key, mask, self.program(program))
 
-    def replace(self, uint64_t handle, bytes program not None, uint32_t out=PORT_NONE) -> None:
+    def replace(self, uint64_t handle, bytes program not None) -> None:
         """Give a flow another program.  Raises NotFoundError when it is gone."""
         cdef mf_flow_t *f = self.flow(handle)
         cdef mf_program_t *old
         cdef mf_program_t *fresh
         if f == NULL:
             raise NotFoundError(f"no flow {handle:#x}")
-        fresh = self.program(program, out)
+        fresh = self.program(program)
         fresh.refs += 1
         old = f.program
         store_release_ptr(<void **>&f.program, fresh)
@@ -851,6 +852,12 @@ cdef class MegaflowTable:
     @mask_cap.setter
     def mask_cap(self, uint32_t cap) -> None:
         self.t.mask_cap = cap
+
+
+cdef uint32_t single_output(const uint8_t *code, uint32_t size) noexcept nogil:
+    if size == sizeof(odp_output_t) and (<const odp_op_t *>code).op == ODP_OUTPUT:
+        return (<const odp_output_t *>code).port
+    return MF_PORT_NONE
 
 
 cdef bytes code_of(mf_program_t *p):

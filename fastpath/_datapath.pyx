@@ -1,0 +1,917 @@
+# cython: language_level=3
+"""The datapath: turn() takes a batch from each port through the rooms in the order they stand here.
+
+    receive   a port fills a batch
+    read      packets -> flow keys and hashes (_extract)
+    remember  the signature cache answers what it answered before (_sigcache)
+    search    the megaflow table answers the rest (_megaflow), and the cache learns
+    bell      misses go to ofproto through the upcall ring (_upcall)
+    sort      packets are grouped by action program; each flow is counted once per run of its packets
+    bench     programs run over their groups (_actions), and fill per-port queues
+    gate      ports send their queues
+
+Packets that recirculate go through all rooms but the first again before the next port's turn.  No room
+calls Python.  turn() runs in two ways: inline, in the owner's thread with the owner's clock, or in
+threads of its own (start()), each with its ports, packets, cache and ring.  Ports are added and removed
+while the threads stand still between two turns; flows come and go while they run.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
+from posix.unistd cimport close, read, write
+
+from fastpath._actions cimport actx_t, count_drop, drop, run_program
+from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_acquire32, load_acquire_ptr,
+                              load_relaxed64, ntoh16, store_relaxed64, store_release32, unlikely)
+from fastpath._extract cimport extract_batch, extract_packet
+from fastpath._flow cimport FlowKey
+from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
+from fastpath._megaflow cimport (MF_MAX_PORTS, MF_PORT_NONE, MegaflowTable, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online,
+                                 mf_program_t, mf_quiesce, mf_register, single_output)
+from fastpath._offload cimport finish_checksum
+from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
+                               DROP_UPCALL_QUOTA, N_DROPS, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_t, drop_reason, drop_text,
+                               packet_free, packet_md, packet_t, pool_free, pool_new)
+from fastpath._port cimport PORT_CAP_MULTI_TX, PORT_CAP_VNET, Port, packet_of, port_t, vnet_of
+from fastpath._sigcache cimport sc_destroy, sc_hash, sc_init, sc_insert, sc_lookup
+from fastpath._upcall cimport (ring_destroy, ring_first, ring_init, ring_pop, ring_put, upcall_frame, upcall_key,
+                               upcall_t, upcall_userdata)
+
+from fastpath.errors import ExistsError, NotFoundError
+
+cdef extern from "<sched.h>" nogil:
+    int sched_yield()
+
+cdef extern from "<signal.h>" nogil:
+    ctypedef struct sigset_t:
+        pass
+    int SIG_SETMASK
+    int sigfillset(sigset_t *set)
+    int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+
+cdef extern from "<pthread.h>" nogil:
+    int pthread_create(pthread_t *id, const void *attr, void *(*start)(void *) noexcept nogil, void *arg)
+    int pthread_join(pthread_t id, void **result)
+
+cdef extern from "<poll.h>" nogil:
+    int POLLIN
+    int poll(pollfd *fds, unsigned long n, int timeout_ms)
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    int eventfd(unsigned int initval, int flags)
+    enum:
+        EFD_CLOEXEC, EFD_NONBLOCK
+
+cdef enum:
+    DRAIN_BATCHES = 128         # at most so many batches of a port that is removed go on
+
+
+# ---- turn: the rooms in order -----------------------------------------------------------------------
+
+cdef uint32_t turn(thread_t *th) noexcept nogil:
+    """One batch of each port of this thread, from wire to wire; returns the packets received."""
+    cdef batch_t b
+    cdef dport_t *d
+    cdef uint32_t i, received = 0
+    for i in range(th.dp.n_polled):
+        d = th.dp.polled[i]
+        if d.thread == th.index and receive(th, d, &b):
+            received += b.n
+            forward(th, &b)
+            recirculate(th)
+    gate(th)
+    ring_the_bell(th)
+    return received
+
+
+cdef void forward(thread_t *th, batch_t *b) noexcept nogil:
+    """All rooms between receiving and sending, for one batch; leaves it empty."""
+    cdef uint32_t missed
+    read_keys(th, b)
+    missed = remember(th, b.n)
+    missed = search(th, missed)
+    store_relaxed64(&th.n_hit, th.n_hit + b.n - missed)
+    bell(th, b, missed)
+    sort(th, b)
+    bench(th)
+
+
+cdef inline uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil:
+    d.asked_now = 0
+    b.n = 0
+    if d.port.ops.now != NULL:
+        d.port.ops.now(d.port, th.a.now_ns)
+    d.port.ops.rx(d.port, b, th.a.pool)
+    return b.n
+
+
+cdef inline void read_keys(thread_t *th, batch_t *b) noexcept nogil:
+    cdef uint32_t i
+    extract_batch(b, th.keys)
+    for i in range(b.n):
+        th.hashes[i] = sc_hash(&th.keys[i], b.p[i].hash)
+
+
+cdef inline uint32_t remember(thread_t *th, uint32_t n) noexcept nogil:
+    cdef uint32_t left = sc_lookup(&th.cache, th.dp.table, th.keys, th.hashes, n, th.found, th.open)
+    store_relaxed64(&th.n_cache_hit, th.n_cache_hit + n - left)
+    return left
+
+
+cdef uint32_t search(thread_t *th, uint32_t n) noexcept nogil:
+    """Ask the table for the packets in th.open; returns how many stay open."""
+    cdef uint32_t indices[BATCH_MAX]
+    cdef uint8_t run[BATCH_MAX]
+    cdef uint32_t i = 0, j, length, left = 0
+    while i < n:
+        length = 0                  # a run of one in_port; batches of recirculated packets may be mixed
+        while i + length < n and th.keys[th.open[i + length]].in_port == th.keys[th.open[i]].in_port:
+            run[length] = th.open[i + length]
+            length += 1
+        mf_lookup(th.dp.table, th.keys, run, length, th.found, indices)
+        for j in range(i, i + length):
+            if th.found[th.open[j]] != NULL:
+                sc_insert(&th.cache, th.hashes[th.open[j]], indices[th.open[j]])
+            else:
+                th.open[left] = th.open[j]
+                left += 1
+        i += length
+    return left
+
+
+cdef void bell(thread_t *th, batch_t *b, uint32_t n) noexcept nogil:
+    """Hand the misses in th.open to ofproto; takes them out of b."""
+    cdef uint32_t i
+    cdef int refused
+    cdef packet_t *p
+    if n == 0:
+        return
+    store_relaxed64(&th.n_missed, th.n_missed + n)
+    for i in range(n):
+        p = b.p[th.open[i]]
+        refused = ask(th, p, &th.keys[th.open[i]], NULL, 0)
+        if refused < 0:
+            packet_free(p)
+        else:
+            store_relaxed64(&th.n_lost, th.n_lost + 1)
+            drop(&th.a, p, <drop_reason>refused)
+        b.p[th.open[i]] = NULL
+
+
+cdef int ask(thread_t *th, const packet_t *p, const flow_t *key, const uint8_t *userdata,
+              uint32_t size) noexcept nogil:
+    """Put an upcall into the ring, within the port's quota; returns -1, or the reason it was refused for."""
+    cdef dport_t *d = th.dp.port[key.in_port] if key.in_port < th.dp.n_slots else NULL
+    if d != NULL and (load_relaxed64(&d.asked) - load_relaxed64(&d.answered) >= th.dp.quota
+                      or (not th.executing and d.asked_now >= th.dp.turn_quota)):
+        return DROP_UPCALL_QUOTA
+    if not ring_put(&th.ring, p, key, userdata, size):
+        return DROP_UPCALL_FULL
+    if d != NULL:
+        fetch_add64(&d.asked, 1)
+        if not th.executing:
+            d.asked_now += 1
+    th.rang = True
+    return -1
+
+
+cdef inline group_t *group_of(thread_t *th, mf_program_t *program) noexcept nogil:
+    cdef uint32_t i
+    for i in range(th.n_groups):
+        if th.group[i].program == program:
+            return &th.group[i]
+    th.group[th.n_groups].program = program
+    th.group[th.n_groups].b.n = 0
+    th.n_groups += 1
+    return &th.group[th.n_groups - 1]
+
+
+cdef void sort(thread_t *th, batch_t *b) noexcept nogil:
+    """Group the packets by program, in order; add to each flow's counters once per run of its packets.
+
+    Flows share equal programs, so a batch over a thousand flows still runs as one group.
+    """
+    cdef mf_flow_t *flow = NULL
+    cdef group_t *group = NULL
+    cdef uint64_t packets = 0, n_bytes = 0
+    cdef uint32_t i, flags = 0
+    th.n_groups = 0
+    for i in range(b.n):
+        if b.p[i] == NULL:
+            continue
+        if th.found[i] != flow:
+            if packets:
+                mf_count(&flow.slow if th.executing else &flow.fast, packets, n_bytes, th.now_us, flags)
+            flow = th.found[i]
+            group = group_of(th, <mf_program_t *>load_acquire_ptr(<void *const *>&flow.program))
+            packets = n_bytes = flags = 0
+        packets += 1
+        n_bytes += b.p[i].len
+        flags |= ntoh16(th.keys[i].tcp_flags) & 0xfff
+        group.b.p[group.b.n] = b.p[i]
+        group.b.n += 1
+    if packets:
+        mf_count(&flow.slow if th.executing else &flow.fast, packets, n_bytes, th.now_us, flags)
+    b.n = 0
+
+
+cdef void bench(thread_t *th) noexcept nogil:
+    cdef uint32_t i
+    for i in range(th.n_groups):
+        run(th, th.group[i].program.code, th.group[i].program.size, th.group[i].program.out, &th.group[i].b)
+
+
+cdef void run(thread_t *th, const uint8_t *code, uint32_t size, uint32_t out, batch_t *b) noexcept nogil:
+    """Run a program over b; *out* is the port when all it does is one output."""
+    cdef uint32_t i
+    if out != MF_PORT_NONE:
+        for i in range(b.n):
+            output(&th.a, out, b.p[i])
+    elif size == 0:
+        for i in range(b.n):
+            drop(&th.a, b.p[i], DROP_ACTION)
+    else:
+        run_program(&th.a, code, size, b)
+    b.n = 0
+
+
+# What programs call back for.  Each is given the thread's actx_t, which is the thread_t's first member.
+
+cdef void output(actx_t *a, uint32_t number, packet_t *p) noexcept nogil:
+    cdef thread_t *th = <thread_t *>a
+    cdef outq_t *q
+    if unlikely(number >= th.dp.n_slots or th.dp.port[number] == NULL):
+        drop(a, p, DROP_INVALID_PORT)
+        return
+    if unlikely(p.cut != 0):
+        p.len -= p.cut if p.cut < p.len else p.len
+        p.cut = 0
+    q = th.out[number]
+    if not q.dirty:
+        q.dirty = True
+        th.dirty[th.n_dirty] = number
+        th.n_dirty += 1
+    q.b.p[q.b.n] = p
+    q.b.n += 1
+    if q.b.n == BATCH_MAX:
+        send(th, th.dp.port[number].port, &q.b)
+
+
+cdef void recirc(actx_t *a, packet_t *p) noexcept nogil:
+    cdef thread_t *th = <thread_t *>a
+    if th.n_recirc == RECIRC_ROOM:
+        drop(a, p, DROP_NO_MEMORY)
+        return
+    th.recirc[th.n_recirc] = p
+    th.n_recirc += 1
+
+
+cdef void userspace(actx_t *a, packet_t *p, const flow_t *key, const uint8_t *userdata, uint32_t size) noexcept nogil:
+    cdef thread_t *th = <thread_t *>a
+    cdef flow_t own
+    cdef int refused
+    if key == NULL:
+        memset(&own, 0, sizeof(flow_t))
+        extract_packet(p, &own)
+        key = &own
+    refused = ask(th, p, key, userdata, size)
+    if refused >= 0:
+        count_drop(a, <drop_reason>refused)     # of the copy that ofproto does not get
+
+
+cdef void recirculate(thread_t *th) noexcept nogil:
+    """Take packets that recirculated through the rooms, first come first served, until none is left."""
+    cdef batch_t b
+    cdef uint32_t i
+    while th.n_recirc:
+        b.n = th.n_recirc if th.n_recirc < BATCH_MAX else BATCH_MAX
+        for i in range(b.n):
+            b.p[i] = th.recirc[i]
+        th.n_recirc -= b.n
+        for i in range(th.n_recirc):
+            th.recirc[i] = th.recirc[i + b.n]
+        forward(th, &b)
+
+
+cdef void send(thread_t *th, port_t *port, batch_t *b) noexcept nogil:
+    """Give b to the port, checksums finished and segments cut if the port cannot."""
+    cdef uint32_t i
+    if not port.caps & PORT_CAP_VNET:
+        for i in range(b.n):
+            if unlikely(b.p[i].vnet.flags & VNET_NEEDS_CSUM or b.p[i].vnet.gso_type != VNET_GSO_NONE):
+                finish(th, port, b)
+                break
+    lock(port)
+    port.ops.tx(port, b)
+    unlock(port)
+
+
+cdef void finish(thread_t *th, port_t *port, batch_t *b) noexcept nogil:
+    """Pay what packets owe, so that any port can send them; those too large to be sent whole are cut."""
+    cdef uint32_t i
+    for i in range(b.n):
+        finish_checksum(b.p[i])
+
+
+cdef void gate(thread_t *th) noexcept nogil:
+    """Send all that waits."""
+    cdef uint32_t i
+    cdef port_t *port
+    cdef outq_t *q
+    for i in range(th.n_dirty):
+        port = th.dp.port[th.dirty[i]].port
+        q = th.out[th.dirty[i]]
+        q.dirty = False
+        if q.b.n:
+            send(th, port, &q.b)
+        if port.ops.flush != NULL:
+            lock(port)
+            port.ops.flush(port)
+            unlock(port)
+    th.n_dirty = 0
+
+
+cdef inline void lock(port_t *port) noexcept nogil:
+    cdef uint32_t spins = 0
+    if port.caps & PORT_CAP_MULTI_TX:
+        return
+    while exchange32(&port.tx_lock, 1):
+        spins += 1
+        if spins & 127:
+            cpu_relax()
+        else:
+            sched_yield()
+
+
+cdef inline void unlock(port_t *port) noexcept nogil:
+    if not port.caps & PORT_CAP_MULTI_TX:
+        store_release32(&port.tx_lock, 0)
+
+
+cdef inline void ring_the_bell(thread_t *th) noexcept nogil:
+    """Wake the consumer of upcalls if it sleeps."""
+    cdef uint64_t one = 1
+    if th.rang:
+        th.rang = False
+        fence()                     # it sees the ring's new head, or we see it armed
+        if load_acquire32(&th.dp.armed) and exchange32(&th.dp.armed, 0):
+            write(th.dp.event_fd, &one, sizeof(one))
+
+
+# ---- threads ----------------------------------------------------------------------------------------
+
+cdef uint64_t clock_ns() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return <uint64_t>t.tv_sec * 1000000000 + t.tv_nsec
+
+
+cdef void set_clock(thread_t *th, uint64_t now_ns) noexcept nogil:
+    th.a.now_ns = now_ns
+    th.now_us = now_ns // 1000
+
+
+cdef void *thread_main(void *arg) noexcept nogil:
+    """Turn after turn; asleep after spin_ns without a packet; still while the world is stopped.
+
+    A thread of its own is its own runtime, so this is the one place of the engine that reads a clock.
+    """
+    cdef thread_t *th = <thread_t *>arg
+    cdef dp_t *dp = th.dp
+    cdef uint64_t busy_ns = clock_ns()
+    mf_online(dp.table, th.reader)
+    while not load_acquire32(&dp.stop):
+        if load_acquire32(&dp.pause):
+            stand_still(th)
+            busy_ns = clock_ns()
+        set_clock(th, clock_ns())
+        if turn(th):
+            busy_ns = th.a.now_ns
+        elif th.a.now_ns - busy_ns > dp.spin_ns:
+            if sleep(th):
+                busy_ns = clock_ns()
+        mf_quiesce(dp.table, th.reader)
+    mf_offline(th.reader)
+    return NULL
+
+
+cdef void stand_still(thread_t *th) noexcept nogil:
+    cdef timespec nap
+    nap.tv_sec, nap.tv_nsec = 0, 20000
+    mf_offline(th.reader)
+    store_release32(&th.parked, 1)
+    while load_acquire32(&th.dp.pause):
+        nanosleep(&nap, NULL)
+    store_release32(&th.parked, 0)
+    mf_online(th.dp.table, th.reader)
+
+
+cdef bint sleep(thread_t *th) noexcept nogil:
+    """Until a port has packets or somebody wakes us, which returns True; 1 ms at most if a port cannot tell."""
+    cdef uint64_t count
+    cdef int ready
+    mf_offline(th.reader)
+    ready = poll(th.fds, th.n_fds, 1 if th.must_poll else -1)
+    if th.fds[0].revents:
+        read(th.wake_fd, &count, sizeof(count))
+    mf_online(th.dp.table, th.reader)
+    return ready > 0
+
+
+# ---- the owner's side -------------------------------------------------------------------------------
+
+cdef class Datapath:
+    """Ports, flows and the threads that forward.  All calls come from one thread, the owner's.
+
+    *seed* keys the hashes of the flow table.  *upcall_quota* is how many upcalls of one port may wait for
+    recv(), *upcalls_per_turn* how many it may add in one turn.  *spin_s* is how long an idle thread looks
+    for packets before it sleeps.
+    """
+
+    def __cinit__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 128, upcall_quota: int = 1024,
+                  upcalls_per_turn: int = 64, ring_bytes: int = 1 << 21, pool_limit: int = 16384,
+                  cache_buckets: int = 1 << 18, spin_s: float = 50e-6):
+        for name, size in (("ring_bytes", ring_bytes), ("cache_buckets", cache_buckets)):
+            if size <= 0 or size & (size - 1):
+                raise ValueError(f"{name} is {size}, expected a power of two")
+        self.ports = {}
+        self.flows = MegaflowTable(seed=seed, flow_limit=flow_limit, mask_cap=mask_cap)
+        self.dp.table = self.flows.t
+        self.dp.quota, self.dp.turn_quota = upcall_quota, upcalls_per_turn
+        self.dp.spin_ns = <uint64_t>(spin_s * 1e9)
+        self.dp.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        if self.dp.event_fd < 0:
+            raise OSError(errno, "no descriptor free for the datapath's eventfd")
+        self.pool_limit, self.cache_buckets, self.ring_room = pool_limit, cache_buckets, ring_bytes
+        self.new_thread()
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        if self.n_running:
+            self.halt()
+        for i in range(self.n_threads):
+            free_thread(self.thread[i])
+        for i in range(self.dp.n_slots):
+            free(self.dp.port[i])
+        free(self.dp.port)
+        free(self.dp.polled)
+        if self.dp.event_fd > 0:
+            close(self.dp.event_fd)
+
+    cdef thread_t *new_thread(self) except NULL:
+        cdef thread_t *th
+        if self.n_threads == DP_MAX_THREADS:
+            raise ValueError(f"at most {DP_MAX_THREADS - 1} datapath threads")
+        th = <thread_t *>calloc(1, sizeof(thread_t))
+        if th == NULL:
+            raise MemoryError("no room for a datapath thread")
+        th.dp = &self.dp
+        th.index = self.n_threads
+        th.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        th.reader = mf_register(self.dp.table)
+        th.a.pool = pool_new(self.pool_limit)
+        th.out = <outq_t **>calloc(self.dp.n_slots + 1, sizeof(outq_t *))
+        th.dirty = <uint32_t *>calloc(self.dp.n_slots + 1, sizeof(uint32_t))
+        self.thread[self.n_threads] = th
+        self.n_threads += 1         # from here on it is freed with us
+        if (th.wake_fd < 0 or th.reader == NULL or th.a.pool == NULL or th.out == NULL or th.dirty == NULL
+                or not sc_init(&th.cache, self.cache_buckets) or not ring_init(&th.ring, self.ring_room)
+                or not self.outqs(th)):
+            raise MemoryError("no room for a datapath thread")
+        th.a.output, th.a.recirc, th.a.upcall = output, recirc, userspace
+        th.a.now_ns = self.thread[0].a.now_ns
+        return th
+
+    cdef bint outqs(self, thread_t *th):
+        """Give *th* a queue for every port; False when there is no memory."""
+        cdef uint32_t i
+        for i in range(self.dp.n_slots):
+            if self.dp.port[i] != NULL and th.out[i] == NULL:
+                th.out[i] = <outq_t *>calloc(1, sizeof(outq_t))
+                if th.out[i] == NULL:
+                    return False
+        return True
+
+    # Ports
+
+    def add_port(self, Port port not None, number=None) -> int:
+        """Poll *port* as odp_port *number*, or the lowest that is free; return the number.
+
+        Raises ExistsError when the number or the port is taken.
+        """
+        cdef dport_t *d
+        cdef uint32_t slot
+        self.not_in_turn()
+        if any(port is other for other in self.ports.values()):
+            raise ExistsError(f"port {port.name!r} is in the datapath already")
+        if number is None:
+            number = next(n for n in range(len(self.ports) + 1) if n not in self.ports)
+        if number in self.ports:
+            raise ExistsError(f"odp_port {number} is {self.ports[number].name!r} already")
+        if not 0 <= number < MF_MAX_PORTS:
+            raise ValueError(f"odp_port {number} is out of range, expected 0 to {MF_MAX_PORTS - 1}")
+        d = <dport_t *>calloc(1, sizeof(dport_t))
+        if d == NULL:
+            raise MemoryError(f"no room for port {port.name!r}")
+        slot = number
+        self.stop_world()
+        try:
+            self.room_for_port(slot)
+            port.c.odp_port = slot
+            d.port = port.c
+            self.dp.port[slot] = d
+            self.ports[number] = port
+            for i in range(self.n_threads):
+                if not self.outqs(self.thread[i]):
+                    raise MemoryError(f"no room for queues to port {port.name!r}")
+            self.spread()
+        finally:
+            self.start_world()
+        return number
+
+    def del_port(self, number: int) -> Port:
+        """Stop polling a port and return it.  What it had accepted is forwarded first, as far as it says
+        that nothing waits (at most some thousand packets: a replay has no end)."""
+        cdef uint32_t slot, i
+        cdef Port port
+        self.not_in_turn()
+        if number not in self.ports:
+            raise NotFoundError(f"no odp_port {number}")
+        slot = number
+        self.stop_world()
+        try:
+            self.drain(slot)
+            port = self.ports.pop(number)
+            free(self.dp.port[slot])
+            self.dp.port[slot] = NULL
+            for i in range(self.n_threads):
+                free(self.thread[i].out[slot])
+                self.thread[i].out[slot] = NULL
+            self.spread()
+        finally:
+            self.start_world()
+        return port
+
+    def port(self, number: int) -> Port:
+        """The port with this odp_port.  Raises NotFoundError when there is none."""
+        if number not in self.ports:
+            raise NotFoundError(f"no odp_port {number}")
+        return self.ports[number]
+
+    def numbers(self) -> list:
+        """The odp_ports in use, in order."""
+        return sorted(self.ports)
+
+    cdef void drain(self, uint32_t slot):
+        """Forward what the port has received, in the owner's thread, the others standing still."""
+        cdef thread_t *th = self.thread[0]
+        cdef batch_t b
+        cdef int i
+        with nogil:
+            mf_online(self.dp.table, th.reader)
+            for i in range(DRAIN_BATCHES):
+                if not receive(th, self.dp.port[slot], &b):
+                    break
+                forward(th, &b)
+                recirculate(th)
+            gate(th)
+            mf_offline(th.reader)
+
+    cdef void room_for_port(self, uint32_t number) except *:
+        """Make every array that is indexed by odp_port long enough."""
+        cdef uint32_t old = self.dp.n_slots, n = old if old else 16, i
+        cdef thread_t *th
+        while n <= number:
+            n *= 2
+        if n > old:
+            self.dp.port = <dport_t **>grown(self.dp.port, old, n, sizeof(dport_t *))
+            self.dp.polled = <dport_t **>grown(self.dp.polled, old, n, sizeof(dport_t *))
+            for i in range(self.n_threads):
+                th = self.thread[i]
+                th.out = <outq_t **>grown(th.out, old, n, sizeof(outq_t *))
+                th.dirty = <uint32_t *>grown(th.dirty, old, n, sizeof(uint32_t))
+            self.dp.n_slots = n
+
+    cdef void spread(self) except *:
+        """Deal the ports out to the running threads, or all to thread 0, and what each sleeps on."""
+        cdef uint32_t i
+        cdef dport_t *d
+        cdef thread_t *th
+        self.dp.n_polled = 0
+        for i in range(self.n_threads):
+            th = self.thread[i]
+            th.fds = <pollfd *>grown(th.fds, 0, len(self.ports) + 1, sizeof(pollfd))
+            th.fds[0].fd, th.fds[0].events = th.wake_fd, POLLIN
+            th.n_fds = 1
+            th.must_poll = False
+        for i in range(self.dp.n_slots):
+            d = self.dp.port[i]
+            if d == NULL:
+                continue
+            d.thread = 1 + self.dp.n_polled % self.n_running if self.n_running else 0
+            self.dp.polled[self.dp.n_polled] = d
+            self.dp.n_polled += 1
+            th = self.thread[d.thread]
+            if d.port.fd >= 0:
+                th.fds[th.n_fds].fd, th.fds[th.n_fds].events = d.port.fd, POLLIN
+                th.n_fds += 1
+            if d.port.fd < 0 or d.port.ops.now != NULL:
+                th.must_poll = True     # it cannot tell, or holds packets back for a time
+
+    # Packets
+
+    cdef int not_in_turn(self) except -1:
+        if self.busy:
+            raise RuntimeError("called from within a turn, by a port's receive or send")
+        return 0
+
+    def turn(self) -> int:
+        """One batch of each port, in this thread; return the packets received.  Not while threads run."""
+        cdef uint32_t received
+        cdef thread_t *th = self.thread[0]
+        self.not_in_turn()
+        if self.n_running:
+            raise RuntimeError("datapath threads are running, they take the turns")
+        self.busy = True
+        with nogil:
+            mf_online(self.dp.table, th.reader)
+            received = turn(th)
+            mf_offline(th.reader)
+        self.busy = False
+        return received
+
+    def set_now(self, uint64_t now_ns) -> None:
+        """The time of inline turns and of execute(); running threads read the monotonic clock."""
+        set_clock(self.thread[0], now_ns)
+
+    def execute(self, frame, FlowKey key not None, bytes program not None, vnet=b"") -> bool:
+        """Run *program* over a packet with the metadata of *key*; False when no buffer is free.
+
+        What it outputs waits for flush(); what it recirculates is looked up, and may be an upcall.
+        """
+        cdef thread_t *th = self.thread[0]
+        cdef const uint8_t *code = <const uint8_t *><const char *>program
+        cdef uint32_t size = len(program)
+        cdef packet_t *p
+        cdef batch_t b
+        self.not_in_turn()
+        p = packet_of(th.a.pool, frame, vnet)
+        if p == NULL or not load_metadata(p, &key.f):
+            if p != NULL:
+                packet_free(p)
+            return False
+        b.n, b.p[0] = 1, p
+        self.busy = True
+        with nogil:                     # a program may send, and a port may be written in Python
+            mf_online(self.dp.table, th.reader)
+            th.executing = True
+            extract_packet(p, &th.keys[0])
+            run(th, code, size, single_output(code, size), &b)
+            recirculate(th)
+            th.executing = False
+            mf_offline(th.reader)
+        self.busy = False
+        return True
+
+    def flush(self) -> None:
+        """Send what execute() output."""
+        cdef thread_t *th = self.thread[0]
+        self.busy = True
+        with nogil:
+            gate(th)
+            ring_the_bell(th)
+        self.busy = False
+
+    def delete(self, handles) -> list:
+        """Remove flows, as MegaflowTable.delete() does; not from within a turn."""
+        self.not_in_turn()
+        return self.flows.delete(handles)
+
+    # Upcalls
+
+    def recv(self, uint32_t limit) -> list:
+        """Up to *limit* upcalls, oldest first in each thread, as tuples (key, frame, userdata or None for
+        a miss, vnet header, bytes of the frame before truncation)."""
+        cdef list out = []
+        cdef uint32_t i, empty = 0
+        cdef ring_t *ring
+        cdef upcall_t *u
+        while len(out) < limit and empty < self.n_threads:
+            ring = &self.thread[self.next_ring % self.n_threads].ring
+            empty += 1
+            self.next_ring += 1         # a share of each ring in turn, so that none starves
+            for i in range(64):
+                u = ring_first(ring) if len(out) < limit else NULL
+                if u == NULL:
+                    break
+                empty = 0
+                out.append(self.upcall(u))
+                ring_pop(ring)
+        return out
+
+    cdef object upcall(self, upcall_t *u):
+        cdef FlowKey key = FlowKey.__new__(FlowKey)
+        memcpy(&key.f, upcall_key(u), 8 * u.n_words)
+        if key.f.in_port < self.dp.n_slots and self.dp.port[key.f.in_port] != NULL:
+            store_relaxed64(&self.dp.port[key.f.in_port].answered, self.dp.port[key.f.in_port].answered + 1)
+        return (key, PyBytes_FromStringAndSize(<const char *>upcall_frame(u), u.frame_len),
+                None if u.is_miss else PyBytes_FromStringAndSize(<const char *>upcall_userdata(u), u.userdata_len),
+                vnet_of(&u.vnet), u.total_len)
+
+    cdef bint waiting(self) noexcept:
+        cdef uint32_t i
+        for i in range(self.n_threads):
+            if ring_first(&self.thread[i].ring) != NULL:
+                return True
+        return False
+
+    def wait(self, double timeout_s) -> bool:
+        """Block, without the GIL, until upcalls wait; False when *timeout_s* passes first."""
+        cdef pollfd p
+        cdef int ready, timeout = <int>(timeout_s * 1000 + 0.999)
+        if self.arm():
+            return True
+        p.fd, p.events = self.dp.event_fd, POLLIN
+        with nogil:
+            ready = poll(&p, 1, timeout)
+        if ready < 0 and errno == EINTR:
+            PyErr_CheckSignals()
+        return self.disarm()
+
+    def arm(self) -> bool:
+        """Have `event_fd` become readable at the next upcall; True when some wait already."""
+        store_release32(&self.dp.armed, 1)
+        fence()                         # a producer sees us armed, or we see its upcall
+        return self.disarm() if self.waiting() else False
+
+    def disarm(self) -> bool:
+        """Take back arm(), reading `event_fd`; True when upcalls wait."""
+        cdef uint64_t count
+        store_release32(&self.dp.armed, 0)
+        read(self.dp.event_fd, &count, sizeof(count))
+        return self.waiting()
+
+    @property
+    def event_fd(self) -> int:
+        """Descriptor that becomes readable once when upcalls come after arm()."""
+        return self.dp.event_fd
+
+    # Threads
+
+    cdef void stop_world(self) except *:
+        """Have every thread stand still between two turns, with nothing in its hands."""
+        cdef uint32_t i
+        if not self.n_running:
+            return
+        store_release32(&self.dp.pause, 1)
+        with nogil:                     # a thread may wait for the GIL, in a port written in Python
+            for i in range(1, self.n_running + 1):
+                wake(self.thread[i])
+                while not load_acquire32(&self.thread[i].parked):
+                    sched_yield()
+
+    cdef void start_world(self) except *:
+        cdef uint32_t i
+        store_release32(&self.dp.pause, 0)
+        with nogil:
+            for i in range(1, self.n_running + 1):
+                while load_acquire32(&self.thread[i].parked):
+                    sched_yield()
+
+    def start(self, uint32_t n) -> None:
+        """Let *n* threads take the turns, the ports dealt out to them."""
+        cdef uint32_t i
+        self.not_in_turn()
+        if self.n_running:
+            raise RuntimeError(f"{self.n_running} datapath threads are running already")
+        while self.n_threads < n + 1:
+            self.new_thread()
+        store_release32(&self.dp.stop, 0)
+        self.n_running = n
+        self.spread()
+        for i in range(1, n + 1):
+            if not launch(self.thread[i]):
+                self.n_running = i - 1
+                self.halt()
+                raise OSError(errno, f"cannot start datapath thread {i}")
+
+    def stop(self) -> None:
+        """End the threads, which takes them a turn; inline turns may go on where they left off."""
+        self.not_in_turn()
+        self.halt()
+
+    cdef void halt(self) except *:
+        cdef uint32_t i
+        store_release32(&self.dp.stop, 1)
+        with nogil:
+            for i in range(1, self.n_running + 1):
+                wake(self.thread[i])
+            for i in range(1, self.n_running + 1):
+                pthread_join(self.thread[i].id, NULL)
+        self.n_running = 0
+        self.spread()
+
+    @property
+    def n_threads_running(self) -> int:
+        """Threads that take turns now; 0: inline."""
+        return self.n_running
+
+    # Counters
+
+    def counters(self) -> dict:
+        """hit, cache_hit, missed and lost packets so far."""
+        cdef uint32_t i
+        cdef thread_t *th
+        out = {"hit": 0, "cache_hit": 0, "missed": 0, "lost": 0}
+        for i in range(self.n_threads):
+            th = self.thread[i]
+            out["hit"] += load_relaxed64(&th.n_hit)
+            out["cache_hit"] += load_relaxed64(&th.n_cache_hit)
+            out["missed"] += load_relaxed64(&th.n_missed)
+            out["lost"] += load_relaxed64(&th.n_lost)
+        return out
+
+    def drops(self) -> dict:
+        """Packets dropped so far by reason, those reasons that had any."""
+        cdef uint32_t i, reason
+        out = {}
+        for reason in range(N_DROPS):
+            n = 0
+            for i in range(self.n_threads):
+                n += load_relaxed64(&self.thread[i].a.drops[reason])
+            if n:
+                out[(<bytes>drop_text[reason]).decode()] = n
+        return out
+
+
+cdef void *grown(void *old, uint32_t n_old, uint32_t n, size_t size) except NULL:
+    """*old* with room for n elements, those from n_old on zeroed."""
+    cdef void *p = realloc(old, n * size)
+    if p == NULL:
+        raise MemoryError(f"no room for {n} ports")
+    memset(<uint8_t *>p + n_old * size, 0, (n - n_old) * size)
+    return p
+
+
+cdef void free_thread(thread_t *th) noexcept:
+    cdef uint32_t i
+    for i in range(th.dp.n_slots):
+        if th.out != NULL:
+            free(th.out[i])
+    free(th.out)
+    free(th.dirty)
+    free(th.fds)
+    sc_destroy(&th.cache)
+    ring_destroy(&th.ring)
+    if th.a.pool != NULL:
+        pool_free(th.a.pool)
+    if th.wake_fd > 0:
+        close(th.wake_fd)
+    free(th)
+
+
+cdef void wake(thread_t *th) noexcept nogil:
+    cdef uint64_t one = 1
+    write(th.wake_fd, &one, sizeof(one))
+
+
+cdef bint launch(thread_t *th) noexcept:
+    """Start the thread with every signal blocked: they are for Python's main thread."""
+    cdef sigset_t every, before
+    cdef int status
+    sigfillset(&every)
+    pthread_sigmask(SIG_SETMASK, &every, &before)
+    status = pthread_create(&th.id, NULL, thread_main, th)
+    pthread_sigmask(SIG_SETMASK, &before, NULL)
+    return status == 0
+
+
+cdef bint load_metadata(packet_t *p, const flow_t *key) noexcept:
+    """Give p the metadata of *key*; False when there is no memory."""
+    cdef flow_t *md
+    cdef uint32_t i
+    cdef uint64_t tunnel = 0
+    p.in_port, p.recirc_id, p.dp_hash = key.in_port, key.recirc_id, key.dp_hash
+    p.pkt_mark, p.skb_priority, p.packet_type = key.pkt_mark, key.skb_priority, key.packet_type
+    for i in range(FLOW_TNL_WORD, FLOW_DP_WORDS):
+        tunnel |= key.w[i]
+    if not tunnel and not key.ct_state and not key.ct_zone and not key.ct_mark and not has_label(key):
+        return True
+    md = packet_md(p)
+    if md == NULL:
+        return False
+    md[0] = key[0]
+    return True
+
+
+cdef bint has_label(const flow_t *key) noexcept:
+    cdef uint32_t i
+    for i in range(16):
+        if key.ct_label[i]:
+            return True
+    return False

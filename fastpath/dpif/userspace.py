@@ -1,0 +1,246 @@
+"""UserspaceDpif: the compiled datapath behind the interface ofproto knows.
+
+Translates between values (flow keys, odp actions, upcalls) and what ``_datapath`` takes (keys, compiled
+programs, raw upcalls); holds no policy.  All calls come from the thread that owns the Switch, whether the
+datapath runs inline (``turn()``) or in threads of its own (``start_threads()``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import assert_never
+
+from fastpath._datapath import Datapath
+from fastpath._megaflow import Counters
+from fastpath._port import Port
+from fastpath.dpif.actions import OdpActions
+from fastpath.dpif.program import compile_actions, decode_userdata
+from fastpath.dpif.provider import (
+    DatapathStats,
+    DpFlow,
+    Dpif,
+    Execute,
+    FlowDel,
+    FlowPut,
+    FlowStats,
+    Operation,
+    PortStats,
+    Upcall,
+)
+from fastpath.errors import FastpathError, NotFoundError
+
+RANK_EVERY_S = 1.0              # how often subtables are put in order of their hits
+KEEP_PROGRAMS = 1024            # compiled programs remembered beyond those in use
+
+
+class UserspaceDpif(Dpif):
+    """A datapath in this process.
+
+    *seed* keys its hashes: random unless given, fixed for a run that must repeat.  *flow_limit* flows are
+    installed at most; past *mask_cap* masks on one in_port, new flows are exact-match.  *upcall_quota*
+    bounds the upcalls of one port that wait for recv(), *upcalls_per_turn* those of one turn.
+    """
+
+    def __init__(self, seed: int | None = None, *, flow_limit: int = 200_000, mask_cap: int = 128,
+                 upcall_quota: int = 1024, upcalls_per_turn: int = 64, pool_limit: int = 16384) -> None:
+        if seed is None:
+            seed = int.from_bytes(os.urandom(8), "little")
+        self._dp = Datapath(seed=seed, flow_limit=flow_limit, mask_cap=mask_cap, upcall_quota=upcall_quota,
+                            upcalls_per_turn=upcalls_per_turn, pool_limit=pool_limit)
+        self._flows = self._dp.flows
+        self._compiled: dict[OdpActions, bytes] = {}
+        self._actions: dict[bytes, OdpActions] = {}
+        self._ranked_at: float | None = None
+
+    # Ports
+
+    def port_add(self, port: object, odp_port: int | None = None) -> int:
+        """Attach *port* (a fastpath.io port) and return its odp_port; 0 is left to those who ask for it."""
+        if not isinstance(port, Port):
+            raise TypeError(f"{port!r} is not a fastpath.io port")
+        if odp_port is None:
+            taken = set(self._dp.numbers())
+            odp_port = next(n for n in range(1, len(taken) + 2) if n not in taken)
+        return self._dp.add_port(port, odp_port)
+
+    def port_del(self, odp_port: int) -> None:
+        """Detach a port, once what it had accepted is forwarded; its owner closes it."""
+        self._dp.del_port(odp_port)
+
+    def port_stats(self, odp_port: int) -> PortStats:
+        """Counters of one port.  Raises NotFoundError when there is none."""
+        return PortStats(**self._dp.port(odp_port).stats())
+
+    # Flows and packets
+
+    def operate(self, ops: Sequence[Operation]) -> list[object]:
+        """Carry out *ops* in order; refusals stand in the results as exception objects.
+
+        A run of FlowDel costs one grace period.  What Execute outputs is sent at the end.
+        """
+        out: list[object] = []
+        i = 0
+        try:
+            while i < len(ops):
+                op = ops[i]
+                if isinstance(op, FlowDel):
+                    doomed = [op.ufid]
+                    while i + len(doomed) < len(ops) and isinstance(after := ops[i + len(doomed)], FlowDel):
+                        doomed.append(after.ufid)
+                    out += self._delete(doomed)
+                    i += len(doomed)
+                    continue
+                out.append(self._operate_one(op))
+                i += 1
+        finally:
+            self._dp.flush()
+        return out
+
+    def _operate_one(self, op: FlowPut | Execute) -> object:
+        try:
+            match op:
+                case FlowPut(ufid=None):
+                    return self._flows.put(op.key, op.mask, self._compile(op.actions))
+                case FlowPut(ufid=int(ufid)):
+                    self._flows.replace(ufid, self._compile(op.actions))
+                    return ufid
+                case Execute():
+                    return self._dp.execute(op.packet, op.key, self._compile(op.actions), op.vnet)
+                case _:
+                    assert_never(op)
+        except (FastpathError, ValueError) as error:
+            return error
+
+    def _delete(self, ufids: list[int]) -> list[object]:
+        return [NotFoundError(f"no flow {ufid:#x}") if counters is None else _stats(counters)
+                for ufid, counters in zip(ufids, self._dp.delete(ufids), strict=True)]
+
+    def _compile(self, actions: OdpActions) -> bytes:
+        """The program of *actions*.  Few different ones serve many flows, so they are remembered."""
+        program = self._compiled.get(actions)
+        if program is None:
+            if len(self._compiled) > 2 * self._flows.n_programs + KEEP_PROGRAMS:
+                self._forget_programs()
+            program = compile_actions(actions)
+            self._compiled[actions] = program
+            self._actions.setdefault(program, actions)
+        return program
+
+    def _forget_programs(self) -> None:
+        """Drop the compiled programs no flow names."""
+        used = {flow[2] for handle in self._flows.handles() if (flow := self._flows.get(handle))}
+        self._actions = {program: actions for program, actions in self._actions.items() if program in used}
+        self._compiled = {actions: program for program, actions in self._actions.items()}
+
+    def flow_get(self, ufid: int) -> DpFlow | None:
+        """One flow with live statistics; its mask is the one installed, which may be wider than asked."""
+        flow = self._flows.get(ufid)
+        if flow is None:
+            return None
+        key, mask, program, counters = flow
+        return DpFlow(ufid, key, mask, self._actions[program], _stats(counters))
+
+    def flow_dump(self) -> Iterator[DpFlow]:
+        """Every flow that is installed now and still there when its turn comes."""
+        for handle in self._flows.handles():
+            flow = self.flow_get(handle)
+            if flow is not None:
+                yield flow
+
+    def flow_stats(self, ufids: Iterable[int]) -> list[FlowStats | None]:
+        """Live statistics of many flows at once."""
+        stats = self._flows.stats
+        return [None if (counters := stats(ufid)) is None else _stats(counters) for ufid in ufids]
+
+    def flow_flush(self) -> None:
+        """Remove every flow."""
+        self._dp.delete(self._flows.handles())
+
+    @property
+    def flow_limit(self) -> int:
+        """Flows installed at most; past it FlowPut answers TableFull."""
+        return self._flows.flow_limit
+
+    @flow_limit.setter
+    def flow_limit(self, limit: int) -> None:
+        self._flows.flow_limit = limit
+
+    # Upcalls
+
+    def recv(self, limit: int) -> list[Upcall]:
+        """Up to *limit* waiting upcalls, oldest first (of each datapath thread)."""
+        return [Upcall(frame, key, None if userdata is None else decode_userdata(userdata), vnet, total_len)
+                for key, frame, userdata, vnet, total_len in self._dp.recv(limit)]
+
+    def wait(self, timeout: float) -> bool:
+        """Block without the GIL until upcalls wait; False when *timeout* seconds pass first."""
+        return self._dp.wait(timeout)
+
+    @property
+    def event_fd(self) -> int:
+        """Descriptor that becomes readable when upcalls come after arm(); for event loops."""
+        return self._dp.event_fd
+
+    def arm(self) -> bool:
+        """Have event_fd tell of the next upcall; True when some wait already (and it is not armed)."""
+        return self._dp.arm()
+
+    def disarm(self) -> bool:
+        """Undo arm() and read event_fd empty; True when upcalls wait."""
+        return self._dp.disarm()
+
+    # Running
+
+    def turn(self) -> int:
+        """One inline turn over all ports; the number of packets received."""
+        return self._dp.turn()
+
+    def start_threads(self, n: int = 1) -> None:
+        """Let *n* threads forward, the ports dealt out to them (fastpath.runtime.threads says how to live
+        with them)."""
+        self._dp.start(n)
+
+    def stop_threads(self) -> None:
+        """End the threads within milliseconds; nothing they had accepted is lost."""
+        self._dp.stop()
+
+    @property
+    def n_threads(self) -> int:
+        """Datapath threads running; 0: turns are inline."""
+        return self._dp.n_threads_running
+
+    def set_now(self, now: float) -> None:
+        """The time of inline turns and of Execute.  Running threads read the monotonic clock, so then
+        *now* should be of that clock."""
+        self._dp.set_now(round(now * 1e9))
+        if self._ranked_at is None or not 0 <= now - self._ranked_at < RANK_EVERY_S:
+            self._flows.rank()
+            self._ranked_at = now
+
+    # Counters and meters
+
+    def stats(self) -> DatapathStats:
+        """Counters of the datapath, threads and inline together."""
+        n = self._dp.counters()
+        return DatapathStats(n_hit=n["hit"], n_cache_hit=n["cache_hit"], n_missed=n["missed"], n_lost=n["lost"],
+                             n_flows=len(self._flows), n_masks=self._flows.n_masks, drops=self._dp.drops())
+
+    def meter_set(self, meter_id: int, *, pktps: bool, rate: int, burst: int) -> None:
+        """Create or change a meter with one drop band."""
+        self._dp.meters.set(meter_id, pktps=pktps, rate=rate, burst=burst)
+
+    def meter_del(self, meter_id: int) -> tuple[int, int]:
+        """Remove a meter; return (packets, bytes) it saw."""
+        return self._dp.meters.delete(meter_id)
+
+    def close(self) -> None:
+        """Stop the threads and let the ports go; they are closed by their owners."""
+        self._dp.stop()
+        for number in self._dp.numbers():
+            self._dp.del_port(number)
+
+
+def _stats(counters: Counters) -> FlowStats:
+    n_packets, n_bytes, used_us, tcp_flags = counters
+    return FlowStats(n_packets, n_bytes, used_us / 1e6 if n_packets else None, tcp_flags)

@@ -1,0 +1,7 @@
+from collections.abc import Iterable
+
+from fastpath._port import Port
+
+class BenchPort(Port):
+    def __init__(self, name: str, frames: Iterable[bytes] = ()) -> None: ...
+    budget: int

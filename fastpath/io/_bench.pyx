@@ -1,0 +1,103 @@
+"""Ports for benches: a source of preloaded frames and a sink that counts.
+
+The source hands every packet in as a fresh writable copy of its frame, as a port that reads from a device
+does; the sink frees what it is given.  Neither touches the world, so what is measured is the datapath.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
+
+from cpython.bytes cimport PyBytes_AS_STRING
+
+from fastpath._bytes cimport load_relaxed64, store_relaxed64
+from fastpath._packet cimport BATCH_MAX, batch_free, batch_t, packet_new, packet_t, pool_t
+from fastpath._port cimport PORT_CAP_VNET, Port, port_ops_t, port_t
+
+ctypedef struct source_t:
+    port_t base
+    uint8_t *frames             # owned; n frames of `stride` bytes each, zero padded
+    uint32_t *sizes
+    uint32_t n, stride, next
+    uint64_t budget             # packets still to hand in
+
+
+cdef int source_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
+    cdef source_t *s = <source_t *>port
+    cdef packet_t *p
+    cdef uint64_t n_bytes = 0
+    while b.n < BATCH_MAX and s.budget:
+        p = packet_new(pool, s.stride)
+        if p == NULL:
+            break
+        memcpy(p.data, s.frames + <uint64_t>s.next * s.stride, 64 if s.stride == 64 else s.stride)
+        p.len = s.sizes[s.next]
+        p.in_port = port.odp_port
+        n_bytes += p.len
+        b.p[b.n] = p
+        b.n += 1
+        s.budget -= 1
+        s.next = s.next + 1 if s.next + 1 < s.n else 0
+    store_relaxed64(&port.stats.rx_packets, port.stats.rx_packets + b.n)
+    store_relaxed64(&port.stats.rx_bytes, port.stats.rx_bytes + n_bytes)
+    return s.budget != 0
+
+
+cdef void sink_tx(port_t *port, batch_t *b) noexcept nogil:
+    cdef uint64_t n_bytes = 0
+    cdef uint32_t i
+    for i in range(b.n):
+        n_bytes += b.p[i].len
+    store_relaxed64(&port.stats.tx_packets, port.stats.tx_packets + b.n)
+    store_relaxed64(&port.stats.tx_bytes, port.stats.tx_bytes + n_bytes)
+    batch_free(b)
+
+
+cdef port_ops_t bench_ops
+bench_ops.rx = source_rx
+bench_ops.tx = sink_tx
+bench_ops.flush = NULL
+bench_ops.now = NULL
+
+
+cdef class BenchPort(Port):
+    """Hands in *frames* in a cycle while its budget lasts; swallows and counts what it is sent."""
+
+    cdef source_t *s
+
+    def __cinit__(self, str name not None, frames=()):
+        cdef list all_frames = [bytes(f) for f in frames]
+        cdef uint32_t i
+        self.name = name
+        self.s = <source_t *>calloc(1, sizeof(source_t))
+        if self.s == NULL:
+            raise MemoryError(f"no memory for port {name!r}")
+        self.c = &self.s.base
+        self.c.ops = &bench_ops
+        self.c.caps = PORT_CAP_VNET
+        self.c.fd = -1
+        self.s.n = len(all_frames)
+        self.s.stride = (max([len(f) for f in all_frames], default=0) + 63) // 64 * 64
+        self.s.frames = <uint8_t *>calloc(self.s.n + 1, self.s.stride + 1)
+        self.s.sizes = <uint32_t *>calloc(self.s.n + 1, sizeof(uint32_t))
+        if self.s.frames == NULL or self.s.sizes == NULL:
+            raise MemoryError(f"no memory for {self.s.n} frames")
+        for i in range(self.s.n):
+            self.s.sizes[i] = len(all_frames[i])
+            memcpy(self.s.frames + <uint64_t>i * self.s.stride, PyBytes_AS_STRING(all_frames[i]), self.s.sizes[i])
+
+    def __dealloc__(self):
+        if self.s != NULL:
+            free(self.s.frames)
+            free(self.s.sizes)
+            free(self.s)
+
+    @property
+    def budget(self) -> int:
+        """Packets it will still hand in."""
+        return load_relaxed64(&self.s.budget)
+
+    @budget.setter
+    def budget(self, uint64_t packets) -> None:
+        if packets and not self.s.n:
+            raise ValueError(f"port {self.name!r} has no frames to hand in")
+        store_relaxed64(&self.s.budget, packets)
