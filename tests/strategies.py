@@ -22,12 +22,36 @@ class Packet:
 
     word: str
     fields: tuple[str, ...]
-    nat: str = ""                   # an address that nat takes with such a packet
+    nat: str = ""  # an address that nat takes with such a packet
 
 
-_META = ("pkt_mark", "tun_id", "tun_src", "tun_dst", "metadata", "in_port", "reg0", "reg1", "reg7", "reg15",
-         "xreg3", "xxreg2", "conj_id", "recirc_id", "dp_hash", "ct_mark", "ct_label", "ct_state", "ct_zone",
-         "tun_gbp_id", "tun_gbp_flags", "tun_flags", "tun_ipv6_src", "tun_ipv6_dst", "actset_output")
+_META = (
+    "pkt_mark",
+    "tun_id",
+    "tun_src",
+    "tun_dst",
+    "metadata",
+    "in_port",
+    "reg0",
+    "reg1",
+    "reg7",
+    "reg15",
+    "xreg3",
+    "xxreg2",
+    "conj_id",
+    "recirc_id",
+    "dp_hash",
+    "ct_mark",
+    "ct_label",
+    "ct_state",
+    "ct_zone",
+    "tun_gbp_id",
+    "tun_gbp_flags",
+    "tun_flags",
+    "tun_ipv6_src",
+    "tun_ipv6_dst",
+    "actset_output",
+)
 _ETH = ("eth_src", "eth_dst")
 _IP = ("nw_tos", "nw_ecn", "nw_ttl", "ip_frag")
 _V4, _V6 = ("nw_src", "nw_dst"), ("ipv6_src", "ipv6_dst", "ipv6_label")
@@ -36,28 +60,51 @@ _ARP = ("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha")
 PACKETS: tuple[Packet, ...] = (
     Packet("", ()),
     Packet("dl_type=0x88cc", _ETH),
-    Packet("arp", (*_ETH, *_ARP)), Packet("rarp", (*_ETH, *_ARP)),
+    Packet("arp", (*_ETH, *_ARP)),
+    Packet("rarp", (*_ETH, *_ARP)),
     Packet("mpls", (*_ETH, "mpls_label", "mpls_tc", "mpls_bos", "mpls_ttl")),
     Packet("mplsm", (*_ETH, "mpls_label")),
-    Packet("ip", (*_ETH, *_IP, *_V4), "10.0.0.1"), Packet("ipv6", (*_ETH, *_IP, *_V6), "fe80::1"),
+    Packet("ip", (*_ETH, *_IP, *_V4), "10.0.0.1"),
+    Packet("ipv6", (*_ETH, *_IP, *_V6), "fe80::1"),
     Packet("ip,nw_proto=47", (*_ETH, *_IP, *_V4), "10.0.0.1"),
-    *(Packet(f"{p}{v}", (*_ETH, *_IP, *a, f"{p}_src", f"{p}_dst", *(("tcp_flags",) if p == "tcp" else ())), nat)
-      for p in ("tcp", "udp", "sctp") for v, a, nat in (("", _V4, "10.0.0.1-10.0.0.9:80"), ("6", _V6, "fe80::1"))),
+    *(
+        Packet(
+            f"{p}{v}", (*_ETH, *_IP, *a, f"{p}_src", f"{p}_dst", *(("tcp_flags",) if p == "tcp" else ())), nat
+        )
+        for p in ("tcp", "udp", "sctp")
+        for v, a, nat in (("", _V4, "10.0.0.1-10.0.0.9:80"), ("6", _V6, "fe80::1"))
+    ),
     Packet("icmp", (*_ETH, *_IP, *_V4, "icmp_type", "icmp_code"), "10.0.0.1"),
     Packet("icmp6", (*_ETH, *_IP, *_V6, "icmpv6_type", "icmpv6_code"), "fe80::1"),
     Packet("icmp6,icmpv6_type=135,icmpv6_code=0", (*_ETH, *_V6, "nd_target", "nd_sll"), "fe80::1"),
     Packet("icmp6,icmpv6_type=136,icmpv6_code=0", (*_ETH, *_V6, "nd_target", "nd_tll"), "fe80::1"),
 )
-_VLAN = ("dl_vlan=0xffff", "vlan_tci=0", "vlan_tci=0x1000/0x1000", "dl_vlan=7", "dl_vlan=4095",
-         "dl_vlan=5,dl_vlan_pcp=3", "dl_vlan_pcp=6", "vlan_tci=0x1abc", "vlan_tci=0x1004/0x100f", "vlan_vid=0x1123")
+_VLAN = (
+    "dl_vlan=0xffff",
+    "vlan_tci=0",
+    "vlan_tci=0x1000/0x1000",
+    "dl_vlan=7",
+    "dl_vlan=4095",
+    "dl_vlan=5,dl_vlan_pcp=3",
+    "dl_vlan_pcp=6",
+    "vlan_tci=0x1abc",
+    "vlan_tci=0x1004/0x100f",
+    "vlan_vid=0x1123",
+)
 
 
 @st.composite
 def numbers(draw: st.DrawFn, bits: int) -> int:
     """Integers of *bits* bits: small, single bits, all ones, anything."""
     top = (1 << bits) - 1
-    return draw(st.one_of(st.integers(0, min(top, 7)), st.integers(0, bits - 1).map(lambda i: 1 << i),
-                          st.just(top), st.integers(0, top)))
+    return draw(
+        st.one_of(
+            st.integers(0, min(top, 7)),
+            st.integers(0, bits - 1).map(lambda i: 1 << i),
+            st.just(top),
+            st.integers(0, top),
+        )
+    )
 
 
 def masks(bits: int) -> st.SearchStrategy[int]:
@@ -71,11 +118,13 @@ def value_text(draw: st.DrawFn, f: Field, *, masked: bool = True) -> str:
     """A value of *f* as ovs-ofctl reads it, with a mask now and then where *f* takes one."""
     mask = draw(masks(f.bits)) if masked and f.maskable and draw(st.booleans()) else None
     if f.name == "tun_gbp_flags":
-        mask = None                 # the reference prints no mask for it
+        mask = None  # the reference prints no mask for it
     match f.fmt:
         case Fmt.ETH:
             v = draw(numbers(48))
-            return text.format_mac(v) if mask is None else f"{text.format_mac(v & mask)}/{text.format_mac(mask)}"
+            return (
+                text.format_mac(v) if mask is None else f"{text.format_mac(v & mask)}/{text.format_mac(mask)}"
+            )
         case Fmt.IPV4:
             v = draw(numbers(32))
             return text.format_ipv4_masked(v & (mask or text.IPV4_MAX), mask or text.IPV4_MAX)
@@ -87,9 +136,17 @@ def value_text(draw: st.DrawFn, f: Field, *, masked: bool = True) -> str:
         case Fmt.FRAG:
             return draw(st.sampled_from(["no", "yes", "first", "later", "not_later"]))
         case Fmt.TCP_FLAGS:
-            return draw(st.sampled_from(["+syn-ack", "+fin", "0x12/0x12", "syn|ack", "+rst+psh-urg", "0", "+ece+cwr-ns"]))
+            return draw(
+                st.sampled_from(
+                    ["+syn-ack", "+fin", "0x12/0x12", "syn|ack", "+rst+psh-urg", "0", "+ece+cwr-ns"]
+                )
+            )
         case Fmt.CT_STATE:
-            return draw(st.sampled_from(["+trk", "-trk", "+trk+new", "+trk+est-inv", "0x21/0x21", "+rpl+trk", "+snat+trk"]))
+            return draw(
+                st.sampled_from(
+                    ["+trk", "-trk", "+trk+new", "+trk+est-inv", "0x21/0x21", "+rpl+trk", "+snat+trk"]
+                )
+            )
         case Fmt.TUN_FLAGS:
             return draw(st.sampled_from(["+oam", "-oam", "oam", "0"]))
         case _:
@@ -115,20 +172,47 @@ def match_items(draw: st.DrawFn, packet: Packet) -> list[str]:
         f = BY_NAME[name]
         value = draw(value_text(f))
         if name == "ip_frag" and value == "later":
-            value = "first"         # a later fragment has no ports, so those could not be matched or set
+            value = "first"  # a later fragment has no ports, so those could not be matched or set
         if name in _DSCP_ONLY:
             value = str(draw(st.integers(0, 63)) << 2)
         out.append(f"{name}={value}")
     return out
 
 
-_SETTABLE_META = ("reg0", "reg5", "reg15", "xreg1", "xxreg0", "metadata", "pkt_mark", "tun_id", "tun_src", "tun_dst",
-                  "tun_ipv6_src", "tun_gbp_id", "in_port")
-_PARTS = ("NXM_NX_REG0[0..15]", "NXM_NX_REG3[7]", "NXM_NX_REG9[]", "reg2[4..11]", "OXM_OF_METADATA[0..31]",
-          "NXM_NX_XXREG0[100..127]", "xreg2[]", "NXM_NX_TUN_ID[0..31]", "NXM_NX_PKT_MARK[8..15]")
-_PAIRS = (("NXM_NX_REG0[]", "NXM_NX_REG1[]"), ("NXM_NX_REG0[0..15]", "NXM_NX_REG4[16..31]"),
-          ("NXM_OF_IN_PORT[]", "NXM_NX_REG2[0..15]"), ("NXM_OF_ETH_SRC[]", "NXM_OF_ETH_DST[]"),
-          ("NXM_OF_ETH_SRC[0..31]", "reg3[]"), ("OXM_OF_METADATA[]", "xreg0[]"))
+_SETTABLE_META = (
+    "reg0",
+    "reg5",
+    "reg15",
+    "xreg1",
+    "xxreg0",
+    "metadata",
+    "pkt_mark",
+    "tun_id",
+    "tun_src",
+    "tun_dst",
+    "tun_ipv6_src",
+    "tun_gbp_id",
+    "in_port",
+)
+_PARTS = (
+    "NXM_NX_REG0[0..15]",
+    "NXM_NX_REG3[7]",
+    "NXM_NX_REG9[]",
+    "reg2[4..11]",
+    "OXM_OF_METADATA[0..31]",
+    "NXM_NX_XXREG0[100..127]",
+    "xreg2[]",
+    "NXM_NX_TUN_ID[0..31]",
+    "NXM_NX_PKT_MARK[8..15]",
+)
+_PAIRS = (
+    ("NXM_NX_REG0[]", "NXM_NX_REG1[]"),
+    ("NXM_NX_REG0[0..15]", "NXM_NX_REG4[16..31]"),
+    ("NXM_OF_IN_PORT[]", "NXM_NX_REG2[0..15]"),
+    ("NXM_OF_ETH_SRC[]", "NXM_OF_ETH_DST[]"),
+    ("NXM_OF_ETH_SRC[0..31]", "reg3[]"),
+    ("OXM_OF_METADATA[]", "xreg0[]"),
+)
 
 
 @st.composite
@@ -137,17 +221,50 @@ def any_action(draw: st.DrawFn) -> str:
     u8, u16, u32 = st.integers(0, 255), st.integers(0, 0xFFFF), st.integers(0, (1 << 32) - 1)
     kind = draw(st.integers(0, 15))
     if kind == 0:
-        return draw(st.sampled_from(["output:1", "output:300", "2", "LOCAL", "in_port", "ALL", "FLOOD", "NORMAL", "TABLE",
-                                     "controller", "CONTROLLER:128", "output:LOCAL", "output:CONTROLLER"]))
+        return draw(
+            st.sampled_from(
+                [
+                    "output:1",
+                    "output:300",
+                    "2",
+                    "LOCAL",
+                    "in_port",
+                    "ALL",
+                    "FLOOD",
+                    "NORMAL",
+                    "TABLE",
+                    "controller",
+                    "CONTROLLER:128",
+                    "output:LOCAL",
+                    "output:CONTROLLER",
+                ]
+            )
+        )
     if kind == 1:
         return f"output:{draw(st.sampled_from(_PARTS))}"
     if kind == 2:
-        return draw(st.sampled_from(["output(port=3,max_len=64)", "output(port=LOCAL,max_len=1500)", "exit", "ct_clear",
-                                     "pop_queue", "note:01.02.03", "note:", "note:0102030405060708", "dec_mpls_ttl",
-                                     "sample(probability=7,collector_set_id=1,obs_domain_id=2,obs_point_id=3)"
-                                     ][:8] + ["clone(output:1,set_field:1->reg0)", "clone(clone(drop),output:2)"]))
+        return draw(
+            st.sampled_from(
+                [
+                    "output(port=3,max_len=64)",
+                    "output(port=LOCAL,max_len=1500)",
+                    "exit",
+                    "ct_clear",
+                    "pop_queue",
+                    "note:01.02.03",
+                    "note:",
+                    "note:0102030405060708",
+                    "clone(output:1,set_field:1->reg0)",
+                    "clone(clone(drop),output:2)",
+                ]
+            )
+        )
     if kind == 3:
-        return draw(st.sampled_from(["resubmit:3", "resubmit(1,2)", "resubmit(,7)", "resubmit(LOCAL,3)", "resubmit(1)"]))
+        return draw(
+            st.sampled_from(
+                ["resubmit:3", "resubmit(1,2)", "resubmit(,7)", "resubmit(LOCAL,3)", "resubmit(1)"]
+            )
+        )
     if kind == 4:
         return f"set_queue:{draw(u32)}"
     if kind == 5:
@@ -163,18 +280,35 @@ def any_action(draw: st.DrawFn) -> str:
     if kind == 9:
         return f"{draw(st.sampled_from(['push', 'pop']))}:{draw(st.sampled_from(_PARTS))}"
     if kind == 10:
-        return (f"controller(max_len={draw(u16)},id={draw(u16)},reason={draw(st.sampled_from(['action', 'no_match']))}"
-                f"{draw(st.sampled_from(['', ',pause', ',userdata=01.ff', ',meter_id=3']))})")
+        return (
+            f"controller(max_len={draw(u16)},id={draw(u16)},reason={draw(st.sampled_from(['action', 'no_match']))}"
+            f"{draw(st.sampled_from(['', ',pause', ',userdata=01.ff', ',meter_id=3']))})"
+        )
     if kind == 11:
-        return draw(st.sampled_from(
-            ["multipath(symmetric_l4,1024,modulo_n,4,0,NXM_NX_REG0[0..3])", "multipath(eth_src,50,hrw,12,0,reg1[])",
-             "bundle(symmetric_l4,0,active_backup,ofport,members:1,2)", "bundle(eth_src,0,hrw,ofport,members:)",
-             "bundle_load(nw_src,0,hrw,ofport,NXM_NX_REG0[],members:1,LOCAL)", "check_pkt_larger(100)->NXM_NX_REG0[0]"]))
+        return draw(
+            st.sampled_from(
+                [
+                    "multipath(symmetric_l4,1024,modulo_n,4,0,NXM_NX_REG0[0..3])",
+                    "multipath(eth_src,50,hrw,12,0,reg1[])",
+                    "bundle(symmetric_l4,0,active_backup,ofport,members:1,2)",
+                    "bundle(eth_src,0,hrw,ofport,members:)",
+                    "bundle_load(nw_src,0,hrw,ofport,NXM_NX_REG0[],members:1,LOCAL)",
+                    "check_pkt_larger(100)->NXM_NX_REG0[0]",
+                ]
+            )
+        )
     if kind == 12:
-        return draw(st.sampled_from(
-            ["learn(table=7,idle_timeout=10,NXM_OF_VLAN_TCI[0..11],NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])",
-             "learn(table=2,priority=7,hard_timeout=3,cookie=0x9,load:0x5->NXM_NX_REG0[0..3],eth_type=0x800,nw_proto=6,"
-             "reg1=0x7)", "learn()", "learn(delete_learned,send_flow_rem,fin_idle_timeout=3,limit=7,result_dst=reg0[3])"]))
+        return draw(
+            st.sampled_from(
+                [
+                    "learn(table=7,idle_timeout=10,NXM_OF_VLAN_TCI[0..11],NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])",
+                    "learn(table=2,priority=7,hard_timeout=3,cookie=0x9,load:0x5->NXM_NX_REG0[0..3],eth_type=0x800,nw_proto=6,"
+                    "reg1=0x7)",
+                    "learn()",
+                    "learn(delete_learned,send_flow_rem,fin_idle_timeout=3,limit=7,result_dst=reg0[3])",
+                ]
+            )
+        )
     if kind == 13:
         return f"group:{draw(u32)}"
     if kind == 14:
@@ -186,11 +320,18 @@ def any_action(draw: st.DrawFn) -> str:
 @st.composite
 def packet_action(draw: st.DrawFn, packet: Packet) -> str:
     """An action on a header that *packet* has."""
-    choices: list[str] = [f"set_field:{draw(value_text(BY_NAME[n], masked=False))}->{BY_NAME[n].name}"
-                          for n in packet.fields if BY_NAME[n].writable and n not in ("nw_tos", "arp_op")]
+    choices: list[str] = [
+        f"set_field:{draw(value_text(BY_NAME[n], masked=False))}->{BY_NAME[n].name}"
+        for n in packet.fields
+        if BY_NAME[n].writable and n not in ("nw_tos", "arp_op")
+    ]
     names = set(packet.fields)
     if "nw_src" in names:
-        choices += ["mod_nw_src:1.2.3.4", "mod_nw_dst:10.0.0.1", f"set_field:{draw(st.integers(0, 63))}->ip_dscp"]
+        choices += [
+            "mod_nw_src:1.2.3.4",
+            "mod_nw_dst:10.0.0.1",
+            f"set_field:{draw(st.integers(0, 63))}->ip_dscp",
+        ]
     if "nw_tos" in names:
         choices += ["dec_ttl", "dec_ttl(1,2)", "mod_nw_tos:16", "mod_nw_ecn:2", "mod_nw_ttl:9"]
     if names & {"tcp_src", "udp_src", "sctp_src"}:
@@ -198,17 +339,34 @@ def packet_action(draw: st.DrawFn, packet: Packet) -> str:
     if "mpls_ttl" in names:
         choices += ["set_mpls_label:7", "set_mpls_tc:3", "set_mpls_ttl:9", "dec_mpls_ttl", "pop_mpls:0x0800"]
     if packet.nat:
-        choices += ["ct(commit)", "ct(table=3,zone=5,nat)", f"ct(commit,zone=NXM_NX_REG0[0..15],nat(src={packet.nat}))",
-                    "ct(commit,force,exec(set_field:0x1->ct_mark))", "ct(commit,nat(dst=%s,random))" % packet.nat.split("-")[0],
-                    "ct(commit,exec(load:0x3->NXM_NX_CT_LABEL[0..31],set_field:7->ct_mark))", "ct()"]
+        choices += [
+            "ct(commit)",
+            "ct(table=3,zone=5,nat)",
+            f"ct(commit,zone=NXM_NX_REG0[0..15],nat(src={packet.nat}))",
+            "ct(commit,force,exec(set_field:0x1->ct_mark))",
+            f"ct(commit,nat(dst={packet.nat.split('-')[0]},random))",
+            "ct(commit,exec(load:0x3->NXM_NX_CT_LABEL[0..31],set_field:7->ct_mark))",
+            "ct()",
+        ]
     return draw(st.sampled_from(choices)) if choices else "output:1"
 
 
-NEW_ACTIONS = ("push_vlan:0x8100", "push_vlan:0x88a8,set_field:4100->vlan_vid", "push_vlan:0x8100,set_field:3->vlan_pcp",
-               "enqueue:1:2", "mod_vlan_vid:5", "mod_vlan_pcp:3", "push_vlan:0x8100,pop_vlan")
+NEW_ACTIONS = (
+    "push_vlan:0x8100",
+    "push_vlan:0x88a8,set_field:4100->vlan_vid",
+    "push_vlan:0x8100,set_field:3->vlan_pcp",
+    "enqueue:1:2",
+    "mod_vlan_vid:5",
+    "mod_vlan_pcp:3",
+    "push_vlan:0x8100,pop_vlan",
+)
 OLD_ACTIONS = ("enqueue:1:2", "mod_vlan_vid:5", "mod_vlan_pcp:3", "strip_vlan", "mod_vlan_vid:5,strip_vlan")
-INSTRUCTIONS = ("clear_actions", "write_actions(output:1,set_field:3->reg1)", "write_metadata:0x12/0xff",
-                "goto_table:200")           # in the order they must stand
+INSTRUCTIONS = (
+    "clear_actions",
+    "write_actions(output:1,set_field:3->reg1)",
+    "write_metadata:0x12/0xff",
+    "goto_table:200",
+)  # in the order they must stand
 
 
 @st.composite
@@ -220,14 +378,18 @@ def flows(draw: st.DrawFn, *, of10: bool) -> str:
         items.append(f"priority={draw(st.integers(0, 0xFFFF))}")
     if draw(st.booleans()):
         items.append(f"table={draw(st.integers(0, 100))}")
-    for key in draw(st.lists(st.sampled_from(["idle_timeout", "hard_timeout", "cookie"]), max_size=2, unique=True)):
+    for key in draw(
+        st.lists(st.sampled_from(["idle_timeout", "hard_timeout", "cookie"]), max_size=2, unique=True)
+    ):
         items.append(f"{key}={draw(st.integers(0, 0xFFFF))}")
     items += draw(st.lists(st.sampled_from(["send_flow_rem", "check_overlap"]), max_size=1))
     order = draw(st.randoms(use_true_random=False))
     head, tail = items[:1], items[1:]
     order.shuffle(tail)
     special = OLD_ACTIONS if of10 else NEW_ACTIONS
-    one = st.one_of(any_action(), packet_action(packet), *([st.sampled_from(special)] if packet.fields else []))
+    one = st.one_of(
+        any_action(), packet_action(packet), *([st.sampled_from(special)] if packet.fields else [])
+    )
     actions = draw(st.lists(one, max_size=5))
     actions = _only_one("pop_mpls", _only_one("push_vlan", actions))
     if not of10:
@@ -237,8 +399,7 @@ def flows(draw: st.DrawFn, *, of10: bool) -> str:
 
 def _only_one(prefix: str, actions: list[str]) -> list[str]:
     """*actions* with at most one that begins with *prefix*, which comes last."""
-    return ([a for a in actions if not a.startswith(prefix)]
-            + [a for a in actions if a.startswith(prefix)][:1])
+    return [a for a in actions if not a.startswith(prefix)] + [a for a in actions if a.startswith(prefix)][:1]
 
 
 ALL_FIELDS = tuple(f for f in FIELDS if not f.name.startswith("tun_metadata"))

@@ -52,13 +52,13 @@ class FlowMod:
     idle_timeout: float = 0
     hard_timeout: float = 0
     importance: int = 0
-    flags: FlowFlags = FlowFlags(0)
+    flags: FlowFlags = FlowFlags.NONE
     out_port: int = OFPP_ANY
     out_group: int = GROUP_ANY
     buffer_id: int = BUFFER_NONE
 
     def __str__(self) -> str:
-        from fastpath.ofproto.flow_text import format_flow_mod      # text is one layer up from values
+        from fastpath.ofproto.flow_text import format_flow_mod  # text is one layer up from values
         return format_flow_mod(self)
 
 

@@ -113,7 +113,8 @@ class FlowTables:
             if fm.flags & FlowFlags.CHECK_OVERLAP and table.overlaps(fm.match, fm.priority) is not None:
                 raise OpenFlowError("OFPFMFC_OVERLAP", "the rule overlaps one of the same priority")
             if table.max_rules is not None and len(table) >= table.max_rules:
-                raise OpenFlowError("OFPFMFC_TABLE_FULL", f"table {table.table_id} holds {table.max_rules} rules")
+                raise OpenFlowError("OFPFMFC_TABLE_FULL",
+                                    f"table {table.table_id} holds {table.max_rules} rules")
         rule = Rule(fm.match, fm.priority, fm.actions, table_id=table.table_id, cookie=fm.new_cookie or 0,
                     idle_timeout=fm.idle_timeout, hard_timeout=fm.hard_timeout, importance=fm.importance,
                     flags=fm.flags, now=now)

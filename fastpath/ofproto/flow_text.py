@@ -111,7 +111,8 @@ _KEYS: dict[str, tuple[_Allow, Callable[[_Draft, str], None]]] = {
 }
 
 
-def parse_flow(source: str, command: str | Command | None = "add", *, ports: PortNames | None = None) -> FlowMod:
+def parse_flow(source: str, command: str | Command | None = "add", *,
+               ports: PortNames | None = None) -> FlowMod:
     """FlowMod of *source*.
 
     *command* is one of add, modify, modify_strict, delete, delete_strict, or None where *source*
@@ -166,7 +167,7 @@ def _split_actions(source: str) -> tuple[str, str]:
 
 
 def _parse_items(d: _Draft, source: str) -> FlowFlags:
-    flags = FlowFlags(0)
+    flags = FlowFlags.NONE
     takes_flags = _Allow.FLAGS in d.allowed
     for name, value in key_values(source):
         if d.match.parse_item(name, value, d.ports):

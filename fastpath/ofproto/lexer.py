@@ -25,7 +25,7 @@ def key_values(source: str) -> Iterator[tuple[str, str]]:
         m = match_key(source, at)
         assert m is not None        # the pattern matches the empty string
         key, at = m.group(1), m.end()
-        if not key:
+        if not key and at >= end:
             return
         delimiter = source[at:at + 1]
         if delimiter == "=" or delimiter == ":":

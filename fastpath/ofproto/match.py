@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from fastpath import text
 from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.errors import ParseError
-from fastpath.fields import BY_NAME, FIELDS, Field, Fmt, Prereq
+from fastpath.fields import BY_NAME, FIELDS, Field, Prereq
 from fastpath.ofproto import numbers
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
+from fastpath.ofproto.values import parse_value
 
 ETH_IP, ETH_ARP, ETH_RARP, ETH_IPV6, ETH_NSH = 0x0800, 0x0806, 0x8035, 0x86DD, 0x894F
 ETH_MPLS = (0x8847, 0x8848)
@@ -36,9 +36,6 @@ PROTOCOLS: dict[str, tuple[int, int]] = {
     "udp6": (ETH_IPV6, UDP), "sctp6": (ETH_IPV6, SCTP), "rarp": (ETH_RARP, 0),
     "mpls": (ETH_MPLS[0], 0), "mplsm": (ETH_MPLS[1], 0),
 }
-
-_FRAG = {"no": (0, 3), "yes": (1, 1), "first": (1, 3), "later": (3, 3), "not_later": (0, 2)}
-_FRAG_BY_BITS = {bits: name for name, bits in _FRAG.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +124,14 @@ class Match:
         f = s.field
         v = numbers.c_int(value)
         if v is None:
-            raise ParseError(f"{value}: bad syntax for {f.name}")
+            raise ParseError(f"{name}: cannot parse integer value: {value}")
         if not 0 <= v <= s.limit:
-            raise ParseError(f"{value}: value too large for {s.n_bits}-bit field {f.name}")
+            raise ParseError(f"{name}: value {v & numbers.U64_MAX:#x} does not fit into {s.n_bits} bits")
         old_value, old_mask = self.get(f)
         keep = ~(s.limit << s.ofs)
         mask = old_mask & keep | s.limit << s.ofs
         if not f.maskable and mask != (1 << f.bits) - 1:
-            raise ParseError(f"{name}: cannot match part of field {f.name}, which takes no mask")
+            raise ParseError("actions are invalid with specified match (OFPBAC_MATCH_INCONSISTENT)")
         self.set(f, old_value & keep | v << s.ofs, mask)
 
     def set_dl_type(self, dl_type: int) -> None:
@@ -207,7 +204,7 @@ class Match:
 
     def format(self, *, priority: int | None = None, ports: Mapping[int, str] | None = None) -> str:
         """Text of the match as ovs-ofctl prints it; *ports* maps numbers to names."""
-        from fastpath import flowtext       # only printing needs it
+        from fastpath import flowtext  # only printing needs it
         return flowtext.format_match(self.key, self.mask, priority=priority, ports=ports)
 
     def __str__(self) -> str:
@@ -238,10 +235,12 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "nd": ("nd_target",),
     "nd_ext": ("igmp_group_ip4",),
     "mpls": ("mpls_lse0", "mpls_lse1", "mpls_lse2"),
-    "nsh": ("nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_path_hdr", "nsh_c1", "nsh_c2", "nsh_c3", "nsh_c4"),
+    "nsh": ("nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_path_hdr", "nsh_c1", "nsh_c2", "nsh_c3",
+            "nsh_c4"),
 }
 _GROUPED = tuple((group, name, _W[name]) for group, names in _GROUPS.items() for name in names)
-_CT_MEMBERS = ("ct_nw_proto", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst", "ct_tp_src", "ct_tp_dst")
+_CT_MEMBERS = ("ct_nw_proto", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst", "ct_tp_src",
+               "ct_tp_dst")
 # Conntrack bits that only a valid packet has (new, est, rel, rpl, snat, dnat), and two more.
 _CT_IMPLIES_VALID, _CT_INVALID, _CT_TRACKED = 0xCF, 0x10, 0x20
 FRAG_LATER = 2
@@ -275,6 +274,8 @@ def missing_prerequisite(match: Match) -> str | None:
     key, mask = match.key, match.mask
     if mask.nw_frag & key.nw_frag & FRAG_LATER and (mask.tp_src or mask.tp_dst or mask.tcp_flags):
         return "tp_src" if mask.tp_src else "tp_dst" if mask.tp_dst else "tcp_flags"
+    if key.dl_type == ETH_IP and mask.ipv6_label:
+        return "ipv6_label"
     if key.dl_type != ETH_NSH:
         for name in _GROUPS["nsh"]:
             if mask.get(_W[name]):
@@ -293,7 +294,7 @@ def missing_prerequisite(match: Match) -> str | None:
 def ct_valid(key: FlowKey, mask: FlowKey) -> bool:
     """Whether the conntrack state matched is that of tracked, valid packets only."""
     state = key.ct_state
-    return bool(state & _CT_IMPLIES_VALID or state & _CT_TRACKED and mask.ct_state & ~state & _CT_INVALID)
+    return bool(state & _CT_IMPLIES_VALID or (state & _CT_TRACKED and mask.ct_state & ~state & _CT_INVALID))
 
 
 def _unreachable(key: FlowKey, mask: FlowKey) -> Iterator[str]:
@@ -301,162 +302,3 @@ def _unreachable(key: FlowKey, mask: FlowKey) -> Iterator[str]:
     for group, name, window in _GROUPED:
         if group not in groups and mask.get(window):
             yield name
-
-
-# -- values of fields -----------------------------------------------------------------------------
-
-def parse_value(f: Field, value: str, ports: PortNames | None = None) -> tuple[int, int]:
-    """Return (value, mask) of *value* written as field *f* takes it, in bits of the field.
-
-    The mask is all ones when none is given and all zeros for ``*``; the value keeps all the bits
-    that were written.  Raises ParseError in the words of ovs-ofctl.
-    """
-    full = (1 << f.bits) - 1
-    if value == "*":
-        return 0, 0
-    v, m = _PARSERS[f.fmt](f, value, ports)
-    wire_full = (1 << 8 * f.n_bytes) - 1
-    if m == wire_full:
-        m = full
-    elif m == full:
-        pass            # the reference prints such masks (set_field of a narrow field), so take them
-    elif not f.maskable and m:
-        raise ParseError(f"{value}: invalid mask for field {f.name}")
-    return v, m
-
-
-def _integer(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
-    value, slash, mask = source.partition("/")
-    v = _wire_integer(f, value, source)
-    return v, _wire_integer(f, mask, source) if slash else (1 << 8 * f.n_bytes) - 1
-
-
-def _wire_integer(f: Field, source: str, whole: str) -> int:
-    v = numbers.c_int(source)
-    if v is None:
-        raise ParseError(f"{whole}: bad syntax for {f.name}")
-    if v < 0:
-        v &= numbers.U64_MAX
-    if v >> 8 * f.n_bytes or v > numbers.U64_MAX and source[:2] not in ("0x", "0X"):
-        raise ParseError(f"{whole}: value too large for {f.n_bytes}-byte field {f.name}")
-    return v
-
-
-def _ethernet(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
-    value, slash, mask = source.partition("/")
-    try:
-        return text.parse_mac(value), text.parse_mac(mask) if slash else text.MAC_MAX
-    except ParseError:
-        raise ParseError(f"{source}: invalid Ethernet address") from None
-
-
-def _ipv4(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
-    return _address(source, text.parse_ipv4_masked, 32, "IP")
-
-
-def _ipv6(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
-    return _address(source, text.parse_ipv6_masked, 128, "IPv6")
-
-
-def _address(source: str, parse: object, bits: int, what: str) -> tuple[int, int]:
-    try:
-        return (text.parse_ipv4_masked if bits == 32 else text.parse_ipv6_masked)(source)
-    except ParseError:
-        tail = source.partition("/")[2]
-        if tail.isdecimal():
-            raise ParseError(f"{source}: IPv{4 if bits == 32 else 6} network prefix bits not between 0 and "
-                             f"{bits}, inclusive") from None
-        raise ParseError(f"{source}: invalid {what} address") from None
-
-
-def _ofp_port(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
-    number = numbers.port(source, ports)
-    if number is None:
-        raise ParseError(f"{source}: invalid or unknown port for {f.name}")
-    return number, (1 << 8 * f.n_bytes) - 1
-
-
-def _frag(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
-    bits = _FRAG.get(source)
-    if bits is None:
-        raise ParseError(f'{source}: unknown fragment type (valid types are "no", "yes", "first", "later", '
-                         f'"not_later"')
-    return bits
-
-
-# What the flag formats call themselves in errors, their names, and the bits that exist.
-_FLAG_NAMES = {
-    Fmt.TCP_FLAGS: (text.TCP_FLAGS, 12), Fmt.CT_STATE: (text.CT_STATE, 8), Fmt.TUN_FLAGS: (text.TUN_FLAGS, 1),
-}
-
-
-def _flags(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
-    names, n = _FLAG_NAMES[f.fmt]
-    wire_full = (1 << 8 * f.n_bytes) - 1
-    try:
-        value, mask = text.parse_flags(source, names, bits=8 * f.n_bytes, what=f.name)
-    except ParseError as e:
-        raise ParseError(str(e).replace("'", "")) from None
-    if mask != wire_full and mask >> n or value >> n:
-        raise ParseError(f"{source}: unknown {f.name} flag(s)")
-    return value, mask
-
-
-def _packet_type(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
-    if source[:1] != "(":
-        raise ParseError(f"{source}: bad syntax for packet type missing '('")
-    ns, comma, kind = source[1:].rstrip(")").partition(",")
-    a, b = numbers.c_int(ns.strip()), numbers.c_int(kind.strip())
-    if source[-1:] != ")" or not comma or a is None or b is None or not 0 <= a <= 0xFFFF or not 0 <= b <= 0xFFFF:
-        raise ParseError(f"{source}: bad syntax for packet type")
-    return a << 16 | b, 0xFFFFFFFF
-
-
-_PARSERS = {
-    Fmt.DEC: _integer, Fmt.HEX: _integer, Fmt.ETH: _ethernet, Fmt.IPV4: _ipv4, Fmt.IPV6: _ipv6,
-    Fmt.OFP_PORT: _ofp_port, Fmt.OFP_PORT32: _ofp_port, Fmt.FRAG: _frag, Fmt.TCP_FLAGS: _flags,
-    Fmt.CT_STATE: _flags, Fmt.TUN_FLAGS: _flags, Fmt.PACKET_TYPE: _packet_type,
-}
-
-
-def format_value(f: Field, value: int, mask: int | None = None, *, show_mask: bool = False) -> str:
-    """Text of *value* (under *mask*, None = exact) as set_field and learn print field *f*.
-
-    *show_mask* prints a mask that covers the field, too.
-    """
-    full = (1 << f.bits) - 1
-    if mask is None or mask == full and not show_mask:
-        return _format_exact(f, value)
-    if f.fmt is Fmt.ETH:
-        return text.format_mac_masked(value, mask)
-    if f.fmt is Fmt.IPV4:
-        return text.format_ipv4_masked(value, mask)
-    if f.fmt is Fmt.IPV6:
-        return text.format_ipv6_masked(value, mask)
-    if f.fmt in _FLAG_NAMES:
-        return text.format_flags_masked(value, mask, _FLAG_NAMES[f.fmt][0])
-    if f.fmt is Fmt.DEC:
-        return f"{value}/{mask:#x}"
-    return f"{hex(value) if value else '0'}/{mask:#x}"
-
-
-def _format_exact(f: Field, value: int) -> str:
-    match f.fmt:
-        case Fmt.DEC:
-            return str(value)
-        case Fmt.HEX:
-            return hex(value) if value else "0"
-        case Fmt.ETH:
-            return text.format_mac(value)
-        case Fmt.IPV4:
-            return text.format_ipv4(value)
-        case Fmt.IPV6:
-            return text.format_ipv6(value)
-        case Fmt.OFP_PORT | Fmt.OFP_PORT32:
-            return text.format_ofp_port(value)
-        case Fmt.FRAG:
-            return _FRAG_BY_BITS.get((value, 3), f"{value:#x}")
-        case Fmt.PACKET_TYPE:
-            return f"({value >> 16},{value & 0xFFFF:#x})"
-        case _:
-            return text.format_flags(value, _FLAG_NAMES[f.fmt][0])

@@ -7,12 +7,14 @@ flow_text; pure functions, any thread.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from fastpath import text
 from fastpath.errors import ParseError
 
+_C_INT = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)\Z")
 U64_MAX: Final = (1 << 64) - 1
 PortNames = Mapping[str, int]           # port name -> OpenFlow port number
 
@@ -21,20 +23,12 @@ def c_int(s: str) -> int | None:
     """*s* as C's strtoull(s, 0) reads it, or None if it is no number; may be negative or too large."""
     if s.isdecimal() and (s[0] != "0" or len(s) == 1):
         return int(s)
-    negative = s[:1] == "-"
-    digits = s[1:] if s[:1] in ("-", "+") else s
-    try:
-        if digits[:2] in ("0x", "0X"):
-            value = int(digits[2:], 16)
-        elif digits[:1] == "0":
-            value = int(digits, 8)
-        else:
-            value = int(digits, 10)
-    except ValueError:
+    m = _C_INT.match(s)
+    if m is None:
         return None
-    if not digits[-1:].isalnum() or "_" in digits or not digits[0].isdigit():
-        return None
-    return -value if negative else value
+    sign, digits = m.groups()
+    value = int(digits, 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10)
+    return -value if sign == "-" else value
 
 
 def u8(s: str, name: str) -> int:

@@ -19,6 +19,7 @@ DEFAULT_PRIORITY = 0x8000
 class FlowFlags(IntFlag):
     """Flags of a flow mod that stay with the rule, and two that act on the mod alone."""
 
+    NONE = 0
     SEND_FLOW_REM = 1
     CHECK_OVERLAP = 2           # acts on the mod; kept because it prints
     RESET_COUNTS = 4
@@ -60,7 +61,7 @@ class Rule:
 
     def __init__(self, match: Match, priority: int = DEFAULT_PRIORITY, actions: ActionList = (), *,
                  table_id: int = 0, cookie: int = 0, idle_timeout: float = 0, hard_timeout: float = 0,
-                 importance: int = 0, flags: FlowFlags = FlowFlags(0), now: float = 0.0) -> None:
+                 importance: int = 0, flags: FlowFlags = FlowFlags.NONE, now: float = 0.0) -> None:
         self.match, self.priority, self.actions = match, priority, actions
         self.table_id, self.cookie = table_id, cookie
         self.idle_timeout, self.hard_timeout, self.importance = idle_timeout, hard_timeout, importance

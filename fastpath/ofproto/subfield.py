@@ -6,11 +6,12 @@ What load, move, learn, output and the stack work on.  Immutable; any thread.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field as dataclass_field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
+from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.errors import ParseError
 from fastpath.fields import BY_NAME, BY_OXM_NAME, Field
-from fastpath._flow import WINDOWS, FlowKey, Window
 
 _RANGE = re.compile(r"\[\s*(?:(-?\d+)\s*(?:\.\.\s*(-?\d+)\s*)?)?\]")
 _NAME = re.compile(r"[^\[\-]*")

@@ -50,7 +50,7 @@ class Table:
         return self.classifier.replace(m.key, m.mask, rule.priority, rule, conj=parts)
 
     def set_actions(self, rule: Rule, actions: ActionList) -> None:
-        """Give *rule*, which is in the table, other actions; it may become part of a conjunction or cease to."""
+        """Give *rule*, which is in the table, other actions; it may join or leave conjunctions."""
         was_part = has_conjunction(rule.actions)
         rule.actions = actions
         if was_part or has_conjunction(actions):

@@ -51,8 +51,11 @@ def test_replacing_add_keeps_counts_unless_told_to_reset() -> None:
 
 
 def test_loose_modify_takes_every_rule_it_covers() -> None:
-    t = tables("priority=1,tcp,actions=output:1", "priority=2,ip,nw_src=1.2.3.4,actions=output:1",
-               "priority=3,arp,actions=output:1")
+    t = tables(
+        "priority=1,tcp,actions=output:1",
+        "priority=2,ip,nw_src=1.2.3.4,actions=output:1",
+        "priority=3,arp,actions=output:1",
+    )
     assert run(t, "modify", "ip,actions=output:9") == (0, 2, 0)
     assert [a for _, _, a, _ in shown(t)] == ["output:9", "output:9", "output:1"]
 
@@ -60,7 +63,9 @@ def test_loose_modify_takes_every_rule_it_covers() -> None:
 def test_strict_modify_takes_only_the_equal_rule() -> None:
     t = tables("priority=1,tcp,actions=output:1", "priority=2,ip,actions=output:1")
     assert run(t, "modify_strict", "priority=2,ip,actions=output:9") == (0, 1, 0)
-    assert run(t, "modify_strict", "priority=7,ip,actions=output:8") == (1, 0, 0), "adds what it does not find"
+    assert run(t, "modify_strict", "priority=7,ip,actions=output:8") == (1, 0, 0), (
+        "adds what it does not find"
+    )
 
 
 def test_modify_that_finds_nothing_adds_unless_it_selects_by_cookie() -> None:
@@ -75,11 +80,21 @@ def test_modify_leaves_timeouts_flags_creation_and_counts() -> None:
     r = next(t.rules())
     r.credit(4, 400, 3.0)
     t.apply(parse_flow("idle_timeout=1,ip,actions=output:2", "modify"), 9.0)
-    assert (r.idle_timeout, r.flags, r.created, r.modified, r.n_packets) == (7, FlowFlags.SEND_FLOW_REM, 2.0, 9.0, 4)
+    assert (r.idle_timeout, r.flags, r.created, r.modified, r.n_packets) == (
+        7,
+        FlowFlags.SEND_FLOW_REM,
+        2.0,
+        9.0,
+        4,
+    )
 
 
 def test_delete_loose_and_strict() -> None:
-    flows = ("priority=1,tcp,actions=output:1", "priority=2,ip,actions=output:2", "table=3,priority=2,ip,actions=drop")
+    flows = (
+        "priority=1,tcp,actions=output:1",
+        "priority=2,ip,actions=output:2",
+        "table=3,priority=2,ip,actions=drop",
+    )
     assert run(tables(*flows), "delete", "") == (0, 0, 3)
     assert run(tables(*flows), "delete", "tcp") == (0, 0, 1)
     assert run(tables(*flows), "delete", "table=0,ip") == (0, 0, 2)
@@ -89,8 +104,11 @@ def test_delete_loose_and_strict() -> None:
 
 
 def test_delete_filters_by_output_group_and_cookie() -> None:
-    flows = ("priority=1,cookie=0x11,ip,actions=output:1", "priority=2,cookie=0x21,ip,actions=clone(output:2)",
-             "priority=3,cookie=0x12,ip,actions=group:4")
+    flows = (
+        "priority=1,cookie=0x11,ip,actions=output:1",
+        "priority=2,cookie=0x21,ip,actions=clone(output:2)",
+        "priority=3,cookie=0x12,ip,actions=group:4",
+    )
     assert run(tables(*flows), "delete", "out_port=2") == (0, 0, 1)
     assert run(tables(*flows), "delete", "out_port=7") == (0, 0, 0)
     assert run(tables(*flows), "delete", "out_group=4") == (0, 0, 1)
@@ -128,8 +146,13 @@ def test_table_255_adds_to_table_0_and_tables_end_at_254() -> None:
 def test_version_grows_with_every_change_and_with_nothing_else() -> None:
     t = tables("ip,actions=output:1")
     seen = [t.version]
-    for command, flow, changes in (("add", "arp,actions=drop", True), ("delete", "tcp", False), ("modify", "ip,actions=2", True),
-                                   ("modify", "cookie=1/1,ip,actions=3", False), ("delete", "ip", True)):
+    for command, flow, changes in (
+        ("add", "arp,actions=drop", True),
+        ("delete", "tcp", False),
+        ("modify", "ip,actions=2", True),
+        ("modify", "cookie=1/1,ip,actions=3", False),
+        ("delete", "ip", True),
+    ):
         t.apply(parse_flow(flow, command), 1.0)
         assert (t.version > seen[-1]) is changes
         seen.append(t.version)
@@ -168,8 +191,12 @@ def test_filter_selects_what_a_dump_shows() -> None:
 
 
 def test_conjunction_needs_all_its_clauses() -> None:
-    t = tables("priority=7,ip,nw_src=1.0.0.0/8,actions=conjunction(5,1/2)", "priority=7,tcp,tp_dst=22,actions=conjunction(5,2/2)",
-               "priority=7,conj_id=5,ip,actions=output:3", "priority=1,actions=output:9")
+    t = tables(
+        "priority=7,ip,nw_src=1.0.0.0/8,actions=conjunction(5,1/2)",
+        "priority=7,tcp,tp_dst=22,actions=conjunction(5,2/2)",
+        "priority=7,conj_id=5,ip,actions=output:3",
+        "priority=1,actions=output:9",
+    )
     both = FlowKey(dl_type=0x800, nw_proto=6, nw_src=0x01020304, tp_dst=22)
     one = FlowKey(dl_type=0x800, nw_proto=6, nw_src=0x01020304, tp_dst=23)
     assert [str(a) for k in (both, one) for a in t.table(0).lookup(k).actions] == ["output:3", "output:9"]  # type: ignore[union-attr]
@@ -179,11 +206,30 @@ def test_conjunction_needs_all_its_clauses() -> None:
 
 # -- against a list -------------------------------------------------------------------------------
 
-MATCHES = ("", "ip", "tcp", "udp", "arp", "ip,nw_src=10.0.0.0/8", "ip,nw_src=10.1.0.0/16", "tcp,nw_src=10.1.0.0/16",
-           "tcp,tp_dst=80", "tcp,tp_dst=0x50/0xfff0", "in_port=1", "in_port=1,tcp", "reg0=1/1", "reg0=3/3")
-KEYS = tuple(FlowKey(dl_type=t, nw_proto=p, nw_src=s, tp_dst=d, in_port=i, reg0=r)
-             for t, p in ((0x800, 6), (0x800, 17), (0x806, 1)) for s in (0x0A010203, 0x0A800001, 7)
-             for d in (80, 81, 9) for i in (1, 2) for r in (0, 1, 3))
+MATCHES = (
+    "",
+    "ip",
+    "tcp",
+    "udp",
+    "arp",
+    "ip,nw_src=10.0.0.0/8",
+    "ip,nw_src=10.1.0.0/16",
+    "tcp,nw_src=10.1.0.0/16",
+    "tcp,tp_dst=80",
+    "tcp,tp_dst=0x50/0xfff0",
+    "in_port=1",
+    "in_port=1,tcp",
+    "reg0=1/1",
+    "reg0=3/3",
+)
+KEYS = tuple(
+    FlowKey(dl_type=t, nw_proto=p, nw_src=s, tp_dst=d, in_port=i, reg0=r)
+    for t, p in ((0x800, 6), (0x800, 17), (0x806, 1))
+    for s in (0x0A010203, 0x0A800001, 7)
+    for d in (80, 81, 9)
+    for i in (1, 2)
+    for r in (0, 1, 3)
+)
 
 
 @dataclass
@@ -203,7 +249,9 @@ class TablesAgainstList(RuleBasedStateMachine):
         super().__init__()
         self.real, self.model, self.now = FlowTables(), list[Entry](), 0.0
 
-    def text(self, match: str, priority: int, table: int, cookie: str, actions: str | None, extra: str = "") -> str:
+    def text(
+        self, match: str, priority: int, table: int, cookie: str, actions: str | None, extra: str = ""
+    ) -> str:
         parts = [match, f"table={table}", cookie, extra]
         if actions is not None:
             parts += [f"priority={priority}", f"actions=output:{actions}"]
@@ -225,28 +273,50 @@ class TablesAgainstList(RuleBasedStateMachine):
             out.append(e)
         return out
 
-    @rule(match=st.sampled_from(MATCHES), priority=st.integers(1, 3), table=st.integers(0, 1), out=st.integers(1, 4),
-          cookie=st.integers(0, 3), idle=st.sampled_from([0, 0, 5]))
+    @rule(
+        match=st.sampled_from(MATCHES),
+        priority=st.integers(1, 3),
+        table=st.integers(0, 1),
+        out=st.integers(1, 4),
+        cookie=st.integers(0, 3),
+        idle=st.sampled_from([0, 0, 5]),
+    )
     def add(self, match: str, priority: int, table: int, out: int, cookie: int, idle: int) -> None:
-        fm = parse_flow(self.text(match, priority, table, f"cookie={cookie}", str(out), f"idle_timeout={idle}"))
+        fm = parse_flow(
+            self.text(match, priority, table, f"cookie={cookie}", str(out), f"idle_timeout={idle}")
+        )
         result = self.real.apply(fm, self.now)
-        old = [e for e in self.model if e.table == table and e.fm.match == fm.match and e.fm.priority == priority]
+        old = [
+            e for e in self.model if e.table == table and e.fm.match == fm.match and e.fm.priority == priority
+        ]
         assert len(result.replaced) == len(old)
         self.model = [e for e in self.model if e not in old]
         self.model.append(Entry(fm, table, cookie, f"output:{out}", self.now, self.now))
 
-    @rule(match=st.sampled_from(MATCHES), priority=st.integers(1, 3), table=st.integers(0, 1), out=st.integers(1, 4),
-          strict=st.booleans(), cookie=st.sampled_from(["cookie=1/1", "cookie=2/2"]))
+    @rule(
+        match=st.sampled_from(MATCHES),
+        priority=st.integers(1, 3),
+        table=st.integers(0, 1),
+        out=st.integers(1, 4),
+        strict=st.booleans(),
+        cookie=st.sampled_from(["cookie=1/1", "cookie=2/2"]),
+    )
     def modify(self, match: str, priority: int, table: int, out: int, strict: bool, cookie: str) -> None:
-        fm = parse_flow(self.text(match, priority, table, cookie, str(out)), "modify_strict" if strict else "modify")
+        fm = parse_flow(
+            self.text(match, priority, table, cookie, str(out)), "modify_strict" if strict else "modify"
+        )
         entries = self.chosen(fm, strict)
         assert len(self.real.apply(fm, self.now).modified) == len(entries)
         for e in entries:
             e.actions = f"output:{out}"
             e.fm = replace(e.fm, actions=fm.actions)
 
-    @rule(match=st.sampled_from(MATCHES), table=st.sampled_from([0, 1, 255]),
-          cookie=st.sampled_from(["", "cookie=1/1"]), port=st.sampled_from(["", "out_port=2"]))
+    @rule(
+        match=st.sampled_from(MATCHES),
+        table=st.sampled_from([0, 1, 255]),
+        cookie=st.sampled_from(["", "cookie=1/1"]),
+        port=st.sampled_from(["", "out_port=2"]),
+    )
     def delete(self, match: str, table: int, cookie: str, port: str) -> None:
         fm = parse_flow(self.text(match, 0, table, cookie, None, port), "delete")
         gone = self.chosen(fm, False)
@@ -255,7 +325,9 @@ class TablesAgainstList(RuleBasedStateMachine):
 
     @rule(match=st.sampled_from(MATCHES), priority=st.integers(1, 3), table=st.sampled_from([0, 1, 255]))
     def delete_strict(self, match: str, priority: int, table: int) -> None:
-        fm = replace(parse_flow(self.text(match, 0, table, "", None, f"priority={priority}"), "delete_strict"))
+        fm = replace(
+            parse_flow(self.text(match, 0, table, "", None, f"priority={priority}"), "delete_strict")
+        )
         assert fm.command is Command.DELETE_STRICT
         gone = self.chosen(fm, True)
         assert len(self.real.apply(fm, self.now).removed) == len(gone)
@@ -272,18 +344,25 @@ class TablesAgainstList(RuleBasedStateMachine):
     @rule(key=st.sampled_from(KEYS), table=st.integers(0, 1))
     def packet(self, key: FlowKey, table: int) -> None:
         found = self.real.table(table).lookup(key)
-        best = max((e.fm.priority for e in self.model if e.table == table and e.fm.match.matches(key)), default=None)
+        best = max(
+            (e.fm.priority for e in self.model if e.table == table and e.fm.match.matches(key)), default=None
+        )
         assert (found.priority if found else None) == best
         if found is not None:
-            entry = next(e for e in self.model if e.table == table and e.fm.match == found.match
-                         and e.fm.priority == found.priority)
+            entry = next(
+                e
+                for e in self.model
+                if e.table == table and e.fm.match == found.match and e.fm.priority == found.priority
+            )
             assert entry.actions == ",".join(map(str, found.actions))
             found.credit(1, 60, self.now)
             entry.used = self.now
 
     @invariant()
     def agree(self) -> None:
-        real = sorted((r.table_id, r.priority, hash(r.match), str(r.actions[0]), r.cookie) for r in self.real.rules())
+        real = sorted(
+            (r.table_id, r.priority, hash(r.match), str(r.actions[0]), r.cookie) for r in self.real.rules()
+        )
         model = sorted((e.table, e.fm.priority, hash(e.fm.match), e.actions, e.cookie) for e in self.model)
         assert real == model and len(self.real) == len(model)
         assert all(isinstance(r, Rule) and not r.removed for r in self.real.rules())

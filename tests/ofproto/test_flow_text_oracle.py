@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from strategies import flows
 
-from fastpath.errors import ParseError
 from fastpath.ofproto.actions.versions import OF10, OF13, OF15
 from fastpath.ofproto.flow_text import format_flow_mod, parse_flow
 
@@ -24,19 +23,30 @@ def reference(ovs_ofctl: str, version: int, lines: list[str], path: Path) -> lis
     """What ovs-ofctl prints for the flows in *lines* in *version*, without the message's name."""
     path.write_text("\n".join(lines) + "\n")
     format_option = ["-F", "NXM+table_id"] if version == OF10 else []
-    run = subprocess.run([ovs_ofctl, "-O", VERSIONS[version], *format_option, "parse-flows", str(path)],
-                         capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run(
+        [ovs_ofctl, "-O", VERSIONS[version], *format_option, "parse-flows", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr[-500:]
     return [_HEAD.sub("", line) for line in run.stdout.splitlines() if _HEAD.match(line)]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_generated_flows_print_as_the_reference_prints_them(
-        version: int, ovs_ofctl: str, tmp_path: Path, more: int) -> None:
+    version: int, ovs_ofctl: str, tmp_path: Path, more: int
+) -> None:
     batches: list[list[str]] = []
 
-    @settings(max_examples=2 * more, database=None, deadline=None, phases=[Phase.generate],
-              suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=2 * more,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.lists(flows(of10=version == OF10), min_size=BATCH, max_size=BATCH))
     def collect(lines: list[str]) -> None:
         batches.append(lines)

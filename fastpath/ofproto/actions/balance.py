@@ -43,8 +43,8 @@ class Multipath(Action):
             raise ParseError(f"{arg}: n_links {n_links} is not in valid range 1 to 65536")
         target = Subfield.parse(target_text)
         if target.n_bits < 16 and n_links > 1 << target.n_bits:
-            raise ParseError(f"{arg}: {target.n_bits}-bit destination field has {1 << target.n_bits} possible "
-                             f"values, less than specified n_links {n_links}")
+            raise ParseError(f"{arg}: {target.n_bits}-bit destination field has {1 << target.n_bits} "
+                             f"possible values, less than specified n_links {n_links}")
         return cls(fields, (numbers.c_int(basis) or 0) & 0xFFFF, algorithm, n_links,
                    (numbers.c_int(argument) or 0) & 0xFFFFFFFF, target)
 

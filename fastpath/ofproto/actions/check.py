@@ -21,7 +21,7 @@ from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_IN_PORT, OFPP_LOCAL
 from fastpath.ofproto.actions.sample import FinTimeout
 from fastpath.ofproto.actions.state import MAX_VLANS, HeaderState
 from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, TCP, Match
-from fastpath.ofproto.subfield import Subfield
+from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.text import OFPP_MAX
 
 INCONSISTENT = "OFPBAC_MATCH_INCONSISTENT"
@@ -74,8 +74,8 @@ class _Checker:
                 _writable(target, state)
             case set_field.SetField() | set_field.Load():
                 _writable(action.target, state)
-                if action.target.field.name == "vlan_vid" and not state.vlan:
-                    refuse(INCONSISTENT)
+                if action.target.field.name == "vlan_vid":
+                    self._check_vlan_vid(action, state)
             case set_field.DeleteField(f):
                 if not f.name.startswith("tun_metadata"):
                     refuse("OFPBAC_BAD_ARGUMENT")
@@ -86,7 +86,7 @@ class _Checker:
             case Clone(inner) | WriteActions(inner):
                 self.check(inner, state.copy(), match)
             case GotoTable(table):
-                if table == TABLE_ALL or self.table_id != TABLE_ALL and table <= self.table_id:
+                if table == TABLE_ALL or (self.table_id != TABLE_ALL and table <= self.table_id):
                     refuse("OFPBIC_BAD_TABLE_ID")
             case Meter(meter_id):
                 self.needs_of11 = True
@@ -103,6 +103,12 @@ class _Checker:
                 self.needs_of11 = True
             case _:
                 self.only_of10 |= not _legacy_makes_sense(action, state)
+
+    def _check_vlan_vid(self, action: Action, state: HeaderState) -> None:
+        if not state.vlan:
+            refuse(INCONSISTENT)
+        if isinstance(action, set_field.SetField) and action.is_exact and not action.value & VLAN_CFI:
+            self.only_of10 = True       # later versions take the id together with the presence bit
 
     def _check_ct(self, action: Ct, state: HeaderState, match: Match) -> None:
         if not state.is_ip:

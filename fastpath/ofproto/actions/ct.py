@@ -66,15 +66,18 @@ class Nat(Action):
             return "nat"
         parts = [self.direction]
         if self.family:
-            show = _text.format_ipv4 if self.family == 4 else _text.format_ipv6
-            end = f"-{show(self.addr_max)}" if self.addr_max else ""
-            address = f"{show(self.addr_min)}{end}"
-            if self.port_min:
-                address = f"[{show(self.addr_min)}]{end and '-['}{end[1:]}{end and ']'}" if self.family == 6 else address
-                address += f":{self.port_min}" + (f"-{self.port_max}" if self.port_max else "")
-            parts[0] += f"={address}"
+            parts[0] += f"={self._format_range()}"
         parts += [name for name in ("persistent", "hash", "random") if getattr(self, name)]
         return f"nat({','.join(parts)})"
+
+    def _format_range(self) -> str:
+        show = _text.format_ipv4 if self.family == 4 else _text.format_ipv6
+        ends = [show(self.addr_min)] + ([show(self.addr_max)] if self.addr_max else [])
+        if not self.port_min:
+            return "-".join(ends)
+        if self.family == 6:
+            ends = [f"[{e}]" for e in ends]         # else the colon before the port would be one more group
+        return f"{'-'.join(ends)}:{self.port_min}" + (f"-{self.port_max}" if self.port_max else "")
 
 
 def _parse_range(source: str) -> tuple[int, int, int, int, int]:
@@ -97,7 +100,7 @@ def _parse_range(source: str) -> tuple[int, int, int, int, int]:
     port_low, port_high = numbers.c_int(p) if colon else 0, numbers.c_int(q) if port_dash else 0
     if port_low is None or port_high is None or not 0 <= port_low <= 0xFFFF or not 0 <= port_high <= 0xFFFF:
         raise bad
-    if colon and not port_low or dash and high < low or port_dash and port_high < port_low:
+    if (colon and not port_low) or (dash and high < low) or (port_dash and port_high < port_low):
         raise bad
     return family, low, 0 if high == low else high, port_low, 0 if port_high == port_low else port_high
 
@@ -121,7 +124,10 @@ class Ct(Action):
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Ct:
         commit = force = False
-        table, zone, nat, alg, actions = NO_RECIRC, 0, None, "", ()  # type: int, int | Subfield, Nat | None, str, ActionList
+        table, alg = NO_RECIRC, ""
+        zone: int | Subfield = 0
+        nat: Nat | None = None
+        actions: ActionList = ()
         for key, value in key_values(arg):
             match key:
                 case "commit":
@@ -171,12 +177,6 @@ def _table(value: str) -> int:
 
 
 def _zone(value: str) -> int | Subfield:
-    try:
+    if value[:1].isdigit():
         return numbers.u16(value, "zone")
-    except ParseError:
-        if value[:1].isdigit():
-            raise
-        try:
-            return Subfield.parse(value)
-        except ParseError:
-            raise ParseError(f"non-constant zone {value} is not a field") from None
+    return Subfield.parse(value)

@@ -9,9 +9,9 @@ from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
 from fastpath.ofproto.lexer import key_values
-from fastpath.ofproto.match import format_value, parse_value
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
 from fastpath.ofproto.subfield import Subfield, field_by_name
+from fastpath.ofproto.values import format_value, parse_value
 
 
 class LearnKind(Enum):
@@ -59,7 +59,7 @@ class Learn(Action):
     fin_idle_timeout: int = 0
     fin_hard_timeout: int = 0
     cookie: int = 0
-    flags: FlowFlags = FlowFlags(0)
+    flags: FlowFlags = FlowFlags.NONE
     delete_learned: bool = False
     limit: int = 0
     result: Subfield | None = None
@@ -68,7 +68,7 @@ class Learn(Action):
     def parse(cls, arg: str, ctx: ParseContext) -> Learn:
         values: dict[str, int] = {}
         specs: list[LearnSpec] = []
-        flags, delete_learned, result = FlowFlags(0), False, None
+        flags, delete_learned, result = FlowFlags.NONE, False, None
         for key, value in key_values(arg):
             if key == "table":
                 values["table"] = _table(value, arg)
@@ -145,8 +145,8 @@ def _parse_spec(name: str, value: str, whole: str, ctx: ParseContext) -> LearnSp
         try:
             source = Subfield.parse(value)
         except ParseError as not_a_field:
-            raise ParseError(f"{whole}: {name} value {value} cannot be parsed as a subfield ({not_a_field}) or "
-                             f"an immediate value ({not_a_value})") from None
+            raise ParseError(f"{whole}: {name} value {value} cannot be parsed as a subfield ({not_a_field}) "
+                             f"or an immediate value ({not_a_value})") from None
         if source.n_bits != target.n_bits:
             raise ParseError(f"{whole}: bit widths of {name} ({target.n_bits}) and {value} ({source.n_bits}) "
                              "differ") from None

@@ -42,14 +42,15 @@ class Output(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Action:
-        if arg.startswith("(") or "port=" in arg[:12] and "(" not in arg:
+        if arg.startswith("(") or ("port=" in arg[:12] and "(" not in arg):
             return OutputTrunc.parse(arg, ctx)
         port = numbers.port(arg, ctx.ports)
         if port is not None:
             return cls(port, 0xFFFF if port == OFPP_CONTROLLER else 0)
-        if "[" in arg:
+        try:
             return OutputReg(Subfield.parse(arg))
-        raise ParseError(f"{arg}: output to unknown port")
+        except ParseError:
+            raise ParseError(f"{arg}: output to unknown port") from None
 
     def format(self, ports: PortNumbers = None) -> str:
         if self.port < _text.OFPP_MAX:
@@ -115,7 +116,7 @@ class Enqueue(Action):
     def parse(cls, arg: str, ctx: ParseContext) -> Enqueue:
         port_text, sep, queue = arg.partition("," if "," in arg else ":")
         port = numbers.port(port_text.strip(), ctx.ports)
-        if not sep or not queue:
+        if not sep or not queue or not port_text:
             raise ParseError('"enqueue" syntax is "enqueue:PORT:QUEUE" or "enqueue(PORT,QUEUE)"')
         if port is None:
             raise ParseError(f"{port_text}: enqueue to unknown port")

@@ -47,7 +47,9 @@ class Sample(Action):
         return cls(**values, sampling_port=sampling_port, direction=direction)
 
     def format(self, ports: PortNumbers = None) -> str:
-        port = "" if self.sampling_port == OFPP_ANY else f",sampling_port={format_port(self.sampling_port, ports)}"
+        port = ""
+        if self.sampling_port != OFPP_ANY:
+            port = f",sampling_port={format_port(self.sampling_port, ports)}"
         direction = f",{self.direction}" if self.direction else ""
         return (f"sample(probability={self.probability},collector_set_id={self.collector_set_id},"
                 f"obs_domain_id={self.obs_domain_id},obs_point_id={self.obs_point_id}{port}{direction})")
@@ -70,5 +72,6 @@ class FinTimeout(Action):
         return cls(**values)
 
     def format(self, ports: PortNumbers = None) -> str:
-        parts = [f"{name}={getattr(self, name)}" for name in ("idle_timeout", "hard_timeout") if getattr(self, name)]
+        timeouts = (("idle_timeout", self.idle_timeout), ("hard_timeout", self.hard_timeout))
+        parts = [f"{name}={seconds}" for name, seconds in timeouts if seconds]
         return f"fin_timeout({','.join(parts)})"

@@ -9,12 +9,11 @@ from fastpath.errors import ParseError
 from fastpath.fields import Field, Fmt
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
-from fastpath.ofproto.match import format_value, parse_value
 from fastpath.ofproto.subfield import Subfield, field_by_name
+from fastpath.ofproto.values import format_value, parse_value
 
 # Largest value where it is less than the field's width on the wire allows.
-_VALUE_BITS = {"vlan_vid": 0x1FFF, "dl_vlan": 0xFFF, "nw_tos": 0xFC, "in_port_oxm": 0xFFFFFFFF, "arp_op": 0xFF,
-               "vlan_tci": 0xFFFF, "in_port": 0xFFFF}
+_VALUE_BITS = {"vlan_vid": 0x1FFF, "nw_tos": 0xFC, "arp_op": 0xFF}
 
 
 def value_bits(f: Field) -> int:
@@ -44,7 +43,7 @@ class SetField(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> SetField:
-        source, arrow, name = arg.rpartition("->")
+        source, arrow, name = arg.partition("->")
         if not arrow:
             raise ParseError(f"{arg}: missing `->'")
         if not name:
@@ -148,7 +147,7 @@ class Push(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Push:
-        return cls(Subfield.parse(arg))
+        return cls(_stack_subfield(arg))
 
     def format(self, ports: PortNumbers = None) -> str:
         return f"push:{self.source}"
@@ -162,7 +161,14 @@ class Pop(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Pop:
-        return cls(Subfield.parse(arg))
+        return cls(_stack_subfield(arg))
 
     def format(self, ports: PortNumbers = None) -> str:
         return f"pop:{self.target}"
+
+
+def _stack_subfield(arg: str) -> Subfield:
+    subfield, end = Subfield.parse_prefix(arg)
+    if end != len(arg):
+        raise ParseError(f"{arg[end:]}: trailing garbage following push or pop")
+    return subfield

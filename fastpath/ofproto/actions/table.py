@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
-from fastpath.ofproto.actions import instructions as inst
 from fastpath.ofproto.actions import balance, ct, encap, legacy, misc, mpls, output, sample, set_field, vlan
+from fastpath.ofproto.actions import instructions as inst
 from fastpath.ofproto.actions.base import Action, ActionList, Instruction, ParseContext
 from fastpath.ofproto.actions.conjunction import Conjunction
 from fastpath.ofproto.actions.controller import Controller
@@ -138,8 +138,8 @@ def _check_nesting(actions: list[Action], outer: str) -> None:
     if any(isinstance(a, Conjunction) for a in actions):
         for action in actions:
             if not isinstance(action, (Conjunction, misc.Note)):
-                raise ParseError('"conjunction" actions may be used along with "note" but not any other kind of '
-                                 f'action (such as the "{_name(action)}" action used here)')
+                raise ParseError('"conjunction" actions may be used along with "note" but not any other '
+                                 f'kind of action (such as the "{_name(action)}" action used here)')
 
 
 def _check_exec(action: Action) -> None:
