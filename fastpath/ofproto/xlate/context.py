@@ -101,6 +101,13 @@ class PortView(Protocol):
         """Other end of a patch port; None for other ports and for half a pair."""
 
 
+class MatchView(Protocol):
+    """What a rule matches; prints (``str``) as a dump shows it, without the priority."""
+
+    @property
+    def mask(self) -> FlowKey: ...
+
+
 class RuleView(Protocol):
     """One rule: ofproto.rule.Rule does."""
 
@@ -111,8 +118,7 @@ class RuleView(Protocol):
     @property
     def cookie(self) -> int: ...
     @property
-    def match(self) -> object:
-        """Prints (``str``) as a dump shows it, without the priority."""
+    def match(self) -> MatchView: ...
     @property
     def actions(self) -> Sequence[Action]: ...
 

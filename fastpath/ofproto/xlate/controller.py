@@ -17,7 +17,9 @@ def to_controller(x: Xlate, max_len: int, reason: PacketInReason, controller_id:
     """
     commit(x)
     hand = x.hand
-    if reason is PacketInReason.ACTION and hand.rule is not None and _is_table_miss(x):
+    rule = hand.rule
+    if reason is PacketInReason.ACTION and rule is not None and not rule.priority and rule.match.mask.is_zero():
+        # The rule is what OpenFlow 1.3 calls a table-miss rule.
         reason = PacketInReason.EXPLICIT_MISS
     recirc_id = hold_state(x, hand.table_id, userdata=userdata)
     if not recirc_id:
@@ -27,12 +29,6 @@ def to_controller(x: Xlate, max_len: int, reason: PacketInReason, controller_id:
         recirc_id=recirc_id, rule_cookie=hand.cookie, controller_id=controller_id, max_len=max_len))
     dp_meter = None if meter_id is None else hand.bridge.meter(meter_id)
     x.out.actions.append(up if dp_meter is None else odp.Sample(0xFFFFFFFF, (odp.Meter(dp_meter), up)))
-
-
-def _is_table_miss(x: Xlate) -> bool:
-    """Whether the rule in hand is what OpenFlow 1.3 calls a table-miss rule: priority 0, matching all."""
-    rule = x.hand.rule
-    return rule is not None and rule.priority == 0 and not str(rule.match)
 
 
 def controller(x: Xlate, a: Controller) -> bool:

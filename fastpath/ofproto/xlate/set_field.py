@@ -14,8 +14,8 @@ from fastpath.fields import Field, Prereq
 from fastpath.ofproto.actions import legacy
 from fastpath.ofproto.actions import set_field as act
 from fastpath.ofproto.actions.instructions import WriteMetadata
-from fastpath.ofproto.match import format_value
 from fastpath.ofproto.subfield import Subfield
+from fastpath.ofproto.values import format_value
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.context import OFPP_MAX, VLAN_CFI, Xlate
 from fastpath.ofproto.xlate.trace import Kind, report
