@@ -17,6 +17,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 from posix.types cimport off_t
+from posix.unistd cimport close
 
 from fastpath._bytes cimport fetch_add64, load_acquire32, prefetch, put16, store_relaxed32, store_release32, unlikely
 from fastpath._packet cimport (BATCH_MAX, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_free, batch_t, packet_borrow, packet_new,
@@ -337,7 +338,6 @@ cdef class AfPacketPort(Port):
     """A network device of this machine (or of network namespace *netns*), opened by its name."""
 
     cdef af_packet_t *a
-    cdef object socket          # owns the descriptor
     cdef readonly str ifname    # the device; its name when the port was opened
     cdef readonly int ifindex
     cdef readonly bint has_ring
@@ -365,21 +365,27 @@ cdef class AfPacketPort(Port):
 
     def __dealloc__(self):
         if self.a != NULL:
+            if self.c.fd >= 0:
+                close(self.c.fd)
             if self.a.ring != NULL:
                 munmap(self.a.ring, <size_t>BLOCK_SIZE * N_BLOCKS)
             free(self.a.staging)
             free(self.a)
 
     cdef int _open(self, bint ring, bint promisc, bint qdisc_bypass) except -1:
-        cdef int i
         self.ifindex = link.index(self.ifname)
-        sock = self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # protocol 0: nothing comes yet
-        sock.setblocking(False)
-        device = link.device(self.ifname, sock)
+        # Protocol 0: nothing comes before bind().
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+            self._set_up(sock, ring, promisc, qdisc_bypass)
+            self.c.fd = sock.detach()
+        return 0
+
+    cdef int _set_up(self, sock, bint ring, bint promisc, bint qdisc_bypass) except -1:
+        cdef int i
+        device = link.device(self.ifname, sock.fileno())
         if not device.ethernet:
             raise PortError(f"af_packet port {self.name!r}: {self.ifname!r} is not an Ethernet device")
         self.c.mtu = device.mtu
-        self.c.fd = sock.fileno()
         sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
         _set_buffers(sock)
         for option, wanted in ((PACKET_IGNORE_OUTGOING, True), (PACKET_QDISC_BYPASS, qdisc_bypass)):
@@ -410,7 +416,7 @@ cdef class AfPacketPort(Port):
             sock.setsockopt(SOL_PACKET, PACKET_RX_RING, b"".join(n.to_bytes(4, _order()) for n in numbers))
         except OSError:
             return False
-        map = mmap(NULL, <size_t>BLOCK_SIZE * N_BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, self.c.fd, 0)
+        map = mmap(NULL, <size_t>BLOCK_SIZE * N_BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, sock.fileno(), 0)
         if map == MAP_FAILED:
             sock.setsockopt(SOL_PACKET, PACKET_RX_RING, bytes(16))
             return False
@@ -437,7 +443,7 @@ cdef class AfPacketPort(Port):
         """What the kernel says of the device now; PortError when it is gone."""
         if self.c.fd < 0:
             raise PortError(f"af_packet port {self.name!r} is closed")
-        return link.device(link.name_of(self.ifindex, self.socket), self.socket)
+        return link.device(link.name_of(self.ifindex, self.c.fd), self.c.fd)
 
     @property
     def mac(self) -> str | None:
@@ -484,12 +490,10 @@ cdef class AfPacketPort(Port):
 
     def close(self) -> None:
         """Give the device up.  The ring stays mapped while packets of it are about."""
-        if self.socket is not None:
-            if self.c.fd >= 0:
-                count_losses(self.a)
+        if self.c.fd >= 0:
+            count_losses(self.a)
+            close(self.c.fd)
             self.c.fd = -1
-            self.socket.close()
-            self.socket = None
 
 
 def _order() -> str:

@@ -8,6 +8,7 @@ from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
+from posix.unistd cimport close
 
 from fastpath._packet cimport (BATCH_MAX, SMALL_ROOM, VNET_NEEDS_CSUM, batch_free, batch_t, packet_free, packet_new,
                                packet_t, pool_t, vnet_t)
@@ -130,7 +131,7 @@ cdef class TapPort(Port):
     """A TAP device that the port makes, or takes over when it exists and nobody else has it."""
 
     cdef tap_t *t
-    cdef object control         # socket in the device's namespace, for questions about it
+    cdef int control            # socket in the device's namespace, for questions about it; -1: none
     cdef readonly str ifname
     cdef readonly int offloads  # TUN_F_*: what the host leaves to us
 
@@ -145,7 +146,7 @@ cdef class TapPort(Port):
         self.c = &self.t.base
         self.c.ops = &tap_ops
         self.c.caps = PORT_CAP_VNET
-        self.c.fd = -1
+        self.c.fd = self.control = -1
         self.t.staging = <uint8_t *>malloc(FRAME_LIMIT)
         if self.t.staging == NULL:
             raise MemoryError(f"no memory for port {name!r}")
@@ -160,8 +161,7 @@ cdef class TapPort(Port):
 
     def __dealloc__(self):
         if self.t != NULL:
-            if self.c.fd >= 0:
-                os.close(self.c.fd)
+            self.close()
             free(self.t.staging)
             free(self.t)
 
@@ -188,7 +188,7 @@ cdef class TapPort(Port):
                 continue
             self.offloads = offloads
             break
-        self.control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach()
         return 0
 
     def _device(self):
@@ -225,8 +225,8 @@ cdef class TapPort(Port):
     def close(self) -> None:
         """Give the device up; it goes, unless it was made to stay."""
         if self.c.fd >= 0:
-            os.close(self.c.fd)
+            close(self.c.fd)
             self.c.fd = -1
-        if self.control is not None:
-            self.control.close()
-            self.control = None
+        if self.control >= 0:
+            close(self.control)
+            self.control = -1

@@ -58,11 +58,12 @@ def index(name: str) -> int:
         raise PortError(f"no network device {name!r} in this namespace, there are: {there}") from None
 
 
-def device(name: str, sock: socket.socket | None = None) -> Device:
-    """Return what the kernel says of the device, in the namespace of *sock* if given."""
-    own = None if sock else socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def device(name: str, sock_fd: int | None = None) -> Device:
+    """Return what the kernel says of the device, in the namespace of socket *sock_fd* if given."""
+    own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM) if sock_fd is None else None
+    fd = own.fileno() if own else sock_fd
+    assert fd is not None
     try:
-        fd = (sock or own).fileno()  # type: ignore[union-attr]
         family, mac = struct.unpack("H6s", _ask(fd, SIOCGIFHWADDR, name)[:8])
         flags, = struct.unpack("H", _ask(fd, SIOCGIFFLAGS, name)[:2])
         mtu, = struct.unpack("i", _ask(fd, SIOCGIFMTU, name)[:4])
@@ -83,11 +84,11 @@ def _carrier(fd: int, name: str, otherwise: bool) -> bool:
     return bool(struct.unpack("II", value.raw[:8])[1])
 
 
-def name_of(ifindex: int, sock: socket.socket) -> str:
-    """Return the present name of a device in the namespace of *sock*.  Raises PortError when it is gone."""
+def name_of(ifindex: int, sock_fd: int) -> str:
+    """Return the present name of a device in the namespace of socket *sock_fd*.  Raises PortError when it is gone."""
     request = struct.pack("16si20x", b"", ifindex)
     try:
-        return fcntl.ioctl(sock.fileno(), SIOCGIFNAME, request)[:NAME_SIZE].rstrip(b"\0").decode()
+        return fcntl.ioctl(sock_fd, SIOCGIFNAME, request)[:NAME_SIZE].rstrip(b"\0").decode()
     except OSError:
         raise PortError(f"network device with index {ifindex} is gone") from None
 

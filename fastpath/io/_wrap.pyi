@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from fastpath._port import Port
+
+class Wrapper(Port):
+    @property
+    def inner(self) -> Port: ...
+
+class Observer(Wrapper):
+    def __init__(self, port: Port) -> None: ...
+    def saw(self, direction: str, frame: bytes, vnet: bytes, now: float) -> None: ...
+
+class PcapTap(Wrapper):
+    def __init__(self, port: Port, path: str | Path, *, epoch_s: float = 0.0) -> None: ...
+    @property
+    def lost(self) -> int: ...

@@ -1,0 +1,367 @@
+"""AfPacketPort over veth pairs: frames, tags, unfinished checksums and segments, bursts, links that fail."""
+
+from __future__ import annotations
+
+import select
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from netns import Lab
+
+from fastpath.errors import PortError
+from fastpath.io import link
+from fastpath.io._af_packet import AfPacketPort
+from fastpath.io._cable import Cable
+from fastpath.io._memory import MemoryPort
+
+HOST_MAC, PORT_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
+HEADER = bytes.fromhex("020000000002020000000001")
+RINGS = pytest.mark.parametrize("ring", [True, False], ids=["ring", "recvmmsg"])
+N_SLOTS = 8192
+
+
+def eventually(condition: Callable[[], object], timeout_s: float = 10) -> bool:
+    """Whether *condition* comes true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def drain(port: AfPacketPort, n: int, timeout_s: float = 10) -> list[tuple[bytes, bytes]]:
+    """Receive until *n* frames are there, then whatever else waits."""
+    out: list[tuple[bytes, bytes]] = []
+    eventually(lambda: out.extend(port.recv()) or len(out) >= n, timeout_s)
+    while batch := port.recv():
+        out += batch
+    return out
+
+
+@pytest.fixture
+def ends(lab: Lab) -> tuple[str, str]:
+    """Namespaces of a host with device eth0 and of a switch with device p1, connected."""
+    host, switch = lab.netns("host"), lab.netns("sw")
+    lab.veth(host, "eth0", switch, "p1", address="10.0.0.1/24", mac=HOST_MAC, peer_mac=PORT_MAC)
+    return host, switch
+
+
+@contextmanager
+def raw_socket(netns: str) -> Iterator[socket.socket]:
+    """A plain packet socket on eth0."""
+    with link.in_netns(netns):
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        sock.bind(("eth0", 3))
+    with sock:
+        sock.settimeout(10)
+        yield sock
+
+
+def frame(i: int, size: int = 60, kind: str = "88b5") -> bytes:
+    return (HEADER + bytes.fromhex(kind) + i.to_bytes(4, "big")).ljust(size, b"\x5a")
+
+
+@RINGS
+def test_frames_of_every_size_pass_both_ways_in_order(ends: tuple[str, str], ring: bool) -> None:
+    host, switch = ends
+    port = AfPacketPort("p1", netns=switch, ring=ring)
+    assert port.has_ring is ring
+    frames = [frame(i, size) for i, size in enumerate([*range(18, 1515, 17), 1514])]
+    with raw_socket(host) as sock:
+        for f in frames:
+            sock.send(f)
+        assert drain(port, len(frames)) == [(f, b"") for f in frames]
+        assert port.send(frames) == len(frames)
+        assert [sock.recv(2000) for _ in frames] == frames
+    stats = port.stats()
+    assert stats["rx_packets"] == stats["tx_packets"] == len(frames)
+    assert stats["rx_bytes"] == stats["tx_bytes"] == sum(map(len, frames))
+    assert port.held == 0
+    port.close()
+
+
+@RINGS
+@pytest.mark.parametrize("tpid", ["8100", "88a8"])
+def test_the_tag_the_kernel_took_off_is_put_back(ends: tuple[str, str], ring: bool, tpid: str) -> None:
+    host, switch = ends
+    port = AfPacketPort("p1", netns=switch, ring=ring)
+    tagged = HEADER + bytes.fromhex(tpid + "6005" + "8100" + "0007" + "88b5") + bytes(60)
+    with raw_socket(host) as sock:
+        sock.send(tagged)
+        assert drain(port, 1) == [(tagged, b"")]
+        assert port.send([tagged]) == 1
+        got = sock.recv(2000)       # without auxiliary data the outer tag is missing here
+    assert got in (tagged, tagged[:12] + tagged[16:])
+    port.close()
+
+
+def test_our_own_frames_do_not_come_back(ends: tuple[str, str]) -> None:
+    port = AfPacketPort("p1", netns=ends[1])
+    port.send([frame(i) for i in range(10)])
+    assert drain(port, 1, timeout_s=0.05) == []
+    port.close()
+
+
+def test_frames_for_others_are_received(ends: tuple[str, str]) -> None:
+    stranger = bytes.fromhex("0200000000ff") + frame(1)[6:]
+    port = AfPacketPort("p1", netns=ends[1])
+    with raw_socket(ends[0]) as sock:
+        sock.send(stranger)
+        assert drain(port, 1) == [(stranger, b"")]
+    port.close()
+
+
+def test_the_descriptor_tells_of_frames(ends: tuple[str, str]) -> None:
+    port = AfPacketPort("p1", netns=ends[1])
+    assert not select.select([port.fileno()], [], [], 0)[0]
+    with raw_socket(ends[0]) as sock:
+        sock.send(frame(1))
+    assert select.select([port.fileno()], [], [], 10)[0]
+    assert len(drain(port, 1)) == 1
+    port.close()
+
+
+def test_more_than_a_ring_of_frames_is_dropped_and_counted(ends: tuple[str, str]) -> None:
+    host, switch = ends
+    port = AfPacketPort("p1", netns=switch)
+    sender = AfPacketPort("eth0", netns=host)
+    n = N_SLOTS + 500
+    accepted = sender.send([frame(i) for i in range(n)])
+    got = drain(port, N_SLOTS)
+    assert [f for f, _ in got] == [frame(i) for i in range(N_SLOTS)]
+    assert port.stats()["rx_dropped"] == accepted - N_SLOTS == 500
+    assert sender.send([frame(7)]) == 1
+    assert drain(port, 1) == [(frame(7), b"")]      # and it goes on
+    port.close()
+    sender.close()
+
+
+def test_the_ring_wraps_many_times(ends: tuple[str, str]) -> None:
+    host, switch = ends
+    port = AfPacketPort("p1", netns=switch)
+    sender = AfPacketPort("eth0", netns=host)
+    for round_ in range(20):
+        frames = [frame(round_ << 16 | i) for i in range(1000)]
+        sender.send(frames)
+        assert [f for f, _ in drain(port, 1000)] == frames
+    assert port.stats()["rx_dropped"] == 0
+    port.close()
+    sender.close()
+
+
+def tcp_segment(payload: int, tag: str = "") -> bytes:
+    """An Ethernet frame with a TCP segment whose checksum is the pseudo header's sum alone."""
+    total = 40 + payload
+    ip = bytearray.fromhex("4500" + f"{total:04x}" + "00004000 4006 0000 0a000001 0a000002")
+    ip[10:12] = checksum(bytes(ip)).to_bytes(2, "big")
+    pseudo = bytes(ip[12:20]) + bytes([0, 6]) + (20 + payload).to_bytes(2, "big")
+    partial = 0xFFFF - checksum(pseudo)
+    tcp = bytes.fromhex("9c400050 00000001 00000001 5010ffff") + partial.to_bytes(2, "big") + bytes(2)
+    return HEADER + bytes.fromhex(tag + "0800") + bytes(ip) + tcp + bytes(i % 251 for i in range(payload))
+
+
+def checksum(data: bytes) -> int:
+    total = sum(int.from_bytes(data[i:i + 2].ljust(2, b"\0"), "big") for i in range(0, len(data), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return 0xFFFF - total
+
+
+def vnet(csum_start: int, gso_size: int = 0) -> bytes:
+    """A virtio net header of a TCP/IPv4 packet."""
+    fields = (csum_start + 20 if gso_size else 0, gso_size, csum_start, 16)
+    return bytes([1, 1 if gso_size else 0]) + b"".join(n.to_bytes(2, sys.byteorder) for n in fields)
+
+
+@RINGS
+@pytest.mark.parametrize(("payload", "gso_size"), [(100, 0), (1460, 0), (3000, 1460), (64000, 1448)])
+@pytest.mark.parametrize("tag", ["", "81000005"])
+def test_what_a_packet_owes_travels_with_it(ends: tuple[str, str], ring: bool, payload: int, gso_size: int,
+                                            tag: str) -> None:
+    host, switch = ends
+    start = 34 + len(tag) // 2
+    segment, owed = tcp_segment(payload, tag), vnet(start, gso_size)
+    a, b = AfPacketPort("eth0", netns=host), AfPacketPort("p1", netns=switch, ring=ring)
+    assert a.send([segment], [owed]) == 1
+    ((got, got_owed),) = drain(b, 1)
+    assert got == segment
+    assert got_owed[:2] == owed[:2]
+    assert got_owed[4:] == owed[4:]                 # segment size and where the checksum goes
+    if gso_size:
+        # the kernel says how many bytes lie in one piece, at least the headers
+        assert start + 20 <= int.from_bytes(got_owed[2:4], sys.byteorder) <= len(segment)
+    assert b.send([got], [got_owed]) == 1           # and the kernel takes it back as it came
+    assert drain(a, 1) == [(segment, got_owed)]
+    a.close()
+    b.close()
+
+
+@RINGS
+def test_large_and_small_frames_keep_their_order(ends: tuple[str, str], ring: bool) -> None:
+    host, switch = ends
+    a, b = AfPacketPort("eth0", netns=host), AfPacketPort("p1", netns=switch, ring=ring)
+    frames, owed = [], []
+    for i in range(100):
+        large = i % 3 != 0
+        frames.append(tcp_segment(5000 + i) if large else frame(i))
+        owed.append(vnet(34, 1460) if large else b"")
+    assert a.send(frames, owed) == 100
+    assert [f for f, _ in drain(b, 100)] == frames
+    a.close()
+    b.close()
+
+
+def test_frames_the_device_refuses_are_counted_and_the_rest_leave(ends: tuple[str, str]) -> None:
+    host, switch = ends
+    port = AfPacketPort("p1", netns=switch)
+    with raw_socket(host) as sock:
+        assert port.send([frame(1), b"runt", frame(2, 4000), frame(3)]) == 2
+        assert [sock.recv(2000), sock.recv(2000)] == [frame(1), frame(3)]
+    assert port.stats()["tx_errors"] == port.stats()["tx_dropped"] == 2
+    port.close()
+
+
+@RINGS
+def test_a_link_that_goes_down_and_up_again(ends: tuple[str, str], ring: bool) -> None:
+    host, switch = ends
+    port = AfPacketPort("p1", netns=switch, ring=ring)
+    assert port.link_up()
+    link.set_up("p1", False, netns=switch)
+    assert port.problem == "'p1' is down (ip link set p1 up)"
+    assert port.send([frame(1)] * 3) == 0
+    assert port.stats()["tx_dropped"] == 3
+    for _ in range(200):
+        assert port.recv() == []
+    assert not select.select([port.fileno()], [], [], 0)[0]     # no error is left to spin on
+    link.set_up("p1", netns=switch)
+    link.set_up("eth0", False, netns=host)
+    assert "has no carrier" in str(port.problem)
+    link.set_up("eth0", netns=host)
+    assert eventually(port.link_up)
+    with raw_socket(host) as sock:
+        sock.send(frame(9))
+        assert drain(port, 1) == [(frame(9), b"")]
+    port.close()
+
+
+def test_a_device_that_goes_away(ends: tuple[str, str]) -> None:
+    port = AfPacketPort("p1", netns=ends[1])
+    assert (port.mac, port.mtu) == (PORT_MAC, 1500)
+    link.delete("p1", netns=ends[1])
+    assert not port.link_up()
+    assert "is gone" in str(port.problem)
+    assert (port.send([frame(1)]), port.recv(), port.mtu) == (0, [], 1500)
+    port.close()
+
+
+def test_a_renamed_device_is_still_ours(ends: tuple[str, str]) -> None:
+    port = AfPacketPort("uplink", ifname="p1", netns=ends[1])
+    link.set_up("p1", False, netns=ends[1])
+    with link.in_netns(ends[1]):
+        link.configure("p1", mtu=1400)
+    assert (port.name, port.mtu) == ("uplink", 1400)
+    port.close()
+    port.close()
+    assert port.problem == "af_packet port 'uplink' is closed"
+
+
+def test_a_missing_device_or_namespace_is_told(lab: Lab) -> None:
+    ns = lab.netns("empty")
+    with pytest.raises(PortError, match="no network device 'p9' in this namespace, there are: lo$"):
+        AfPacketPort("p9", netns=ns)
+    with pytest.raises(PortError, match="no network namespace 'fpt-none'"):
+        AfPacketPort("p9", netns="fpt-none")
+
+
+@contextmanager
+def cabled(a: AfPacketPort, b: AfPacketPort) -> Iterator[Cable]:
+    """Frames pass between *a* and *b* within the block."""
+    cable = Cable(a, b)
+    thread = threading.Thread(target=cable.run, args=(60,))
+    thread.start()
+    try:
+        yield cable
+    finally:
+        cable.stop()
+        thread.join()
+
+
+SERVER = """
+import hashlib, socket
+s = socket.create_server(("", 5001)); print("ready", flush=True)
+c, _ = s.accept(); h = hashlib.sha256()
+while data := c.recv(1 << 20): h.update(data)
+c.sendall(h.hexdigest().encode()); c.close()
+"""
+CLIENT = """
+import hashlib, os, socket, sys
+c = socket.create_connection((sys.argv[1], 5001), timeout=20); h = hashlib.sha256(); block = os.urandom(1 << 20)
+for i in range(int(sys.argv[2])): c.sendall(block); h.update(block)
+c.shutdown(socket.SHUT_WR); theirs = b""
+while part := c.recv(100): theirs += part
+print(theirs.decode() == h.hexdigest())
+"""
+
+
+def transfer(lab: Lab, client: str, server: str, address: str, megabytes: int) -> bool:
+    """Whether so much arrives whole over one TCP connection."""
+    listening = lab.spawn(server, sys.executable, "-c", SERVER)
+    assert listening.stdout
+    assert listening.stdout.readline() == "ready\n"
+    return lab.run(client, sys.executable, "-c", CLIENT, address, str(megabytes)).strip() == "True"
+
+
+@pytest.fixture
+def hosts(lab: Lab) -> tuple[str, str, str]:
+    """Two hosts, h1 = 10.0.0.1 and h2 = 10.0.0.2, and the switch's namespace with p1 and p2."""
+    h1, h2, switch = lab.netns("h1"), lab.netns("h2"), lab.netns("sw")
+    lab.veth(h1, "eth0", switch, "p1", address="10.0.0.1/24")
+    lab.veth(h2, "eth0", switch, "p2", address="10.0.0.2/24")
+    return h1, h2, switch
+
+
+@RINGS
+def test_tcp_passes_whole_with_offloads_on(lab: Lab, hosts: tuple[str, str, str], ring: bool, more: int) -> None:
+    h1, h2, switch = hosts
+    p1, p2 = (AfPacketPort(name, netns=switch, ring=ring) for name in ("p1", "p2"))
+    with cabled(p1, p2):
+        assert transfer(lab, h1, h2, "10.0.0.2", 30 * more)
+    stats = p1.stats()
+    assert stats["rx_bytes"] / stats["rx_packets"] > 3000       # it went in large segments
+    assert stats["rx_errors"] == 0
+    assert p1.held == p2.held == 0
+    p1.close()
+    p2.close()
+
+
+def test_tcp_passes_whole_over_a_vlan(lab: Lab, hosts: tuple[str, str, str]) -> None:
+    h1, h2, switch = hosts
+    for i, host in enumerate((h1, h2), 1):
+        try:
+            link.add_vlan("eth0.5", "eth0", 5, netns=host)
+        except PortError as error:
+            pytest.skip(f"kernel without VLAN devices: {error}")
+        link.add_address("eth0.5", f"10.5.0.{i}/24", netns=host)
+    p1, p2 = (AfPacketPort(name, netns=switch) for name in ("p1", "p2"))
+    with cabled(p1, p2):
+        assert transfer(lab, h1, h2, "10.5.0.2", 10)
+    p1.close()
+    p2.close()
+
+
+def test_a_port_without_offload_gets_no_unfinished_packet(hosts: tuple[str, str, str]) -> None:
+    h1, _, switch = hosts
+    sender, p1 = AfPacketPort("eth0", netns=h1), AfPacketPort("p1", netns=switch)
+    memory = MemoryPort("m")
+    sender.send([tcp_segment(3000), frame(1)], [vnet(34, 1460), b""])
+    assert Cable(p1, memory).run(0.05) == 2
+    assert memory.take() == [frame(1)]
+    assert memory.stats()["tx_dropped"] == 1
+    sender.close()
+    p1.close()
