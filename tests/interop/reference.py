@@ -133,8 +133,12 @@ class Reference:
         return f"unix:{self.dir / (bridge + '.mgmt')}"
 
     def set_flows(self, bridge: str, flows: list[str], version: str = "OpenFlow15") -> None:
-        """Replace all flows of *bridge*, in one bundle."""
+        """Replace all flows of *bridge*: in one bundle, or one by one in versions that have none."""
         target = self.bridge_target(bridge)
+        if version < "OpenFlow13":
+            self._run("ovs-ofctl", "-O", version, "del-flows", target)
+            self._run("ovs-ofctl", "-O", version, "add-flows", target, "-", text="\n".join(flows) + "\n")
+            return
         lines = ["delete", *(f"add {flow}" for flow in flows)]
         self._run("ovs-ofctl", "-O", version, "--bundle", "add-flows", target, "-",
                   text="\n".join(lines) + "\n")

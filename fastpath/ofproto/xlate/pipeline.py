@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastpath._flow import WINDOWS, FlowKey
+from fastpath.dpif import actions as odp
 from fastpath.fields import DP_WORDS, MEMBERS, OFFSETS, TNL_WORD
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.xlate import freeze
@@ -56,12 +57,21 @@ def translate(env: XlateIn) -> XlateOut:
     if not _run(x):
         _finish_mask(x)
     out = XlateOut(
-        actions=() if x.out.error is not None else tuple(x.out.actions), mask=x.hand.wc, final=x.hand.flow,
+        actions=_final_actions(x), mask=x.hand.wc, final=x.hand.flow,
         slow=frozenset() if x.out.error is not None else frozenset(x.out.slow), effects=tuple(x.out.effects),
         recirc_ids=tuple(x.out.recirc_ids), error=x.out.error, avoid_caching=x.out.avoid_caching)
     if env.trace is not None:
         env.trace.finish(out)
     return out
+
+
+def _final_actions(x: Xlate) -> odp.OdpActions:
+    actions = x.out.actions
+    if x.out.error is not None:
+        return ()
+    if actions and isinstance(actions[-1], odp.Clone):
+        return (*actions[:-1], *actions[-1].actions)        # nothing follows that a copy would protect
+    return tuple(actions)
 
 
 def _begin(env: XlateIn) -> Xlate:

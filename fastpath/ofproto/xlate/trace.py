@@ -118,7 +118,7 @@ class Trace:
         _print(self.root.children, 0, lines)
         same = self.final == self.flow
         lines.append(f"\nFinal flow: {'unchanged' if same else flowtext.format_flow(self.final)}")
-        lines.append(f"Megaflow: {flowtext.format_megaflow(self.flow, self.mask)}")
+        lines.append(f"Megaflow: {flowtext.format_megaflow(self.flow.masked(self.mask), self.mask)}")
         lines.append(f"Datapath actions: {odptext.format_actions(self.actions)}")
         if self.error is not None:
             lines.append(f"Translation failed ({self.error.value}), packet is dropped.\n")
