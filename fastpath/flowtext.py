@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from fastpath import text
 from fastpath._flow import WINDOWS, FlowKey
+from fastpath.fields import N_REGS
 
 DEFAULT_PRIORITY = 32768
 
@@ -22,18 +23,18 @@ ICMP, IGMP, TCP, UDP, ICMPV6, SCTP = 1, 2, 6, 17, 58, 132
 
 # dl_type -> word alone, words by nw_proto.
 _IP_WORDS = {
-    IPV4: ("ip", {ICMP: "icmp", IGMP: "igmp", TCP: "tcp", UDP: "udp", SCTP: "sctp"}),
+    IPV4: ("ip", {ICMP: "icmp", TCP: "tcp", UDP: "udp", SCTP: "sctp"}),
     IPV6: ("ipv6", {ICMPV6: "icmp6", TCP: "tcp6", UDP: "udp6", SCTP: "sctp6"}),
 }
 _TYPE_WORDS = {ARP: "arp", RARP: "rarp", MPLS: "mpls", MPLSM: "mplsm"}
-_L4_NAMES = {(IPV4, ICMP): "icmp", (IPV4, IGMP): "igmp", (IPV6, ICMPV6): "icmp"}
+_L4_NAMES = {(IPV4, ICMP): "icmp", (IPV6, ICMPV6): "icmp"}
 
 VLAN_VID, VLAN_CFI, VLAN_PCP = 0x0FFF, 0x1000, 0xE000
 CT_TRACKED, CT_INVALID, CT_NEW = 0x20, 0x10, 0x01
 TUN_OAM, TUN_DF, TUN_CSUM, TUN_KEY = 1, 2, 4, 8
 _TUN_FLAGS = ("oam", "df", "csum", "key")
 
-# (mask, value bit any, value bit later) is too fine: the text depends on the masked value alone.
+# Text of nw_frag by mask, then by masked value.
 _FRAG = {3: {0: "no", 1: "first", 2: "<error>", 3: "later"}, 1: {0: "no", 1: "yes"},
          2: {0: "not_later", 2: "later"}}
 
@@ -50,11 +51,9 @@ def format_flow(key: FlowKey, *, ports: Ports = None) -> str:
     if not _ct_tuple_valid(key):
         for name in _CT_TUPLE:
             setattr(mask, name, 0)
-    for i in range(16):
-        if value := key.get(WINDOWS[f"reg{i}"]):
-            mask.set(WINDOWS[f"reg{i}"], 0xFFFFFFFF if value else 0)
-    if key.metadata:
-        mask.metadata = (1 << 64) - 1
+    for name in (*_REGS, "metadata"):
+        if getattr(key, name):
+            _fill(mask, name)
     return format_match(key, mask, ports=ports)
 
 
@@ -78,8 +77,8 @@ def format_match(key: FlowKey, mask: FlowKey, *, priority: int | None = None, po
     _conntrack(out, key, mask)
     dl_type = _packet_type(out, key, mask)
     type_said, proto_said = _protocol_word(out, key, mask, dl_type)
-    for i in range(16):
-        _hex(out, key, mask, f"reg{i}")
+    for name in _REGS:
+        _hex(out, key, mask, name)
     _tunnel(out, key, mask)
     _hex(out, key, mask, "metadata")
     if mask.in_port:
@@ -95,8 +94,8 @@ def format_match(key: FlowKey, mask: FlowKey, *, priority: int | None = None, po
         _mac(out, key, mask, "arp_tha")
     _tos_ttl(out, key, mask)
     _mpls(out, key, mask)
-    if frag := _FRAG.get(mask.nw_frag):
-        out.append(f"nw_frag={frag[key.nw_frag & mask.nw_frag]}")
+    if frag := _FRAG.get(mask.nw_frag & 3):
+        out.append(f"nw_frag={frag[key.nw_frag & mask.nw_frag & 3]}")
     _transport(out, key, mask, dl_type)
     return ",".join(out)
 
@@ -117,7 +116,7 @@ def packet_mask(key: FlowKey) -> FlowKey:
     if dl_type in _IP_WORDS:
         _fill(m, *_IP_MEMBERS[dl_type], *_IP_COMMON)
         if dl_type == IPV6 and _is_nd(key):
-            _fill(m, "arp_sha", "arp_tha", "nd_target", "igmp_group_ip4", "tcp_flags")
+            _fill(m, "arp_sha", "arp_tha", "nd_target")
         _mask_l4(m, key)
     elif dl_type in (ARP, RARP):
         _fill(m, "nw_src", "nw_dst", "nw_proto", "arp_sha", "arp_tha")
@@ -132,6 +131,7 @@ def packet_mask(key: FlowKey) -> FlowKey:
     return m
 
 
+_REGS = tuple(f"reg{i}" for i in range(N_REGS))
 _METADATA = ("skb_priority", "pkt_mark", "ct_state", "ct_zone", "ct_mark", "ct_label", "recirc_id",
              "dp_hash", "in_port")
 _CT_TUPLE = ("ct_nw_proto", "ct_tp_src", "ct_tp_dst", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst")
@@ -145,11 +145,7 @@ _IP_COMMON = ("nw_frag", "nw_tos", "nw_ttl", "nw_proto", "ct_nw_proto")
 
 def _fill(m: FlowKey, *names: str) -> None:
     for name in names:
-        m.fill(WINDOWS[_MEMBER.get(name, name)])
-
-
-# Names that a match field shadows with a narrower window than its member has.
-_MEMBER: dict[str, str] = {}
+        m.fill(WINDOWS[name])
 
 
 def _mask_l4(m: FlowKey, key: FlowKey) -> None:
@@ -305,9 +301,10 @@ def _erspan_gtpu(out: list[str], key: FlowKey, mask: FlowKey) -> None:
         out.append(f"tun_erspan_dir={key.tun_erspan_dir}")
     if mask.tun_erspan_hwid and version == 2:
         out.append(f"tun_erspan_hwid={_hash_hex(key.tun_erspan_hwid)}")
-    _hex(out, key, mask, "tun_gtpu_flags")
+    if mask.tun_gtpu_flags:
+        out.append(f"gtpu_flags={_hash_hex(key.tun_gtpu_flags)}")
     if mask.tun_gtpu_msgtype:
-        out.append(f"tun_gtpu_msgtype={key.tun_gtpu_msgtype}")
+        out.append(f"gtpu_msgtype={key.tun_gtpu_msgtype}")
 
 
 def _link(out: list[str], key: FlowKey, mask: FlowKey) -> None:
@@ -337,7 +334,7 @@ def _network(out: list[str], key: FlowKey, mask: FlowKey, dl_type: int) -> None:
     if dl_type == IPV6:
         _ipv6(out, key, mask, "ipv6_src")
         _ipv6(out, key, mask, "ipv6_dst")
-        w = MEMBER_WINDOWS["ipv6_label"]
+        w = WINDOWS["ipv6_label"]
         if m := mask.get(w):
             exact = m in (0xFFFFFFFF, 0xFFFFF)
             out.append(f"ipv6_label=0x{key.get(w):05x}" + ("" if exact else f"/0x{m:05x}"))
@@ -370,7 +367,7 @@ def _hex_prefixed(out: list[str], name: str, value: int, m: int, bits: int) -> N
 
 
 def _tos_ttl(out: list[str], key: FlowKey, mask: FlowKey) -> None:
-    w = MEMBER_WINDOWS["nw_tos"]
+    w = WINDOWS["nw_tos"]
     tos, m = key.get(w), mask.get(w)
     if m & 0xFC:
         out.append(f"nw_tos={tos & 0xFC}")
@@ -393,9 +390,9 @@ def _mpls(out: list[str], key: FlowKey, mask: FlowKey) -> None:
 def _transport(out: list[str], key: FlowKey, mask: FlowKey, dl_type: int) -> None:
     named = _L4_NAMES.get((dl_type, key.nw_proto))
     src, dst = (f"{named}_type", f"{named}_code") if named else ("tp_src", "tp_dst")
-    _dec(out, src, key.get(MEMBER_WINDOWS["tp_src"]), mask.get(MEMBER_WINDOWS["tp_src"]), 16)
-    _dec(out, dst, key.get(MEMBER_WINDOWS["tp_dst"]), mask.get(MEMBER_WINDOWS["tp_dst"]), 16)
-    flags, m = key.get(MEMBER_WINDOWS["tcp_flags"]), mask.get(MEMBER_WINDOWS["tcp_flags"])
+    _dec(out, src, key.get(WINDOWS["tp_src"]), mask.get(WINDOWS["tp_src"]), 16)
+    _dec(out, dst, key.get(WINDOWS["tp_dst"]), mask.get(WINDOWS["tp_dst"]), 16)
+    flags, m = key.get(WINDOWS["tcp_flags"]), mask.get(WINDOWS["tcp_flags"])
     if (dl_type, key.nw_proto) == (IPV6, ICMPV6):
         _ipv6(out, key, mask, "nd_target")
         _mac(out, key, mask, "arp_sha", "nd_sll")
@@ -407,6 +404,3 @@ def _transport(out: list[str], key: FlowKey, mask: FlowKey, dl_type: int) -> Non
         shown = (text.format_flags(flags, text.TCP_FLAGS) if m == 0xFFF
                  else text.format_flags_masked(flags, m, text.TCP_FLAGS))
         out.append(f"tcp_flags={shown}")
-
-
-MEMBER_WINDOWS = WINDOWS
