@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from fastpath._actions cimport actx_t
 from fastpath._flow_layout cimport flow_t
 from fastpath._megaflow cimport MegaflowTable, mf_flow_t, mf_program_t, mf_reader_t, mf_table_t
+from fastpath._meter cimport meters_t
 from fastpath._packet cimport BATCH_MAX, batch_t, packet_t
 from fastpath._port cimport port_t
 from fastpath._sigcache cimport sigcache_t
@@ -88,6 +89,7 @@ ctypedef struct thread_t:
 cdef class Datapath:
     cdef dp_t dp
     cdef thread_t *thread[DP_MAX_THREADS]
+    cdef meters_t *meters
     cdef uint32_t n_threads     # made so far, thread 0 included
     cdef uint32_t n_running
     cdef bint busy              # a turn is in progress

@@ -29,12 +29,13 @@ from fastpath._actions cimport actx_t, count_drop, drop, run_program
 from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_acquire32, load_acquire_ptr,
                               load_relaxed64, ntoh16, store_relaxed64, store_release32, unlikely)
 from fastpath._extract cimport extract_batch, extract_packet
-from fastpath._flow cimport FlowKey
+from fastpath._flow cimport FlowKey, hash_finish
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
 from fastpath._megaflow cimport (MF_MAX_PORTS, MF_PORT_NONE, MegaflowTable, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online,
                                  mf_program_t, mf_quiesce, mf_register, single_output)
-from fastpath._offload cimport finish_checksum
-from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
+from fastpath._meter cimport meter_t, meters_del, meters_free, meters_new, meters_set
+from fastpath._offload cimport finish_batch
+from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_GSO, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
                                DROP_UPCALL_QUOTA, N_DROPS, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_t, drop_reason, drop_text,
                                packet_free, packet_md, packet_t, pool_free, pool_new)
 from fastpath._port cimport PORT_CAP_MULTI_TX, PORT_CAP_VNET, Port, packet_of, port_t, vnet_of
@@ -42,7 +43,7 @@ from fastpath._sigcache cimport sc_destroy, sc_hash, sc_init, sc_insert, sc_look
 from fastpath._upcall cimport (ring_destroy, ring_first, ring_init, ring_pop, ring_put, upcall_frame, upcall_key,
                                upcall_t, upcall_userdata)
 
-from fastpath.errors import ExistsError, NotFoundError
+from fastpath.errors import ExistsError, NotFoundError, TableFull
 
 cdef extern from "<sched.h>" nogil:
     int sched_yield()
@@ -299,23 +300,21 @@ cdef void recirculate(thread_t *th) noexcept nogil:
 
 
 cdef void send(thread_t *th, port_t *port, batch_t *b) noexcept nogil:
-    """Give b to the port, checksums finished and segments cut if the port cannot."""
+    """Give b to the port, checksums finished and segments cut first if the port cannot."""
     cdef uint32_t i
     if not port.caps & PORT_CAP_VNET:
         for i in range(b.n):
             if unlikely(b.p[i].vnet.flags & VNET_NEEDS_CSUM or b.p[i].vnet.gso_type != VNET_GSO_NONE):
-                finish(th, port, b)
-                break
+                finish_batch(b, transmit, port, &th.a.drops[<int>DROP_GSO], &th.a.drops[<int>DROP_NO_MEMORY])
+                return
+    transmit(port, b)
+
+
+cdef void transmit(void *arg, batch_t *b) noexcept nogil:
+    cdef port_t *port = <port_t *>arg
     lock(port)
     port.ops.tx(port, b)
     unlock(port)
-
-
-cdef void finish(thread_t *th, port_t *port, batch_t *b) noexcept nogil:
-    """Pay what packets owe, so that any port can send them; those too large to be sent whole are cut."""
-    cdef uint32_t i
-    for i in range(b.n):
-        finish_checksum(b.p[i])
 
 
 cdef void gate(thread_t *th) noexcept nogil:
@@ -448,6 +447,9 @@ cdef class Datapath:
         if self.dp.event_fd < 0:
             raise OSError(errno, "no descriptor free for the datapath's eventfd")
         self.pool_limit, self.cache_buckets, self.ring_room = pool_limit, cache_buckets, ring_bytes
+        self.meters = meters_new()
+        if self.meters == NULL:
+            raise MemoryError("no room for meters")
         self.new_thread()
 
     def __dealloc__(self):
@@ -460,6 +462,8 @@ cdef class Datapath:
             free(self.dp.port[i])
         free(self.dp.port)
         free(self.dp.polled)
+        if self.meters != NULL:
+            meters_free(self.meters)
         if self.dp.event_fd > 0:
             close(self.dp.event_fd)
 
@@ -484,7 +488,9 @@ cdef class Datapath:
                 or not self.outqs(th)):
             raise MemoryError("no room for a datapath thread")
         th.a.output, th.a.recirc, th.a.upcall = output, recirc, userspace
+        th.a.meters = self.meters
         th.a.now_ns = self.thread[0].a.now_ns
+        th.a.random = hash_finish(self.dp.table.seed + th.index)
         return th
 
     cdef bint outqs(self, thread_t *th):
@@ -760,6 +766,25 @@ cdef class Datapath:
     def event_fd(self) -> int:
         """Descriptor that becomes readable once when upcalls come after arm()."""
         return self.dp.event_fd
+
+    # Meters
+
+    def set_meter(self, uint32_t meter_id, *, bint pktps, uint32_t rate, uint32_t burst) -> None:
+        """Create or change a meter with one drop band (rate and burst in packets, or in kbit)."""
+        if not meters_set(self.meters, meter_id, pktps, rate, burst, self.thread[0].a.now_ns):
+            raise TableFull(f"meter {meter_id}: out of range, or no memory for it")
+
+    def del_meter(self, uint32_t meter_id) -> tuple:
+        """Remove a meter; return the (packets, bytes) it saw.  Raises NotFoundError."""
+        cdef meter_t *m
+        self.not_in_turn()
+        m = meters_del(self.meters, meter_id)
+        if m == NULL:
+            raise NotFoundError(f"no meter {meter_id}")
+        self.flows.synchronize()            # no thread is in the middle of it any more
+        seen = m.n_packets, m.n_bytes
+        free(m)
+        return seen
 
     # Threads
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import assert_never
+from typing import TYPE_CHECKING
 
 from fastpath._datapath import Datapath
-from fastpath._megaflow import Counters
 from fastpath._port import Port
 from fastpath.dpif.actions import OdpActions
 from fastpath.dpif.program import compile_actions, decode_userdata
@@ -29,6 +28,9 @@ from fastpath.dpif.provider import (
     Upcall,
 )
 from fastpath.errors import FastpathError, NotFoundError
+
+if TYPE_CHECKING:
+    from fastpath._megaflow import Counters
 
 RANK_EVERY_S = 1.0              # how often subtables are put in order of their hits
 KEEP_PROGRAMS = 1024            # compiled programs remembered beyond those in use
@@ -108,7 +110,7 @@ class UserspaceDpif(Dpif):
                 case Execute():
                     return self._dp.execute(op.packet, op.key, self._compile(op.actions), op.vnet)
                 case _:
-                    assert_never(op)
+                    raise TypeError(f"{op!r} is not an operation")
         except (FastpathError, ValueError) as error:
             return error
 
@@ -228,11 +230,11 @@ class UserspaceDpif(Dpif):
 
     def meter_set(self, meter_id: int, *, pktps: bool, rate: int, burst: int) -> None:
         """Create or change a meter with one drop band."""
-        self._dp.meters.set(meter_id, pktps=pktps, rate=rate, burst=burst)
+        self._dp.set_meter(meter_id, pktps=pktps, rate=rate, burst=burst)
 
     def meter_del(self, meter_id: int) -> tuple[int, int]:
         """Remove a meter; return (packets, bytes) it saw."""
-        return self._dp.meters.delete(meter_id)
+        return self._dp.del_meter(meter_id)
 
     def close(self) -> None:
         """Stop the threads and let the ports go; they are closed by their owners."""
