@@ -6,29 +6,16 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from fastpath._epoch cimport epoch_t
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
-from fastpath._trie cimport trie_t
-
-cdef enum:
-    MAX_TRIES = 8
+from fastpath._subtable cimport MAX_TRIES, prefix_field_t, rule_t, subtable_t, vector_t
 
 # A rule as a reader sees it.  The private part follows; these members are the contract.
 ctypedef struct cls_rule_t:
     int32_t priority
     uint32_t id                 # index of the owner's object; unique among live rules of a Classifier
     uint64_t add_version        # visible in versions add_version <= v < remove_version
-    uint64_t remove_version
+    uint64_t remove_version     # atomic
 
-# A field with a prefix trie.
-ctypedef struct prefix_field_t:
-    trie_t trie
-    uint32_t ofs                # bytes into flow_t
-    uint32_t n_bits             # 32, 64 or 128
-    uint32_t dl_type            # host order; the field means this only in such packets; 0 = in all
-
-cdef struct vector_t            # subtables by descending max priority
 cdef struct soft_t              # parts of conjunctive matches met during one lookup
-cdef struct rule_t              # begins as cls_rule_t
-cdef struct subtable_t          # the rules of one mask
 
 cdef class Classifier:
     cdef vector_t *subtables    # atomic, immutable once published
@@ -66,7 +53,6 @@ cdef class Classifier:
     cdef bint place(self, subtable_t *s, rule_t *r, rule_t *head, rule_t *live) noexcept
     cdef void displace(self, subtable_t *s, rule_t *r) noexcept
     cdef void forget(self, subtable_t *s) noexcept
-    cdef void swap(self, subtable_t *s, rule_t *head, rule_t *old, rule_t *new) noexcept
     cdef object give_id(self, rule_t *r, obj)
     cdef object take_id(self, uint32_t id)
     cdef object put(self, FlowKey key, FlowKey mask, int32_t priority, obj, uint64_t version, conj,
