@@ -11,16 +11,18 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
+from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.provider import Dpif
 from fastpath.errors import ExistsError
 from fastpath.ofproto.events import Event
-from fastpath.ofproto.recirc import RecircTable
-from fastpath.ofproto.xlate.context import Features
+from fastpath.ofproto.recirc import FrozenState, RecircTable
+from fastpath.ofproto.xlate.context import BridgeView, Features
 
 if TYPE_CHECKING:
     from fastpath.ofproto.bridge import Ofproto
     from fastpath.ofproto.port import OfPort
 
+_IN_PORT, _RECIRC_ID = WINDOWS["in_port"], WINDOWS["recirc_id"]
 MacKey: TypeAlias = "tuple[str, int, int]"          # bridge, VLAN, address
 
 
@@ -35,10 +37,11 @@ class Backer:
         self.by_odp: dict[int, tuple[Ofproto, OfPort]] = {}
         # What changed since flows were last checked: bridges (their tables or ports), and single
         # addresses.  A learned address concerns the few flows that asked for it, not all of a bridge.
-        self.dirty: set[Ofproto] = set()
+        self.dirty: set[BridgeView] = set()
         self.dirty_macs: set[MacKey] = set()
         self.asked_macs: list[MacKey] = []      # by the translation going on
         self.events: deque[Event] = deque()
+        self._free_odp = 1                      # all numbers from 1 up to it are in use
         self._patches: dict[str, tuple[Ofproto, OfPort]] = {}
 
     def add_bridge(self, bridge: Ofproto) -> None:
@@ -60,8 +63,8 @@ class Backer:
         if port.peer_name is None:
             return
         if port.name in self._patches:
-            raise ExistsError(f"patch port {port.name!r}: bridge {self._patches[port.name][0].name!r} has one "
-                              "of that name")
+            owner = self._patches[port.name][0].name
+            raise ExistsError(f"patch port {port.name!r}: bridge {owner!r} has one of that name")
         self._patches[port.name] = (bridge, port)
         other = self._patches.get(port.peer_name)
         if other is not None and other[1].peer_name == port.name and other[1] is not port:
@@ -72,12 +75,33 @@ class Backer:
         """Forget a port; a patch port leaves its peer without one."""
         if port.odp_port is not None:
             self.by_odp.pop(port.odp_port, None)
+            self._free_odp = min(self._free_odp, port.odp_port)
         if port.peer_name is not None:
             self._patches.pop(port.name, None)
         if port.peer is not None:
             self.dirty.add(port.peer[0])
             port.peer[1].peer = None
             port.peer = None
+
+    def free_odp_port(self) -> int:
+        """Lowest datapath port number not in use."""
+        number = self._free_odp
+        while number in self.by_odp:
+            number += 1
+        self._free_odp = number
+        return number
+
+    def where(self, key: FlowKey) -> tuple[Ofproto, OfPort, FrozenState | None] | None:
+        """Bridge and port a datapath key came in by, and the state to resume from if it was
+        recirculated.  None when no bridge has the port, or nobody holds that state any more."""
+        found = self.by_odp.get(key.get(_IN_PORT))
+        if found is None:
+            return None
+        recirc_id = key.get(_RECIRC_ID)
+        if not recirc_id:
+            return found[0], found[1], None
+        frozen = self.recirc.get(recirc_id)
+        return None if frozen is None else (found[0], found[1], frozen)
 
     def is_dirty(self) -> bool:
         """Whether anything changed that installed flows may depend on."""

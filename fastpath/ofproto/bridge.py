@@ -7,7 +7,7 @@ beyond port numbers, no clock and no thread: the owner of the Switch calls it an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fastpath._flow import FlowKey
 from fastpath.errors import ConfigError, ExistsError, NotFoundError
@@ -21,6 +21,7 @@ from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, VlanConfig
 
+NO_ODP_PORT = 0xffffffff
 FRAG_HANDLING = ("normal", "drop", "nx-match")
 
 
@@ -154,9 +155,11 @@ class Ofproto:
         if number is None:
             return self.free_number()
         if not 0 < number < OFPP_MAX and number != OFPP_LOCAL:
-            raise ConfigError(f"port number {number}: not between 1 and {OFPP_MAX - 1}, nor {OFPP_LOCAL} for LOCAL")
+            raise ConfigError(f"port number {number}: not between 1 and {OFPP_MAX - 1}, nor {OFPP_LOCAL} "
+                              "for LOCAL")
         if number in self._ports:
-            raise ExistsError(f"port number {number}: bridge {self.name!r} has it as {self._ports[number].name!r}")
+            raise ExistsError(f"port number {number}: bridge {self.name!r} has it as "
+                              f"{self._ports[number].name!r}")
         return number
 
     def add_port(self, port: OfPort) -> None:
@@ -177,19 +180,21 @@ class Ofproto:
         self._ports_changed(port, PortChange.DELETE)
 
     def set_port(self, port: OfPort, *, link_up: bool | None = None, vlan: VlanConfig | None = None,
-                 **flags: bool) -> None:
-        """Change settings of *port*: ``no_flood``, ``no_forward``, ``no_receive``, ``no_packet_in``,
-        ``protected``, its VLANs or its link state; None leaves a setting as it is."""
-        for name, value in flags.items():
-            if name not in ("no_flood", "no_forward", "no_receive", "no_packet_in", "protected"):
-                raise ConfigError(f"{name!r}: no setting of a port")
-            setattr(port, name, value)
+                 flags: Mapping[str, bool] | None = None) -> None:
+        """Change settings of *port*: its link state, its VLANs, flags of ``OfPort.configure``; None
+        leaves them as they are."""
+        port.configure(flags or {})
         if vlan is not None and vlan != port.vlan:
             port.vlan = vlan
             self.macs.flush_port(port.ofp_port)
         if link_up is not None:
             port.link_up = link_up
         self._ports_changed(port, PortChange.MODIFY)
+
+    def odp_port(self, ofp_port: int) -> int:
+        """Datapath number of a port, NO_ODP_PORT for those without one."""
+        port = self._ports.get(ofp_port)
+        return NO_ODP_PORT if port is None or port.odp_port is None else port.odp_port
 
     def set_frag_handling(self, how: str) -> None:
         """Set what happens to IP fragments: "normal", "drop" or "nx-match"."""
@@ -213,6 +218,11 @@ class Ofproto:
         if result:
             self.touch()
         return result
+
+    @staticmethod
+    def wants_removed(rules: Iterable[Rule]) -> bool:
+        """Whether any of *rules* asked for a FlowRemoved."""
+        return any(rule.flags & FlowFlags.SEND_FLOW_REM for rule in rules)
 
     def removed(self, rules: Iterable[tuple[Rule, RemovedReason]], now: float) -> None:
         """Raise FlowRemoved for those of *rules* that asked for it."""

@@ -10,18 +10,8 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from fastpath._flow import FlowKey
+from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.rule import RemovedReason, Rule
-
-
-class PacketInReason(IntEnum):
-    """Why a packet goes to the controller (OpenFlow 1.5 section 7.4.1, and older versions)."""
-
-    NO_MATCH = 0
-    ACTION = 1
-    INVALID_TTL = 2
-    ACTION_SET = 3
-    GROUP = 4
-    PACKET_OUT = 5
 
 
 class PortChange(IntEnum):
@@ -45,6 +35,7 @@ class PacketIn:
     table_id: int
     cookie: int
     controller_id: int
+    userdata: bytes
     key: FlowKey
 
 

@@ -7,7 +7,7 @@ counts a new generation so that flows built on the old settings are revalidated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastpath.ofproto.bridge import Ofproto
 
 VLAN_MAX = 4095
+FLAGS = ("no_flood", "no_forward", "no_receive", "no_packet_in", "protected")
 PRIORITY_TAGS = ("no", "if-nonzero", "always")
 
 
@@ -71,6 +72,14 @@ class OfPort:
     # Both ends of a patch name each other; kept by the backer, which alone sees all bridges.
     peer: tuple[Ofproto, OfPort] | None = field(default=None, repr=False)
     patch_stats: PortStats = field(default_factory=PortStats, repr=False)
+
+    def configure(self, flags: Mapping[str, bool]) -> None:
+        """Set flags by name.  Raises ConfigError for one there is not, with nothing changed."""
+        for name in flags:
+            if name not in FLAGS:
+                raise ConfigError(f"{name!r}: no setting of a port, expected one of {', '.join(FLAGS)}")
+        for name, value in flags.items():
+            setattr(self, name, value)
 
     @property
     def is_patch(self) -> bool:

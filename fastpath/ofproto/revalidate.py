@@ -7,11 +7,12 @@ happen to ukeys:
 * *push*: packets counted by the datapath since the last push are credited to the effects, so rules,
   ports and MAC entries live as long as their traffic does.
 * *check*: when a bridge the translation visited changed, or an address it asked a MAC table for, the
-  key is translated again, without side effects.  Same mask, same actions: the flow stays.  Same mask, other actions: they are replaced.
-  Another mask: the flow goes, and the next packet makes a new one.  Keeping a flow whose mask is
-  merely narrower than today's would be right too, but two flows of one version could then overlap,
-  and the datapath's caches rely on their being disjoint.  Whatever was counted is pushed before the
-  effects are replaced, and a removed flow's last packets with its removal: no packet goes uncounted.
+  key is translated again, without side effects.  Same mask, same actions: the flow stays.  Same mask,
+  other actions: they are replaced.  Another mask: the flow goes, and the next packet makes a new one.
+  Keeping a flow whose mask is merely narrower than today's would be right too, but two flows of one
+  version could then overlap, and the datapath's caches rely on their being disjoint.  Whatever was
+  counted is pushed before the effects are replaced, and a removed flow's last packets with its
+  removal: no packet goes uncounted.
 * *idle*: a flow without packets for ``max_idle`` goes.
 
 How many flows there may be follows from how long a round takes, with the figures of the reference.
@@ -23,17 +24,22 @@ Called by the owner of the Switch; the time a round took is told to it, as it re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from math import inf
+from typing import TypeVar, cast
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.actions import OdpActions, SlowPath, Userspace
 from fastpath.dpif.provider import FlowDel, FlowPut, FlowStats, Operation
 from fastpath.ofproto.backer import Backer, MacKey
 from fastpath.ofproto.bridge import Ofproto
-from fastpath.ofproto.xlate import translate
+from fastpath.ofproto.port import OfPort
+from fastpath.ofproto.recirc import FrozenState
+from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.xlate.context import (
+    BridgeView,
     Effect,
     Learned,
     PatchCrossing,
@@ -42,14 +48,16 @@ from fastpath.ofproto.xlate.context import (
     XlateIn,
     XlateOut,
 )
+from fastpath.ofproto.xlate.pipeline import translate
 
 MAX_IDLE = 10.0                 # seconds without packets after which a flow goes
 MAX_IDLE_FULL = 0.1             # the same while there are more flows than the limit
 PERIOD = 0.5                    # seconds between rounds
 FLOW_LIMIT = 200_000
 FLOW_LIMIT_START, FLOW_LIMIT_MIN, FLOW_LIMIT_STEP = 10_000, 1_000, 1_000
+LINGER = 1.0                    # seconds that the recirculation ids of an answer not installed live on
 MIN_GAP = 0.2                   # slower than a packet in this time: not worth translating when busy
-_IN_PORT, _RECIRC_ID = WINDOWS["in_port"], WINDOWS["recirc_id"]
+_IN_PORT = WINDOWS["in_port"]
 _ALL_ONES = 0xffffffff
 
 
@@ -66,7 +74,7 @@ class Ukey:
     actions: OdpActions = ()            # what the flow does: the answer, or handing the packet up
     effects: tuple[Effect, ...] = ()
     recirc_ids: tuple[int, ...] = ()
-    bridges: set[Ofproto] = field(default_factory=set)      # whose tables and ports the answer depends on
+    bridges: set[BridgeView] = field(default_factory=set)      # whose tables and ports the answer depends on
     macs: tuple[MacKey, ...] = ()                   # addresses it asked for
     n_packets: int = 0                  # of the datapath's counters, those credited already
     n_bytes: int = 0
@@ -81,7 +89,7 @@ class Ukey:
         self.actions = (Userspace(SlowPath(tuple(sorted(out.slow)))),) if out.slow else out.actions
         self.effects = out.effects
         self.recirc_ids = out.recirc_ids
-        bridges = {e.bridge for e in out.effects if type(e) is TableHit}
+        bridges: set[BridgeView] = {e.bridge for e in out.effects if type(e) is TableHit}
         bridges.add(self.bridge)
         if frozen is not None:
             bridges.add(frozen.bridge)
@@ -90,7 +98,7 @@ class Ukey:
         self.macs = tuple(asked)
         asked.clear()
 
-    def depends_on(self, bridges: Set[Ofproto], macs: Set[MacKey]) -> bool:
+    def depends_on(self, bridges: Set[BridgeView], macs: Set[MacKey]) -> bool:
         """Whether a change of one of these may change the answer."""
         return not bridges.isdisjoint(self.bridges) or not macs.isdisjoint(self.macs)
 
@@ -126,20 +134,17 @@ class Revalidator:
         self.flow_limit = min(flow_limit, FLOW_LIMIT_START) if ramp else flow_limit
         self.stats = RevalidatorStats()
         self._ukeys: dict[int, Ukey] = {}
-        self._by_bridge: dict[Ofproto, set[Ukey]] = {}
+        self._by_bridge: dict[BridgeView, set[Ukey]] = {}
+        self._by_mac: dict[MacKey, set[Ukey]] = {}
+        self._lingering: deque[tuple[float, tuple[int, ...]]] = deque()
         self._next_round = 0.0
         self._took = 0.0
 
     def __len__(self) -> int:
         return len(self._ukeys)
 
-    def __iter__(self) -> Iterable[Ukey]:
+    def __iter__(self) -> Iterator[Ukey]:
         return iter(self._ukeys.values())
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no more flows may be installed now."""
-        return len(self._ukeys) >= self.flow_limit
 
     # -- ukeys -------------------------------------------------------------------------------------
 
@@ -148,22 +153,27 @@ class Revalidator:
         self._ukeys[ukey.ufid] = ukey
         for bridge in ukey.bridges:
             self._by_bridge.setdefault(bridge, set()).add(ukey)
+        for mac in ukey.macs:
+            self._by_mac.setdefault(mac, set()).add(ukey)
+
+    def _unindex(self, ukey: Ukey) -> None:
+        for bridge in ukey.bridges:
+            _discard(self._by_bridge, bridge, ukey)
+        for mac in ukey.macs:
+            _discard(self._by_mac, mac, ukey)
 
     def find(self, ufid: int) -> Ukey | None:
         """Ukey of a flow, None if it is not one of ours."""
         return self._ukeys.get(ufid)
 
-    def release(self, ukey: Ukey) -> None:
-        """Give back what a ukey holds; it is not, or no longer, installed."""
-        self.backer.recirc.release(ukey.recirc_ids)
-        ukey.recirc_ids = ()
+    def linger(self, recirc_ids: tuple[int, ...], now: float) -> None:
+        """Give back the ids of an answer that no flow holds, once its packet has surely come back."""
+        if recirc_ids:
+            self._lingering.append((now + LINGER, recirc_ids))
 
-    def _unindex(self, ukey: Ukey) -> None:
-        for bridge in ukey.bridges:
-            mine = self._by_bridge[bridge]
-            mine.discard(ukey)
-            if not mine:
-                del self._by_bridge[bridge]
+    def _end_lingering(self, now: float) -> None:
+        while self._lingering and self._lingering[0][0] <= now:
+            self.backer.recirc.release(self._lingering.popleft()[1])
 
     # -- counters ----------------------------------------------------------------------------------
 
@@ -195,65 +205,64 @@ class Revalidator:
     # -- checking ----------------------------------------------------------------------------------
 
     def settle(self, now: float) -> None:
-        """Check the flows of all bridges that changed."""
-        dirty = self.backer.dirty
-        while dirty:
-            todo = list({ukey for bridge in dirty for ukey in self._by_bridge.get(bridge, ())})
-            self.push(todo)         # may learn addresses, and so find more to do
-            dirty_now = set(dirty)
-            dirty.clear()
-            if not any(bridge in self._by_bridge for bridge in dirty_now):
-                continue
-            self._check_all([u for b in dirty_now for u in self._by_bridge.get(b, ())], now)
+        """Check the flows that depend on what changed."""
+        backer = self.backer
+        while backer.is_dirty():
+            bridges, macs = set(backer.dirty), set(backer.dirty_macs)
+            backer.dirty.clear()
+            backer.dirty_macs.clear()
+            todo = self._dependents(bridges, macs)
+            if todo:
+                self.push(todo)         # may learn addresses, and so find more to do
+                self._check_all([ukey for ukey in todo if ukey.ufid in self._ukeys], now)
+
+    def _dependents(self, bridges: Set[BridgeView], macs: Set[MacKey]) -> list[Ukey]:
+        found: dict[Ukey, None] = {}
+        for bridge in bridges:
+            found.update(dict.fromkeys(self._by_bridge.get(bridge, ())))
+        for mac in macs:
+            found.update(dict.fromkeys(self._by_mac.get(mac, ())))
+        return list(found)
 
     def _check_all(self, ukeys: Iterable[Ukey], now: float) -> None:
         ops: list[Operation] = []
         busy = self._took >= PERIOD / 2
         gone: list[Ukey] = []
-        for ukey in dict.fromkeys(ukeys):
+        for ukey in ukeys:
             self.stats.n_checked += 1
             if busy and self._is_slow(ukey, now):
                 self.stats.n_deleted_costly += 1
                 gone.append(ukey)
-                continue
-            out = self._translate(ukey, now)
-            if out is None or out.avoid_caching or out.error is not None or flow_mask(out) != ukey.mask:
+            elif not self._check(ukey, ops, now):
                 self.stats.n_deleted_changed += 1
-                if out is not None:
-                    self.backer.recirc.release(out.recirc_ids)
                 gone.append(ukey)
-                continue
-            before = ukey.actions
-            self._retake(ukey, out)
-            if ukey.actions != before:
-                self.stats.n_modified += 1
-                ops.append(FlowPut(ukey.key, ukey.mask, ukey.actions, ukey.ufid))
         if ops:
             self.backer.dpif.operate(ops)
         self.delete(gone)
 
-    def _retake(self, ukey: Ukey, out: XlateOut) -> None:
-        held = ukey.recirc_ids
-        if out.effects == ukey.effects:
-            ukey.take(out)
-        else:
-            self._unindex(ukey)
-            ukey.take(out)
-            self.add(ukey)
-        self.backer.recirc.release(held)
-
-    def _translate(self, ukey: Ukey, now: float) -> XlateOut | None:
-        """What translation says of a ukey's key today; None if it cannot be asked any more."""
-        found = self.backer.by_odp.get(ukey.key.get(_IN_PORT))
-        if found is None or found[0] is not ukey.bridge:
-            return None
-        recirc_id = ukey.key.get(_RECIRC_ID)
-        frozen = self.backer.recirc.get(recirc_id) if recirc_id else None
-        if recirc_id and frozen is None:
-            return None
+    def _check(self, ukey: Ukey, ops: list[Operation], now: float) -> bool:
+        """Translate a ukey's key as things stand today; False if its flow cannot stay.  Adds to *ops*
+        what makes the flow do what it should."""
+        where = self.backer.where(ukey.key)
+        if where is None or where[0] is not ukey.bridge:
+            return False
+        bridge, port, frozen = where
         flow = ukey.key.copy()
-        flow.set(_IN_PORT, found[1].ofp_port)
-        return translate(XlateIn(bridge=found[0], flow=flow, now=now, side_effects=False, frozen=frozen))
+        flow.set(_IN_PORT, port.ofp_port)
+        self.backer.asked_macs.clear()
+        out = translate(XlateIn(bridge=bridge, flow=flow, now=now, side_effects=False, frozen=frozen))
+        if out.avoid_caching or out.error is not None or flow_mask(out) != ukey.mask:
+            self.backer.recirc.release(out.recirc_ids)
+            return False
+        before, held = ukey.actions, ukey.recirc_ids
+        self._unindex(ukey)
+        ukey.take(out, frozen)
+        self.add(ukey)
+        self.backer.recirc.release(held)
+        if ukey.actions != before:
+            self.stats.n_modified += 1
+            ops.append(FlowPut(ukey.key, ukey.mask, ukey.actions, ukey.ufid))
+        return True
 
     @staticmethod
     def _is_slow(ukey: Ukey, now: float) -> bool:
@@ -265,7 +274,8 @@ class Revalidator:
     def _drop(self, ukey: Ukey) -> None:
         del self._ukeys[ukey.ufid]
         self._unindex(ukey)
-        self.release(ukey)
+        self.backer.recirc.release(ukey.recirc_ids)
+        ukey.recirc_ids = ()
 
     def delete(self, ukeys: Sequence[Ukey]) -> None:
         """Remove flows, crediting their last packets."""
@@ -284,8 +294,8 @@ class Revalidator:
     # -- rounds ------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float:
-        """When the next round is due; inf while there are no flows."""
-        return self._next_round if self._ukeys else inf
+        """When the next round is due; inf while there is nothing to look after."""
+        return self._next_round if self._ukeys or self._lingering else inf
 
     def wake(self, now: float) -> None:
         """One round if it is due: push, check what changed, remove what is idle, keep the limit."""
@@ -296,14 +306,16 @@ class Revalidator:
         self.push()
         self.settle(now)
         self._expire(now)
+        self._end_lingering(now)
 
     def _expire(self, now: float) -> None:
-        n = len(self._ukeys)
-        if n > 2 * self.flow_limit:
-            oldest = sorted(self._ukeys.values(), key=lambda ukey: ukey.used)[:n - self.flow_limit]
+        n_over = len(self._ukeys) - self.flow_limit
+        if n_over > self.flow_limit:
+            oldest = sorted(self._ukeys.values(), key=lambda ukey: ukey.used)[:n_over]
             self.stats.n_deleted_limit += len(oldest)
             self.delete(oldest)
-        since = now - (MAX_IDLE_FULL if n > self.flow_limit else self.max_idle)
+            n_over = 0
+        since = now - (MAX_IDLE_FULL if n_over > 0 else self.max_idle)
         idle = [ukey for ukey in self._ukeys.values() if ukey.used <= since]
         self.stats.n_deleted_idle += len(idle)
         self.delete(idle)
@@ -325,16 +337,27 @@ def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used
     """Count packets on the rules, tables and patch ports a translation went through, and renew the
     addresses it learned."""
     for effect in effects:
-        kind = type(effect)
-        if kind is RuleHit:
-            effect.rule.credit(n_packets, n_bytes, used)
-        elif kind is TableHit:
-            effect.bridge.tables.credit(effect.table_id, n_packets, effect.matched)
-        elif kind is PatchCrossing:
-            out, into = effect.out.patch_stats, effect.into.patch_stats
+        if isinstance(effect, RuleHit):
+            cast(Rule, effect.rule).credit(n_packets, n_bytes, used)
+        elif isinstance(effect, TableHit):
+            cast(Ofproto, effect.bridge).count_lookups(effect.table_id, n_packets, matched=effect.matched)
+        elif isinstance(effect, PatchCrossing):
+            out, into = cast(OfPort, effect.out).patch_stats, cast(OfPort, effect.into).patch_stats
             out.tx_packets += n_packets
             out.tx_bytes += n_bytes
             into.rx_packets += n_packets
             into.rx_bytes += n_bytes
-        elif kind is Learned:
-            effect.bridge.learn(effect, used)
+        elif isinstance(effect, Learned):
+            effect.bridge.macs.update(effect.mac, effect.vlan, effect.port, used,
+                                      gratuitous=effect.gratuitous)
+
+
+K = TypeVar("K")
+
+
+def _discard(index: dict[K, set[Ukey]], key: K, ukey: Ukey) -> None:
+    mine = index.get(key)
+    if mine is not None:
+        mine.discard(ukey)
+        if not mine:
+            del index[key]

@@ -1,0 +1,424 @@
+"""Bridge and Port: what a program holds of a Switch.
+
+A Bridge is a name, numbered ports, OpenFlow tables and a MAC table; a Port is one of its ports, made
+of memory by default.  Both only forward to the policy layer (``ofproto``) under the lock of their
+Switch, and then let packets move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from fastpath._extract import extract
+from fastpath._flow import FlowKey
+from fastpath._port import Port as IoPort
+from fastpath.dpif.provider import Execute, PortStats
+from fastpath.errors import ConfigError, NotFoundError, ParseError
+from fastpath.io._memory import MemoryPort
+from fastpath.io.port import open_port
+from fastpath.ofproto import views
+from fastpath.ofproto.actions.table import parse_actions
+from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus
+from fastpath.ofproto.flow_mod import Command, FlowMod
+from fastpath.ofproto.flow_text import parse_filter, parse_flow, parse_flows
+from fastpath.ofproto.learning import MacEntry
+from fastpath.ofproto.match import Match
+from fastpath.ofproto.port import OfPort, vlan_config
+from fastpath.ofproto.rule import RemovedReason, Rule
+from fastpath.ofproto.xlate.context import (
+    OFPP_CONTROLLER,
+    OFPP_IN_PORT,
+    OFPP_LOCAL,
+    OFPP_NONE,
+    VlanMode,
+    XlateIn,
+)
+from fastpath.ofproto.xlate.pipeline import translate
+from fastpath.ofproto.xlate.trace import Trace
+from fastpath.runtime.feed import Stream
+
+if TYPE_CHECKING:
+    from fastpath.switch import Switch
+
+E = TypeVar("E", bound=Event)
+_PORT_WORDS = {"in_port": OFPP_IN_PORT, "local": OFPP_LOCAL, "controller": OFPP_CONTROLLER, "none": OFPP_NONE,
+               "any": OFPP_NONE}
+
+
+class Port:
+    """One port of a bridge.  *io* is what carries its packets, None for a patch port."""
+
+    __slots__ = ("bridge", "io", "of")
+
+    def __init__(self, bridge: Bridge, of: OfPort, io: IoPort | None) -> None:
+        self.bridge, self.of, self.io = bridge, of, io
+
+    @property
+    def name(self) -> str:
+        """Name, unique in the bridge."""
+        return self.of.name
+
+    @property
+    def number(self) -> int:
+        """OpenFlow port number."""
+        return self.of.ofp_port
+
+    def inject(self, frame: bytes) -> None:
+        """Put *frame* into a memory port, to be forwarded at the next opportunity."""
+        if not self._memory().inject(frame):
+            raise ConfigError(f"port {self.name!r}: its queue is full, forward (run) before injecting more")
+
+    def take(self) -> list[bytes]:
+        """Frames a memory port put out since the last call."""
+        return self._memory().take()
+
+    def _memory(self) -> MemoryPort:
+        if not isinstance(self.io, MemoryPort):
+            raise ConfigError(f"port {self.name!r}: not a memory port")
+        return self.io
+
+    def set(self, *, tag: int | None = None, trunks: Iterable[int] | None = None,
+            vlan_mode: VlanMode | str | None = None, priority_tags: str = "no", **flags: bool) -> None:
+        """Change VLAN settings (all of them, if any is given) or flags: ``no_flood``, ``no_forward``,
+        ``no_receive``, ``no_packet_in``, ``protected``."""
+        with self.bridge.switch.lock:
+            vlan = None
+            if tag is not None or trunks is not None or vlan_mode is not None or priority_tags != "no":
+                vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags)
+            self.bridge.ofproto.set_port(self.of, vlan=vlan, flags=flags)
+
+    def stats(self) -> PortStats:
+        """Counters since the port was added."""
+        switch = self.bridge.switch
+        with switch.lock:
+            if self.of.odp_port is None:
+                switch.push_stats()
+                return self.of.patch_stats
+            return switch.dpif.port_stats(self.of.odp_port)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<Port {self.number} {self.name!r} of {self.bridge.name!r}>"
+
+
+class Bridge:
+    """One bridge of a Switch; made by ``Switch.add_bridge``."""
+
+    def __init__(self, switch: Switch, ofproto: Ofproto) -> None:
+        self.switch, self.ofproto = switch, ofproto
+        self._ports: dict[str, Port] = {}
+
+    @property
+    def name(self) -> str:
+        """Name, unique in the switch."""
+        return self.ofproto.name
+
+    def __repr__(self) -> str:
+        return f"<Bridge {self.name!r} with {len(self._ports)} ports>"
+
+    # -- ports -----------------------------------------------------------------------------------------
+
+    def add_port(self, name: str, io: IoPort | str | None = None, *, number: int | None = None,
+                 tag: int | None = None, trunks: Iterable[int] | None = None,
+                 vlan_mode: VlanMode | str | None = None, priority_tags: str = "no", **flags: bool) -> Port:
+        """Add a port called *name*; return it.
+
+        *io* is a port object, a text such as ``tap:tap0`` or ``veth0`` that names one to open, or None
+        for a memory port.  *number* is its OpenFlow number, by default the lowest free one.  Other
+        settings as ``Port.set`` takes them.
+        """
+        vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags)
+        with self.switch.lock:
+            self._check_name(name)
+            number = self.ofproto.check_number(number)
+            opened = open_port(io) if isinstance(io, str) else MemoryPort(name) if io is None else io
+            of = OfPort(self.ofproto, name, number, vlan=vlan, link_up=opened.link_up())
+            try:
+                of.configure(flags)
+                of.odp_port = self.switch.attach(opened)
+            except Exception:
+                if not isinstance(io, IoPort):
+                    opened.close()
+                raise
+            return self._enter(of, opened)
+
+    def add_patch(self, name: str, *, peer: str, number: int | None = None, **flags: bool) -> Port:
+        """Add a patch port: packets sent to it come in by the patch port called *peer*, of this or
+        another bridge, once that one exists and names this one as its peer."""
+        with self.switch.lock:
+            self._check_name(name)
+            of = OfPort(self.ofproto, name, self.ofproto.check_number(number), None, peer)
+            of.configure(flags)
+            return self._enter(of, None)
+
+    def _check_name(self, name: str) -> None:
+        if name in self._ports:
+            raise ConfigError(f"port {name!r}: bridge {self.name!r} has one of that name")
+
+    def _enter(self, of: OfPort, io: IoPort | None) -> Port:
+        self.ofproto.add_port(of)
+        port = self._ports[of.name] = Port(self, of, io)
+        return port
+
+    def del_port(self, port: Port | str | int) -> None:
+        """Remove a port and close it.  Packets it had accepted are forwarded first."""
+        with self.switch.lock:
+            port = self.port(port)
+            self.switch.forward()
+            if port.of.odp_port is not None:
+                self.switch.detach(port.of.odp_port, port.io)
+            self.ofproto.del_port(port.of)
+            del self._ports[port.name]
+
+    def close_ports(self) -> None:
+        """Close what carries the packets of all ports; for the end of the switch."""
+        for port in self._ports.values():
+            if port.io is not None:
+                port.io.close()
+
+    @property
+    def ports(self) -> list[Port]:
+        """All ports by number."""
+        return sorted(self._ports.values(), key=lambda port: port.number)
+
+    def port(self, which: Port | str | int) -> Port:
+        """A port by name or number.  Raises NotFoundError."""
+        if isinstance(which, Port):
+            if self._ports.get(which.name) is not which:
+                raise NotFoundError(f"bridge {self.name!r} has no port {which.name!r} any more")
+            return which
+        if isinstance(which, str):
+            found = self._ports.get(which)
+        else:
+            of = self.ofproto.port(which)
+            found = self._ports.get(of.name) if of is not None else None
+        if found is None:
+            raise NotFoundError(f"bridge {self.name!r} has no port {which!r}")
+        return found
+
+    # -- rules -----------------------------------------------------------------------------------------
+
+    def add_flow(self, flow: str | FlowMod) -> list[Rule]:
+        """Add a rule, replacing one of equal match and priority; *flow* as ovs-ofctl takes it.
+        Ports may be named.  Returns the new rule (a list of one)."""
+        return self._apply(flow, Command.ADD)
+
+    def add_flows(self, flows: Iterable[str | FlowMod] | str | Path, *, name: str = "flows") -> int:
+        """Add many: from an iterable of flows, a text with a flow a line, or a Path of such a file.
+        Lines may begin with ``delete`` and the like.  If one is wrong, none is added."""
+        if isinstance(flows, Path):
+            flows, name = flows.read_text(encoding="utf-8"), str(flows)
+        if isinstance(flows, str):
+            flows = flows.splitlines()
+        mods: list[FlowMod] = []
+        numbers = self.ofproto.port_numbers()
+        for line, flow in enumerate(flows, 1):
+            if isinstance(flow, FlowMod):
+                mods.append(flow)
+                continue
+            try:
+                mods += parse_flows([flow], ports=numbers)
+            except ParseError as error:
+                raise ParseError(f"{name}:{line}: {_without_place(str(error))}") from None
+        with self.switch.lock:
+            for mod in mods:
+                self._do(mod)
+        return len(mods)
+
+    def mod_flows(self, flow: str | FlowMod, *, strict: bool = False) -> list[Rule]:
+        """Change the actions of the rules a match covers (or equals, if *strict*), adding it if none."""
+        return self._apply(flow, Command.MODIFY_STRICT if strict else Command.MODIFY)
+
+    def del_flows(self, flow: str | FlowMod = "", *, strict: bool = False) -> list[Rule]:
+        """Remove the rules a match covers (all of them by default); return them."""
+        return self._apply(flow, Command.DELETE_STRICT if strict else Command.DELETE)
+
+    def _apply(self, flow: str | FlowMod, command: Command) -> list[Rule]:
+        with self.switch.lock:
+            if isinstance(flow, str):
+                flow = parse_flow(flow, command, ports=self.ofproto.port_numbers())
+            return self._do(flow)
+
+    def _do(self, mod: FlowMod) -> list[Rule]:
+        """Carry out one flow mod; return the rules added or changed, or for a delete those removed."""
+        now = self.switch.now
+        result = self.ofproto.apply(mod, now)
+        if result.removed:
+            if self.ofproto.wants_removed(result.removed):
+                self.switch.revalidator.push()          # flows still hold the rules: counters become final
+            self.ofproto.removed(((rule, RemovedReason.DELETE) for rule in result.removed), now)
+            return result.removed
+        return result.added + result.modified
+
+    def rules(self, filter: str = "") -> list[Rule]:
+        """Rules, counters up to date: all, or those a match such as ``table=0,ip`` covers."""
+        with self.switch.lock:
+            self.switch.push_stats()
+            if not filter:
+                return list(self.ofproto.tables.rules())
+            return self.ofproto.tables.select(parse_filter(filter, ports=self.ofproto.port_numbers()))
+
+    def dump_flows(self, filter: str = "", *, stats: bool = True, names: bool = False) -> str:
+        """Rules as text, a line each, as ``ovs-ofctl dump-flows`` prints them."""
+        with self.switch.lock:
+            self.switch.push_stats()
+            ports = {port.number: port.name for port in self.ports} if names else None
+            chosen = parse_filter(filter, ports=self.ofproto.port_numbers()) if filter else None
+            return "\n".join(self.ofproto.tables.dump(self.switch.now, chosen, stats=stats, ports=ports))
+
+    # -- packets ---------------------------------------------------------------------------------------
+
+    def inject(self, port: Port | str | int, *frames: bytes) -> dict[Port, list[bytes]]:
+        """Let *frames* come in by a memory port; return what came out, by port.
+
+        Frames are forwarded one after the other.  Ports of other bridges, reached over patch ports,
+        are listed too; ports that put out nothing are not.
+        """
+        port = self.port(port)
+        if self.switch.is_running:
+            raise ConfigError("inject: threads move packets now, use Port.inject and Port.take")
+        memory = port._memory()
+        with self.switch.lock:
+            for frame in frames:
+                if not memory.inject(frame):
+                    raise ConfigError(f"port {port.name!r}: cannot take a frame of {len(frame)} bytes")
+                self.switch.forward()
+            return self.outputs()
+
+    def outputs(self) -> dict[Port, list[bytes]]:
+        """What memory ports of this bridge, and of those joined to it, put out since the last call."""
+        out = {}
+        for port in self._reach():
+            if isinstance(port.io, MemoryPort):
+                frames = port.io.take()
+                if frames:
+                    out[port] = frames
+        return out
+
+    def _reach(self) -> list[Port]:
+        """Ports of all bridges that patch ports lead to from here, this one's first."""
+        bridges, todo = [self], [self]
+        while todo:
+            for port in todo.pop()._ports.values():
+                if port.of.peer is not None:
+                    other = self.switch[port.of.peer[0].name]
+                    if other not in bridges:
+                        bridges.append(other)
+                        todo.append(other)
+        return [port for bridge in bridges for port in bridge._ports.values()]
+
+    def packet_out(self, frame: bytes, actions: str, *,
+                   in_port: Port | str | int = "none") -> dict[Port, list[bytes]]:
+        """Run *actions* on a frame, as a controller asks; return what came out, as ``inject`` does.
+        *in_port* is the port it is to seem to come from (``table`` action and IN_PORT refer to it)."""
+        switch, ofproto = self.switch, self.ofproto
+        with switch.lock:
+            number = self._number(in_port)
+            key = extract(frame)
+            key.in_port = number
+            out = translate(XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame,
+                                    actions=parse_actions(actions, ports=ofproto.port_numbers())))
+            switch.upcalls.count(out, len(frame), switch.now)
+            if out.actions:
+                odp_key = key.copy()
+                odp_key.in_port = ofproto.odp_port(number)
+                (result,) = switch.dpif.operate([Execute(frame, odp_key, out.actions)])
+                if isinstance(result, Exception):
+                    raise result
+            if switch.is_running:
+                return {}
+            switch.forward()
+            return self.outputs()
+
+    def _number(self, which: Port | str | int) -> int:
+        if isinstance(which, str) and which.lower() in _PORT_WORDS:
+            return _PORT_WORDS[which.lower()]
+        return which if isinstance(which, int) else self.port(which).number
+
+    def trace(self, what: str | bytes | FlowKey, *, in_port: Port | str | int | None = None) -> Trace:
+        """What would be done with a packet, and why; ``str()`` of it is as ``ofproto/trace`` prints.
+
+        *what* is a flow (``in_port=1,udp,nw_dst=10.0.0.1``), a frame's bytes, or a flow key.  Nothing
+        is learned, counted or sent.
+        """
+        with self.switch.lock:
+            if isinstance(what, str):
+                key = Match.parse(what, ports=self.ofproto.port_numbers()).key
+            else:
+                key = what.copy() if isinstance(what, FlowKey) else extract(what)
+            if in_port is not None:
+                key.in_port = self._number(in_port)
+            trace = Trace()
+            frozen = self.ofproto.recirc.get(key.recirc_id) if key.recirc_id else None
+            translate(XlateIn(bridge=self.ofproto, flow=key, now=self.switch.now, side_effects=False,
+                              trace=trace, packet=what if isinstance(what, bytes) else None, frozen=frozen))
+            return trace
+
+    # -- MAC table -------------------------------------------------------------------------------------
+
+    def fdb(self) -> list[MacEntry]:
+        """Learned and static addresses."""
+        with self.switch.lock:
+            self.switch.push_stats()
+            return list(self.ofproto.macs)
+
+    def dump_fdb(self) -> str:
+        """The same as text, as ``fdb/show`` prints it."""
+        return views.format_fdb(self.fdb(), self.switch.now, self.ofproto.macs.aging_s)
+
+    def flush_fdb(self) -> None:
+        """Forget all learned addresses."""
+        with self.switch.lock:
+            self.ofproto.macs.flush()
+
+    # -- views -----------------------------------------------------------------------------------------
+
+    def dump_ports(self) -> str:
+        """Counters of all ports, as ``ovs-ofctl dump-ports`` prints them."""
+        return views.format_ports([(port.number, port.stats()) for port in self.ports])
+
+    def megaflows(self) -> list[views.Megaflow]:
+        """Installed flows of packets that came in here, with live counters."""
+        return [flow for flow in self.switch.megaflows() if flow.bridge == self.name]
+
+    def dump_megaflows(self) -> str:
+        """The same as text, a line each, as ``dpif/dump-flows`` prints them."""
+        return views.format_megaflows(self.megaflows(), self.switch.now)
+
+    # -- events ----------------------------------------------------------------------------------------
+
+    def on_packet_in(self, callback: Callable[[PacketIn], object]) -> Callable[[], None]:
+        """Call *callback* with every packet this bridge sends to its controller; returns what ends it."""
+        return self._on(PacketIn, callback)
+
+    def on_flow_removed(self, callback: Callable[[FlowRemoved], object]) -> Callable[[], None]:
+        """Call *callback* with every rule that leaves and was added with send_flow_rem."""
+        return self._on(FlowRemoved, callback)
+
+    def on_port_status(self, callback: Callable[[PortStatus], object]) -> Callable[[], None]:
+        """Call *callback* when a port is added, removed or changed."""
+        return self._on(PortStatus, callback)
+
+    def _on(self, kind: type[E], callback: Callable[[E], object]) -> Callable[[], None]:
+        name = self.name
+
+        def mine(event: E) -> None:
+            if event.bridge == name:
+                callback(event)
+        return self.switch.on(kind, mine)
+
+    def events(self) -> AsyncIterator[Event]:
+        """Events of this bridge from now on, for ``async for``; ends when the switch is closed."""
+        name = self.name
+        stream: Stream[Event] = self.switch.feed.stream(lambda event: event.bridge == name)
+        return stream
+
+
+def _without_place(message: str) -> str:
+    """A parser's message without the place it gave, which counts from its own first line."""
+    return message.removeprefix("flows:1: ")

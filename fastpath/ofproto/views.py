@@ -1,0 +1,85 @@
+"""Ports, addresses and megaflows as text, in the forms of the reference's commands.
+
+Pure functions over values; who prints them is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fastpath._flow import FlowKey
+from fastpath.dpif.actions import OdpActions
+from fastpath.dpif.odptext import format_actions, format_key
+from fastpath.dpif.provider import FlowStats, PortStats
+from fastpath.ofproto.learning import MacEntry
+from fastpath.ofproto.revalidate import Revalidator
+from fastpath.ofproto.xlate.context import OFPP_LOCAL
+from fastpath.text import format_mac
+
+_TCP_LETTERS = "FSRP.U"             # bits 0..5, as dpctl prints them
+
+
+@dataclass(frozen=True, slots=True)
+class Megaflow:
+    """One installed flow: *key* under *mask*, in datapath terms, and what it does.
+
+    ``n_packets`` of *stats* counts from the second packet on: the first was carried out by ofproto.
+    """
+
+    bridge: str
+    ufid: int
+    key: FlowKey
+    mask: FlowKey
+    actions: OdpActions
+    stats: FlowStats
+
+    def format(self, now: float) -> str:
+        """One line as ``dpctl/dump-flows`` prints it; *now* tells how long ago it was used."""
+        stats = self.stats
+        used = "never" if stats.used is None or not stats.n_packets else f"{max(0.0, now - stats.used):.3f}s"
+        flags = f", flags:{format_tcp_flags(stats.tcp_flags)}" if stats.tcp_flags else ""
+        return (f"{format_key(self.key, self.mask)}, packets:{stats.n_packets}, bytes:{stats.n_bytes}, "
+                f"used:{used}{flags}, actions:{format_actions(self.actions)}")
+
+
+def format_tcp_flags(flags: int) -> str:
+    """Letters of the flags seen, those without one as hex in brackets."""
+    letters = "".join(letter for bit, letter in enumerate(_TCP_LETTERS) if flags >> bit & 1)
+    rest = flags >> len(_TCP_LETTERS) << len(_TCP_LETTERS)
+    return letters + (f"[{rest:x}]" if rest else "")
+
+
+def megaflows(revalidator: Revalidator) -> list[Megaflow]:
+    """The flows *revalidator* looks after, with live counters."""
+    ukeys = list(revalidator)
+    stats = revalidator.backer.dpif.flow_stats([ukey.ufid for ukey in ukeys])
+    return [Megaflow(ukey.bridge.name, ukey.ufid, ukey.key, ukey.mask, ukey.actions, counted)
+            for ukey, counted in zip(ukeys, stats, strict=True) if counted is not None]
+
+
+def format_megaflows(flows: Iterable[Megaflow], now: float) -> str:
+    """Lines, in order of their text."""
+    return "\n".join(sorted(flow.format(now) for flow in flows))
+
+
+def format_fdb(entries: Iterable[MacEntry], now: float, aging_s: float) -> str:
+    """As ``fdb/show`` prints addresses."""
+    lines = [" port  VLAN  MAC                Age"]
+    for entry in sorted(entries, key=lambda e: (e.vlan, e.mac)):
+        port = "LOCAL" if entry.port == OFPP_LOCAL else str(entry.port)
+        age = "static" if entry.is_static else f"{int(max(0.0, now - (entry.expires - aging_s))):>3d}"
+        lines.append(f"{port:>5}  {entry.vlan:>4}  {format_mac(entry.mac)}  {age}")
+    return "\n".join(lines)
+
+
+def format_ports(ports: Sequence[tuple[int, PortStats]]) -> str:
+    """As ``ovs-ofctl dump-ports`` prints counters; what the datapath does not count is ``?``."""
+    lines = []
+    for number, s in ports:
+        name = "LOCAL" if number == OFPP_LOCAL else str(number)
+        lines.append(f"  port {name:>5}: rx pkts={s.rx_packets}, bytes={s.rx_bytes}, drop={s.rx_dropped}, "
+                     f"errs={s.rx_errors}, frame=?, over=?, crc=?")
+        lines.append(f"              tx pkts={s.tx_packets}, bytes={s.tx_bytes}, drop={s.tx_dropped}, "
+                     f"errs={s.tx_errors}, coll=?")
+    return "\n".join(lines)

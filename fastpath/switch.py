@@ -1,0 +1,345 @@
+"""Switch, Bridge and Port: a whole switch inside a Python program.
+
+    with fastpath.Switch(seed=0) as sw:
+        br = sw.add_bridge("br0")
+        a, b = br.add_port("a"), br.add_port("b")           # memory ports: no root, no devices
+        br.add_flow("in_port=a,actions=output:b")
+        assert br.inject(a, frame) == {b: [frame]}
+
+Time is virtual unless ``realtime`` is asked for: it stands still until ``advance``, so timeouts and
+aging happen when the program says, to the millisecond.  Under virtual time packets move in the
+caller's thread, inside ``inject``, ``run`` and ``advance``.  Under real time ``start`` moves packets
+in datapath threads, and policy in one more; ``run(seconds)`` is start, wait and stop.
+
+Methods may be called from any thread; callbacks run in the thread that found the event, which holds
+no lock of the switch.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import inf
+from types import TracebackType
+from typing import TypeVar
+
+from fastpath._port import Port as IoPort
+from fastpath.bridge import Bridge, Port
+from fastpath.dpif.provider import DatapathStats
+from fastpath.dpif.userspace import UserspaceDpif
+from fastpath.errors import ConfigError, NotFoundError
+from fastpath.ofproto.backer import Backer
+from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.events import Event
+from fastpath.ofproto.revalidate import FLOW_LIMIT, MAX_IDLE, Revalidator, RevalidatorStats
+from fastpath.ofproto.upcall import UpcallHandler, UpcallStats
+from fastpath.ofproto.views import Megaflow, format_megaflows, megaflows
+from fastpath.runtime.clock import Clock, RealClock, VirtualClock
+from fastpath.runtime.feed import Feed
+from fastpath.runtime.loop import Loop, lock
+
+E = TypeVar("E", bound=Event)
+PORT_TICK = 0.001           # seconds of virtual time between looks at ports that hold packets back
+_DRAIN_TURNS = 1024         # turns at most, after threads stopped, for what ports had accepted
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchStats:
+    """Counters of a Switch, a copy."""
+
+    datapath: DatapathStats
+    upcalls: UpcallStats
+    revalidator: RevalidatorStats
+    n_flows: int
+    flow_limit: int
+
+
+class Switch:
+    """Any number of bridges over one datapath.
+
+    *seed* fixes hashes and whatever is drawn at random (None: a new one each time).  *flow_limit*
+    bounds the datapath's flows; *max_idle* is how many seconds one lives without packets.
+    """
+
+    def __init__(self, *, seed: int | None = None, realtime: bool = False, flow_limit: int = FLOW_LIMIT,
+                 max_idle: float = MAX_IDLE) -> None:
+        self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
+        self.is_realtime = realtime
+        self._virtual = VirtualClock()
+        self.clock: Clock = RealClock() if realtime else self._virtual
+        self.lock = lock()
+        self.dpif = UserspaceDpif(seed=self.seed, flow_limit=flow_limit)
+        self.dpif.set_now(self.clock.now())
+        self.backer = Backer(self.dpif)
+        self.revalidator = Revalidator(self.backer, max_idle=max_idle, flow_limit=flow_limit, ramp=realtime)
+        self.upcalls = UpcallHandler(self.backer, self.revalidator)
+        self.feed: Feed[Event] = Feed()
+        self._bridges: dict[str, Bridge] = {}
+        self.timed_ports: set[IoPort] = set()       # those that may hold packets back for a while
+        self._loop: Loop | None = None
+        self._is_forwarding = False
+        self._is_closed = False
+
+    # -- bridges ---------------------------------------------------------------------------------------
+
+    def add_bridge(self, name: str, *, normal: bool = False, mac_aging: float = 300.0,
+                   max_macs: int = 8192) -> Bridge:
+        """A new bridge without ports.  Its tables are empty, so it drops everything; with *normal* it
+        starts as a learning switch, by the rule ``priority=0,actions=NORMAL``."""
+        with self.lock:
+            bridge = Bridge(self, Ofproto(name, self.backer, seed=self.seed, mac_aging=mac_aging,
+                                          max_macs=max_macs))
+            self._bridges[name] = bridge
+            if normal:
+                bridge.add_flow("priority=0,actions=NORMAL")
+            return bridge
+
+    def del_bridge(self, bridge: Bridge | str) -> None:
+        """Remove a bridge, its ports and its flows."""
+        with self.lock:
+            bridge = self[bridge] if isinstance(bridge, str) else bridge
+            for port in bridge.ports:
+                bridge.del_port(port)
+            self.revalidator.settle(self.now)
+            bridge.ofproto.close()
+            del self._bridges[bridge.name]
+
+    def __getitem__(self, name: str) -> Bridge:
+        try:
+            return self._bridges[name]
+        except KeyError:
+            raise NotFoundError(f"no bridge {name!r}") from None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._bridges
+
+    def __iter__(self) -> Iterator[Bridge]:
+        return iter(list(self._bridges.values()))
+
+    def __len__(self) -> int:
+        return len(self._bridges)
+
+    def attach(self, io: IoPort) -> int:
+        """Put an io port into the datapath; return its odp_port."""
+        odp_port = self.dpif.port_add(io, self.backer.free_odp_port())
+        if is_timed(io):
+            self.timed_ports.add(io)
+        return odp_port
+
+    def detach(self, odp_port: int, io: IoPort | None) -> None:
+        """Take an io port out of the datapath and close it."""
+        self.dpif.port_del(odp_port)
+        if io is not None:
+            self.timed_ports.discard(io)
+            io.close()
+
+    def connect(self, one: Bridge, other: Bridge) -> tuple[Port, Port]:
+        """Join two bridges by a pair of patch ports named after both; return the pair."""
+        with self.lock:
+            names = f"{one.name}-{other.name}", f"{other.name}-{one.name}"
+            return one.add_patch(names[0], peer=names[1]), other.add_patch(names[1], peer=names[0])
+
+    # -- time ------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        """Seconds on the clock of this switch."""
+        return self.clock.now()
+
+    def advance(self, seconds: float) -> None:
+        """Let *seconds* of virtual time pass: timeouts, aging, revalidation and the ports' own timing
+        happen at their moments, and packets they set free are forwarded."""
+        if self.is_realtime:
+            raise ConfigError("advance: this switch runs in real time")
+        with self.lock:
+            target = self._virtual.now() + seconds
+            self.forward()
+            while True:
+                due = self._next_deadline()
+                # A deadline that is a rounding error away belongs to this step.
+                if due > target + 1e-9:
+                    break
+                self._set_time(max(due, self.now))
+                self.wake()
+                self.forward()
+            self._set_time(target)
+            self.forward()
+
+    def _set_time(self, when: float) -> None:
+        self._virtual.advance_to(when)
+        self.dpif.set_now(self._virtual.now())
+
+    def _next_deadline(self) -> float:
+        ports = self.now + PORT_TICK if any(_holds_back(io) for io in self.timed_ports) else inf
+        return min(self.revalidator.next_deadline(), ports,
+                   min((b.ofproto.next_deadline() for b in self._bridges.values()), default=inf))
+
+    def wake(self) -> None:
+        """Do what is due now: expire rules, addresses and flows."""
+        now = self.now
+        due = [b.ofproto for b in self._bridges.values() if b.ofproto.next_deadline() <= now]
+        if due:
+            self.revalidator.push()             # what packets did until now may have put it off
+            for ofproto in due:
+                ofproto.wake(now)
+        if self.revalidator.next_deadline() <= now:
+            self.revalidator.wake(now)
+            if self.is_realtime:
+                self.revalidator.took(self.now - now)
+
+    # -- moving packets ------------------------------------------------------------------------------------
+
+    def forward(self) -> None:
+        """Move packets in this thread until none is left to move."""
+        with self.lock:
+            if self._is_forwarding or self._loop is not None:
+                return                          # the one who is at it goes on until all is quiet
+            self._is_forwarding = True
+            try:
+                while self._turn():
+                    pass
+            finally:
+                self._is_forwarding = False
+
+    def _turn(self) -> bool:
+        """One round of everything; whether anything moved."""
+        now = self.now
+        if self.is_realtime:
+            self.dpif.set_now(now)
+        if self.backer.is_dirty():
+            self.revalidator.settle(now)
+        moved = self.dpif.turn() > 0
+        while self.upcalls.run(now):
+            moved = True
+        return self._publish() or moved
+
+    def _publish(self) -> bool:
+        events = self.backer.take_events()
+        for event in events:
+            self.feed.publish(event)
+        return bool(events)
+
+    def run(self, seconds: float | None = None) -> None:
+        """Forward packets: in virtual time until all is quiet, then for *seconds* of it; in real time
+        for *seconds*, or until ``stop`` is called elsewhere."""
+        if not self.is_realtime:
+            self.forward()
+            if seconds is not None:
+                self.advance(seconds)
+            return
+        self.start()
+        try:
+            if self._loop is not None:
+                self._loop.sleep(seconds)
+        finally:
+            self.stop()
+
+    def start(self, threads: int = 1) -> None:
+        """Move packets in *threads* threads from now on.  Needs real time."""
+        if not self.is_realtime:
+            raise ConfigError("start: threads need real time, Switch(realtime=True)")
+        with self.lock:
+            if self._loop is None:
+                self.dpif.set_now(self.now)
+                self.dpif.start_threads(threads)
+                self._loop = Loop(self._policy_step, self.dpif.wait, name="fastpath-policy")
+
+    def _policy_step(self) -> float:
+        with self.lock:
+            now = self.now
+            self.dpif.set_now(now)
+            if self.backer.is_dirty():
+                self.revalidator.settle(now)
+            n = self.upcalls.run(now)
+            self.wake()
+            events = self.backer.take_events()
+            timeout = 0.0 if n or self.backer.is_dirty() else self._next_deadline() - now
+        for event in events:                    # without the lock: a callback may wait for another thread
+            self.feed.publish(event)
+        return timeout
+
+    @property
+    def is_running(self) -> bool:
+        """Whether threads move packets."""
+        return self._loop is not None and self._loop.is_running
+
+    def stop(self) -> None:
+        """Stop the threads; packets the ports had accepted are forwarded first."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        try:
+            loop.stop()
+        finally:
+            with self.lock:
+                self.dpif.stop_threads()
+                self._drain()
+
+    def _drain(self) -> None:
+        for _ in range(_DRAIN_TURNS):
+            if not self._turn():
+                break
+
+    # -- telling -----------------------------------------------------------------------------------------
+
+    def stats(self) -> SwitchStats:
+        """Counters of the datapath and of the policy above it."""
+        with self.lock:
+            return SwitchStats(self.dpif.stats(), self.upcalls.stats, self.revalidator.stats,
+                               len(self.revalidator), self.revalidator.flow_limit)
+
+    def megaflows(self) -> list[Megaflow]:
+        """Installed flows of all bridges, with live counters."""
+        with self.lock:
+            return megaflows(self.revalidator)
+
+    def dump_megaflows(self) -> str:
+        """The same as text, a line each, as ``dpctl/dump-flows`` prints them."""
+        return format_megaflows(self.megaflows(), self.now)
+
+    def push_stats(self) -> None:
+        """Bring the counters of rules and ports up to date with the datapath's."""
+        with self.lock:
+            self.revalidator.push()
+            if self._loop is None:
+                self.revalidator.settle(self.now)
+
+    def on(self, kind: type[E], callback: Callable[[E], object]) -> Callable[[], None]:
+        """Call *callback* for every event of *kind*; returns a function that ends it."""
+        return self.feed.call(kind, callback)      # type: ignore[arg-type]
+
+    # -- the end -----------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop, forget all bridges, close all ports.  May be called again."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self.stop()
+        finally:
+            with self.lock:
+                self._publish()
+                self.feed.close()
+                for bridge in self:
+                    bridge.close_ports()
+                self.dpif.close()
+
+    def __enter__(self) -> Switch:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+
+def is_timed(io: IoPort | None) -> bool:
+    """Whether a port, or one it wraps, lets time pass between taking a packet and giving it."""
+    return io is not None and (hasattr(io, "held") or hasattr(io, "remaining")
+                               or is_timed(getattr(io, "inner", None)))
+
+
+def _holds_back(io: IoPort | None) -> bool:
+    return io is not None and bool(any(getattr(io, "held", ())) or getattr(io, "remaining", 0)
+                                   or _holds_back(getattr(io, "inner", None)))
