@@ -1,0 +1,157 @@
+"""The TOML file of ``fastpath run``: bridges, their ports and their rules.
+
+    [switch]
+    threads = 1
+
+    [bridges.br0]
+    flows = ["in_port=uplink,actions=output:2", "priority=0,actions=NORMAL"]
+    flow_file = "acl.txt"               # beside this file; comes after `flows`
+
+    [bridges.br0.ports.uplink]
+    io = "eth1"                         # as --port takes it; by default a device of the port's name
+    number = 1
+    tag = 10
+
+    [bridges.br0.ports.to-br1]
+    patch = "to-br0"
+
+A bridge without rules is a learning switch.  Errors name the file and the key.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from fastpath.errors import ConfigError, ParseError
+
+
+@dataclass(frozen=True, slots=True)
+class PortConfig:
+    """One port; *settings* are keywords of ``Bridge.add_port``."""
+
+    name: str
+    io: str
+    patch: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeConfig:
+    """One bridge; *flows* holds (where it was written, text)."""
+
+    name: str
+    ports: tuple[PortConfig, ...] = ()
+    flows: tuple[tuple[str, str], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What to run."""
+
+    bridges: tuple[BridgeConfig, ...]
+    threads: int = 1
+    seed: int | None = None
+    flow_limit: int | None = None
+    socket: str | None = None
+    seconds: float | None = None
+
+
+_NUMBER: tuple[type, ...] = (int, float)
+_SWITCH: dict[str, tuple[type, ...]] = {
+    "threads": (int,), "seed": (int,), "flow_limit": (int,), "socket": (str,), "seconds": _NUMBER}
+_BRIDGE: dict[str, tuple[type, ...]] = {
+    "ports": (dict,), "flows": (list,), "flow_file": (str,), "mac_aging": _NUMBER, "max_macs": (int,)}
+_PORT: dict[str, tuple[type, ...]] = {
+    "io": (str,), "patch": (str,), "number": (int,), "tag": (int,), "trunks": (list,), "vlan_mode": (str,),
+    "priority_tags": (str,), "no_flood": (bool,), "no_forward": (bool,), "no_receive": (bool,),
+    "no_packet_in": (bool,), "protected": (bool,)}
+_TOP: dict[str, tuple[type, ...]] = {"switch": (dict,), "bridges": (dict,)}
+_WORD = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", list: "a list",
+         dict: "a table"}
+
+
+def _check(table: Mapping[str, Any], rows: Mapping[str, tuple[type, ...]], where: str) -> Mapping[str, Any]:
+    """*table*, its keys and the types of their values being those of *rows*."""
+    for key, value in table.items():
+        place = f"{where}{key}"
+        if key not in rows:
+            raise ConfigError(f"{place}: unknown key, expected one of {', '.join(rows)}")
+        kinds = rows[key]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise ConfigError(f"{place}: {value!r} given, expected {_WORD[kinds[-1]]}")
+    return table
+
+
+def _list_of(values: list[Any], kind: type, place: str) -> list[Any]:
+    for i, value in enumerate(values):
+        if type(value) is not kind:
+            raise ConfigError(f"{place}[{i}]: {value!r} given, expected {_WORD[kind]}")
+    return values
+
+
+def _port(name: str, raw: Any, where: str) -> PortConfig:
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where}{name}: {raw!r} given, expected a table")
+    place = f"{where}{name}."
+    table = dict(_check(raw, _PORT, place))
+    io, patch = table.pop("io", None), table.pop("patch", None)
+    if io is not None and patch is not None:
+        raise ConfigError(f"{place}patch: a port has either io or patch")
+    if "trunks" in table:
+        _list_of(table["trunks"], int, f"{place}trunks")
+    return PortConfig(name, name if io is None else io, patch, table)
+
+
+def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
+    where = f"{path}: bridges.{name}"
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where}: {raw!r} given, expected a table")
+    table = dict(_check(raw, _BRIDGE, f"{where}."))
+    ports = tuple(_port(key, value, f"{where}.ports.") for key, value in table.pop("ports", {}).items())
+    texts = _list_of(table.pop("flows", []), str, f"{where}.flows")
+    flows = [(f"{where}.flows[{i}]", text) for i, text in enumerate(texts)]
+    file = table.pop("flow_file", None)
+    if file is not None:
+        flows += read_flow_file(path.parent / file)
+    return BridgeConfig(name, ports, tuple(flows), table)
+
+
+def read_flow_file(path: Path) -> list[tuple[str, str]]:
+    """Lines of a file of rules with their places; comments and blank lines are left out."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8 text") from None
+    stripped = ((i, line.partition("#")[0].strip()) for i, line in enumerate(lines, 1))
+    return [(f"{path}:{i}", line) for i, line in stripped if line]
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file.  Raises ConfigError or ParseError naming the place."""
+    raw = parse_toml(path)
+    _check(raw, _TOP, f"{path}: ")
+    switch = _check(raw.get("switch", {}), _SWITCH, f"{path}: switch.")
+    bridges = tuple(_bridge(name, table, path) for name, table in raw.get("bridges", {}).items())
+    if not bridges:
+        raise ConfigError(f"{path}: no bridge, expected a table such as [bridges.br0]")
+    return Config(bridges, **switch)
+
+
+def parse_toml(path: Path) -> dict[str, Any]:
+    """Contents of a TOML file.  Raises ParseError naming file and line."""
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        with open(path, "rb") as file:
+            found: dict[str, Any] = toml.load(file)
+            return found
+    except toml.TOMLDecodeError as error:
+        text = str(error)
+        raise ParseError(f"{path}: {text[:1].lower()}{text[1:]}") from None
+    except UnicodeDecodeError as error:
+        raise ParseError(f"{path}: byte {error.start} is not UTF-8 text") from None

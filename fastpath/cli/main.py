@@ -1,0 +1,162 @@
+"""The ``fastpath`` command: run a switch, or ask what one would do.
+
+Parses arguments and calls one module for each subcommand.  What the user gave wrongly -- arguments,
+flow text, files, devices, privileges -- ends in one line on stderr and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from fastpath.errors import FastpathError
+
+PROGRAM = "fastpath"
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (try {self.prog} --help)\n")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from fastpath.cli import run
+    return run.main(args)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from fastpath.cli import replay
+    return replay.main(args)
+
+
+def _trace(args: argparse.Namespace) -> int:
+    from fastpath.cli import trace
+    return trace.main(args)
+
+
+def _extract(args: argparse.Namespace) -> int:
+    from fastpath.cli import extract
+    return extract.main(args)
+
+
+def _view(args: argparse.Namespace) -> int:
+    from fastpath.cli import control
+    return control.view(args)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: not a positive number of seconds")
+    return value
+
+
+def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
+    p = add("run", help="forward packets between ports until stopped")
+    p.add_argument("--config", metavar="FILE", help="TOML file with bridges, ports and flows")
+    p.add_argument("--port", action="append", default=[], metavar="[TYPE:]NAME[,key=value...]",
+                   help="a port, numbered from 1 in the order given; a bare NAME is a network device, "
+                        "other types are tap:, pcap: and memory:")
+    p.add_argument("--flow", action="append", default=[], metavar="FLOW",
+                   help="a rule as ovs-ofctl takes it; without any, the switch learns and floods (NORMAL)")
+    p.add_argument("--flows", metavar="FILE", help="file of rules, one a line")
+    p.add_argument("--seconds", type=_positive, help="stop after so long (default: when interrupted)")
+    p.add_argument("--threads", type=int, help="datapath threads (default 1)")
+    p.add_argument("--socket", metavar="PATH", help="serve views of this instance here")
+    p.add_argument("--interval", type=_positive, metavar="SECONDS",
+                   help="how often to show counters (default 1 on a terminal, else 10)")
+    p.add_argument("--quiet", action="store_true", help="show no counters")
+    p.set_defaults(call=_run)
+
+
+def _add_offline(add: Callable[..., argparse.ArgumentParser]) -> None:
+    p = add("replay", help="send a capture through rules, and write what comes out of each port")
+    p.add_argument("pcap", metavar="IN.pcap")
+    p.add_argument("--flows", metavar="FILE", required=True, help="file of rules, one a line")
+    p.add_argument("--in-port", type=int, default=1, metavar="N", help="port the capture comes in by")
+    p.add_argument("--ports", type=int, default=2, metavar="N",
+                   help="ports the switch has at least (default 2, or as many as the rules name)")
+    p.add_argument("--out", metavar="DIR", required=True, help="directory for port-N.pcap and summary.txt")
+    p.set_defaults(call=_replay)
+
+    p = add("trace", help="explain what would be done with a packet")
+    source = p.add_mutually_exclusive_group()
+    source.add_argument("--flows", metavar="FILE", help="file of rules, one a line")
+    source.add_argument("--socket", metavar="PATH", help="ask a running instance instead")
+    p.add_argument("--bridge", metavar="NAME", help="bridge of the running instance (default: the first)")
+    p.add_argument("--in-port", metavar="PORT", help="port the packet comes in by")
+    p.add_argument("--ports", type=int, default=2, metavar="N", help="ports the switch has at least")
+    p.add_argument("flow", nargs="?", metavar="FLOW", help="a flow such as in_port=1,udp,nw_dst=10.0.0.1")
+    p.add_argument("--packet", metavar="HEX", help="a frame in hexadecimal")
+    p.add_argument("--pcap", metavar="FILE", help="every frame of a capture")
+    p.set_defaults(call=_trace)
+
+    p = add("extract", help="print the flow key of every packet of a capture")
+    p.add_argument("pcap", metavar="FILE.pcap")
+    p.add_argument("--in-port", type=int, default=0, metavar="N", help="port number to put in the keys")
+    p.set_defaults(call=_extract)
+
+
+VIEWS = (
+    ("show", "bridges, ports and counters", ()),
+    ("dump-flows", "rules with their counters", ("match",)),
+    ("dump-megaflows", "installed flows of the datapath", ()),
+    ("dump-ports", "counters of ports", ()),
+    ("fdb", "learned addresses", ()),
+)
+
+
+def _add_views(add: Callable[..., argparse.ArgumentParser]) -> None:
+    for name, text, extra in VIEWS:
+        p = add(name, help=f"of a running instance: {text}")
+        p.add_argument("--socket", metavar="PATH", required=True, help="the --socket of the running instance")
+        p.add_argument("--bridge", metavar="NAME", help="this bridge only (default: all)")
+        for word in extra:
+            p.add_argument(word, nargs="?", default="", metavar=word.upper(), help="only what this covers")
+        p.set_defaults(call=_view, view=name)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Parser of the whole command line."""
+    top = _Parser(prog=PROGRAM, description="A userspace switch that speaks Open vSwitch.")
+    top.add_argument("--version", action="store_true", help="print the version and exit")
+    sub = top.add_subparsers(metavar="COMMAND", parser_class=_Parser)
+    _add_run(sub.add_parser)
+    _add_offline(sub.add_parser)
+    _add_views(sub.add_parser)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    top = parser()
+    args = top.parse_args(argv)
+    if args.version:
+        from fastpath import __version__
+        print(f"{PROGRAM} {__version__}")
+        return 0
+    if not hasattr(args, "call"):
+        top.error("no command given")
+    try:
+        status: int = args.call(args)
+        sys.stdout.flush()
+        return status
+    except FastpathError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{PROGRAM}: {where}{(error.strerror or str(error)).lower()}", file=sys.stderr)
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""``fastpath run``: forward packets between ports until told to stop.
+
+Everything asked for is checked and opened before the first packet moves.  SIGINT and SIGTERM end it
+cleanly: what ports had accepted is forwarded, files are complete, exit status 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from fastpath.bridge import Bridge
+from fastpath.cli import config, table
+from fastpath.cli.config import BridgeConfig, Config, PortConfig
+from fastpath.cli.control import Server
+from fastpath.errors import ConfigError, FastpathError
+from fastpath.io.port import open_port, parse_spec
+from fastpath.switch import Switch
+
+NORMAL = "priority=0,actions=NORMAL"
+
+
+def configuration(args: argparse.Namespace) -> Config:
+    """What the command line asks for, with or without a file."""
+    if args.config and (args.port or args.flow or args.flows):
+        raise ConfigError("run: --config names all ports and flows, --port and --flow cannot be added")
+    if args.config:
+        found = config.load(Path(args.config))
+    elif args.port:
+        ports = tuple(PortConfig(parse_spec(spec)[1], spec, settings={"number": number})
+                      for number, spec in enumerate(args.port, 1))
+        flows = [(f"--flow {flow!r}", flow) for flow in args.flow]
+        if args.flows:
+            flows += config.read_flow_file(Path(args.flows))
+        found = Config((BridgeConfig("br0", ports, tuple(flows)),))
+    else:
+        raise ConfigError("run: no ports, give --port for each or --config FILE")
+    given = {name: getattr(args, name) for name in ("threads", "seconds", "socket")
+             if getattr(args, name) is not None}
+    if given.get("threads", 1) < 1:
+        raise ConfigError(f"--threads {given['threads']}: not a positive number")
+    return replace(found, **given)
+
+
+def build(switch: Switch, wanted: Config) -> None:
+    """Make all bridges, ports and rules.  Raises FastpathError naming the place of what is wrong."""
+    for settings in wanted.bridges:
+        bridge = switch.add_bridge(settings.name, **settings.settings)
+        for port in settings.ports:
+            _add_port(bridge, port)
+        for place, flow in settings.flows or ((settings.name, NORMAL),):
+            try:
+                bridge.add_flows([flow])
+            except FastpathError as error:
+                message = str(error).removeprefix("flows:1: ")
+                raise ConfigError(f"{place}: {message}") from None
+
+
+def _add_port(bridge: Bridge, port: PortConfig) -> None:
+    if port.patch is not None:
+        bridge.add_patch(port.name, peer=port.patch, **port.settings)
+        return
+    io = open_port(port.io)
+    try:
+        bridge.add_port(port.name, io, **port.settings)
+    except BaseException:
+        io.close()
+        raise
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set, instead of doing what they do otherwise."""
+    stop = threading.Event()
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        stop.set()
+    old: dict[signal.Signals, Any] = {sig: signal.signal(sig, handler)
+                                      for sig in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for sig, previous in old.items():
+            signal.signal(sig, previous)
+
+
+class Display:
+    """Shows counters of *switch* every *interval* seconds: a table on a terminal, a line elsewhere."""
+
+    def __init__(self, switch: Switch, interval: float | None, *, quiet: bool) -> None:
+        self._switch, self._quiet = switch, quiet
+        self._redraw = sys.stdout.isatty()
+        self.interval = interval if interval else 1.0 if self._redraw else 10.0
+        self._before: table.Sample | None = None
+        self._start = switch.now
+
+    def show(self) -> None:
+        """Show the counters of now."""
+        if self._quiet:
+            return
+        now = table.Sample.of(self._switch)
+        if self._redraw:
+            print(table.CLEAR + table.table(now, self._before), flush=True)
+        else:
+            print(table.line(now, self._before, self._start), flush=True)
+        self._before = now
+
+    def finish(self) -> None:
+        """Show the final counters, as a table in any case."""
+        if not self._quiet:
+            now = table.Sample.of(self._switch)
+            print((table.CLEAR if self._redraw else "") + table.table(now, None), flush=True)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run until the time is up or a signal comes."""
+    wanted = configuration(args)
+    options: dict[str, Any] = {} if wanted.flow_limit is None else {"flow_limit": wanted.flow_limit}
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_signals())
+        switch = stack.enter_context(Switch(seed=wanted.seed, realtime=True, **options))
+        build(switch, wanted)
+        if wanted.socket:
+            stack.callback(Server(switch, wanted.socket).close)
+        display = Display(switch, args.interval, quiet=args.quiet)
+        switch.start(wanted.threads)
+        try:
+            _wait(switch, stop, display, wanted.seconds)
+        finally:
+            switch.stop()
+        display.finish()
+    return 0
+
+
+def _wait(switch: Switch, stop: threading.Event, display: Display, seconds: float | None) -> None:
+    end = None if seconds is None else switch.now + seconds
+    while switch.is_running:
+        left = display.interval if end is None else min(display.interval, end - switch.now)
+        if left <= 0 or stop.wait(left):
+            return
+        display.show()

@@ -1,0 +1,63 @@
+"""``fastpath trace``: explain what would be done with a flow, a frame, or every frame of a capture."""
+
+from __future__ import annotations
+
+import argparse
+
+from fastpath.cli import control, lab
+from fastpath.errors import ConfigError, FormatError
+from fastpath.io.pcapfile import read_pcap
+from fastpath.switch import Switch
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print one explanation, or one a frame of a capture."""
+    given = [name for name in ("flow", "packet", "pcap") if getattr(args, name) is not None]
+    if len(given) != 1:
+        raise ConfigError("trace: give one of FLOW, --packet HEX or --pcap FILE")
+    questions = _questions(args)
+    if args.socket:
+        for flow, frame in questions:
+            request = {"bridge": args.bridge, "flow": flow, "packet": frame and frame.hex(),
+                       "in_port": args.in_port}
+            print(control.ask(args.socket, "trace", request))
+        return 0
+    if not args.flows:
+        raise ConfigError("trace: give --flows FILE, or --socket PATH of a running instance")
+    in_port = _port_number(args.in_port)
+    with Switch(seed=0) as switch:
+        bridge = lab.build(switch, args.flows, n_ports=args.ports, in_port=in_port or 1)
+        for i, (flow, frame) in enumerate(questions):
+            if i:
+                print("\n" + "-" * 79)
+            print(bridge.trace(flow, in_port=in_port) if flow is not None
+                  else bridge.trace(frame or b"", in_port=in_port or 1))
+    return 0
+
+
+def _questions(args: argparse.Namespace) -> list[tuple[str | None, bytes | None]]:
+    if args.flow is not None:
+        return [(args.flow, None)]
+    if args.packet is not None:
+        return [(None, parse_hex(args.packet))]
+    return [(None, record.frame) for record in read_pcap(args.pcap)]
+
+
+def _port_number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    number = text.removeprefix("p")
+    if not number.isdecimal():
+        raise ConfigError(f"--in-port {text}: not a port number")
+    return int(number)
+
+
+def parse_hex(text: str) -> bytes:
+    """Bytes of a frame in hexadecimal, spaces and colons allowed."""
+    digits = "".join(text.replace(":", " ").split())
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        bad = next((i for i, c in enumerate(digits) if c not in "0123456789abcdefABCDEF"), len(digits))
+        what = f"{digits[bad]!r} is no hexadecimal digit" if bad < len(digits) else "half a byte"
+        raise FormatError(f"--packet: at digit {bad + 1}: {what}") from None
