@@ -34,7 +34,7 @@ ctypedef struct actx_t:
 cdef void run_program(actx_t *a, const uint8_t *program, uint32_t size, batch_t *b) noexcept nogil
 
 cdef inline void count_drop(actx_t *a, drop_reason reason) noexcept nogil:
-    store_relaxed64(&a.drops[reason], a.drops[reason] + 1)
+    store_relaxed64(&a.drops[<uint32_t>reason], a.drops[<uint32_t>reason] + 1)
 
 cdef inline void drop(actx_t *a, packet_t *p, drop_reason reason) noexcept nogil:
     count_drop(a, reason)

@@ -1,7 +1,5 @@
 # _offload.pxd -- work that a port without PORT_CAP_VNET wants done: checksums finished, segments cut.
 # Pure but for the packets; any thread, each with its own pool.
-from libc.stdint cimport uint64_t
-
 from fastpath._packet cimport batch_t, packet_t
 
 # Called with each full or last batch of segments; takes ownership of its packets, leaves it empty.
@@ -17,7 +15,8 @@ cdef offload_status finish_checksum(packet_t *p) noexcept nogil
 # Cut p into segments of gso_size payload bytes each, with finished checksums, and give them to sink.
 # Frees p, whatever the result.
 cdef offload_status cut_segments(packet_t *p, segment_sink sink, void *arg) noexcept nogil
-# Make the packets of b owe nothing, and give all of them and what was cut from them to sink, in order.
-# b is empty afterwards.  Packets that cannot be finished are freed and counted: n_bad, n_no_memory.
-cdef void finish_batch(batch_t *b, segment_sink sink, void *arg, uint64_t *n_bad,
-                       uint64_t *n_no_memory) noexcept nogil
+# What finish_batch() gives up on; it has freed the packet.  One call for each.
+ctypedef void (*offload_failed)(void *arg, offload_status why) noexcept nogil
+# Make the packets of b owe nothing, and give them and what was cut from them to sink, in order.  b is
+# empty afterwards.
+cdef void finish_batch(batch_t *b, segment_sink sink, offload_failed failed, void *arg) noexcept nogil

@@ -1,0 +1,3 @@
+from typing import Any
+
+def finish(frame: Any, vnet: Any) -> list[bytes]: ...
