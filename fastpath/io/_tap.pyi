@@ -1,8 +1,8 @@
 from fastpath._port import Port
 
 class TapPort(Port):
-    def __init__(self, name: str, *, ifname: str | None = None, netns: str | None = None, mac: str | None = None,
-                 mtu: int | None = None, up: bool = True) -> None: ...
+    def __init__(self, name: str, *, ifname: str | None = None, netns: str | None = None,
+                 mac: str | None = None, mtu: int | None = None, up: bool = True) -> None: ...
     @property
     def ifname(self) -> str: ...
     @property

@@ -11,18 +11,19 @@ OTHER_SIDE = 0x5DEECE66D        # the two directions draw different numbers from
 
 
 class FaultInjector(FaultPort):
-    """A port that treats the packets of *port* badly, the same way in every run with one *seed*.
+    """A port that treats the packets of *port* badly, in the same way each time with one *seed*.
 
     *drop*, *duplicate*, *corrupt* (one bit flips) and *reorder* (it goes after the next packet) are
-    probabilities per packet; *delay* is seconds of the port's time.  *limit* bounds the packets kept back in a
-    direction; more are dropped and counted as "overflowed".  Raises ConfigError.
+    probabilities per packet; *delay* is seconds of the port's time.  *limit* bounds the packets kept back in
+    a direction; more are dropped and counted as "overflowed".  Raises ConfigError.
     """
 
     def __init__(self, port: Port, *, drop: float = 0.0, duplicate: float = 0.0, corrupt: float = 0.0,
                  reorder: float = 0.0, delay: float = 0.0, seed: int = 0, direction: str = "both",
                  limit: int = 10_000) -> None:
         super().__init__(port)
-        for name, value in (("drop", drop), ("duplicate", duplicate), ("corrupt", corrupt), ("reorder", reorder)):
+        chances = {"drop": drop, "duplicate": duplicate, "corrupt": corrupt, "reorder": reorder}
+        for name, value in chances.items():
             if not 0 <= value <= 1:
                 raise ConfigError(f"{name}={value}: a probability is between 0 and 1")
         if not 0 <= delay < 1e6:
@@ -30,7 +31,6 @@ class FaultInjector(FaultPort):
         if direction not in DIRECTIONS:
             raise ConfigError(f"direction={direction!r}: expected one of {', '.join(DIRECTIONS)}")
         for received, wanted in zip((True, False), DIRECTIONS[direction], strict=True):
-            scale = 1.0 if wanted else 0.0
-            self._set(received, drop=drop * scale, duplicate=duplicate * scale, corrupt=corrupt * scale,
-                      reorder=reorder * scale, delay_s=delay * scale, limit=limit,
-                      seed=(seed + OTHER_SIDE * received) & 0xFFFFFFFFFFFFFFFF)
+            if wanted:
+                self._set(received, drop=drop, duplicate=duplicate, corrupt=corrupt, reorder=reorder,
+                          delay_s=delay, limit=limit, seed=(seed + OTHER_SIDE * received) & 0xFFFFFFFFFFFFFFFF)

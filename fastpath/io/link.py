@@ -71,7 +71,8 @@ def device(name: str, sock_fd: int | None = None) -> Device:
     finally:
         if own:
             own.close()
-    return Device(name, mac.hex(":"), mtu, bool(flags & IFF_UP), running, family in (ARPHRD_ETHER, ARPHRD_LOOPBACK))
+    return Device(name, mac.hex(":"), mtu, bool(flags & IFF_UP), running,
+                  family in (ARPHRD_ETHER, ARPHRD_LOOPBACK))
 
 
 def _carrier(fd: int, name: str, otherwise: bool) -> bool:
@@ -85,7 +86,10 @@ def _carrier(fd: int, name: str, otherwise: bool) -> bool:
 
 
 def name_of(ifindex: int, sock_fd: int) -> str:
-    """Return the present name of a device in the namespace of socket *sock_fd*.  Raises PortError when it is gone."""
+    """Return the present name of a device in the namespace of socket *sock_fd*.
+
+    Raises PortError when the device is gone.
+    """
     request = struct.pack("16si20x", b"", ifindex)
     try:
         return fcntl.ioctl(sock_fd, SIOCGIFNAME, request)[:NAME_SIZE].rstrip(b"\0").decode()
@@ -98,8 +102,8 @@ def configure(name: str, *, mac: str | None = None, mtu: int | None = None, up: 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         fd = sock.fileno()
         if mac is not None:
-            _tell(fd, SIOCSIFHWADDR, name, struct.pack("H6s", ARPHRD_ETHER, bytes.fromhex(mac.replace(":", ""))),
-                  f"address {mac}")
+            address = bytes.fromhex(mac.replace(":", ""))
+            _tell(fd, SIOCSIFHWADDR, name, struct.pack("H6s", ARPHRD_ETHER, address), f"address {mac}")
         if mtu is not None:
             _tell(fd, SIOCSIFMTU, name, struct.pack("i", mtu), f"mtu {mtu}")
         if up is not None:
@@ -181,7 +185,7 @@ def namespaces() -> list[str]:
 
 def add_netns(name: str) -> None:
     """Make a network namespace whose loopback is up."""
-    from pyroute2 import netns as namespace
+    from pyroute2 import netns as namespace  # type: ignore[import-untyped]
     with _explain(f"network namespace {name!r}"):
         namespace.create(name)
     with in_netns(name):
@@ -201,7 +205,7 @@ def delete_netns(name: str) -> None:
 @contextmanager
 def _explain(what: str) -> Iterator[None]:
     """Turn what the kernel refuses into PortError and PrivilegeError about *what*."""
-    from pyroute2.netlink.exceptions import NetlinkError
+    from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
     try:
         yield
     except PermissionError as error:
@@ -285,7 +289,8 @@ def add_address(name: str, address: str, *, netns: str | None = None) -> None:
 def addresses(name: str, *, netns: str | None = None) -> list[str]:
     """Return the addresses of a device with their prefix lengths."""
     with _netlink(f"addresses of {name!r}", netns) as route:
-        return [f"{dict(a['attrs'])['IFA_ADDRESS']}/{a['prefixlen']}" for a in route.get_addr(index=index(name))]
+        found = route.get_addr(index=index(name))
+        return [f"{dict(a['attrs'])['IFA_ADDRESS']}/{a['prefixlen']}" for a in found]
 
 
 def counters(name: str, *, netns: str | None = None) -> dict[str, int]:

@@ -52,11 +52,12 @@ class Record:
 def parse_header(data: bytes, path: str | Path) -> FileHeader:
     """Return what the first 24 bytes of a capture say.  Raises FormatError naming *path*."""
     if data[:4] == PCAPNG_MAGIC:
-        raise FormatError(f"{path}: offset 0: a pcapng file, expected classic pcap (editcap -F pcap converts)")
+        raise FormatError(f"{path}: offset 0: pcapng, expected classic pcap (editcap -F pcap converts)")
     if data[:4] not in MAGICS:
         raise FormatError(f"{path}: offset 0: not a pcap file, it begins with {data[:4].hex() or 'nothing'}")
     if len(data) < FILE_HEADER_SIZE:
-        raise FormatError(f"{path}: offset {len(data)}: file header cut short, expected {FILE_HEADER_SIZE} bytes")
+        raise FormatError(f"{path}: offset {len(data)}: file header cut short, {len(data)} of "
+                          f"{FILE_HEADER_SIZE} bytes")
     order, nanosecond = MAGICS[data[:4]]
     snaplen, linktype = struct.unpack_from(order + "II", data, 16)
     if linktype & 0x0FFFFFFF != LINKTYPE_ETHERNET:      # the top bits say how long the frame check is
@@ -77,10 +78,12 @@ def read_pcap(path: str | Path) -> Iterator[Record]:
                                   f"{RECORD_HEADER_SIZE} bytes")
             seconds, fraction, captured, size = layout.unpack(head)
             if captured > FRAME_LIMIT:
-                raise FormatError(f"{path}: offset {offset}: record of {captured} bytes, at most {FRAME_LIMIT}")
+                raise FormatError(f"{path}: offset {offset}: record of {captured} bytes, "
+                                  f"at most {FRAME_LIMIT}")
             frame = file.read(captured)
             if len(frame) < captured:
-                raise FormatError(f"{path}: offset {offset}: record cut short, {len(frame)} of {captured} bytes")
+                raise FormatError(f"{path}: offset {offset}: record cut short, {len(frame)} of "
+                                  f"{captured} bytes")
             yield Record(seconds * 1_000_000_000 + fraction * unit, frame, size)
             offset += RECORD_HEADER_SIZE + captured
 
@@ -98,7 +101,8 @@ class PcapWriter:
     def write(self, frame: bytes, *, time_ns: int = 0, size: int | None = None) -> None:
         """Append *frame*; *size* is what it had on the wire when that is more than its bytes here."""
         seconds, rest = divmod(time_ns, 1_000_000_000)
-        self._file.write(self._layout.pack(seconds, rest // self._unit, len(frame), size or len(frame)) + frame)
+        head = self._layout.pack(seconds, rest // self._unit, len(frame), size or len(frame))
+        self._file.write(head + frame)
 
     def close(self) -> None:
         """Flush and close the file."""

@@ -29,7 +29,8 @@ from fastpath.io.tracer import Tracer
 from fastpath.text import format_mac, parse_mac
 
 DEFAULT_TYPE = "af_packet"
-BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+BOOLEANS = {"yes": True, "true": True, "on": True, "1": True,
+            "no": False, "false": False, "off": False, "0": False}
 
 
 def _boolean(text: str) -> bool:
@@ -75,9 +76,10 @@ PORT_TYPES = {
                                          "qdisc_bypass": _boolean}, "network device"),
     "tap":       PortType(TapPort, {"ifname": str, "netns": str, "mac": _mac, "mtu": _count, "up": _boolean},
                           "device of the host that ends in the switch"),
-    "memory":    PortType(MemoryPort, {"capacity": _count, "vnet": _boolean, "mtu": _count}, "queues in memory"),
-    "pcap":      PortType(PcapPort, {"read": str, "write": str, "pace": str, "loop": _boolean, "epoch_s": _number,
-                                     "mtu": _count}, "capture files"),
+    "memory":    PortType(MemoryPort, {"capacity": _count, "vnet": _boolean, "mtu": _count},
+                          "queues in memory"),
+    "pcap":      PortType(PcapPort, {"read": str, "write": str, "pace": str, "loop": _boolean,
+                                     "epoch_s": _number, "mtu": _count}, "capture files"),
 }
 # The reference switch's names of the same things.
 ALIASES = {"system": "af_packet", "internal": "tap", "dummy": "memory"}
@@ -134,7 +136,7 @@ def _read(spec: str, key: str, text: str, kind: PortType) -> object:
 
 
 def _wrapped(port: Port, settings: dict[str, object]) -> Port:
-    """Put around *port* what the common options ask for: faults innermost, so recordings show their effect."""
+    """Put around *port* what the common options ask for; faults come first, so recordings show them."""
     faults = {key: value for key, value in settings.items() if key in FAULTS}
     if faults:
         port = FaultInjector(port, **faults)  # type: ignore[arg-type]

@@ -20,7 +20,10 @@ GSO = {1: "tso4", 3: "ufo", 4: "tso6", 5: "uso"}
 
 
 class Tracer(Observer):
-    """A port that prints what passes *port* to *file*, a line for each packet; with *owns_file* it closes it."""
+    """A port that prints what passes *port* to *file*, a line for each packet.
+
+    With *owns_file* the file is closed with the port.
+    """
 
     def __init__(self, port: Port, file: TextIO, *, owns_file: bool = False) -> None:
         super().__init__(port)

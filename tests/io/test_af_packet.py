@@ -273,7 +273,7 @@ def test_a_renamed_device_is_still_ours(ends: tuple[str, str]) -> None:
 
 def test_a_missing_device_or_namespace_is_told(lab: Lab) -> None:
     ns = lab.netns("empty")
-    with pytest.raises(PortError, match="no network device 'p9' in this namespace, there are: lo$"):
+    with pytest.raises(PortError, match=r"no network device 'p9' in this namespace, there are: lo$"):
         AfPacketPort("p9", netns=ns)
     with pytest.raises(PortError, match="no network namespace 'fpt-none'"):
         AfPacketPort("p9", netns="fpt-none")
@@ -301,7 +301,8 @@ c.sendall(h.hexdigest().encode()); c.close()
 """
 CLIENT = """
 import hashlib, os, socket, sys
-c = socket.create_connection((sys.argv[1], 5001), timeout=20); h = hashlib.sha256(); block = os.urandom(1 << 20)
+c = socket.create_connection((sys.argv[1], 5001), timeout=20)
+h = hashlib.sha256(); block = os.urandom(1 << 20)
 for i in range(int(sys.argv[2])): c.sendall(block); h.update(block)
 c.shutdown(socket.SHUT_WR); theirs = b""
 while part := c.recv(100): theirs += part
@@ -327,7 +328,8 @@ def hosts(lab: Lab) -> tuple[str, str, str]:
 
 
 @RINGS
-def test_tcp_passes_whole_with_offloads_on(lab: Lab, hosts: tuple[str, str, str], ring: bool, more: int) -> None:
+def test_tcp_passes_whole_with_offloads_on(lab: Lab, hosts: tuple[str, str, str], ring: bool,
+                                           more: int) -> None:
     h1, h2, switch = hosts
     p1, p2 = (AfPacketPort(name, netns=switch, ring=ring) for name in ("p1", "p2"))
     with cabled(p1, p2):

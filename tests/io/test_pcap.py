@@ -40,7 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(st.lists(st.tuples(st.integers(0, 2**32 * S - 1), st.binary(max_size=200)), max_size=80),
        st.sampled_from(FORMS))
-def test_every_form_reads_back(folder: Path, records: list[tuple[int, bytes]], form: tuple[str, bool]) -> None:
+def test_every_form_reads_back(folder: Path, records: list[tuple[int, bytes]],
+                               form: tuple[str, bool]) -> None:
     order, nano = form
     path = capture(folder / "any.pcap", *records, order=order, nano=nano)
     unit = 1 if nano else 1000
@@ -159,7 +160,8 @@ def test_frames_sent_are_written_with_the_ports_time(tmp_path: Path) -> None:
     port.send([b"c"], now=2.000000001)
     port.close()
     port.close()
-    assert list(read_pcap(path)) == [Record(1001_500000000, b"a" * 60, 60), Record(1001_500000000, b"b" * 1500, 1500),
+    assert list(read_pcap(path)) == [Record(1001_500000000, b"a" * 60, 60),
+                                     Record(1001_500000000, b"b" * 1500, 1500),
                                      Record(1002_000000001, b"c", 1)]
     assert port.stats()["tx_packets"] == 3
 
@@ -180,14 +182,17 @@ def test_a_full_disk_is_counted_and_told_at_close() -> None:
         port.close()
 
 
+def output_of(*argv: str) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=True).stdout
+
+
 def test_the_reference_reads_what_we_write(tmp_path: Path, ovs_ofctl: str) -> None:
     frame = bytes.fromhex("ffffffffffff0200000000010806") + bytes(46)
     path = tmp_path / "out.pcap"
     port = PcapPort("p", write=path)
     port.send([frame], now=3.25)
     port.close()
-    out = subprocess.run([ovs_ofctl, "parse-pcap", str(path)], capture_output=True, text=True, timeout=20, check=True)
-    assert "dl_src=02:00:00:00:00:01,dl_dst=ff:ff:ff:ff:ff:ff" in out.stdout
+    text = output_of(ovs_ofctl, "parse-pcap", str(path))
+    assert "dl_src=02:00:00:00:00:01,dl_dst=ff:ff:ff:ff:ff:ff" in text
     if tcpdump := shutil.which("tcpdump"):
-        out = subprocess.run([tcpdump, "-nttr", str(path)], capture_output=True, text=True, timeout=20, check=True)
-        assert out.stdout.startswith("3.250000")
+        assert output_of(tcpdump, "-nttr", str(path)).startswith("3.250000")

@@ -95,7 +95,9 @@ def test_a_missing_device_is_told_with_those_there_are() -> None:
 
 def test_a_user_without_privilege_is_told_what_it_takes(root: None) -> None:
     # the modules are imported first, by the user who may read them
-    script = ("import os\nfrom fastpath.io.port import open_port\nfrom fastpath.errors import PrivilegeError\n"
+    script = ("import os\n"
+              "from fastpath.io.port import open_port\n"
+              "from fastpath.errors import PrivilegeError\n"
               "os.setgid(65534); os.setuid(65534)\n"
               "for spec in ('lo', 'tap:fptap0'):\n"
               "    try: open_port(spec)\n"

@@ -15,6 +15,7 @@ from fastpath.io.tracer import Tracer, summary
 
 ETH = "020000000002 020000000001 "
 IP4 = "4500002800000000 4006 0000 0a000001 0a000002 "
+IP6 = "20010db8" + "00" * 11
 CASES = {
     ETH + "0800" + IP4 + "9c40 0050": "ipv4 10.0.0.1.40000 > 10.0.0.2.80 tcp",
     ETH + "0800" + "4500002800000001 4006 0000 0a000001 0a000002 9c40 0050": "ipv4 10.0.0.1 > 10.0.0.2 tcp",
@@ -22,7 +23,7 @@ CASES = {
     ETH + "0800" + "45000028000000004063000001020304 05060708": "ipv4 1.2.3.4 > 5.6.7.8 proto 99",
     ETH + "8100 2005 0800" + IP4 + "9c40 0050": "vlan 5 ipv4 10.0.0.1.40000 > 10.0.0.2.80 tcp",
     ETH + "88a8 0064 8100 0005 88cc": "qinq 100 vlan 5 lldp",
-    ETH + "86dd 60000000 0008 11 40" + "20010db8" + "00" * 11 + "01" + "20010db8" + "00" * 11 + "02" + "0035 1000":
+    ETH + "86dd 60000000 0008 11 40" + IP6 + "01" + IP6 + "02" + "0035 1000":
         "ipv6 2001:db8::1.53 > 2001:db8::2.4096 udp",
     ETH + "0806 0001 0800 06 04 0001 020000000001 0a000001 000000000000 0a000002":
         "arp who-has 10.0.0.2 tell 10.0.0.1",
@@ -95,6 +96,7 @@ def test_pcap_tap_records_both_directions(tmp_path: Path) -> None:
     assert port.recv(now=1.0) == [(b"in" * 30, b"")]
     port.send([b"out" * 20], now=2.0)
     port.close()
-    assert list(read_pcap(path)) == [Record(101_000_000_000, b"in" * 30, 60), Record(102_000_000_000, b"out" * 20, 60)]
+    assert list(read_pcap(path)) == [Record(101_000_000_000, b"in" * 30, 60),
+                                     Record(102_000_000_000, b"out" * 20, 60)]
     assert inner.take() == [b"out" * 20]
     assert port.lost == 0

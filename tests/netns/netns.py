@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from types import TracebackType
 
 from fastpath.errors import PortError
@@ -54,11 +55,10 @@ class Lab:
         if address:
             link.add_address(name, address, netns=ns)
 
-    def spawn(self, ns: str, *argv: str, **options: object) -> subprocess.Popen[str]:
+    def spawn(self, ns: str, *argv: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Start a program in a namespace; it is ended with the lab."""
         with link.in_netns(ns):         # children inherit the namespace of the thread that starts them
-            process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,  # type: ignore
-                                       text=True, **options)
+            process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
         self._processes.append(process)
         return process
 
@@ -89,8 +89,6 @@ def sweep() -> None:
     """Delete namespaces of labs whose process is gone."""
     for name in link.namespaces():
         parts = name.split("-")
-        if parts[0] == PREFIX and len(parts) == 4 and parts[1].isdigit() and not os.path.exists(f"/proc/{parts[1]}"):
-            try:
+        if parts[0] == PREFIX and len(parts) == 4 and not os.path.exists(f"/proc/{parts[1]}"):
+            with suppress(PortError):   # another run may have swept it up
                 link.delete_netns(name)
-            except PortError:
-                pass                    # another run swept it up
