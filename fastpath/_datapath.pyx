@@ -34,7 +34,7 @@ from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
 from fastpath._megaflow cimport (MF_MAX_PORTS, MF_PORT_NONE, MegaflowTable, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online,
                                  mf_program_t, mf_quiesce, mf_register, single_output)
 from fastpath._meter cimport meter_t, meters_del, meters_free, meters_new, meters_set
-from fastpath._offload cimport finish_batch
+from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
 from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_GSO, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
                                DROP_UPCALL_QUOTA, N_DROPS, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_t, drop_reason, drop_text,
                                packet_free, packet_md, packet_t, pool_free, pool_new)
@@ -299,19 +299,33 @@ cdef void recirculate(thread_t *th) noexcept nogil:
         forward(th, &b)
 
 
+ctypedef struct sending_t:
+    thread_t *th
+    port_t *port
+
+
 cdef void send(thread_t *th, port_t *port, batch_t *b) noexcept nogil:
     """Give b to the port, checksums finished and segments cut first if the port cannot."""
+    cdef sending_t to
     cdef uint32_t i
     if not port.caps & PORT_CAP_VNET:
         for i in range(b.n):
             if unlikely(b.p[i].vnet.flags & VNET_NEEDS_CSUM or b.p[i].vnet.gso_type != VNET_GSO_NONE):
-                finish_batch(b, transmit, port, &th.a.drops[<int>DROP_GSO], &th.a.drops[<int>DROP_NO_MEMORY])
+                to.th, to.port = th, port
+                finish_batch(b, finished, unfinished, &to)
                 return
     transmit(port, b)
 
 
-cdef void transmit(void *arg, batch_t *b) noexcept nogil:
-    cdef port_t *port = <port_t *>arg
+cdef void finished(void *to, batch_t *b) noexcept nogil:
+    transmit((<sending_t *>to).port, b)
+
+
+cdef void unfinished(void *to, offload_status why) noexcept nogil:
+    count_drop(&(<sending_t *>to).th.a, DROP_NO_MEMORY if why == OFFLOAD_NO_MEMORY else DROP_GSO)
+
+
+cdef void transmit(port_t *port, batch_t *b) noexcept nogil:
     lock(port)
     port.ops.tx(port, b)
     unlock(port)
