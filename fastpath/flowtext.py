@@ -234,7 +234,7 @@ def _conntrack(out: list[str], key: FlowKey, mask: FlowKey) -> None:
     _dec(out, "ct_zone", key.ct_zone, mask.ct_zone, 16)
     _hex(out, key, mask, "ct_mark")
     if m := mask.ct_label:
-        out.append(f"ct_label={key.ct_label:#x}" + ("" if m == text.IPV6_MAX else f"/{m:#x}"))
+        out.append(f"ct_label={_hash_hex(key.ct_label)}" + ("" if m == text.IPV6_MAX else f"/{m:#x}"))
     _ipv4(out, key, mask, "ct_nw_src")
     _ipv6(out, key, mask, "ct_ipv6_src")
     _ipv4(out, key, mask, "ct_nw_dst")

@@ -1,0 +1,16 @@
+from collections.abc import Buffer, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastpath._flow import FlowKey
+
+FLOW_DTYPE: np.dtype[np.void]
+
+def flow_dtype() -> np.dtype[np.void]: ...
+def extract_many(frames: Sequence[bytes] | tuple[Buffer, npt.ArrayLike, npt.ArrayLike], *,
+                 in_port: int = 0) -> npt.NDArray[np.void]: ...
+def key_of(row: Any) -> FlowKey: ...
+def as_rows(keys: Iterable[FlowKey]) -> npt.NDArray[np.void]: ...
+def repeat(frames: Sequence[bytes], n: int) -> float: ...
