@@ -33,4 +33,4 @@ class FaultInjector(FaultPort):
         for received, wanted in zip((True, False), DIRECTIONS[direction], strict=True):
             if wanted:
                 self._set(received, drop=drop, duplicate=duplicate, corrupt=corrupt, reorder=reorder,
-                          delay_s=delay, limit=limit, seed=(seed + OTHER_SIDE * received) & 0xFFFFFFFFFFFFFFFF)
+                          delay_s=delay, limit=limit, seed=(seed + OTHER_SIDE * received) % (1 << 64))

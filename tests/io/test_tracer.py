@@ -1,16 +1,13 @@
-"""Tracer and PcapTap: what passes is shown and recorded, and passes unchanged."""
+"""Tracer: what passes is shown, and passes unchanged."""
 
 from __future__ import annotations
 
 import io
 import sys
-from pathlib import Path
 
 import pytest
 
 from fastpath.io._memory import MemoryPort
-from fastpath.io._wrap import PcapTap
-from fastpath.io.pcapfile import Record, read_pcap
 from fastpath.io.tracer import Tracer, summary
 
 ETH = "020000000002 020000000001 "
@@ -63,40 +60,3 @@ def test_tracer_prints_both_directions_and_passes_packets_unchanged() -> None:
         f"2.250000 p1 tx   38 {told} [csum]",
         f"2.250000 p1 tx   38 {told}",
     ]
-
-
-def test_a_wrapper_looks_like_the_port_behind_it() -> None:
-    inner = MemoryPort("p1", vnet=True, mtu=1400)
-    port = Tracer(inner, io.StringIO())
-    assert (port.name, port.caps, port.mtu, port.fileno()) == ("p1", 1, 1400, inner.fileno())
-    inner.inject(FRAME)
-    port.recv()
-    assert port.stats() == inner.stats()
-    assert port.link_up()
-    port.close()
-    assert not inner.link_up()
-
-
-def test_a_tracer_whose_file_is_closed_does_not_stop_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[object] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda info: told.append(info.exc_value))
-    inner, out = MemoryPort("p1"), io.StringIO()
-    port = Tracer(inner, out)
-    out.close()
-    assert port.send([FRAME] * 3) == 3
-    assert inner.take() == [FRAME] * 3
-    assert [type(error) for error in told] == [ValueError]
-
-
-def test_pcap_tap_records_both_directions(tmp_path: Path) -> None:
-    path = tmp_path / "tap.pcap"
-    inner = MemoryPort("p1")
-    port = PcapTap(inner, path, epoch_s=100)
-    inner.inject(b"in" * 30)
-    assert port.recv(now=1.0) == [(b"in" * 30, b"")]
-    port.send([b"out" * 20], now=2.0)
-    port.close()
-    assert list(read_pcap(path)) == [Record(101_000_000_000, b"in" * 30, 60),
-                                     Record(102_000_000_000, b"out" * 20, 60)]
-    assert inner.take() == [b"out" * 20]
-    assert port.lost == 0

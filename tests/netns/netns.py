@@ -58,7 +58,8 @@ class Lab:
     def spawn(self, ns: str, *argv: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Start a program in a namespace; it is ended with the lab."""
         with link.in_netns(ns):         # children inherit the namespace of the thread that starts them
-            process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+            process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                       env=env)
         self._processes.append(process)
         return process
 
