@@ -29,8 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FLAGS = {"address": "-fsanitize=address -fno-omit-frame-pointer -O1 -Wno-error",
          "thread": "-fsanitize=thread -fno-omit-frame-pointer -O1 -Wno-error"}
 RUNTIME = {"address": "libasan.so", "thread": "libtsan.so"}
-# What the interpreter and numpy do among themselves, seen through intercepted calls such as free().
-SUPPRESSIONS = "called_from_lib:libpython\nrace:libpython\nrace:_multiarray_umath\nrace:^Py\nrace:^_Py\n"
+# Races whose top frame is the interpreter or numpy.  ("race:" would match any frame of a stack, and all
+# stacks of a writer begin in the interpreter.)
+SUPPRESSIONS = "race_top:^Py\nrace_top:^_Py\nrace_top:_multiarray_umath\n"
 Edit = tuple[str, str, str]     # file, old text, new text
 FAILED = 66                     # exit status of a process in which a sanitizer found something
 
