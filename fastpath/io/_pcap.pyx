@@ -7,7 +7,7 @@ hands to ports, so virtual time paces a replay just as well.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.limits cimport INT_MAX
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdio cimport FILE, fclose, fwrite
+from libc.stdio cimport FILE, fclose, ferror, fwrite
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 from posix.unistd cimport close, read
@@ -101,8 +101,12 @@ cdef bint capture_put(capture_t *c, uint64_t now_ns, const uint8_t *frame, uint3
 
 cdef bint capture_close(capture_t *c) noexcept nogil:
     cdef FILE *file = c.file
+    cdef bint failed
     c.file = NULL
-    return file == NULL or fclose(file) == 0
+    if file == NULL:
+        return True
+    failed = ferror(file) != 0      # an earlier record is missing; fclose() tells of the last ones only
+    return fclose(file) == 0 and not failed
 
 
 cdef inline uint64_t due_ns(pcap_t *f, uint64_t i) noexcept nogil:
