@@ -13,8 +13,9 @@ from enum import Flag, auto
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.check import check_actions
+from fastpath.ofproto.actions.output import OFPP_ANY, format_port
 from fastpath.ofproto.actions.table import parse_actions
-from fastpath.ofproto.actions.versions import OF10, format_actions, match_as_version
+from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14, format_actions, match_as_version
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.match import Match, missing_prerequisite
@@ -216,11 +217,13 @@ def iter_flows(lines: Iterable[str], command: str | Command | None = None, *, po
 _COMMAND_TEXT = {Command.ADD: "ADD", Command.MODIFY: "MOD", Command.MODIFY_STRICT: "MOD_STRICT",
                  Command.DELETE: "DEL", Command.DELETE_STRICT: "DEL_STRICT"}
 
+_FLAG_SINCE = {FlowFlags.RESET_COUNTS: OF12, FlowFlags.NO_PKT_COUNTS: OF13, FlowFlags.NO_BYT_COUNTS: OF13}
+
 
 def format_flow_mod(fm: FlowMod, version: int = OF10, *, ports: Mapping[int, str] | None = None) -> str:
     """*fm* as ``ovs-ofctl parse-flow`` prints it for OpenFlow *version*, without the message's name."""
     out = [_COMMAND_TEXT[fm.command]]
-    if fm.table_id not in (0, TABLE_ALL) or (fm.table_id == 0 and version == OF10):
+    if fm.table_id not in (0, TABLE_ALL):
         out.append(f"table:{fm.table_id}")
     priority = None if fm.priority == DEFAULT_PRIORITY else fm.priority
     match = match_as_version(fm.match, version).format(priority=priority, ports=ports)
@@ -230,11 +233,13 @@ def format_flow_mod(fm: FlowMod, version: int = OF10, *, ports: Mapping[int, str
         out.append(f"cookie:{fm.new_cookie:#x}")
     if fm.cookie_mask:
         out.append(f"cookie:{fm.cookie:#x}/{fm.cookie_mask:#x}")
-    out += [f"{word}:{value:g}" for word, value in (("idle", fm.idle_timeout), ("hard", fm.hard_timeout),
-                                                    ("importance", fm.importance)) if value]
-    if fm.out_port != 0xFFFF:
-        out.append(f"out_port:{fm.out_port}")
-    if fm.flags:
-        out.append(fm.flags.text.rstrip())
+    timeouts = (("idle", fm.idle_timeout), ("hard", fm.hard_timeout),
+                ("importance", fm.importance if version >= OF14 else 0))
+    out += [f"{word}:{value:g}" for word, value in timeouts if value]
+    if fm.out_port != OFPP_ANY:
+        out.append(f"out_port:{format_port(fm.out_port, ports)}")
+    flags = fm.flags & ~sum((f for f, since in _FLAG_SINCE.items() if version < since), FlowFlags.NONE)
+    if flags:
+        out.append(flags.text.rstrip())
     out.append(f"actions={format_actions(fm.actions, version, match=fm.match, ports=ports)}")
     return " ".join(out)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from fastpath import flowtext
 from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.errors import ParseError
 from fastpath.fields import BY_NAME, FIELDS, Field, Prereq
@@ -204,7 +205,6 @@ class Match:
 
     def format(self, *, priority: int | None = None, ports: Mapping[int, str] | None = None) -> str:
         """Text of the match as ovs-ofctl prints it; *ports* maps numbers to names."""
-        from fastpath import flowtext  # only printing needs it
         return flowtext.format_match(self.key, self.mask, priority=priority, ports=ports)
 
     def __str__(self) -> str:
