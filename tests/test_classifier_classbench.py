@@ -54,10 +54,12 @@ def megaflows(keys: npt.NDArray[np.uint64], masks: npt.NDArray[np.uint64]) -> se
     for name, size in (("nw_src", 4), ("nw_dst", 4), ("tp_src", 2), ("tp_dst", 2), ("nw_proto", 1)):
         for array in (keys & masks, masks):
             at = OFFSETS[name]
-            columns.append(np.ascontiguousarray(array.view(np.uint8)[:, at:at + size]).view(f">u{size}")[:, 0])
+            raw = np.ascontiguousarray(array.view(np.uint8)[:, at:at + size])
+            columns.append(raw.view(f">u{size}")[:, 0])
     widths = (8, 8, 4, 4, 2)
     rows = np.unique(np.stack([c.astype(np.uint32) for c in columns], axis=1), axis=0)
-    return {" ".join(f"{row[2 * i]:0{w}x}/{row[2 * i + 1]:0{w}x}" for i, w in enumerate(widths)) for row in rows}
+    return {" ".join(f"{row[2 * i]:0{w}x}/{row[2 * i + 1]:0{w}x}" for i, w in enumerate(widths))
+            for row in rows}
 
 
 @pytest.mark.parametrize("name", LARGE)

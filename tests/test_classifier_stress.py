@@ -28,7 +28,8 @@ keys = [FlowKey(dl_type=0x0800, in_port=7 * (i % 2), nw_src=rng.getrandbits(4) <
                 ipv6_dst=rng.getrandbits(2) << 126) for i in range(512)]
 array = np.frombuffer(b"".join(map(bytes, keys)), np.uint64).reshape(512, -1)
 masks = [FlowKey(nw_src=0xf0000000), FlowKey(nw_src=0xc0000000, nw_dst=0xff000000),
-         FlowKey(in_port=0xffffffff, nw_dst=0xf0000000, tp_dst=0xe000), FlowKey(tp_src=0xffff, dl_type=0xffff),
+         FlowKey(in_port=0xffffffff, nw_dst=0xf0000000, tp_dst=0xe000),
+         FlowKey(tp_src=0xffff, dl_type=0xffff),
          FlowKey(ipv6_dst=3 << 126, dl_type=0xffff), FlowKey(tp_src=0xffff, tp_dst=0xffff)]
 stop, errors, rounds = threading.Event(), [], [0, 0]
 
