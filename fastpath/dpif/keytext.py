@@ -1,0 +1,224 @@
+"""Text of flow keys with their masks, and of whole flows, as dpctl/dump-flows prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastpath import text
+from fastpath._flow import WINDOWS, FlowKey
+from fastpath.dpif.key import ATTRS, ETH_IPV6, L3, L4, Form, Member
+from fastpath.dpif.provider import DpFlow
+from fastpath.errors import ParseError
+
+MPLS_SHIFTS = {"label": 12, "tc": 9, "bos": 8, "ttl": 0}
+TUNNEL_FLAGS = ("oam", "df", "csum", "key")
+_FRAG = {0: "no", 1: "first", 3: "later"}
+_CFI = 0x1000
+_MPLS = (0x8847, 0x8848)
+_ND = (135, 136)
+_TCP_FLAG_LETTERS = (("S", 0x02), ("F", 0x01), ("P", 0x08), ("R", 0x04), ("U", 0x20), (".", 0x10),
+                     ("E", 0x40), ("C", 0x80), ("N", 0x100), ("[200]", 0x200), ("[400]", 0x400), ("[800]", 0x800))
+# Attributes that are their own only member, in the order they are printed around ct_state and recirc_id.
+_BEFORE_CT, _CT = ("skb_priority", "skb_mark"), ("ct_zone", "ct_mark", "ct_label")
+
+
+def hexa(n: int) -> str:
+    """As printf's %#x: 0x... but for zero."""
+    return f"{n:#x}" if n else "0"
+
+
+def _value(m: Member, n: int) -> str:
+    match m.form:
+        case Form.MAC:
+            return text.format_mac(n)
+        case Form.IPV4:
+            return text.format_ipv4(n)
+        case Form.IPV6:
+            return text.format_ipv6(n)
+        case Form.HEX:
+            return hexa(n)
+        case Form.FRAG:
+            return _FRAG.get(n, hexa(n))
+        case Form.FLAGS:
+            return "|".join(name for i, name in enumerate(TUNNEL_FLAGS) if n >> i & 1)
+        case Form.DEC:
+            return str(n)
+    raise AssertionError(m.form)
+
+
+def format_member(m: Member, value: int, mask: int) -> str:
+    """``value``, with ``/mask`` unless the mask is exact."""
+    out = _value(m, value)
+    if m.form in (Form.FRAG, Form.FLAGS) or mask == (1 << m.bits) - 1:
+        return out
+    return f"{out}/{hexa(mask) if m.form is Form.DEC else _value(m, mask)}"
+
+
+def parse_member(m: Member, source: str) -> tuple[int, int]:
+    """(value, mask) of what format_member() writes.  Raises ParseError."""
+    value, mask = text.split_mask(source)
+    exact = (1 << m.bits) - 1
+    return _parse_value(m, value), exact if mask is None else _parse_value(m, mask)
+
+
+def _parse_value(m: Member, source: str) -> int:
+    match m.form:
+        case Form.MAC:
+            return text.parse_mac(source)
+        case Form.IPV4:
+            return text.parse_ipv4(source)
+        case Form.IPV6:
+            return text.parse_ipv6(source)
+        case Form.FLAGS:
+            names = [name for name in source.split("|") if name]
+            unknown = [name for name in names if name not in TUNNEL_FLAGS]
+            if unknown:
+                raise ParseError(f"{unknown[0]!r}: not a tunnel flag; known are {', '.join(TUNNEL_FLAGS)}")
+            return sum(1 << TUNNEL_FLAGS.index(name) for name in set(names))
+        case _:
+            return text.parse_int(source, bits=m.bits, what=m.name)
+
+
+# ---- keys ---------------------------------------------------------------------------------------------
+
+def format_key(key: FlowKey, mask: FlowKey, *, names: Mapping[int, str] | None = None,
+               verbose: bool = False) -> str:
+    """Return *key* under *mask* as dpctl/dump-flows prints it.
+
+    Members no bit of which matters are left out, unless *verbose* (dump-flows -m).  Ports by *names*.
+    """
+    out = [_whole(attr, key, mask, verbose) for attr in _BEFORE_CT]
+    if key.tun_dst or key.tun_ipv6_dst:
+        out.append(_tunnel(key, mask))
+    if mask.ct_state or verbose:
+        out.append(_ct_state(key.ct_state, mask.ct_state, verbose))
+    out += [_whole(attr, key, mask, verbose) for attr in _CT]
+    out.append(f"recirc_id({hexa(key.recirc_id)})")
+    out.append(_whole("dp_hash", key, mask, verbose))
+    out.append(f"in_port({(names or {}).get(key.in_port, key.in_port)})")
+    kind = key.packet_type
+    out.append(f"packet_type(ns={kind >> 16},id={hexa(kind & 0xffff)})")
+    if not kind:
+        out.append(_attr("eth", key, mask, verbose))
+    out.append(_above_eth(key, mask, verbose))
+    return ",".join(term for term in out if term)
+
+
+def _get(m: Member, key: FlowKey, mask: FlowKey) -> tuple[int, int]:
+    window = WINDOWS[m.field]
+    exact = (1 << m.bits) - 1
+    return key.get(window), mask.get(window) & exact if m.form is not Form.FRAG else exact
+
+
+def _attr(attr: str, key: FlowKey, mask: FlowKey, verbose: bool) -> str:
+    terms = []
+    for m in ATTRS[attr]:
+        value, bits = _get(m, key, mask)
+        if attr == "arp" and m.name == "op":
+            bits = 0xFFFF if bits == 0xFF else bits         # one byte in the key, two in the packet
+        if bits or verbose:
+            terms.append(f"{m.name}={format_member(m, value, bits)}")
+    return f"{attr}({','.join(terms)})" if terms else ""
+
+
+def _whole(attr: str, key: FlowKey, mask: FlowKey, verbose: bool) -> str:
+    (m,) = ATTRS[attr]
+    value, bits = _get(m, key, mask)
+    return f"{attr}({format_member(m, value, bits)})" if bits or verbose else ""
+
+
+def _tunnel(key: FlowKey, mask: FlowKey) -> str:
+    terms = []
+    for m in ATTRS["tunnel"]:
+        value, bits = _get(m, key, mask)
+        if m.form is Form.FLAGS:
+            if bits:
+                terms.append(f"flags({text.format_flags_masked(value, bits, TUNNEL_FLAGS)})")
+        elif bits:
+            terms.append(f"{m.name}={format_member(m, value, bits)}")
+    return f"tunnel({','.join(terms)})"
+
+
+def _ct_state(value: int, mask: int, verbose: bool) -> str:
+    if verbose:
+        return f"ct_state({hexa(value)}/{hexa(mask)})"
+    return f"ct_state({text.format_flags_masked(value, mask, text.CT_STATE)})"
+
+
+def _above_eth(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
+    """Everything from the Ethernet type on; each VLAN tag puts the rest into encap()."""
+    inner = ",".join(_network(key, mask, verbose))
+    tags = [(key.vlan_tpid, key.vlan_tci, mask.vlan_tci), (key.vlan1_tpid, key.vlan1_tci, mask.vlan1_tci)]
+    for tpid, tci, bits in reversed(tags):
+        if tci & _CFI:
+            inner = f"eth_type(0x{tpid:04x}),vlan({_tci(tci, bits, verbose)}),encap({inner})"
+    return inner
+
+
+def _tci(tci: int, mask: int, verbose: bool) -> str:
+    terms = []
+    vid, pcp = mask & 0xFFF, mask >> 13
+    if vid or verbose:
+        terms.append(f"vid={tci & 0xfff}" + (f"/0x{vid:x}" if vid != 0xFFF else ""))
+    if pcp or verbose:
+        terms.append(f"pcp={tci >> 13}" + (f"/0x{pcp:x}" if pcp != 7 else ""))
+    return ",".join(terms)
+
+
+def _network(key: FlowKey, mask: FlowKey, verbose: bool) -> list[str]:
+    dl_type = key.dl_type
+    out = [f"eth_type(0x{dl_type:04x})"] if mask.dl_type or verbose else []
+    if dl_type in _MPLS:
+        out.append(_mpls(key, mask, verbose))
+    elif dl_type in L3:
+        out.append(_attr(L3[dl_type], key, mask, verbose))
+    # Later fragments have no L4 header; the protocol must be known for L4 to mean anything.
+    attr = L4.get((dl_type, key.nw_proto)) if not key.nw_frag & 2 else None
+    if attr and (mask.nw_proto or verbose):
+        out.append(_attr(attr, key, mask, verbose))
+        if attr == "tcp":
+            out.append(_tcp_flags(key.tcp_flags, mask.tcp_flags, verbose))
+        if dl_type == ETH_IPV6 and attr == "icmpv6" and key.tp_src in _ND:
+            out.append(_attr("nd", key, mask, verbose))
+            out.append(_attr("nd_ext", key, mask, False))
+    return [term for term in out if term]
+
+
+def _mpls(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
+    stack = [(getattr(key, f"mpls_lse{i}"), getattr(mask, f"mpls_lse{i}")) for i in range(3)]
+    used = [(lse, bits) for lse, bits in stack if lse or bits]
+    if len(used) > 1 and used[1][0]:
+        return "mpls(" + ",".join(f"lse{i}=0x{lse:x}" + (f"/0x{bits:x}" if bits != 0xFFFFFFFF else "")
+                                  for i, (lse, bits) in enumerate(used)) + ")"
+    lse, bits = stack[0]
+    if not bits and not verbose:
+        return ""
+    terms = []
+    for m in ATTRS["mpls"]:
+        shift, limit = MPLS_SHIFTS[m.name], (1 << m.bits) - 1
+        tail = ""
+        if bits != 0xFFFFFFFF:
+            prefix = "0x" if m.name in ("label", "ttl") else ""
+            tail = f"/{prefix}{bits >> shift & limit:x}"
+        terms.append(f"{m.name}={lse >> shift & limit}{tail}")
+    return f"mpls({','.join(terms)})"
+
+
+def _tcp_flags(value: int, mask: int, verbose: bool) -> str:
+    if not mask:
+        return "tcp_flags(0/0)" if verbose else ""
+    if mask & 0xFFF == 0xFFF:
+        return f"tcp_flags({text.format_flags(value & 0xFFF, text.TCP_FLAGS)})"
+    return f"tcp_flags({text.format_flags_masked(value, mask, text.TCP_FLAGS)})"
+
+
+# ---- flows --------------------------------------------------------------------------------------------
+
+def format_flow(flow: DpFlow, actions: str, *, now: float, names: Mapping[int, str] | None = None,
+                verbose: bool = False) -> str:
+    """One line of dpctl/dump-flows; *actions* is the text of the flow's actions."""
+    s = flow.stats
+    used = "never" if s.used is None else f"{max(0.0, now - s.used):.3f}s"
+    flags = "".join(letter for letter, bit in _TCP_FLAG_LETTERS if s.tcp_flags & bit)
+    return (f"{format_key(flow.key, flow.mask, names=names, verbose=verbose)}, packets:{s.n_packets}, "
+            f"bytes:{s.n_bytes}, used:{used}{f', flags:{flags}' if flags else ''}, actions:{actions}")

@@ -1,0 +1,299 @@
+"""Text of odp actions, flow keys and flows, to the letter as dpctl prints it.
+
+``format_actions`` and ``parse_actions`` are inverse but for what the text does not hold (a drop's
+reason, all of a probability).  Rows of attributes: ``dpif.key``.  Text of keys: ``dpif.keytext``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from fastpath import text
+from fastpath.dpif.actions import (
+    CheckPktLen,
+    Clone,
+    Drop,
+    Hash,
+    Meter,
+    OdpAction,
+    OdpActions,
+    Output,
+    PopMpls,
+    PopVlan,
+    PushMpls,
+    PushVlan,
+    Recirc,
+    Sample,
+    SetMasked,
+    SlowPath,
+    ToController,
+    Trunc,
+    Userspace,
+)
+from fastpath.dpif.key import ATTRS
+from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key, format_member, hexa, parse_member
+from fastpath.dpif.program import SLOW_REASONS
+from fastpath.errors import ParseError
+
+__all__ = ["format_actions", "format_flow", "format_key", "parse_actions"]
+
+_CFI = 0x1000
+_ALWAYS = 0xFFFFFFFF
+_WHOLE = ("skb_priority", "skb_mark")       # attributes that are their own only member
+
+
+# ---- format -------------------------------------------------------------------------------------------
+
+def format_actions(actions: OdpActions, names: Mapping[int, str] | None = None) -> str:
+    """Return *actions* as dpctl prints them; output ports by *names* where it has one."""
+    return ",".join(_format(action, names) for action in actions) or "drop"
+
+
+def _format(action: OdpAction, names: Mapping[int, str] | None) -> str:
+    match action:
+        case Output(port):
+            return (names or {}).get(port, str(port))
+        case SetMasked(attr, members):
+            return _format_set(attr, members)
+        case Userspace(userdata, pid):
+            return f"userspace(pid={pid},{_format_userdata(userdata)})"
+        case Sample(probability, actions):
+            percent = 100.0 * probability / _ALWAYS
+            return f"sample(sample={percent:.1f}%,actions({format_actions(actions, names)}))"
+        case Clone(actions):
+            return f"clone({format_actions(actions, names)})"
+        case CheckPktLen(size, greater, less_equal):
+            return (f"check_pkt_len(size={size},gt({format_actions(greater, names)}),"
+                    f"le({format_actions(less_equal, names)}))")
+        case _:
+            return _format_plain(action)
+
+
+def _format_plain(action: OdpAction) -> str:
+    match action:
+        case PushVlan(tpid, tci):
+            first = f"tpid=0x{tpid:04x}," if tpid != 0x8100 else ""
+            return f"push_vlan({first}vid={tci & 0xfff},pcp={tci >> 13}{'' if tci & _CFI else ',cfi=0'})"
+        case PopVlan():
+            return "pop_vlan"
+        case PushMpls(ethertype, lse):
+            return f"push_mpls({_format_lse(lse)},eth_type=0x{ethertype:x})"
+        case PopMpls(ethertype):
+            return f"pop_mpls(eth_type=0x{ethertype:x})"
+        case Trunc(n):
+            return f"trunc({n})"
+        case Recirc(n):
+            return f"recirc({hexa(n)})"
+        case Hash(alg, basis):
+            return f"hash({alg}({basis}))"
+        case Meter(n):
+            return f"meter({n})"
+        case Drop():
+            return "drop"
+    raise AssertionError(action)
+
+
+def _format_lse(lse: int) -> str:
+    return f"label={lse >> 12},tc={lse >> 9 & 7},ttl={lse & 255},bos={lse >> 8 & 1}"
+
+
+def _format_set(attr: str, members: tuple[tuple[str, int, int], ...]) -> str:
+    if attr == "mpls":
+        return f"set(mpls({_format_mpls(members)}))"
+    rows = {m.name: m for m in ATTRS[attr]}
+    if attr in _WHOLE:
+        ((name, value, mask),) = members
+        return f"set({attr}({format_member(rows[name], value, mask)}))"
+    inside = []
+    for name, value, mask in members:
+        shown = format_member(rows[name], value, mask)
+        inside.append(f"flags({shown})" if attr == "tunnel" and name == "flags" else f"{name}={shown}")
+    return f"set({attr}({','.join(inside)}))"
+
+
+def _format_mpls(members: tuple[tuple[str, int, int], ...]) -> str:
+    value = mask = 0
+    for name, v, m in members:
+        value |= v << MPLS_SHIFTS[name]
+        mask |= m << MPLS_SHIFTS[name]
+    if mask == 0xFFFFFFFF:
+        return _format_lse(value)
+    return (f"label={value >> 12}/0x{mask >> 12:x},tc={value >> 9 & 7}/{mask >> 9 & 7:x},"
+            f"ttl={value & 255}/0x{mask & 255:x},bos={value >> 8 & 1}/{mask >> 8 & 1:x}")
+
+
+def _format_userdata(userdata: SlowPath | ToController) -> str:
+    if isinstance(userdata, SlowPath):
+        return f"slow_path({','.join(r for r in SLOW_REASONS if r in userdata.reasons) or '0'})"
+    u = userdata
+    return (f"controller(reason={u.reason},dont_send={u.dont_send:d},continuation={u.continuation:d},"
+            f"recirc_id={u.recirc_id},rule_cookie={hexa(u.rule_cookie)},controller_id={u.controller_id},"
+            f"max_len={u.max_len})")
+
+
+# ---- parse --------------------------------------------------------------------------------------------
+
+_NAME = re.compile(r"[^(),]+")
+
+
+def parse_actions(source: str, ports: Mapping[str, int] | None = None) -> OdpActions:
+    """Return the actions of *source*, in the form format_actions() writes; ports may be names in *ports*.
+
+    ``drop`` alone and empty text are no actions.  Raises ParseError.
+    """
+    source = source.strip()
+    if source in ("", "drop"):
+        return ()
+    return tuple(_parse(name, inside, ports) for name, inside in split_terms(source))
+
+
+def split_terms(source: str) -> Iterator[tuple[str, str | None]]:
+    """Yield (name, what stands in its parentheses or None) of each term of ``a(b),c``."""
+    at = 0
+    while at < len(source):
+        m = _NAME.match(source, at)
+        if not m:
+            raise ParseError(f"{source[at:]!r}: expected a name or a number")
+        name, at, inside = m.group().strip(), m.end(), None
+        if source[at:at + 1] == "(":
+            end = _closing(source, at)
+            inside, at = source[at + 1:end], end + 1
+        yield name, inside
+        if at < len(source):
+            if source[at] != ",":
+                raise ParseError(f"{source[at:]!r}: expected a comma")
+            at += 1
+            if at == len(source):
+                raise ParseError(f"{source!r}: nothing after the last comma")
+
+
+def _closing(source: str, at: int) -> int:
+    depth = 0
+    for i in range(at, len(source)):
+        depth += (source[i] == "(") - (source[i] == ")")
+        if not depth:
+            return i
+    raise ParseError(f"{source[at:]!r}: a parenthesis is not closed")
+
+
+def _fields(name: str, inside: str, *known: str) -> dict[str, str]:
+    """``a=1,b(2)`` as a dict; exactly the names *known* may be there."""
+    out = {}
+    for key, nested in split_terms(inside):
+        key, _, value = key.partition("=")
+        if key not in known or key in out:
+            raise ParseError(f"{name}({inside}): {key!r} is twice or not one of {', '.join(known)}")
+        out[key] = nested if nested is not None else value
+    return out
+
+
+def _need(name: str, fields: dict[str, str], key: str, *, bits: int = 32, default: str | None = None) -> int:
+    value = fields.get(key, default)
+    if value is None:
+        raise ParseError(f"{name}: {key}= is missing")
+    return text.parse_int(value, bits=bits, what=key)
+
+
+def _parse(name: str, inside: str | None, ports: Mapping[str, int] | None) -> OdpAction:
+    if inside is None:
+        if name == "pop_vlan":
+            return PopVlan()
+        if name == "drop":
+            return Drop(0)
+        if ports and name in ports:
+            return Output(ports[name])
+        return Output(text.parse_int(name, bits=32, what="action or port"))
+    if name in _NUMBERED:
+        return _NUMBERED[name](text.parse_int(inside, bits=32, what=name))
+    if name in ("sample", "clone", "check_pkt_len"):
+        return _parse_nested(name, inside, ports)
+    if name not in _PARSERS:
+        raise ParseError(f"{name}({inside}): unknown action")
+    return _PARSERS[name](inside)
+
+
+def _parse_nested(name: str, inside: str, ports: Mapping[str, int] | None) -> OdpAction:
+    if name == "clone":
+        return Clone(parse_actions(inside, ports))
+    if name == "sample":
+        f = _fields(name, inside, "sample", "actions")
+        m = re.fullmatch(r"(\d+(?:\.\d*)?)%", f.get("sample", ""))
+        if not m or float(m.group(1)) > 100:
+            raise ParseError(f"sample({inside}): needs sample=P% with P from 0 to 100")
+        probability = int(_ALWAYS * (float(m.group(1)) / 100) + 0.5)
+        return Sample(probability, parse_actions(f.get("actions", ""), ports))
+    f = _fields(name, inside, "size", "gt", "le")
+    return CheckPktLen(_need(name, f, "size", bits=16), parse_actions(f.get("gt", ""), ports),
+                       parse_actions(f.get("le", ""), ports))
+
+
+def _parse_set(inside: str) -> SetMasked:
+    ((attr, members),) = split_terms(inside) if inside else (("", None),)
+    if attr not in ATTRS or members is None:
+        raise ParseError(f"set({inside}): needs one attribute in parentheses, of {', '.join(ATTRS)}")
+    rows = {m.name: m for m in ATTRS[attr]}
+    if attr in _WHOLE:
+        return SetMasked(attr, ((attr, *parse_member(rows[attr], members)),))
+    out = []
+    for term, nested in split_terms(members):
+        name, _, value = term.partition("=")
+        if name not in rows or name == "frag":
+            raise ParseError(f"set({inside}): {name!r} is not a member of {attr}")
+        v, mask = parse_member(rows[name], value if nested is None else nested)
+        if mask:                            # the reference writes all of mpls, also what stays
+            out.append((name, v, mask))
+    return SetMasked(attr, tuple(out))
+
+
+def _parse_push_vlan(inside: str) -> PushVlan:
+    f = _fields("push_vlan", inside, "tpid", "vid", "pcp", "cfi")
+    tci = _need("push_vlan", f, "vid", bits=12) | _need("push_vlan", f, "pcp", bits=3, default="0") << 13
+    return PushVlan(_need("push_vlan", f, "tpid", bits=16, default="0x8100"),
+                    tci | _need("push_vlan", f, "cfi", bits=1, default="1") << 12)
+
+
+def _parse_push_mpls(inside: str) -> PushMpls:
+    f = _fields("push_mpls", inside, "label", "tc", "ttl", "bos", "eth_type")
+    lse = sum(_need("push_mpls", f, name, bits=bits) << MPLS_SHIFTS[name]
+              for name, bits in (("label", 20), ("tc", 3), ("ttl", 8), ("bos", 1)))
+    return PushMpls(_need("push_mpls", f, "eth_type", bits=16), lse)
+
+
+def _parse_pop_mpls(inside: str) -> PopMpls:
+    return PopMpls(_need("pop_mpls", _fields("pop_mpls", inside, "eth_type"), "eth_type", bits=16))
+
+
+def _parse_hash(inside: str) -> Hash:
+    for alg, basis in split_terms(inside):
+        if alg in ("l4", "sym_l4") and basis is not None and inside == f"{alg}({basis})":
+            return Hash(alg, text.parse_int(basis, bits=32, what="basis"))
+    raise ParseError(f"hash({inside}): needs l4(BASIS) or sym_l4(BASIS)")
+
+
+_CONTROLLER = (("reason", 16), ("dont_send", 1), ("continuation", 1), ("recirc_id", 32), ("rule_cookie", 64),
+               ("controller_id", 16), ("max_len", 16))
+
+
+def _parse_userspace(inside: str) -> Userspace:
+    f = _fields("userspace", inside, "pid", "slow_path", "controller")
+    pid = _need("userspace", f, "pid")
+    if "slow_path" in f:
+        reasons = tuple(r for r in re.split("[,|]", f["slow_path"]) if r != "0")
+        unknown = [r for r in reasons if r not in SLOW_REASONS]
+        if unknown:
+            raise ParseError(f"slow_path: {unknown[0]!r} is not one of {', '.join(SLOW_REASONS)}")
+        return Userspace(SlowPath(reasons), pid)
+    if "controller" not in f:
+        raise ParseError(f"userspace({inside}): needs slow_path() or controller()")
+    c = _fields("controller", f["controller"], *(name for name, _ in _CONTROLLER))
+    n = {name: _need("controller", c, name, bits=bits) for name, bits in _CONTROLLER}
+    return Userspace(ToController(n["reason"], bool(n["dont_send"]), bool(n["continuation"]), n["recirc_id"],
+                                  n["rule_cookie"], n["controller_id"], n["max_len"]), pid)
+
+
+_NUMBERED: dict[str, Callable[[int], OdpAction]] = {
+    "trunc": Trunc, "recirc": Recirc, "meter": Meter, "drop": Drop}
+_PARSERS: dict[str, Callable[[str], OdpAction]] = {
+    "set": _parse_set, "push_vlan": _parse_push_vlan, "push_mpls": _parse_push_mpls,
+    "pop_mpls": _parse_pop_mpls, "hash": _parse_hash, "userspace": _parse_userspace}

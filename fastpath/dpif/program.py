@@ -1,0 +1,256 @@
+"""Compile odp actions into the program that ``_actions`` runs.
+
+Layout in ``_odp.h``; opcodes stand here once more as rows, and a test holds the two together by running
+every one.  Called when flows are installed or packets executed; what a datapath cannot do is refused
+here with ConfigError, so that running a program never fails for what it says.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from fastpath._flow import WINDOWS, FlowKey
+from fastpath.dpif.actions import (
+    CheckPktLen,
+    Clone,
+    Drop,
+    Hash,
+    Meter,
+    OdpAction,
+    OdpActions,
+    Output,
+    PopMpls,
+    PopVlan,
+    PushMpls,
+    PushVlan,
+    Recirc,
+    Sample,
+    SetMasked,
+    SlowPath,
+    ToController,
+    Trunc,
+    Userspace,
+)
+from fastpath.errors import ConfigError, FormatError
+from fastpath.fields import DP_WORDS, TNL_WORD
+
+(OUTPUT, SET_ETH, SET_IPV4, SET_IPV6, SET_ARP, SET_TCP, SET_UDP, SET_SCTP, SET_ICMP, SET_ICMPV6, SET_ND,
+ SET_ND_EXT, SET_MPLS, SET_NSH, SET_MARK, SET_PRIORITY, SET_TUNNEL, PUSH_VLAN, POP_VLAN, PUSH_MPLS, POP_MPLS,
+ TRUNC, RECIRC,
+ HASH, METER, SAMPLE, CLONE, CHECK_LEN, USERSPACE, DROP) = range(1, 31)
+
+HASH_ALGS = ("l4", "sym_l4")
+MAX_NESTING = 10
+_VLAN_TPIDS = (0x8100, 0x88A8)
+_MPLS_TYPES = (0x8847, 0x8848)
+
+# Attribute -> opcode, bytes of one value, and (member, first bit from the most significant one, bits).
+_Row = tuple[int, int, dict[str, tuple[int, int]]]
+
+
+def _row(op: int, size: int, /, **members: tuple[int, int]) -> _Row:
+    return op, size, members
+
+
+_PORTS = {"src": (0, 16), "dst": (16, 16)}
+_ICMP = {"type": (0, 8), "code": (8, 8)}
+_SETTERS: dict[str, _Row] = {
+    "eth": _row(SET_ETH, 16, dst=(0, 48), src=(48, 48)),
+    "ipv4": _row(SET_IPV4, 16, src=(0, 32), dst=(32, 32), tos=(64, 8), ttl=(72, 8)),
+    "ipv6": _row(SET_IPV6, 40, src=(0, 128), dst=(128, 128), label=(256, 32), tclass=(288, 8),
+                 hlimit=(296, 8)),
+    "arp": _row(SET_ARP, 24, sip=(0, 32), tip=(32, 32), op=(64, 16), sha=(80, 48), tha=(128, 48)),
+    "tcp": _row(SET_TCP, 8, **_PORTS),
+    "udp": _row(SET_UDP, 8, **_PORTS),
+    "sctp": _row(SET_SCTP, 8, **_PORTS),
+    "icmp": _row(SET_ICMP, 8, **_ICMP),
+    "icmpv6": _row(SET_ICMPV6, 8, **_ICMP),
+    "nd": _row(SET_ND, 32, target=(0, 128), sll=(128, 48), tll=(176, 48)),
+    "nd_ext": _row(SET_ND_EXT, 8, nd_reserved=(0, 32), nd_options_type=(32, 8)),
+    "mpls": _row(SET_MPLS, 4, label=(0, 20), tc=(20, 3), bos=(23, 1), ttl=(24, 8), lse=(0, 32)),
+    "nsh": _row(SET_NSH, 24, flags=(0, 8), ttl=(8, 8), spi=(32, 24), si=(56, 8),
+                c1=(64, 32), c2=(96, 32), c3=(128, 32), c4=(160, 32)),
+}
+_WORDS = {"skb_mark": SET_MARK, "skb_priority": SET_PRIORITY}
+
+
+def compile_actions(actions: OdpActions) -> bytes:
+    """Return the program of *actions*; empty for none, which drops.
+
+    Raises ConfigError for what no program can do: an unknown attribute or member, a value that does not fit
+    its member, a TPID that is no VLAN's, nesting deeper than MAX_NESTING.
+    """
+    return _compile(actions, 0)
+
+
+def program_is_output(program: bytes) -> int | None:
+    """Port of a program that is one output and nothing else, None for any other."""
+    if len(program) == 16:
+        op, size, port = struct.unpack_from("=HxxII", program)
+        if op == OUTPUT and size == 16:
+            return int(port)
+    return None
+
+
+def _compile(actions: OdpActions, depth: int) -> bytes:
+    if depth > MAX_NESTING:
+        raise ConfigError(f"actions are nested deeper than {MAX_NESTING} levels")
+    return b"".join(_one(action, depth) for action in actions)
+
+
+def _op(op: int, body: bytes = b"") -> bytes:
+    body += bytes(-len(body) % 8)
+    return struct.pack("=HHI", op, 0, 8 + len(body)) + body
+
+
+def _u32(op: int, n: int, what: str, limit: int = 0xFFFFFFFF) -> bytes:
+    return _op(op, struct.pack("=II", _fit(n, limit, what), 0))
+
+
+def _fit(n: int, limit: int, what: str) -> int:
+    if not 0 <= n <= limit:
+        raise ConfigError(f"{what} {n} is not 0 to {limit:#x}")
+    return n
+
+
+def _one(action: OdpAction, depth: int) -> bytes:
+    match action:
+        case Output(port):
+            return _u32(OUTPUT, port, "output port")
+        case SetMasked(attr, members):
+            return _set(attr, members)
+        case PushVlan() | PopVlan() | PushMpls() | PopMpls():
+            return _push_pop(action)
+        case Trunc(n):
+            return _u32(TRUNC, n, "trunc length")
+        case Recirc(n):
+            return _u32(RECIRC, n, "recirc id")
+        case Meter(n):
+            return _u32(METER, n, "meter")
+        case Drop(n):
+            return _u32(DROP, n, "drop reason")
+        case Hash(alg, basis):
+            if alg not in HASH_ALGS:
+                raise ConfigError(f"hash algorithm {alg!r} is not one of {', '.join(HASH_ALGS)}")
+            return _op(HASH, struct.pack("=II", HASH_ALGS.index(alg), _fit(basis, 0xFFFFFFFF, "hash basis")))
+        case Userspace(userdata):
+            data = encode_userdata(userdata)
+            return _op(USERSPACE, struct.pack("=II", len(data), 0) + data)
+        case Sample() | Clone() | CheckPktLen():
+            return _nested(action, depth + 1)
+    raise AssertionError(action)
+
+
+def _nested(action: Sample | Clone | CheckPktLen, depth: int) -> bytes:
+    match action:
+        case Sample(probability, actions):
+            head = struct.pack("=II", _fit(probability, 0xFFFFFFFF, "probability"), 0)
+            return _op(SAMPLE, head + _compile(actions, depth))
+        case Clone(actions):
+            return _op(CLONE, _compile(actions, depth))
+        case CheckPktLen(size, greater, less_equal):
+            g = _compile(greater, depth)
+            head = struct.pack("=II", _fit(size, 0xFFFFFFFF, "packet length"), len(g))
+            return _op(CHECK_LEN, head + g + _compile(less_equal, depth))
+    raise AssertionError(action)
+
+
+def _push_pop(action: PushVlan | PopVlan | PushMpls | PopMpls) -> bytes:
+    match action:
+        case PushVlan(tpid, tci):
+            if tpid not in _VLAN_TPIDS:
+                raise ConfigError(f"push_vlan: TPID {tpid:#06x} is neither 0x8100 nor 0x88a8")
+            return _op(PUSH_VLAN, struct.pack(">HH", tpid, _fit(tci, 0xFFFF, "tci")))
+        case PopVlan():
+            return _op(POP_VLAN)
+        case PushMpls(ethertype, lse):
+            if ethertype not in _MPLS_TYPES:
+                raise ConfigError(f"push_mpls: Ethernet type {ethertype:#06x} is neither 0x8847 nor 0x8848")
+            return _op(PUSH_MPLS, struct.pack(">IH", _fit(lse, 0xFFFFFFFF, "label stack entry"), ethertype))
+        case PopMpls(ethertype):
+            return _op(POP_MPLS, struct.pack(">H", _fit(ethertype, 0xFFFF, "Ethernet type")))
+    raise AssertionError(action)
+
+
+def _set(attr: str, members: tuple[tuple[str, int, int], ...]) -> bytes:
+    if attr == "tunnel":
+        return _op(SET_TUNNEL, b"".join(struct.pack("=IIQ", i, 0, v) for i, v in _tunnel_words(members)))
+    if attr in _WORDS:
+        ((_, value, mask),) = members
+        n, m = (_fit(v, 0xFFFFFFFF, attr) for v in (value, mask))
+        return _op(_WORDS[attr], struct.pack("=II", n, m))
+    if attr not in _SETTERS:
+        known = ", ".join([*_SETTERS, *_WORDS, "tunnel"])
+        raise ConfigError(f"set({attr}): no such header; known are {known}")
+    op, size, layout = _SETTERS[attr]
+    values = masks = 0
+    for name, value, mask in members:
+        if name not in layout:
+            raise ConfigError(f"set({attr}({name})): not settable; members are {', '.join(layout)}")
+        first, bits = layout[name]
+        up = 8 * size - first - bits
+        limit = (1 << bits) - 1
+        values |= _fit(value, limit, f"{attr} {name}") << up
+        masks |= _fit(mask & limit, limit, f"{attr} {name} mask") << up
+    return _op(op, values.to_bytes(size, "big") + masks.to_bytes(size, "big"))
+
+
+def _tunnel_words(members: tuple[tuple[str, int, int], ...]) -> list[tuple[int, int]]:
+    """The words of the flow key's tunnel part that are not zero, by number, when *members* are set."""
+    key = FlowKey()
+    for name, value, _ in members:
+        window = WINDOWS.get(name if name.startswith("tun_") else f"tun_{name}")
+        if window is None:
+            raise ConfigError(f"set(tunnel({name})): no such member")
+        key.set(window, _fit(value, window.limit, f"tunnel {name}"))
+    words = struct.unpack(f"={DP_WORDS - TNL_WORD}Q", bytes(key)[8 * TNL_WORD:8 * DP_WORDS])
+    return [(TNL_WORD + i, word) for i, word in enumerate(words) if word]
+
+
+# ---- userdata: what comes back with the packet of a userspace action -----------------------------------
+
+_SLOW, _CONTROLLER = 1, 2
+SLOW_REASONS = ("cfm", "bfd", "lacp", "stp", "lldp", "action", "match")
+
+
+def encode_userdata(userdata: SlowPath | ToController) -> bytes:
+    """Bytes that decode_userdata() turns back into *userdata*."""
+    match userdata:
+        case SlowPath(reasons):
+            bits = 0
+            for reason in reasons:
+                if reason not in SLOW_REASONS:
+                    raise ConfigError(f"slow path reason {reason!r} is not one of {', '.join(SLOW_REASONS)}")
+                bits |= 1 << SLOW_REASONS.index(reason)
+            return struct.pack("=BBH", _SLOW, 0, bits)
+        case ToController(reason, dont_send, continuation, recirc_id, cookie, controller_id, max_len):
+            flags = dont_send | continuation << 1
+            return struct.pack("=BBHHHIQ", _CONTROLLER, flags, _fit(reason, 0xFFFF, "reason"),
+                               _fit(controller_id, 0xFFFF, "controller id"), _fit(max_len, 0xFFFF, "max_len"),
+                               _fit(recirc_id, 0xFFFFFFFF, "recirc id"), cookie)
+    raise AssertionError(userdata)
+
+
+def decode_userdata(data: bytes) -> SlowPath | ToController:
+    """What encode_userdata() was given.  Raises FormatError for bytes it never makes."""
+    try:
+        return _DECODERS[data[0]](data)
+    except (struct.error, IndexError, KeyError):
+        raise FormatError(f"userdata {data.hex()!r} is neither of a slow path nor of a controller") from None
+
+
+def _decode_slow(data: bytes) -> SlowPath:
+    _, _, bits = struct.unpack("=BBH", data)
+    if bits >> len(SLOW_REASONS):
+        raise struct.error
+    return SlowPath(tuple(name for i, name in enumerate(SLOW_REASONS) if bits >> i & 1))
+
+
+def _decode_controller(data: bytes) -> ToController:
+    _, flags, reason, controller_id, max_len, recirc_id, cookie = struct.unpack("=BBHHHIQ", data)
+    return ToController(reason, bool(flags & 1), bool(flags & 2), recirc_id, cookie, controller_id, max_len)
+
+
+_DECODERS: dict[int, Callable[[bytes], SlowPath | ToController]] = {
+    _SLOW: _decode_slow, _CONTROLLER: _decode_controller}
