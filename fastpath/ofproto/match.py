@@ -22,7 +22,7 @@ from fastpath.ofproto import numbers
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
-from fastpath.ofproto.values import parse_value
+from fastpath.ofproto.values import full_mask, parse_value
 
 ETH_IP, ETH_ARP, ETH_RARP, ETH_IPV6, ETH_NSH = 0x0800, 0x0806, 0x8035, 0x86DD, 0x894F
 ETH_MPLS = (0x8847, 0x8848)
@@ -149,7 +149,7 @@ class Match:
         """Match *f*: *value* under *mask* (None = exact), replacing what was said of the field before."""
         slot = _SLOTS[f.name]
         w, bits = slot.window, slot.bits
-        m = slot.exact if mask is None or mask >= (1 << f.bits) - 1 else mask << slot.lsb & bits
+        m = slot.exact if mask is None or mask >= full_mask(f) else mask << slot.lsb & bits
         if f.name == "dl_vlan" and value == 0xFFFF and m:
             value, m, bits = 0, 0xFFFF, 0xFFFF
         elif slot.present and m:
@@ -170,7 +170,7 @@ class Match:
         """Return (value, mask) of *f*, as numbers of the field's width."""
         slot = _SLOTS[f.name]
         value, mask = self.key.get(slot.window) & slot.bits, self.mask.get(slot.window) & slot.bits
-        full = (1 << f.bits) - 1
+        full = full_mask(f)
         return value >> slot.lsb & full, mask >> slot.lsb & full
 
     def finish(self) -> None:

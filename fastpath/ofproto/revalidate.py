@@ -7,13 +7,17 @@ happen to ukeys:
 * *push*: packets counted by the datapath since the last push are credited to the effects, so rules,
   ports and MAC entries live as long as their traffic does.
 * *check*: when a bridge the translation visited changed, or an address it asked a MAC table for, the
-  key is translated again, without side effects.  Same mask, same actions: the flow stays.  Same mask,
-  other actions: they are replaced.  Another mask: the flow goes, and the next packet makes a new one.
-  Keeping a flow whose mask is merely narrower than today's would be right too, but two flows of one
-  version could then overlap, and the datapath's caches rely on their being disjoint.  Whatever was
-  counted is pushed before the effects are replaced, and a removed flow's last packets with its
-  removal: no packet goes uncounted.
+  key is translated again, without side effects.  If translation looks at a bit now that the flow's mask
+  lacks, the flow goes, and the next packet makes a new one.  Otherwise all its packets still share one
+  answer, and it stays, its actions replaced if they are others.  Whatever was counted is pushed before
+  the effects are replaced, and a removed flow's last packets with its removal: no packet goes
+  uncounted.
 * *idle*: a flow without packets for ``max_idle`` goes.
+
+Flows may overlap: a lookup that fails needs one differing bit in the mask to prove it, and which one is
+taken depends on the packet.  What holds is that flows of one version that cover a packet agree on what
+to do with it, since each of them covers only packets that translation treats alike.  So it does not
+matter which of them a datapath finds, and its caches need no order among them.
 
 How many flows there may be follows from how long a round takes, with the figures of the reference.
 Above the limit flows go after 100 ms of idleness; at twice the limit the longest unused go until the
@@ -39,6 +43,7 @@ from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.recirc import FrozenState
 from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.xlate.context import (
+    VLAN_CFI,
     BridgeView,
     Effect,
     Learned,
@@ -57,7 +62,9 @@ FLOW_LIMIT = 200_000
 FLOW_LIMIT_START, FLOW_LIMIT_MIN, FLOW_LIMIT_STEP = 10_000, 1_000, 1_000
 LINGER = 1.0                    # seconds that the recirculation ids of an answer not installed live on
 MIN_GAP = 0.2                   # slower than a packet in this time: not worth translating when busy
-_IN_PORT = WINDOWS["in_port"]
+_IN_PORT, _TCI, _TCI1 = WINDOWS["in_port"], WINDOWS["vlan_tci"], WINDOWS["vlan1_tci"]
+_VID, _PCP = 0x0fff, 0xe000
+_TPID, _TPID1 = WINDOWS["vlan_tpid"], WINDOWS["vlan1_tpid"]
 _ALL_ONES = 0xffffffff
 
 
@@ -66,10 +73,10 @@ class Ukey:
     """What is known of one installed flow.  *key* is that of its first packet, in odp terms."""
 
     key: FlowKey
+    mask: FlowKey
     bridge: Ofproto
     created: float
     ufid: int = -1
-    mask: FlowKey = field(default_factory=FlowKey)
     answer: OdpActions = ()             # what to do with a packet
     actions: OdpActions = ()            # what the flow does: the answer, or handing the packet up
     effects: tuple[Effect, ...] = ()
@@ -82,8 +89,7 @@ class Ukey:
     slow: frozenset[str] = frozenset()
 
     def take(self, out: XlateOut, frozen: FrozenState | None) -> None:
-        """Fill in the answer of a translation, resumed from *frozen* if not None."""
-        self.mask = flow_mask(out)
+        """Fill in the answer of a translation, resumed from *frozen* if not None; not the mask."""
         self.answer = out.actions
         self.slow = out.slow
         self.actions = (Userspace(SlowPath(tuple(sorted(out.slow)))),) if out.slow else out.actions
@@ -103,10 +109,28 @@ class Ukey:
         return not bridges.isdisjoint(self.bridges) or not macs.isdisjoint(self.macs)
 
 
-def flow_mask(out: XlateOut) -> FlowKey:
-    """Mask of the flow to install: the one of the translation, in_port always exact."""
-    out.mask.set(_IN_PORT, _ALL_ONES)
-    return out.mask
+def flow_mask(out: XlateOut, key: FlowKey) -> FlowKey:
+    """Mask of the flow to install for packets like *key*; changes and returns that of *out*.
+
+    in_port is always exact.  So is whether tags are there: translation leaves it out of the mask of a
+    packet without a tag, since in the reference's datapath keys the Ethernet type tells.  In ours it
+    does not, it is that of the payload.  For the same reason the type of a tag, and an inner tag as a
+    whole, are exact where there is one, and its priority where its VLAN is: NORMAL may put back tags it
+    took off, inner ones too.
+    """
+    mask = out.mask
+    mask.set(_IN_PORT, _ALL_ONES)
+    tci = mask.get(_TCI) | VLAN_CFI
+    mask.set(_TCI, tci)
+    if key.get(_TCI):
+        mask.fill(_TPID)
+        if tci & _VID:
+            mask.set(_TCI, tci | _PCP)
+        mask.set(_TCI1, mask.get(_TCI1) | VLAN_CFI)
+        if key.get(_TCI1):
+            mask.fill(_TPID1)
+            mask.fill(_TCI1)
+    return mask
 
 
 @dataclass(slots=True)
@@ -251,7 +275,7 @@ class Revalidator:
         flow.set(_IN_PORT, port.ofp_port)
         self.backer.asked_macs.clear()
         out = translate(XlateIn(bridge=bridge, flow=flow, now=now, side_effects=False, frozen=frozen))
-        if out.avoid_caching or out.error is not None or flow_mask(out) != ukey.mask:
+        if out.avoid_caching or out.error is not None or not ukey.mask.covers(flow_mask(out, ukey.key)):
             self.backer.recirc.release(out.recirc_ids)
             return False
         before, held = ukey.actions, ukey.recirc_ids

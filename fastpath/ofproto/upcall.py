@@ -27,7 +27,7 @@ from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.events import PacketIn
 from fastpath.ofproto.recirc import FrozenState
-from fastpath.ofproto.revalidate import Revalidator, Ukey, credit_effects
+from fastpath.ofproto.revalidate import Revalidator, Ukey, credit_effects, flow_mask
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.pipeline import translate
 
@@ -118,7 +118,7 @@ class UpcallHandler:
             self.stats.n_not_cached += 1
             revalidator.linger(out.recirc_ids, now)
             return
-        ukey = Ukey(key, bridge, now, used=now)
+        ukey = Ukey(key, flow_mask(out, key), bridge, now, used=now)
         ukey.take(out, frozen)
         self._fresh.append(ukey)
 

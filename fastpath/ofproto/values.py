@@ -18,13 +18,18 @@ _FRAG = {"no": (0, 3), "yes": (1, 1), "first": (1, 3), "later": (3, 3), "not_lat
 _FRAG_BY_BITS = {bits: name for name, bits in _FRAG.items()}
 
 
+def full_mask(f: Field) -> int:
+    """All the bits a value of *f* may have; those of vlan_vid include the presence bit 0x1000."""
+    return 0x1FFF if f.name == "vlan_vid" else (1 << f.bits) - 1
+
+
 def parse_value(f: Field, value: str, ports: PortNames | None = None) -> tuple[int, int]:
     """Return (value, mask) of *value* written as field *f* takes it, in bits of the field.
 
     The mask is all ones when none is given and all zeros for ``*``; the value keeps all the bits
     that were written.  Raises ParseError in the words of ovs-ofctl.
     """
-    full = (1 << f.bits) - 1
+    full = full_mask(f)
     if value == "*":
         return 0, 0
     v, m = _PARSERS[f.fmt](f, value, ports)
@@ -178,7 +183,7 @@ def format_value(f: Field, value: int, mask: int | None = None, *, show_mask: bo
 
     *show_mask* prints a mask that covers the field, too.
     """
-    full = (1 << f.bits) - 1
+    full = full_mask(f)
     if mask is None or (mask == full and not show_mask):
         return _format_exact(f, value)
     if f.fmt is Fmt.ETH:

@@ -1,8 +1,8 @@
 """ModelDpif: the datapath as ofproto knows it, in the plainest Python, at the level of flow keys.
 
-Packets are keys: ``receive(key)`` looks for the one flow that covers it, counts it and notes what its
-actions are, or queues an upcall.  Execute is noted too.  Lookup is linear; two flows that cover one
-key are an error, because the flows of one table version must be disjoint.
+Packets are keys: ``receive(key)`` looks for a flow that covers it, counts it and notes what its actions
+are, or queues an upcall.  Execute is noted too.  Lookup is linear; two flows that cover one key and do
+not agree on what to do with it are an error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from fastpath.dpif.provider import (
     Dpif,
     Execute,
     FlowDel,
-    FlowPut,
     FlowStats,
     Operation,
     PortStats,
@@ -48,7 +47,7 @@ class ModelDpif(Dpif):
     def receive(self, key: FlowKey, packet: bytes = bytes(SIZE)) -> None:
         """A packet comes in."""
         covering = self.covering(key)
-        assert len(covering) <= 1, f"{key!r} is covered by {covering}"
+        assert len({flow.actions for flow in covering}) <= 1, f"{key!r} is covered by {covering}"
         if not covering:
             self.n_missed += 1
             self.upcalls.append(Upcall(packet, key.copy(), total_len=len(packet)))

@@ -10,15 +10,14 @@ from fastpath.fields import Field, Fmt
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
 from fastpath.ofproto.subfield import Subfield, field_by_name
-from fastpath.ofproto.values import format_value, parse_value
+from fastpath.ofproto.values import format_value, full_mask, parse_value
 
-# Largest value where it is less than the field's width on the wire allows.
-_VALUE_BITS = {"vlan_vid": 0x1FFF, "nw_tos": 0xFC, "arp_op": 0xFF}
+_NARROWER = {"nw_tos": 0xFC, "arp_op": 0xFF}       # fields whose values use fewer bits than they have
 
 
 def value_bits(f: Field) -> int:
     """Bits that a value of *f* may have; vlan_vid includes the presence bit 0x1000."""
-    return _VALUE_BITS.get(f.name, (1 << f.bits) - 1)
+    return _NARROWER.get(f.name, full_mask(f))
 
 
 def is_narrow(f: Field) -> bool:
@@ -57,7 +56,7 @@ class SetField(Action):
         value, mask = parse_value(f, source, ctx.ports)
         if value & ~bits:
             raise ParseError(f"{source} is not a valid value for field {f.name}")
-        wide = mask == (1 << f.bits) - 1 or mask & bits == bits
+        wide = mask & bits == bits
         return cls(f, value, bits if wide else mask & bits, wide and "/" in source and is_narrow(f))
 
     @property

@@ -39,11 +39,13 @@ from fastpath.ofproto.xlate.packet import (
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """One member of a header: its name in the action, where it is in the key, the bits that count."""
+    """One member of a header: its name in the action, where it is in the key, the bits of it that count,
+    and more bits that are set along with them where the key keeps a part (ARP's operation)."""
 
     name: str
     window: Window
     limit: int
+    extra: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def _header(attr: str, *members: tuple[str, str] | tuple[str, str, int], whole: 
     rows = []
     for name, field, *limit in members:
         window = WINDOWS[field]
-        rows.append(_Member(name, window, limit[0] if limit else window.limit))
+        bits = limit[0] if limit else window.limit
+        rows.append(_Member(name, window, bits & window.limit, bits & ~window.limit))
     return _Header(attr, tuple(rows), whole)
 
 
@@ -68,7 +71,7 @@ _ETH = _header("eth", ("src", "dl_src"), ("dst", "dl_dst"))
 _IPV4 = _header("ipv4", ("src", "nw_src"), ("dst", "nw_dst"), ("tos", "nw_tos"), ("ttl", "nw_ttl"))
 _IPV6 = _header("ipv6", ("src", "ipv6_src"), ("dst", "ipv6_dst"), ("label", "ipv6_label", 0xFFFFF),
                 ("tclass", "nw_tos"), ("hlimit", "nw_ttl"))
-_ARP = _header("arp", ("sip", "nw_src"), ("tip", "nw_dst"), ("op", "nw_proto"), ("sha", "arp_sha"),
+_ARP = _header("arp", ("sip", "nw_src"), ("tip", "nw_dst"), ("op", "nw_proto", 0xFFFF), ("sha", "arp_sha"),
                ("tha", "arp_tha"))
 _ND = _header("nd", ("target", "nd_target"), ("sll", "arp_sha"), ("tll", "arp_tha"))
 _ND_EXT = _header("nd_ext", ("nd_reserved", "igmp_group_ip4"), ("nd_options_type", "tcp_flags", 0xFF))
@@ -126,7 +129,7 @@ def _set(header: _Header, flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[
             differs = True
             mask = wc.get(m.window) & m.limit
             if mask and not header.whole:
-                members.append((m.name, value & mask, mask))
+                members.append((m.name, value & mask, mask | m.extra))
     if not differs:
         return False
     for m in header.members:

@@ -18,8 +18,8 @@ def to_controller(x: Xlate, max_len: int, reason: PacketInReason, controller_id:
     commit(x)
     hand = x.hand
     rule = hand.rule
-    if reason is PacketInReason.ACTION and rule is not None and not rule.priority and rule.match.mask.is_zero():
-        # The rule is what OpenFlow 1.3 calls a table-miss rule.
+    if (reason is PacketInReason.ACTION and rule is not None and not rule.priority
+            and rule.match.mask.is_zero()):         # what OpenFlow 1.3 calls a table-miss rule
         reason = PacketInReason.EXPLICIT_MISS
     recirc_id = hold_state(x, hand.table_id, userdata=userdata)
     if not recirc_id:

@@ -131,6 +131,13 @@ def fix_tpid(key: FlowKey) -> None:
         key.set(_TPID[0], ETH_8021Q)
 
 
+def complete_tags(key: FlowKey) -> None:
+    """Give tags without a TPID the usual one: a key made from text, not from a packet, has none."""
+    for tpid, tci in zip(_TPID, _TCI, strict=True):
+        if key.get(tci) & VLAN_CFI and not key.get(tpid):
+            key.set(tpid, ETH_8021Q)
+
+
 # -- MPLS labels ---------------------------------------------------------------------------------------
 
 def count_mpls(key: FlowKey, wc: FlowKey | None = None) -> int:

@@ -77,6 +77,7 @@ def _final_actions(x: Xlate) -> odp.OdpActions:
 def _begin(env: XlateIn) -> Xlate:
     flow = env.flow.copy()
     flow.actset_output = OFPP_UNSET
+    pk.complete_tags(flow)
     base = flow.copy()
     if flow.get(_TUN_DST) or flow.get(_TUN_DST6):
         for window in _TUNNEL:          # a datapath does not keep it unless told to
@@ -177,7 +178,7 @@ def _finish_mask(x: Xlate) -> None:
         wc.set(_TP_DST, wc.get(_TP_DST) & 0xFF)
     # Tag bits mean nothing unless the tag is known to be there.
     for tpid, tci in zip(_TPID, _TCI, strict=True):
-        if asked.get(tpid) not in (pk.ETH_8021Q, pk.ETH_8021AD):
+        if not asked.get(tci) & VLAN_CFI:
             wc.set(tpid, 0)
             wc.set(tci, 0)
         elif wc.get(tci):

@@ -31,6 +31,7 @@ _PLACES: dict[str, tuple[Window, int, int]] = {
     "dl_vlan_pcp": (_TCI, 13, 7),
     "nw_tos":      (WINDOWS["nw_tos"], 0, pk.DSCP_MASK),
     "in_port":     (WINDOWS["in_port"], 0, 0xFFFF),
+    "arp_op":      (WINDOWS["nw_proto"], 0, 0xFF),      # 16 bits on the wire, 8 in the key
 }
 _MAKES_TAG = frozenset(("dl_vlan", "vlan_pcp", "dl_vlan_pcp"))
 # Whether a packet has these is a question to its protocol number, even where the address family decides.

@@ -138,10 +138,10 @@ def goto_table(x: Xlate, a: inst.GotoTable, last: bool) -> None:
 # the order they came, then one final action, without which there is nothing to do.
 _SLOTS = (vlan.StripVlan, mpls.PopMpls, mpls.PushMpls, vlan.PushVlan, legacy.DecTtl, mpls.DecMplsTtl)
 _FINAL = (output.Resubmit, output.Output, output.Group)
-_SETS = (sf.SetField, sf.Load, sf.Move, legacy.SetEthSrc, legacy.SetEthDst, legacy.SetIpv4Src,
-         legacy.SetIpv4Dst, legacy.SetIpDscp, legacy.SetIpEcn, legacy.SetIpTtl, legacy.SetL4Src, legacy.SetL4Dst,
-         legacy.SetTunnel, mpls.SetMplsLabel, mpls.SetMplsTc, mpls.SetMplsTtl, vlan.SetVlanVid,
-         vlan.SetVlanPcp, output.SetQueue)
+_SETS = (
+    sf.SetField, sf.Load, sf.Move, legacy.SetEthSrc, legacy.SetEthDst, legacy.SetIpv4Src, legacy.SetIpv4Dst,
+    legacy.SetIpDscp, legacy.SetIpEcn, legacy.SetIpTtl, legacy.SetL4Src, legacy.SetL4Dst, legacy.SetTunnel,
+    mpls.SetMplsLabel, mpls.SetMplsTc, mpls.SetMplsTtl, vlan.SetVlanVid, vlan.SetVlanPcp, output.SetQueue)
 
 
 def execution_order(action_set: Sequence[Action]) -> list[Action]:
