@@ -44,3 +44,5 @@ cdef extern from "_bytes.h" nogil:
     uint32_t exchange32(uint32_t *p, uint32_t v)
     void fence()
     void cpu_relax()
+    # Zero n words (n a constant): what memset is slow at.
+    void zero_words(uint64_t *w, int n)
