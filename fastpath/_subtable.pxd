@@ -47,7 +47,7 @@ cdef struct rule_t:             # begins as cls_rule_t
     rule_t *after
     uint64_t w[1]               # the key under the mask, as many words as the mask has
 
-cdef struct slots_t:            # open addressing; size is a power of two, at most half in use
+cdef struct slots_t:            # open addressing; size is a power of two, 1/4 in use
     uint64_t mask               # size - 1
     uint64_t n_used, n_live     # with and without tombs; writer only
     uint64_t slot[1]            # 0 = free; `size` of them, then, in stage sets, `size` uint32_t counts

@@ -167,8 +167,8 @@ cdef const rule_t *probe_wc(const subtable_t *s, const prefix_field_t *field, co
 
 # -- the writer ---------------------------------------------------------------------------------------
 
-cdef slots_t *new_slots(uint64_t size) noexcept nogil:
-    cdef slots_t *t = <slots_t *>calloc(1, sizeof(slots_t) + (size - 1) * 8 + size * 4)
+cdef slots_t *new_slots(uint64_t size, bint is_index) noexcept nogil:
+    cdef slots_t *t = <slots_t *>calloc(1, sizeof(slots_t) + (size - 1) * 8 + (size * 4 if is_index else 0))
     if t != NULL:
         t.mask = size - 1
     return t
@@ -208,16 +208,17 @@ cdef void clear_slot(slots_t *t, uint64_t i) noexcept nogil:
 
 
 cdef bint reserve(slots_t **place, bint is_index, epoch_t *e) noexcept nogil:
-    """Make sure that one more entry leaves half the slots free; False: no memory, nothing changed."""
+    """Make sure that one more entry leaves 3/4 of the slots free; False: no memory, nothing changed.
+    So empty because most probes are misses, and one that ends at its first slot is a branch foreseen."""
     cdef slots_t *t = place[0]
     cdef slots_t *bigger
     cdef uint64_t size = 8, i, at, v
-    if t != NULL and 2 * (t.n_used + 1) <= t.mask + 1:
+    if t != NULL and 4 * (t.n_used + 1) <= t.mask + 1:
         return True
     if t != NULL:
-        while size < 4 * (t.n_live + 1):
+        while size < 6 * (t.n_live + 1):
             size *= 2
-    bigger = new_slots(size)
+    bigger = new_slots(size, is_index)
     if bigger == NULL:
         return False
     if t != NULL:
@@ -225,7 +226,8 @@ cdef bint reserve(slots_t **place, bint is_index, epoch_t *e) noexcept nogil:
             v = t.slot[i]
             if v > TOMB:
                 at = put_slot(bigger, v if is_index else rule_of_slot(v).hash, v)
-                counts(bigger)[at] = counts(t)[i]
+                if is_index:
+                    counts(bigger)[at] = counts(t)[i]
     store_release_ptr(<void **>place, bigger)
     if t != NULL:
         epoch_retire(e, t)
@@ -566,10 +568,10 @@ cdef subtable_t *new_subtable(const flow_t *mask, const prefix_field_t *field,
 cdef bint reserve_all(subtable_t *s) noexcept nogil:
     cdef uint32_t i
     for i in range(s.n_stages - 1):
-        s.index[i] = new_slots(8)
+        s.index[i] = new_slots(8, True)
         if s.index[i] == NULL:
             return False
-    s.rules = new_slots(8)
+    s.rules = new_slots(8, False)
     return s.rules != NULL
 
 
@@ -603,7 +605,7 @@ cdef bint mask_covers(const subtable_t *s, const flow_t *mask) noexcept nogil:
 
 
 cdef uint64_t slots_size(const slots_t *t) noexcept nogil:
-    return sizeof(slots_t) + (t.mask + 1) * 12
+    return sizeof(slots_t) + t.mask * 8
 
 
 cdef uint64_t subtable_size(const subtable_t *s) noexcept nogil:
@@ -611,5 +613,5 @@ cdef uint64_t subtable_size(const subtable_t *s) noexcept nogil:
     cdef uint64_t total = sizeof(subtable_t) + s.n_words * 9 + slots_size(s.rules) + sizeof(entry_t)
     cdef uint32_t i
     for i in range(s.n_stages - 1):
-        total += slots_size(s.index[i])
+        total += slots_size(s.index[i]) + (s.index[i].mask + 1) * 4
     return total + s.n_rules * (sizeof(rule_t) + (s.n_words - 1 if s.n_words else 0) * 8)
