@@ -133,6 +133,8 @@ def value_text(draw: st.DrawFn, f: Field, *, masked: bool = True) -> str:
             return text.format_ipv6_masked(v & (mask or text.IPV6_MAX), mask or text.IPV6_MAX)
         case Fmt.OFP_PORT | Fmt.OFP_PORT32:
             return draw(st.sampled_from(["1", "2", "300", "LOCAL", "65279", "0"]))
+        case Fmt.PACKET_TYPE:
+            return f"({draw(st.integers(0, 3))},{draw(numbers(16)):#x})"
         case Fmt.FRAG:
             return draw(st.sampled_from(["no", "yes", "first", "later", "not_later"]))
         case Fmt.TCP_FLAGS:
