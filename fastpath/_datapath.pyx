@@ -650,9 +650,13 @@ cdef class Datapath:
             raise RuntimeError("called from within a turn, by a port's receive or send")
         return 0
 
-    def turn(self) -> int:
-        """One batch of each port, in this thread; return the packets received.  Not while threads run."""
-        cdef uint32_t received
+    def turn(self, uint32_t rounds=1) -> int:
+        """One batch of each port, in this thread; return the packets received.  Not while threads run.
+
+        With *rounds*, so many turns, or until one receives nothing.
+        """
+        cdef uint32_t i, n
+        cdef uint64_t received = 0
         cdef thread_t *th = self.thread[0]
         self.not_in_turn()
         if self.n_running:
@@ -660,7 +664,11 @@ cdef class Datapath:
         self.busy = True
         with nogil:
             mf_online(self.dp.table, th.reader)
-            received = turn(th)
+            for i in range(rounds):
+                n = turn(th)
+                received += n
+                if n == 0:
+                    break
             mf_offline(th.reader)
         self.busy = False
         return received

@@ -76,8 +76,9 @@ ctypedef struct mf_table_t:
     mf_flow_t *slabs[MF_MAX_SLABS]
     uint64_t seed
     uint32_t prefetch_over      # flows above which lookups prefetch
+    uint32_t n_flows            # atomic
     # the writer's own
-    uint32_t n_flows, n_masks, limit, mask_cap
+    uint32_t n_masks, limit, mask_cap
     uint32_t n_made             # records ever made; index of the next new one
     uint32_t *free              # stack of free record indices
     uint32_t n_free, n_free_slots

@@ -28,8 +28,8 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastpath._bucket cimport (BUCKET_WAYS, bucket_match, bucket_match_scalar, bucket_set_sig, bucket_t, first_way,
                                hash_sig, lines_alloc, lines_new)
-from fastpath._bytes cimport (cpu_relax, fence, load_be32, load_acquire32, load_acquire64, load_acquire_ptr, load_relaxed64,
-                              prefetch, store_relaxed64, store_release32, store_release64, store_release_ptr, unlikely)
+from fastpath._bytes cimport (cpu_relax, fence, load_be32, load_acquire32, load_acquire64, load_acquire_ptr, load_relaxed32,
+                              load_relaxed64, prefetch, store_relaxed32, store_relaxed64, store_release32, store_release64, store_release_ptr, unlikely)
 from fastpath._flow cimport FlowKey, hash_add, hash_finish
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
 from fastpath._odp cimport ODP_OUTPUT, odp_op_t, odp_output_t
@@ -180,7 +180,7 @@ cdef uint32_t search_subtable(mf_table_t *t, mf_subtable_t *s, const flow_t *key
     cdef uint64_t hashes[MF_BATCH]
     cdef uint32_t i, ways, left = 0
     cdef bucket_t *b
-    cdef bint big = t.n_flows > t.prefetch_over     # a race on the count costs a prefetch, nothing else
+    cdef bint big = load_relaxed32(&t.n_flows) > t.prefetch_over
     for i in range(n):
         hashes[i] = hash_masked(t.seed, s.mask, &keys[open[i]])
         if big:
@@ -554,7 +554,7 @@ cdef mf_status mf_put(mf_table_t *t, const flow_t *key, flow_t *mask, mf_program
     t.n_free -= 1
     program.refs += 1
     s.n_flows += 1
-    t.n_flows += 1
+    store_relaxed32(&t.n_flows, t.n_flows + 1)
     return MF_OK
 
 
@@ -591,7 +591,7 @@ cdef void mf_unlink(mf_table_t *t, uint32_t index, mf_mask_t **mask) noexcept no
         mask[0] = f.mask
     store_release_ptr(<void **>&f.mask, NULL)       # signature caches that still point here miss
     s.n_flows -= 1
-    t.n_flows -= 1
+    store_relaxed32(&t.n_flows, t.n_flows - 1)
     t.generation[index] += 1
     drop_if_empty(t, slot, place)
 

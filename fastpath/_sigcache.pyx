@@ -19,7 +19,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastpath._bucket cimport (BUCKET_WAYS, bucket_match, bucket_set_sig, bucket_t, first_way, hash_sig, lines_new)
-from fastpath._bytes cimport load_acquire_ptr, prefetch, unlikely
+from fastpath._bytes cimport load_acquire_ptr, load_relaxed32, prefetch, unlikely
 from fastpath._flow cimport FlowKey, hash_add, hash_finish
 from fastpath._flow_layout cimport flow_t
 from fastpath._megaflow cimport MegaflowTable, mf_at, mf_covers, mf_flow_t, mf_table_t
@@ -71,7 +71,7 @@ cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, const flow_t *keys, const 
     if c.bucket_mask >= SC_IN_L2:
         for i in range(n):
             prefetch(&c.buckets[hashes[i] & c.bucket_mask])
-    if t.n_flows > t.prefetch_over:
+    if load_relaxed32(&t.n_flows) > t.prefetch_over:
         for i in range(n):
             b = &c.buckets[hashes[i] & c.bucket_mask]
             ways = bucket_match(b, hash_sig(hashes[i]))

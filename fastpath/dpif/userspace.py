@@ -194,9 +194,9 @@ class UserspaceDpif(Dpif):
 
     # Running
 
-    def turn(self) -> int:
-        """One inline turn over all ports; the number of packets received."""
-        return self._dp.turn()
+    def turn(self, rounds: int = 1) -> int:
+        """One inline turn over all ports (or *rounds*, until one receives nothing); packets received."""
+        return self._dp.turn(rounds)
 
     def start_threads(self, n: int = 1) -> None:
         """Let *n* threads forward, the ports dealt out to them (fastpath.runtime.threads says how to live

@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING
 
 from fastpath._bytes cimport load_relaxed64, store_relaxed64
-from fastpath._packet cimport BATCH_MAX, batch_free, batch_t, packet_new, packet_t, pool_t
+from fastpath._packet cimport BATCH_MAX, batch_free, batch_t, packet_new, packet_t, pool_free, pool_new, pool_t
 from fastpath._port cimport PORT_CAP_VNET, Port, port_ops_t, port_t
 
 ctypedef struct source_t:
@@ -18,14 +18,15 @@ ctypedef struct source_t:
     uint8_t *frames             # owned; n frames of `stride` bytes each, zero padded
     uint32_t *sizes
     uint32_t n, stride, next
-    uint64_t budget             # packets still to hand in
+    uint64_t handed             # packets handed in; the receiving thread's
+    uint64_t until              # hand in until so many; Python's
 
 
 cdef int source_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     cdef source_t *s = <source_t *>port
     cdef packet_t *p
-    cdef uint64_t n_bytes = 0
-    while b.n < BATCH_MAX and s.budget:
+    cdef uint64_t n_bytes = 0, handed = s.handed, until = load_relaxed64(&s.until)
+    while b.n < BATCH_MAX and handed < until:
         p = packet_new(pool, s.stride)
         if p == NULL:
             break
@@ -35,11 +36,12 @@ cdef int source_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
         n_bytes += p.len
         b.p[b.n] = p
         b.n += 1
-        s.budget -= 1
+        handed += 1
         s.next = s.next + 1 if s.next + 1 < s.n else 0
+    store_relaxed64(&s.handed, handed)
     store_relaxed64(&port.stats.rx_packets, port.stats.rx_packets + b.n)
     store_relaxed64(&port.stats.rx_bytes, port.stats.rx_bytes + n_bytes)
-    return s.budget != 0
+    return handed < until
 
 
 cdef void sink_tx(port_t *port, batch_t *b) noexcept nogil:
@@ -94,10 +96,26 @@ cdef class BenchPort(Port):
     @property
     def budget(self) -> int:
         """Packets it will still hand in."""
-        return load_relaxed64(&self.s.budget)
+        return max(0, <object>load_relaxed64(&self.s.until) - load_relaxed64(&self.s.handed))
 
     @budget.setter
     def budget(self, uint64_t packets) -> None:
         if packets and not self.s.n:
             raise ValueError(f"port {self.name!r} has no frames to hand in")
-        store_relaxed64(&self.s.budget, packets)
+        store_relaxed64(&self.s.until, load_relaxed64(&self.s.handed) + packets)
+
+    def floor(self, BenchPort sink not None, uint64_t packets) -> None:
+        """Hand *packets* packets straight to *sink*: what the ports alone cost."""
+        cdef pool_t *pool = pool_new(1024)
+        cdef batch_t b
+        if pool == NULL:
+            raise MemoryError("no packets")
+        self.budget = packets
+        with nogil:
+            while True:
+                b.n = 0
+                source_rx(self.c, &b, pool)
+                if b.n == 0:
+                    break
+                sink_tx(sink.c, &b)
+            pool_free(pool)

@@ -1,0 +1,188 @@
+"""How fast do packets cross the datapath in memory, and what of that do the ports alone cost?
+
+64-byte UDP frames of N microflows in a cycle (benches/traffic.py), each handed in as a fresh writable copy;
+the whole turn runs (extract, cache, table, statistics, actions) and the output port counts and frees.
+Windows of forwarding and windows of the bare ports alternate; medians and spreads are of those windows.
+
+    python benches/bench_forward.py --flows 1000 --masks 1 --action out [--seconds 2] [--threads 1] [--json]
+
+The megaflows come from misses, as in a switch: `--driver megaflow` answers them with the flows translation
+would install, `--driver switch` puts the OpenFlow tables into a fastpath.Switch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import traffic
+
+from fastpath._flow import FlowKey
+from fastpath.dpif.actions import OdpActions, Output, PushVlan, SetMasked
+from fastpath.dpif.provider import Execute, FlowPut, Operation
+from fastpath.dpif.userspace import UserspaceDpif
+from fastpath.io._bench import BenchPort
+
+MAC = 0xFFFFFFFFFFFF
+BITS = {"dl_src": MAC, "nw_src": 0xFFFFFF00, "nw_dst": 0xFFFFFF00, "tp_src": 0xF000, "tp_dst": 0xFFFF}
+ODP: dict[str, OdpActions] = {
+    "out": (Output(2),),
+    "route": (SetMasked("eth", (("src", 0x0200000000AA, MAC), ("dst", 0x0200000000BB, MAC))),
+              SetMasked("ipv4", (("ttl", 63, 0xFF),)), Output(2)),
+    "vlan": (PushVlan(0x8100, 0x1000 | 100), Output(2))}
+READS = {"out": {}, "route": {"dl_src": MAC, "dl_dst": MAC, "nw_ttl": 0xFF},
+         "vlan": {"vlan_tci": 0xFFFF}}             # what the actions look at, beside the tables
+
+
+@dataclass
+class Setup:
+    """A datapath with its source, its sink and who answers its misses."""
+
+    dpif: UserspaceDpif
+    source: BenchPort
+    sink: BenchPort
+    answer: Callable[[], None]
+
+
+def mask_of(subset: tuple[str, ...], grouped: bool, action: str) -> FlowKey:
+    """What translation looks at for a packet of a group told apart by *subset*."""
+    bits = {"packet_type": 0xFFFFFFFF, "dl_type": 0xFFFF, "nw_frag": 3} | READS[action]
+    bits |= {name: BITS[name] for name in subset}
+    if grouped:
+        bits |= {"dl_dst": MAC, "nw_proto": 0xFF}
+    return FlowKey(**bits)
+
+
+def megaflow_driver(args: argparse.Namespace, frames: list[bytes]) -> Setup:
+    """Answers misses with the megaflows translation of the OpenFlow tables would give."""
+    dpif = UserspaceDpif(seed=1, flow_limit=args.flows + 1000, upcall_quota=4096)
+    source, sink = BenchPort("in", frames), BenchPort("out")
+    dpif.port_add(source, 1)
+    dpif.port_add(sink, 2)
+    masks = [mask_of(s, True, args.action) for s in traffic.subsets(args.masks)] if args.masks else \
+        [mask_of((), False, args.action)]
+    actions = ODP[args.action]
+
+    def answer() -> None:
+        ops: list[Operation] = []
+        for miss in dpif.recv(1024):
+            mask = masks[miss.key.dl_dst & 0xFF]
+            ops += [FlowPut(miss.key, mask, actions), Execute(miss.packet, miss.key, actions, miss.vnet)]
+        dpif.operate(ops)
+
+    return Setup(dpif, source, sink, answer)
+
+
+def switch_driver(args: argparse.Namespace, frames: list[bytes]) -> Setup:
+    """The real OpenFlow tables of a fastpath.Switch answer the misses."""
+    import fastpath
+
+    switch = fastpath.Switch(seed=1)
+    bridge: Any = switch.add_bridge("br0")
+    source, sink = BenchPort("in", frames), BenchPort("out")
+    bridge.add_port("in", source)
+    bridge.add_port("out", sink)
+    for rule in traffic.openflow_rules(args.masks, args.action):
+        bridge.add_flow(rule)
+    dpif: UserspaceDpif = switch.dpif               # type: ignore[attr-defined]
+    return Setup(dpif, source, sink, lambda: (switch.run(), None)[1])
+
+
+def warm_up(setup: Setup, packets: int) -> None:
+    """Send every microflow until all are answered by flows, and check that each packet left."""
+    for _ in range(4):
+        before = setup.sink.stats()["tx_packets"]
+        setup.source.budget = packets
+        while setup.source.budget:
+            setup.dpif.turn(8)
+            setup.answer()
+    sent = setup.sink.stats()["tx_packets"] - before
+    if sent != packets:
+        raise SystemExit(f"of {packets} packets {sent} left the switch; drops: {setup.dpif.stats().drops}")
+
+
+def window_inline(setup: Setup, seconds: float) -> float:
+    """Nanoseconds a packet over one window of inline turns."""
+    setup.source.budget = 1 << 60
+    packets, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        packets += setup.dpif.turn(256)
+    spent = time.perf_counter() - start
+    setup.source.budget = 0
+    return spent / packets * 1e9
+
+
+def window_threads(setup: Setup, seconds: float) -> float:
+    """Nanoseconds a packet over one window of a running datapath thread."""
+    setup.source.budget = 1 << 60
+    time.sleep(0.01)
+    before, start = setup.sink.stats()["tx_packets"], time.perf_counter()
+    time.sleep(seconds)
+    packets, spent = setup.sink.stats()["tx_packets"] - before, time.perf_counter() - start
+    setup.source.budget = 0
+    return spent / packets * 1e9
+
+
+def window_floor(setup: Setup, packets: int) -> float:
+    start = time.perf_counter()
+    setup.source.floor(setup.sink, packets)
+    return (time.perf_counter() - start) / packets * 1e9
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Run the bench; see the module's docstring."""
+    frames = list(traffic.frames(args.flows, args.masks))
+    setup = (switch_driver if args.driver == "switch" else megaflow_driver)(args, frames)
+    warm_up(setup, args.flows)
+    before = setup.dpif.stats()
+    floor_source, floor_sink = BenchPort("floor", frames), BenchPort("end")
+    floors = Setup(setup.dpif, floor_source, floor_sink, setup.answer)
+    ours, floor = [], []
+    windows = max(5, int(args.seconds / 0.1))
+    for _ in range(windows):
+        if args.threads:
+            setup.dpif.start_threads(args.threads)
+            ours.append(window_threads(setup, args.seconds / windows))
+            setup.dpif.stop_threads()
+        else:
+            ours.append(window_inline(setup, args.seconds / windows))
+        floor.append(window_floor(floors, 200_000))
+    stats = setup.dpif.stats()
+    if stats.n_missed != before.n_missed or stats.drops:
+        raise SystemExit(f"the timed part had misses or drops: {stats}")
+    ns = statistics.median(ours)
+    return {"mpps": round(1e3 / ns, 2), "ns_per_pkt": round(ns, 2),
+            "spread": [round(min(ours), 2), round(max(ours), 2)], "floor_ns": round(statistics.median(floor), 2),
+            "cache_hit": round((stats.n_cache_hit - before.n_cache_hit) / max(1, stats.n_hit - before.n_hit), 4),
+            "megaflows": stats.n_flows, "masks": stats.n_masks}
+
+
+def options(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--flows", type=int, default=1000)
+    parser.add_argument("--masks", type=int, default=1)
+    parser.add_argument("--action", choices=sorted(ODP), default="out")
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--threads", type=int, default=0, help="datapath threads; 0: inline turns")
+    parser.add_argument("--driver", choices=("megaflow", "switch"), default="megaflow")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    args = options()
+    result = measure(args)
+    print(f"{args.flows} flows, {args.masks} masks, {args.action}: {result['mpps']} Mpps, "
+          f"{result['ns_per_pkt']} ns/packet {result['spread']} (ports alone {result['floor_ns']}), "
+          f"cache {result['cache_hit']:.1%}, {result['megaflows']} megaflows, {result['masks']} masks")
+    if args.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
