@@ -1,0 +1,241 @@
+"""How fast do frames pass from veth to veth, and how much of the floor does the switch cost?
+
+Two hosts (network namespaces) joined by each candidate, measured in turn, several rounds in one run:
+
+  cable      two af_packet ports and nothing between them: the floor of this kind of I/O
+  datapath   the same ports on the compiled datapath, one thread, a flow for each direction
+  bridge     the kernel's bridge, for reference
+
+  pps        60-byte frames (64 with the check sequence) of one flow, sent by sendmmsg from one core; the
+             other core has the switch.  Counted by the receiving device; its host drops them, as it does
+             not know their type.  A bridge works on the sender's core, so its figure is the sender's too.
+             per_core is what a whole core would pass: on a busy machine it says more than mpps.
+  tcp        one connection, offloads as the kernel sets them: iperf3, or a Python pair without it
+  ping       mean round trip of small ICMP echoes, 5 ms apart
+
+Needs root; makes and removes its own namespaces.  Figures are the median and the spread over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "netns")]
+
+from netns import Lab  # noqa: E402
+
+from fastpath.io import link  # noqa: E402
+from fastpath.io._af_packet import AfPacketPort  # noqa: E402
+from fastpath.io._cable import Cable  # noqa: E402
+from fastpath.io._pcap import PcapPort  # noqa: E402
+from fastpath.io.pcapfile import PcapWriter  # noqa: E402
+
+CANDIDATES = ("cable", "datapath", "bridge")
+SENDER_CPU, SWITCH_CPU = 0, 1
+FRAME = bytes.fromhex("020000000002 020000000001 88b5").ljust(60, b"\0")
+BLOCK = 1 << 20
+SERVER = ("import socket; s = socket.create_server(('', 5001))\n"
+          "print('ready', flush=True); c, _ = s.accept()\n"
+          f"n = 0\nwhile d := c.recv({BLOCK}): n += len(d)\nprint(n)")
+CLIENT = (f"import socket, sys, time; c = socket.create_connection((sys.argv[1], 5001)); b = bytes({BLOCK})\n"
+          "end = time.monotonic() + float(sys.argv[2]); n = 0; t = time.monotonic()\n"
+          "while time.monotonic() < end: c.sendall(b); n += len(b)\n"
+          "c.shutdown(1); c.recv(1); print(n * 8 / (time.monotonic() - t) / 1e9)")
+
+
+class Bed:
+    """Hosts h1 and h2 (10.0.0.1 and .2) and a switch between them, of one kind."""
+
+    def __init__(self, lab: Lab, kind: str) -> None:
+        self.lab, self.kind = lab, kind
+        self.h1, self.h2, self.sw = (lab.netns(f"{kind[0]}{label}") for label in ("h1", "h2", "sw"))
+        lab.veth(self.h1, "eth0", self.sw, "p1", address="10.0.0.1/24", mac="02:00:00:00:00:01")
+        lab.veth(self.h2, "eth0", self.sw, "p2", address="10.0.0.2/24", mac="02:00:00:00:00:02")
+        self.switch: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Have the switch run."""
+        if self.kind == "bridge":
+            if "br0" not in link.names(self.sw):
+                link.add_bridge("br0", ["p1", "p2"], netns=self.sw)
+            return
+        self.switch = self.lab.spawn(self.sw, sys.executable, __file__, "--role", self.kind,
+                                     env=environment())
+        assert self.switch.stdout
+        assert self.switch.stdout.readline() == "ready\n", self.switch.stdout.read()
+
+    def stop(self) -> None:
+        """Have it stop and take no more of the machine."""
+        if self.switch:
+            self.switch.send_signal(signal.SIGINT)
+            self.switch.wait(10)
+            self.switch = None
+
+    def cpu_s(self) -> float:
+        """Processor seconds the switch has used; 0 for the kernel's, which has none of its own."""
+        if not self.switch:
+            return 0.0
+        fields = Path(f"/proc/{self.switch.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+# -- what runs in the namespaces ---------------------------------------------------------------------------
+
+
+def run_cable() -> None:
+    cable = Cable(AfPacketPort("p1"), AfPacketPort("p2"))
+    print("ready", flush=True)
+    cable.run()
+
+
+def run_datapath() -> None:
+    from fastpath._flow import FlowKey
+    from fastpath.dpif.actions import Output
+    from fastpath.dpif.provider import FlowPut
+    from fastpath.dpif.userspace import UserspaceDpif
+    dpif = UserspaceDpif(seed=0)
+    mask = FlowKey(in_port=0xFFFFFFFF, recirc_id=0xFFFFFFFF)
+    for number, name in ((1, "p1"), (2, "p2")):
+        dpif.port_add(AfPacketPort(name), number)
+    results = dpif.operate([FlowPut(FlowKey(in_port=a), mask, (Output(b),)) for a, b in ((1, 2), (2, 1))])
+    assert all(isinstance(result, int) for result in results), results
+    dpif.start_threads(1)
+    print("ready", flush=True)
+    signal.pause()
+
+
+def run_sender(seconds: float) -> None:
+    os.sched_setaffinity(0, {SENDER_CPU})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one.pcap"
+        with PcapWriter(path) as out:
+            for _ in range(32):
+                out.write(FRAME)
+        port = AfPacketPort("eth0", promisc=False)
+        sent = Cable(PcapPort("frames", read=path, loop=True), port).run(seconds)
+    print(sent / seconds)
+
+
+# -- measurements ------------------------------------------------------------------------------------------
+
+
+def pps(bed: Bed, seconds: float) -> dict[str, float]:
+    """Frames per second from h1 to h2, what was offered, and the switch's share of its core."""
+    sender = bed.lab.spawn(bed.h1, sys.executable, __file__, "--role", "sender", "--seconds",
+                           str(seconds + 1), env=environment())
+    time.sleep(0.7)                         # it starts, the switch warms up
+    n, cpu, t = link.counters("eth0", netns=bed.h2)["rx_packets"], bed.cpu_s(), time.monotonic()
+    time.sleep(seconds * 0.7)
+    n = link.counters("eth0", netns=bed.h2)["rx_packets"] - n
+    cpu, t = bed.cpu_s() - cpu, time.monotonic() - t
+    out, _ = sender.communicate(timeout=30)
+    return {"mpps": n / t / 1e6, "offered_mpps": float(out) / 1e6, "switch_cpu": cpu / t,
+            "per_core": n / cpu / 1e6 if cpu else 0.0}
+
+
+def tcp(bed: Bed, seconds: float) -> dict[str, float]:
+    """Gb/s of one connection from h1 to h2."""
+    cpu, t = bed.cpu_s(), time.monotonic()
+    if shutil.which("iperf3"):
+        server = bed.lab.spawn(bed.h2, "iperf3", "-s", "-1")
+        time.sleep(0.3)
+        report = json.loads(bed.lab.run(bed.h1, "iperf3", "-J", "-c", "10.0.0.2", "-t",
+                                        str(max(1, round(seconds)))))
+        server.wait(10)
+        gbps = report["end"]["sum_received"]["bits_per_second"] / 1e9
+    else:
+        server = bed.lab.spawn(bed.h2, sys.executable, "-c", SERVER)
+        assert server.stdout
+        server.stdout.readline()
+        gbps = float(bed.lab.run(bed.h1, sys.executable, "-c", CLIENT, "10.0.0.2", str(seconds)))
+    return {"gbps": gbps, "switch_cpu": (bed.cpu_s() - cpu) / (time.monotonic() - t)}
+
+
+def ping(bed: Bed, seconds: float) -> dict[str, float]:
+    """Round trip in µs, mean and least."""
+    out = bed.lab.run(bed.h1, "ping", "-q", "-c", str(int(seconds * 200)), "-i", "0.005", "10.0.0.2",
+                      timeout=seconds + 30)
+    found = re.search(r"= ([\d.]+)/([\d.]+)/", out)
+    assert found, out
+    return {"us": float(found[2]) * 1000, "least_us": float(found[1]) * 1000}
+
+
+MEASUREMENTS = {"pps": (pps, "mpps"), "tcp": (tcp, "gbps"), "ping": (ping, "us")}
+
+
+def measure(kinds: list[str], rounds: int, seconds: float) -> dict[str, dict[str, list[dict[str, float]]]]:
+    """Results by candidate and measurement, one for each round."""
+    results: dict[str, dict[str, list[dict[str, float]]]] = {k: {m: [] for m in MEASUREMENTS} for k in kinds}
+    with Lab() as lab:
+        beds = [Bed(lab, kind) for kind in kinds]
+        for _ in range(rounds):
+            for bed in beds:
+                bed.start()
+                try:
+                    for name, (function, _) in MEASUREMENTS.items():
+                        results[bed.kind][name].append(function(bed, seconds))
+                finally:
+                    bed.stop()
+    return results
+
+
+def summary(results: dict[str, dict[str, list[dict[str, float]]]]) -> dict[str, dict[str, object]]:
+    """Median, least and most of the main figure of each measurement; medians of the others."""
+    out: dict[str, dict[str, object]] = {}
+    for kind, by_name in results.items():
+        for name, rows in by_name.items():
+            main = MEASUREMENTS[name][1]
+            values = sorted(row[main] for row in rows)
+            others = {key: round(statistics.median(row[key] for row in rows), 3)
+                      for key in rows[0] if key != main}
+            out[f"{name} {kind}"] = {main: round(statistics.median(values), 3), "least": round(values[0], 3),
+                                     "most": round(values[-1], 3), **others}
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of one window")
+    parser.add_argument("--only", default=",".join(CANDIDATES), help="candidates, comma separated")
+    parser.add_argument("--role", choices=["cable", "datapath", "sender"], help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.role:
+        if args.role == "sender":
+            return run_sender(args.seconds)
+        os.sched_setaffinity(0, {SWITCH_CPU % (os.cpu_count() or 1)})
+        try:
+            return {"cable": run_cable, "datapath": run_datapath}[args.role]()
+        except KeyboardInterrupt:
+            return None
+    if os.geteuid() != 0:
+        sys.exit("bench_veth needs root, for network namespaces")
+    kinds = [kind for kind in CANDIDATES if kind in args.only.split(",")]
+    figures = summary(measure(kinds, args.rounds, args.seconds))
+    if args.json:
+        print(json.dumps(figures, indent=1))
+        return None
+    for name, row in figures.items():
+        print(f"{name:14}", "  ".join(f"{key} {value}" for key, value in row.items()))
+    return None
+
+
+if __name__ == "__main__":
+    main()
