@@ -25,7 +25,7 @@ from fastpath.errors import (
 if TYPE_CHECKING:
     from fastpath._classifier import Classifier as Classifier
     from fastpath._extract import extract as extract
-    from fastpath._extract_batch import extract_batch as extract_batch
+    from fastpath._extract_batch import extract_many as extract_many
     from fastpath._flow import FlowKey as FlowKey
     from fastpath.bridge import Bridge as Bridge
     from fastpath.bridge import Port as Port
@@ -54,7 +54,7 @@ _LAZY = {
     "PortStatus": "fastpath.ofproto.events", "PythonPort": "fastpath.io._python",
     "Rule": "fastpath.ofproto.rule", "Switch": "fastpath.switch",
     "Trace": "fastpath.ofproto.xlate.trace", "extract": "fastpath._extract",
-    "extract_batch": "fastpath._extract_batch", "open_port": "fastpath.io.port",
+    "extract_many": "fastpath._extract_batch", "open_port": "fastpath.io.port",
     "parse_flow": "fastpath.ofproto.flow_text",
 }
 
@@ -62,7 +62,7 @@ __all__ = [
     "Bridge", "Classifier", "ConfigError", "ExistsError", "FastpathError", "FlowKey", "FlowMod",
     "FlowRemoved", "FormatError", "Match", "MemoryPort", "NotFoundError", "OpenFlowError", "PacketIn",
     "ParseError", "PcapPort", "Port", "PortError", "PortStatus", "PrivilegeError", "PythonPort", "Rule",
-    "Switch", "TableFull", "Trace", "__version__", "extract", "extract_batch", "open_port", "parse_flow",
+    "Switch", "TableFull", "Trace", "__version__", "extract", "extract_many", "open_port", "parse_flow",
 ]
 
 

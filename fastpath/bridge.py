@@ -89,6 +89,7 @@ class Port:
             if tag is not None or trunks is not None or vlan_mode is not None or priority_tags != "no":
                 vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags)
             self.bridge.ofproto.set_port(self.of, vlan=vlan, flags=flags)
+            self.bridge.switch.announce()
 
     def stats(self) -> PortStats:
         """Counters since the port was added."""
@@ -163,6 +164,7 @@ class Bridge:
     def _enter(self, of: OfPort, io: IoPort | None) -> Port:
         self.ofproto.add_port(of)
         port = self._ports[of.name] = Port(self, of, io)
+        self.switch.announce()
         return port
 
     def del_port(self, port: Port | str | int) -> None:
@@ -174,6 +176,7 @@ class Bridge:
                 self.switch.detach(port.of.odp_port, port.io)
             self.ofproto.del_port(port.of)
             del self._ports[port.name]
+            self.switch.announce()
 
     def close_ports(self) -> None:
         """Close what carries the packets of all ports; for the end of the switch."""
@@ -252,6 +255,7 @@ class Bridge:
             if self.ofproto.wants_removed(result.removed):
                 self.switch.revalidator.push()          # flows still hold the rules: counters become final
             self.ofproto.removed(((rule, RemovedReason.DELETE) for rule in result.removed), now)
+            self.switch.announce()
             return result.removed
         return result.added + result.modified
 
@@ -314,8 +318,9 @@ class Bridge:
 
     def packet_out(self, frame: bytes, actions: str, *,
                    in_port: Port | str | int = "none") -> dict[Port, list[bytes]]:
-        """Run *actions* on a frame, as a controller asks; return what came out, as ``inject`` does.
-        *in_port* is the port it is to seem to come from (``table`` action and IN_PORT refer to it)."""
+        """Run *actions* on a frame, as a controller asks; return what came out, as ``inject`` does, or
+        nothing when called by a callback: it comes out with what the ``inject`` going on returns.
+        *in_port* is the port it is to seem to come from."""
         switch, ofproto = self.switch, self.ofproto
         with switch.lock:
             number = self._number(in_port)
@@ -330,7 +335,7 @@ class Bridge:
                 (result,) = switch.dpif.operate([Execute(frame, odp_key, out.actions)])
                 if isinstance(result, Exception):
                     raise result
-            if switch.is_running:
+            if switch.is_running or switch.is_forwarding:
                 return {}
             switch.forward()
             return self.outputs()

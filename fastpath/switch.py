@@ -214,6 +214,16 @@ class Switch:
             moved = True
         return self._publish() or moved
 
+    @property
+    def is_forwarding(self) -> bool:
+        """Whether this is asked from within the moving of packets, by a callback."""
+        return self._is_forwarding
+
+    def announce(self) -> None:
+        """Tell of events that a change made from outside brought about, unless someone is at it."""
+        if not self._is_forwarding and self._loop is None:
+            self._publish()
+
     def _publish(self) -> bool:
         events = self.backer.take_events()
         for event in events:

@@ -6,7 +6,6 @@ for nobody: with neither callback nor iterator an event is forgotten.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Generic, TypeVar
@@ -39,6 +38,7 @@ class Stream(AsyncIterator[E]):
             wake()
 
     async def __anext__(self) -> E:
+        import asyncio              # 35 ms: only for those who wait for events that way
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration
