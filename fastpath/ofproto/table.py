@@ -15,7 +15,7 @@ from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import Rule
 
 N_TABLES = 255
-DEFAULT_PREFIXES = ("nw_dst", "nw_src", "ipv6_dst", "ipv6_src")
+DEFAULT_PREFIXES = ("nw_dst", "nw_src")          # the default of Open vSwitch 3.1
 
 
 def has_conjunction(actions: ActionList) -> bool:

@@ -20,7 +20,8 @@ IP6S = ("fe80::1", "2001:db8::1", "2001:db8:0:1::2", "::")
 IP6_MASKS = ("fe80::/10", "2001:db8::/32", "2001:db8::/64", "::1/::ff")
 PORTS = ("53", "80", "443", "4660")
 PORT_MASKS = ("0x1000/0xf000", "80/0xfff0", "0/1")
-PROTOS = ("ip", "tcp", "udp", "sctp", "icmp", "ipv6", "tcp6", "udp6", "icmp6", "arp", "rarp", "mpls", "mplsm", "")
+PROTOS = ("ip", "tcp", "udp", "sctp", "icmp", "ipv6", "tcp6", "udp6", "icmp6", "arp", "rarp", "mpls", "mplsm",
+          "")
 V4, V6 = frozenset(("ip", "tcp", "udp", "sctp", "icmp")), frozenset(("ipv6", "tcp6", "udp6", "icmp6"))
 L4 = {"tcp": "tcp", "udp": "udp", "sctp": "sctp", "tcp6": "tcp", "udp6": "udp"}
 N_TABLES = 5
@@ -71,7 +72,8 @@ class Maker:
             terms.append(f"cookie={self.random.randint(1, 99):#x}")
         tagged = self.chance(0.2)
         if tagged:
-            terms.append(self.pick("dl_vlan=5", "dl_vlan=0", "vlan_tci=0x1000/0x1000", "dl_vlan=9,dl_vlan_pcp=3"))
+            terms.append(self.pick("dl_vlan=5", "dl_vlan=0", "vlan_tci=0x1000/0x1000",
+                                   "dl_vlan=9,dl_vlan_pcp=3"))
         elif self.chance(0.1):
             terms.append("vlan_tci=0/0x1fff")
         if proto:
@@ -85,7 +87,8 @@ class Maker:
         """Terms for some of the fields *proto* has."""
         out: list[str] = []
 
-        def maybe(name: str, exact: tuple[str, ...], masks: tuple[str, ...] = (), *, weight: float = 1.0) -> None:
+        def maybe(name: str, exact: tuple[str, ...], masks: tuple[str, ...] = (), *,
+                  weight: float = 1.0) -> None:
             if self.chance(share * weight):
                 out.append(f"{name}={self.pick(*exact, *(masks if masked else ()))}")
 
@@ -191,14 +194,14 @@ class Maker:
     def output(self) -> str:
         if self.normal and self.chance(0.4):
             return "NORMAL"
-        return self.pick(*(f"output:{p}" for p in self.ports), "output:1", "output:2", "IN_PORT", "FLOOD", "ALL",
-                         "CONTROLLER:128", "controller(max_len=64,id=3)", "output:NXM_NX_REG0[0..15]",
+        return self.pick(*(f"output:{p}" for p in self.ports), "output:1", "output:2", "IN_PORT", "FLOOD",
+                         "ALL", "CONTROLLER:128", "controller(max_len=64,id=3)", "output:NXM_NX_REG0[0..15]",
                          "output:NXM_NX_REG3[]", "output(port=2,max_len=100)", "output:77")
 
     def action(self, state: _State, table: int) -> str:
         makers: list[Callable[[], str]] = [
             lambda: self.set_field(state), lambda: self.set_field(state), lambda: self.set_field(state),
-            lambda: self.register(), lambda: self.register(), lambda: self.jump(table), lambda: self.jump(table),
+            self.register, self.register, lambda: self.jump(table), lambda: self.jump(table),
             lambda: self.tag(state), lambda: self.label(state),
             lambda: self.pick("note:01.02", "exit") if self.chance(0.3) else self.output(),
         ]
@@ -239,8 +242,9 @@ class Maker:
             choices += [f"set_field:{self.pick(*IP6S)}->ipv6_{self.pick('src', 'dst')}",
                         "move:NXM_NX_IPV6_SRC[]->NXM_NX_IPV6_DST[]", "set_field:0x7->ipv6_label"]
         if proto in V4 | V6:
-            choices += [f"mod_nw_tos:{self.pick('0', '8', '252')}", "set_field:5->ip_dscp", "set_field:1->nw_ecn",
-                        f"set_field:{self.pick('0', '1', '64')}->nw_ttl", "move:NXM_NX_IP_TTL[]->NXM_NX_REG0[0..7]"]
+            choices += [f"mod_nw_tos:{self.pick('0', '8', '252')}", "set_field:5->ip_dscp",
+                        "set_field:1->nw_ecn", f"set_field:{self.pick('0', '1', '64')}->nw_ttl",
+                        "move:NXM_NX_IP_TTL[]->NXM_NX_REG0[0..7]"]
         if proto in L4:
             choices += [f"set_field:{self.pick(*PORTS)}->{L4[proto]}_{self.pick('src', 'dst')}",
                         f"mod_tp_{self.pick('src', 'dst')}:{self.pick(*PORTS)}"]
@@ -276,7 +280,8 @@ class Maker:
         if state.proto in ("mpls", "mplsm"):
             choice = self.pick("push", "pop", "ttl", "ttl")
             if choice == "pop":
-                proto, ethertype = self.random.choice((("ip", "0x0800"), ("ipv6", "0x86dd"), ("mpls", "0x8847")))
+                proto, ethertype = self.random.choice((("ip", "0x0800"), ("ipv6", "0x86dd"),
+                                                       ("mpls", "0x8847")))
                 state.proto = proto
                 return f"pop_mpls:{ethertype}"
             if choice == "ttl":

@@ -7,6 +7,10 @@ actions depend on earlier ones (an IP header must be uncovered before it is set)
 
 A header is set under the bits the mask has: a decision or an action looked at them, so they are known.
 Members that do not change are left out, although the mask goes on matching them.
+
+Twice the reference decides by bits that it does not un-wildcard: an IP or ARP header is set only where
+nw_proto is not 0, and an MPLS entry is set as a whole when a part of it changed.  Such bits go into
+``hand.pins``, which is part of the mask of the answer but not of the mask a trace shows.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from fastpath.ofproto.xlate.packet import (
     ETH_NSH,
     ICMP,
     ICMPV6,
+    MAX_MPLS,
     SCTP,
     TCP,
     UDP,
@@ -32,6 +37,7 @@ from fastpath.ofproto.xlate.packet import (
     count_vlans,
     is_ip,
     is_mpls,
+    pin_deep_stack,
     pop_mpls,
     push_mpls,
 )
@@ -83,7 +89,9 @@ _NSH = _header("nsh", ("flags", "nsh_flags"), ("ttl", "nsh_ttl"), ("spi", "nsh_s
 _PRIORITY = _header("skb_priority", ("skb_priority", "skb_priority"))
 _MARK = _header("skb_mark", ("skb_mark", "pkt_mark"))
 _MPLS = (("label", 12, 0xFFFFF), ("tc", 9, 7), ("ttl", 0, 0xFF), ("bos", 8, 1))
-_PACKET_TYPE = WINDOWS["packet_type"]
+_NETWORK = {ETH_IP: _IPV4, ETH_IPV6: _IPV6, ETH_ARP: _ARP}
+_PACKET_TYPE, _NW_PROTO = WINDOWS["packet_type"], WINDOWS["nw_proto"]
+_LSE = tuple(WINDOWS[f"mpls_lse{i}"] for i in range(MAX_MPLS))
 
 
 def commit(x: Xlate) -> None:
@@ -99,9 +107,12 @@ def commit(x: Xlate) -> None:
     # Uncover the network header before setting it.
     uncovered = is_mpls(base) and not is_mpls(flow)
     if uncovered:
-        _commit_mpls(flow, base, emit)
+        _commit_mpls(x, flow, base)
     if flow.dl_type == ETH_NSH:
         _set(_NSH, flow, base, wc, emit)
+    network = _NETWORK.get(base.dl_type)
+    if network is not None and any(flow.get(m.window) != base.get(m.window) for m in network.members):
+        x.hand.pins.fill(_NW_PROTO)
     if flow.nw_proto:
         slow = _commit_network(flow, base, wc, emit)
         if is_ip(base) and flow.nw_proto in _TRANSPORT:
@@ -111,7 +122,7 @@ def commit(x: Xlate) -> None:
         elif flow.dl_type == ETH_IPV6 and flow.nw_proto == ICMPV6:
             slow |= _set(_ICMP6, flow, base, wc, emit)
     if not uncovered:
-        _commit_mpls(flow, base, emit)
+        _commit_mpls(x, flow, base)
     _commit_vlans(flow, base, wc, emit)
     _set(_PRIORITY, flow, base, wc, emit)
     _set(_MARK, flow, base, wc, emit)
@@ -158,8 +169,11 @@ def _commit_network(flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[odp.Od
     return False
 
 
-def _commit_mpls(flow: FlowKey, base: FlowKey, emit: list[odp.OdpAction]) -> None:
+def _commit_mpls(x: Xlate, flow: FlowKey, base: FlowKey) -> None:
     """Turn base's label stack into flow's, keeping the entries common to both at the bottom."""
+    emit = x.out.actions
+    if any(flow.get(window) != base.get(window) for window in _LSE):
+        pin_deep_stack(base, x.hand.pins)
     n_base, n_flow = count_mpls(base), count_mpls(flow)
     n_common = common_mpls(flow, n_flow, base, n_base)
     while n_base > n_common:
@@ -168,6 +182,8 @@ def _commit_mpls(flow: FlowKey, base: FlowKey, emit: list[odp.OdpAction]) -> Non
             emit.append(odp.SetMasked("mpls", tuple((name, lse >> shift & limit, limit)
                                                     for name, shift, limit in _MPLS)))
             base.mpls_lse0 = lse
+            for window in _LSE:
+                x.hand.pins.fill(window)
             n_common += 1
         else:
             # Only the last pop uncovers the payload; the ones before it uncover another label.

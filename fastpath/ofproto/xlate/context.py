@@ -232,7 +232,7 @@ class XlateOut:
     """What was decided.  With *error* set *actions* is empty, and the packet is to be dropped."""
 
     actions: OdpActions
-    mask: FlowKey                           # every bit the decision looked at (in_port: the ofp_port)
+    mask: FlowKey                           # every bit the decision depends on (in_port: the ofp_port)
     final: FlowKey                          # the flow as it stood at the end
     slow: frozenset[str]                    # why each packet must come to ofproto; empty for most
     effects: tuple[Effect, ...]
@@ -248,7 +248,8 @@ class Hand:
     bridge: BridgeView
     flow: FlowKey                           # as the tables see it now
     base: FlowKey                           # as the datapath's packet is now; commit closes the gap
-    wc: FlowKey
+    wc: FlowKey                             # bits looked at, as the reference counts them
+    pins: FlowKey                           # more bits the answer depends on, which the reference forgets
     table_id: int = 0
     rule: RuleView | None = None
     cookie: int = 0

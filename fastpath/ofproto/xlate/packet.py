@@ -155,6 +155,14 @@ def count_mpls(key: FlowKey, wc: FlowKey | None = None) -> int:
     return n
 
 
+def pin_deep_stack(key: FlowKey, pins: FlowKey) -> None:
+    """If the stack of *key* goes deeper than the key does, pin what it holds: an entry of zero does not
+    count then, so the count depends on every bit."""
+    if is_mpls(key) and not any(key.get(window) & MPLS_BOS for window in _LSE):
+        for window in _LSE:
+            pins.fill(window)
+
+
 def common_mpls(a: FlowKey, n_a: int, b: FlowKey, n_b: int) -> int:
     """How many entries at the bottom of both stacks are equal."""
     n = 0

@@ -62,6 +62,8 @@ def translate(env: XlateIn) -> XlateOut:
         recirc_ids=tuple(x.out.recirc_ids), error=x.out.error, avoid_caching=x.out.avoid_caching)
     if env.trace is not None:
         env.trace.finish(out)
+    out.mask.fold(x.hand.pins)
+    _pin_absent_tag(env.flow, out.mask)
     return out
 
 
@@ -72,6 +74,17 @@ def _final_actions(x: Xlate) -> odp.OdpActions:
     if actions and isinstance(actions[-1], odp.Clone):
         return (*actions[:-1], *actions[-1].actions)        # nothing follows that a copy would protect
     return tuple(actions)
+
+
+def _pin_absent_tag(asked: FlowKey, mask: FlowKey) -> None:
+    """Have *mask* say that the tag after the last one is not there.
+
+    The reference leaves it out of what it prints: its datapath keys cannot wildcard whether there is a tag,
+    as the Ethernet type next to the addresses tells.  In ours dl_type is that of the payload.
+    """
+    n = pk.count_vlans(asked)
+    if n < pk.MAX_VLANS:
+        mask.set(_TCI[n], mask.get(_TCI[n]) | VLAN_CFI)
 
 
 def _begin(env: XlateIn) -> Xlate:
@@ -87,7 +100,7 @@ def _begin(env: XlateIn) -> Xlate:
         wc.fill(window)
     if pk.is_ip(flow):
         wc.set(_NW_FRAG, _FRAG_BITS)
-    hand = Hand(env.bridge, flow, base, wc, cookie=(1 << 64) - 1, in_packet_out=env.actions is not None)
+    hand = Hand(env.bridge, flow, base, wc, FlowKey(), cookie=(1 << 64) - 1, in_packet_out=env.actions is not None)
     x = Xlate(env, hand, Out(), Budget(), run)
     if env.trace is not None:
         env.trace.flow = flow.copy()

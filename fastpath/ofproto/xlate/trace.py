@@ -93,7 +93,7 @@ class Trace:
 
     def finish(self, out: XlateOut) -> None:
         """Take over the answer."""
-        self.final, self.mask, self.actions = out.final, out.mask, out.actions
+        self.final, self.mask, self.actions = out.final, out.mask.copy(), out.actions
         self.slow, self.error = out.slow, out.error
 
     def nodes(self) -> Iterator[Node]:

@@ -54,6 +54,7 @@ def push_mpls(x: Xlate, a: mpls.PushMpls) -> None:
     """Push a label; the first one hides the network header."""
     hand = x.hand
     n = pk.count_mpls(hand.flow, hand.wc)
+    pk.pin_deep_stack(hand.flow, hand.pins)
     if not n:
         commit(x)                   # what the label hides can no longer be set
     elif n >= pk.MAX_MPLS:
@@ -69,6 +70,7 @@ def pop_mpls(x: Xlate, a: mpls.PopMpls) -> None:
     """Pop a label; what a last one uncovers is known after recirculation only."""
     hand = x.hand
     n = pk.count_mpls(hand.flow, hand.wc)
+    pk.pin_deep_stack(hand.flow, hand.pins)
     if pk.pop_mpls(hand.flow, n, a.ethertype, hand.wc):
         if a.ethertype not in (pk.ETH_MPLS, pk.ETH_MPLS_MCAST) and hand.bridge.features.recirc:
             hand.was_mpls = True

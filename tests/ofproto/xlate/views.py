@@ -32,15 +32,6 @@ class Port:
     peer: tuple[Bridge, Port] | None = None
 
 
-def flow_of(text: str) -> FlowKey:
-    """Flow key of what a trace takes: a match whose values are the packet's."""
-    key = Match.parse(text).key.copy()
-    for tci, tpid in (("vlan_tci", "vlan_tpid"), ("vlan1_tci", "vlan1_tpid")):
-        if getattr(key, tci):
-            setattr(key, tpid, 0x8100)
-    return key
-
-
 class Bridge:
     """Ports p1, p2, ... and LOCAL, whose datapath number is 100 as in the reference's dummy datapath."""
 
@@ -86,7 +77,7 @@ class Bridge:
 
     def xlate(self, flow: str | FlowKey, **given: object) -> XlateOut:
         """Translate *flow* (text as a trace takes it)."""
-        key = flow_of(flow) if isinstance(flow, str) else flow
+        key = Match.parse(flow).key if isinstance(flow, str) else flow
         return translate(XlateIn(self, key, **given))        # type: ignore[arg-type]
 
     def trace(self, flow: str | FlowKey, **given: object) -> Trace:

@@ -1,0 +1,3 @@
+"""Fixtures shared by the tests that compare with the reference switch."""
+
+from reference import reference as reference
