@@ -99,6 +99,6 @@ class Controller(Action):
 
 def _bytes(source: str) -> bytes:
     try:
-        return bytes(int(part, 16) for part in source.split(".")) if source else b""
+        return bytes.fromhex(source.replace(".", ""))
     except ValueError:
         raise ParseError("bad hex digit in `controller' action `userdata'") from None

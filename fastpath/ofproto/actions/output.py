@@ -46,7 +46,7 @@ class Output(Action):
             return OutputTrunc.parse(arg, ctx)
         port = numbers.port(arg, ctx.ports)
         if port is not None:
-            return cls(port, 0xFFFF if port == OFPP_CONTROLLER else 0)
+            return named_port(port)
         try:
             return OutputReg(Subfield.parse(arg))
         except ParseError:
@@ -201,10 +201,12 @@ class Resubmit(Action):
         return f"resubmit({port},{table}{',ct' if self.ct else ''})"
 
 
-def parse_reserved(port: int) -> Output:
-    """The output action a reserved port's name alone stands for."""
+def parse_controller(arg: str, ctx: ParseContext) -> Action:
+    """Argument of the controller action; without options it is an output to the port CONTROLLER."""
+    action = Controller.parse(arg, ctx)
+    return Output(OFPP_CONTROLLER, action.max_len) if action.is_plain else action
+
+
+def named_port(port: int) -> Output:
+    """The output that a port standing alone in an action list means."""
     return Output(port, 0xFFFF if port == OFPP_CONTROLLER else 0)
-
-
-__all__ = ["Controller", "Enqueue", "Group", "Output", "OutputReg", "OutputTrunc", "PopQueue", "Resubmit",
-           "SetQueue"]

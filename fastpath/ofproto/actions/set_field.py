@@ -92,7 +92,8 @@ class Load(Action):
             raise ParseError(f"{arg}: missing `->' following value")
         target = Subfield.parse(destination)
         if value < 0 or value > target.limit:
-            raise ParseError(f"{arg}: value {source} does not fit into {target.n_bits} bits")
+            raise ParseError(f"{arg}: value {value & numbers.U64_MAX:#x} does not fit into "
+                             f"{target.n_bits} bits")
         return cls(target, value)
 
     def format(self, ports: PortNumbers = None) -> str:

@@ -14,7 +14,6 @@ from fastpath.ofproto.actions import balance, ct, encap, legacy, misc, mpls, out
 from fastpath.ofproto.actions import instructions as inst
 from fastpath.ofproto.actions.base import Action, ActionList, Instruction, ParseContext
 from fastpath.ofproto.actions.conjunction import Conjunction
-from fastpath.ofproto.actions.controller import Controller
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.actions.learn import Learn
 from fastpath.ofproto.lexer import key_values
@@ -26,7 +25,7 @@ Parser = Callable[[str, ParseContext], Action]
 PARSERS: dict[str, Parser] = {
     # name                parser
     "output":             output.Output.parse,
-    "controller":         Controller.parse,
+    "controller":         output.parse_controller,
     "enqueue":            output.Enqueue.parse,
     "set_queue":          output.SetQueue.parse,
     "pop_queue":          output.PopQueue.parse,
@@ -117,7 +116,7 @@ def _parse_list(source: str, ctx: ParseContext, outer: str) -> ActionList:
             port = numbers.port(name, ctx.ports)
             if port is None:
                 raise ParseError(f"unknown action {name}")
-            actions.append(output.Output(port))
+            actions.append(output.named_port(port))
     if drop and actions:
         raise ParseError('"drop" must not be accompanied by any other action or instruction')
     if actions:
