@@ -157,8 +157,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         raise SystemExit(f"the timed part had misses or drops: {stats}")
     ns = statistics.median(ours)
     return {"mpps": round(1e3 / ns, 2), "ns_per_pkt": round(ns, 2),
-            "spread": [round(min(ours), 2), round(max(ours), 2)], "floor_ns": round(statistics.median(floor), 2),
-            "cache_hit": round((stats.n_cache_hit - before.n_cache_hit) / max(1, stats.n_hit - before.n_hit), 4),
+            "spread": [round(min(ours), 2), round(max(ours), 2)],
+            "floor_ns": round(statistics.median(floor), 2),
+            "cache_hit": round((stats.n_cache_hit - before.n_cache_hit)
+                               / max(1, stats.n_hit - before.n_hit), 4),
             "megaflows": stats.n_flows, "masks": stats.n_masks}
 
 

@@ -37,7 +37,8 @@ class DatapathThreads:
     Sets the interpreter's switch interval to *switch_interval_s* (None leaves it alone) for as long.
     """
 
-    def __init__(self, dpif: Forwarder, n: int = 1, *, switch_interval_s: float | None = SWITCH_INTERVAL_S) -> None:
+    def __init__(self, dpif: Forwarder, n: int = 1, *,
+                 switch_interval_s: float | None = SWITCH_INTERVAL_S) -> None:
         if n < 1:
             raise ConfigError(f"{n} datapath threads: expected 1 or more")
         self._dpif = dpif

@@ -93,7 +93,8 @@ def test_refusals_are_results_in_their_places() -> None:
     narrower = FlowKey(dl_type=0xFFFF, nw_dst=ALL32, nw_src=ALL32)
     results = lab.dpif.operate([FlowPut(key, IP, ()), FlowPut(key, narrower, ()), FlowPut(other, IP, ()),
                                 FlowDel(12345), FlowPut(key, IP, (), 999), FlowDel(first)])  # type: ignore[arg-type]
-    assert [type(r) for r in results] == [ExistsError, ExistsError, TableFull, NotFoundError, NotFoundError, FlowStats]
+    assert [type(r) for r in results] == [ExistsError, ExistsError, TableFull, NotFoundError, NotFoundError,
+                                          FlowStats]
 
 
 def test_an_empty_program_drops_and_counts_why(lab: Lab) -> None:
@@ -152,7 +153,8 @@ def test_execute_keeps_the_metadata_of_its_key(lab: Lab) -> None:
                   dp_hash=77)
     lab.dpif.operate([Execute(frame(), key, (Recirc(4),))])
     (miss,) = lab.dpif.recv(9)
-    for name in ("in_port", "pkt_mark", "skb_priority", "ct_state", "ct_zone", "ct_mark", "ct_label", "dp_hash"):
+    for name in ("in_port", "pkt_mark", "skb_priority", "ct_state", "ct_zone", "ct_mark", "ct_label",
+                 "dp_hash"):
         assert getattr(miss.key, name) == getattr(key, name), name
 
 

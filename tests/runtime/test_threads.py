@@ -25,8 +25,8 @@ IP = FlowKey(dl_type=0xFFFF, nw_src=ALL32)
 def frame(n: int) -> bytes:
     """A 64-byte UDP frame from 10.1.0.0 + n."""
     ip = struct.pack(">BBHHHBBHII", 0x45, 0, 50, 0, 0, 64, 17, 0, 0x0A010000 + n, 0x0A020000)
-    return bytes.fromhex("020000000002 020000000001 0800") + ip + struct.pack(">HHHH", n & 0xFFFF, 9, 30, 0).ljust(
-        30, b"\0")
+    udp = struct.pack(">HHHH", n & 0xFFFF, 9, 30, 0)
+    return bytes.fromhex("020000000002 020000000001 0800") + ip + udp.ljust(30, b"\0")
 
 
 def key(n: int, in_port: int = 1, recirc_id: int = 0) -> FlowKey:
@@ -141,7 +141,8 @@ def test_the_owner_may_execute_and_recirculate_beside_the_threads(dpif: Userspac
     source, sink = BenchPort("in", [frame(1)]), BenchPort("out")
     dpif.port_add(source)
     dpif.port_add(sink)
-    (first, second) = dpif.operate([FlowPut(key(1), IP, (Recirc(7),)), FlowPut(key(1, recirc_id=7), IP, (Output(2),))])
+    (first, second) = dpif.operate([FlowPut(key(1), IP, (Recirc(7),)),
+                                    FlowPut(key(1, recirc_id=7), IP, (Output(2),))])
     with DatapathThreads(dpif):
         source.budget = 20_000
         for _ in range(300):
