@@ -53,7 +53,7 @@ from fastpath._trie cimport trie_clear
 
 import os
 
-from fastpath import fields as _fields
+from fastpath.fields import OFFSETS
 
 cdef enum:
     N_SOFT = 64                 # conjunctive parts kept without allocating
@@ -188,7 +188,7 @@ cdef class Classifier:
             if name not in _PREFIX_ROWS:
                 raise ValueError(f"{name!r} has no prefix trie; these may: {', '.join(PREFIX_FIELDS)}")
             self.field[t].n_bits, self.field[t].dl_type = _PREFIX_ROWS[name]
-            self.field[t].ofs = _fields.OFFSETS[name]
+            self.field[t].ofs = OFFSETS[name]
         self.n_fields = len(names)
 
     def __dealloc__(self):
@@ -662,6 +662,10 @@ cdef class Classifier:
         cdef uint64_t i
         return [(mask_key(v.entry[i].subtable), v.entry[i].max_priority, v.entry[i].subtable.n_rules)
                 for i in range(v.n if v != NULL else 0)]
+
+    def waiting(self) -> int:
+        """Blocks taken out and not freed yet, for a reader may hold them or nobody has looked since."""
+        return self.epoch.n_waiting
 
     def memory(self) -> int:
         """Bytes held by subtables, their hash tables and rules; tries and Python's lists not counted."""
