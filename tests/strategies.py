@@ -283,7 +283,8 @@ def any_action(draw: st.DrawFn) -> str:
         return f"{draw(st.sampled_from(['push', 'pop']))}:{draw(st.sampled_from(_PARTS))}"
     if kind == 10:
         return (
-            f"controller(max_len={draw(u16)},id={draw(u16)},reason={draw(st.sampled_from(['action', 'no_match']))}"
+            f"controller(max_len={draw(u16)},id={draw(u16)},"
+            f"reason={draw(st.sampled_from(['action', 'no_match']))}"
             f"{draw(st.sampled_from(['', ',pause', ',userdata=01.ff', ',meter_id=3']))})"
         )
     if kind == 11:
@@ -314,7 +315,8 @@ def any_action(draw: st.DrawFn) -> str:
     if kind == 13:
         return f"group:{draw(u32)}"
     if kind == 14:
-        return f"sample(probability={draw(st.integers(1, 0xFFFF))},collector_set_id={draw(u32)},obs_domain_id={draw(u8)})"
+        probability = draw(st.integers(1, 0xFFFF))
+        return f"sample(probability={probability},collector_set_id={draw(u32)},obs_domain_id={draw(u8)})"
     f = BY_NAME[draw(st.sampled_from(_SETTABLE_META))]
     return f"set_field:{draw(value_text(f, masked=False))}->{f.name}"
 

@@ -18,8 +18,17 @@ from fastpath.ofproto.rule import FlowFlags, Rule
 
 
 def rule_of(fm: FlowMod) -> Rule:
-    return Rule(fm.match, fm.priority, fm.actions, table_id=fm.table_id, cookie=fm.new_cookie or 0,
-                idle_timeout=fm.idle_timeout, hard_timeout=fm.hard_timeout, importance=fm.importance, flags=fm.flags)
+    return Rule(
+        fm.match,
+        fm.priority,
+        fm.actions,
+        table_id=fm.table_id,
+        cookie=fm.new_cookie or 0,
+        idle_timeout=fm.idle_timeout,
+        hard_timeout=fm.hard_timeout,
+        importance=fm.importance,
+        flags=fm.flags,
+    )
 
 
 @given(st.booleans().flatmap(lambda of10: flows(of10=of10)))
@@ -27,21 +36,33 @@ def test_a_dumped_rule_parses_to_the_same_rule(text: str) -> None:
     fm = parse_flow(text)
     again = parse_flow(rule_of(fm).format(0.0))
     assert (again.match, again.actions, again.priority, again.new_cookie) == (
-        fm.match, fm.actions, fm.priority, fm.new_cookie)
-    assert (again.table_id, again.idle_timeout, again.hard_timeout) == (fm.table_id, fm.idle_timeout, fm.hard_timeout)
+        fm.match,
+        fm.actions,
+        fm.priority,
+        fm.new_cookie,
+    )
+    assert (again.table_id, again.idle_timeout, again.hard_timeout) == (
+        fm.table_id,
+        fm.idle_timeout,
+        fm.hard_timeout,
+    )
 
 
 def test_all_keys_of_an_add() -> None:
-    fm = parse_flow("table=3,priority=0x10,cookie=0xabc,idle_timeout=7,hard_timeout=9,importance=3,send_flow_rem,"
-                    "check_overlap,reset_counts,tcp,actions=output:2")
+    fm = parse_flow(
+        "table=3,priority=0x10,cookie=0xabc,idle_timeout=7,hard_timeout=9,importance=3,send_flow_rem,"
+        "check_overlap,reset_counts,tcp,actions=output:2"
+    )
     assert (fm.command, fm.table_id, fm.priority, fm.new_cookie) == (Command.ADD, 3, 16, 0xABC)
     assert (fm.idle_timeout, fm.hard_timeout, fm.importance) == (7, 9, 3)
     assert fm.flags == FlowFlags.SEND_FLOW_REM | FlowFlags.CHECK_OVERLAP | FlowFlags.RESET_COUNTS
 
 
 def test_dump_lines_can_be_fed_back() -> None:
-    fm = parse_flow(" cookie=0x1, duration=627.643s, table=0, n_packets=2, n_bytes=108, idle_timeout=7, idle_age=328, "
-                    "priority=100,tcp,tp_dst=80 actions=output:2")
+    fm = parse_flow(
+        " cookie=0x1, duration=627.643s, table=0, n_packets=2, n_bytes=108, idle_timeout=7, idle_age=328, "
+        "priority=100,tcp,tp_dst=80 actions=output:2"
+    )
     assert (fm.new_cookie, fm.idle_timeout, fm.priority, str(fm.match)) == (1, 7, 100, "tcp,tp_dst=80")
 
 
@@ -63,20 +84,28 @@ def test_filter() -> None:
     assert (fm.table_id, fm.out_port, fm.cookie_mask, fm.out_group) == (2, 3, 1, GROUP_ANY)
 
 
-@pytest.mark.parametrize("command, text, error", [
-    ("add", "tcp", "must specify an action"), ("add", "foo=1,actions=drop", "unknown keyword foo"),
-    ("add", "foo,actions=drop", "field foo missing value"), ("add", "out_port=3,actions=drop", "unknown keyword out_port"),
-    ("add", "cookie=5/6,actions=drop", "flow additions cannot use a cookie mask"),
-    ("add", "table=300,actions=drop", 'unknown table "300"'), ("add", "priority=70000,actions=drop", 'invalid priority "70000"'),
-    ("add", "idle_timeout=-1,actions=drop", 'invalid idle_timeout "-1"'),
-    ("add", "tcp,nw_frag=later,tp_dst=1,actions=drop", "prerequisites not met for setting tp_dst"),
-    ("add", "nsh_spi=5,actions=drop", "prerequisites not met for setting nsh_path_hdr"),
-    ("add", "ip,ct_nw_src=1.2.3.4,actions=drop", "prerequisites not met for setting ct_nw_src"),
-    ("modify", "importance=3,actions=drop", "unknown keyword importance"),
-    ("delete", "priority=3", "unknown keyword priority"), ("delete", "cookie=3", "cannot set cookie"),
-    ("delete", "idle_timeout=3", "unknown keyword idle_timeout"), ("delete", "out_port=foo", "foo is not a valid OpenFlow port"),
-    ("delete", "send_flow_rem", "field send_flow_rem missing value"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "command, text, error",
+    [
+        ("add", "tcp", "must specify an action"),
+        ("add", "foo=1,actions=drop", "unknown keyword foo"),
+        ("add", "foo,actions=drop", "field foo missing value"),
+        ("add", "out_port=3,actions=drop", "unknown keyword out_port"),
+        ("add", "cookie=5/6,actions=drop", "flow additions cannot use a cookie mask"),
+        ("add", "table=300,actions=drop", 'unknown table "300"'),
+        ("add", "priority=70000,actions=drop", 'invalid priority "70000"'),
+        ("add", "idle_timeout=-1,actions=drop", 'invalid idle_timeout "-1"'),
+        ("add", "tcp,nw_frag=later,tp_dst=1,actions=drop", "prerequisites not met for setting tp_dst"),
+        ("add", "nsh_spi=5,actions=drop", "prerequisites not met for setting nsh_path_hdr"),
+        ("add", "ip,ct_nw_src=1.2.3.4,actions=drop", "prerequisites not met for setting ct_nw_src"),
+        ("modify", "importance=3,actions=drop", "unknown keyword importance"),
+        ("delete", "priority=3", "unknown keyword priority"),
+        ("delete", "cookie=3", "cannot set cookie"),
+        ("delete", "idle_timeout=3", "unknown keyword idle_timeout"),
+        ("delete", "out_port=foo", "foo is not a valid OpenFlow port"),
+        ("delete", "send_flow_rem", "field send_flow_rem missing value"),
+    ],
+)
 def test_errors_are_those_of_the_reference(command: str, text: str, error: str) -> None:
     with pytest.raises(ParseError) as e:
         parse_flow(text, command)
@@ -90,11 +119,20 @@ def test_files_have_comments_and_errors_name_the_line() -> None:
         parse_flows(["actions=drop", "tcp,actions=frob"], name="f.flows")
 
 
-@pytest.mark.parametrize("version, flags", [(OF10, "check_overlap"), (OF13, "check_overlap reset_counts"), (OF15, "check_overlap reset_counts")])
+@pytest.mark.parametrize(
+    "version, flags",
+    [(OF10, "check_overlap"), (OF13, "check_overlap reset_counts"), (OF15, "check_overlap reset_counts")],
+)
 def test_flow_mod_text(version: int, flags: str) -> None:
-    fm = parse_flow("table=3,priority=5,importance=7,check_overlap,reset_counts,tcp,idle_timeout=4,cookie=9,actions=dec_ttl")
+    fm = parse_flow(
+        "table=3,priority=5,importance=7,check_overlap,reset_counts,tcp,idle_timeout=4,cookie=9,actions=dec_ttl"
+    )
+    )
     importance = " importance:7" if version == OF15 else ""
-    assert format_flow_mod(fm, version) == f"ADD table:3 priority=5,tcp cookie:0x9 idle:4{importance} {flags} actions=dec_ttl"
+    assert (
+        format_flow_mod(fm, version)
+        == f"ADD table:3 priority=5,tcp cookie:0x9 idle:4{importance} {flags} actions=dec_ttl"
+    )
 
 
 def test_every_truncation_parses_or_is_refused_in_one_line() -> None:
@@ -125,7 +163,9 @@ def test_flows_of_a_running_ovn_parse_and_print_as_they_were_dumped(shared: Path
             for line in (line.strip() for line in f if "actions=" in line):
                 n += 1
                 # dec_ttl() with no controllers is something only the wire can say.
-                dumped = "".join(p for p in line.replace("dec_ttl()", "dec_ttl").split(", ") if not p.startswith(strip))
+                dumped = "".join(
+                    p for p in line.replace("dec_ttl()", "dec_ttl").split(", ") if not p.startswith(strip)
+                )
                 ours = rule_of(parse_flow(line)).format(0.0)
                 again = "".join(p for p in ours.split(", ") if not p.startswith(strip))
                 assert again == dumped

@@ -61,54 +61,91 @@ def test_values_of_fields_round_trip(f: Field, data: st.DataObject) -> None:
     assert parse_value(f, format_value(f, value))[0] == value
 
 
-@pytest.mark.parametrize("text, shown", [
-    ("dl_type=0x0800,nw_proto=6,tp_dst=80", "tcp,tp_dst=80"),
-    ("ip,nw_src=1.2.3.4/24", "ip,nw_src=1.2.3.0/24"),
-    ("ip,nw_src=1.2.3.4/255.0.255.0", "ip,nw_src=1.0.3.0/255.0.255.0"),
-    ("nw_src=1.2.3.4", ""), ("tp_src=5", ""), ("udp,tcp_src=3", "udp,tp_src=3"), ("udp,tcp", "tcp"),
-    ("ipv6,nw_src=1.2.3.4", "ipv6"), ("icmp,tp_src=3", "icmp,icmp_type=3"),
-    ("dl_type=0x806,nw_src=1.2.3.4", "arp,arp_spa=1.2.3.4"), ("rarp,nw_proto=3", "rarp,arp_op=3"),
-    ("arp,arp_op=300", "arp,arp_op=44"), ("ip,nw_tos=5", "ip,nw_tos=4"), ("ip,ip_dscp=8", "ip,nw_tos=32"),
-    ("ip,nw_ecn=4", "ip,nw_ecn=0"), ("mpls,mpls_label=0x100000", "mpls,mpls_label=0"),
-    ("dl_vlan=0xffff", "vlan_tci=0x0000"), ("dl_vlan=5", "dl_vlan=5"), ("vlan_vid=0x1005", "dl_vlan=5"),
-    ("vlan_vid=0x1000/0x1000", "vlan_tci=0x1000/0x1000"), ("vlan_vid=0", "vlan_tci=0x0000/0x1fff"),
-    ("vlan_tci=0x1005", "dl_vlan=5,dl_vlan_pcp=0"), ("vlan_tci=5/0xfff", "vlan_tci=0x0005/0x0fff"),
-    ("dl_vlan_pcp=3", "dl_vlan_pcp=3"), ("dl_vlan=7,dl_vlan_pcp=3", "dl_vlan=7,dl_vlan_pcp=3"),
-    ("ip,nw_frag=not_later", "ip,nw_frag=not_later"), ("nw_frag=first,ip", "ip,nw_frag=first"),
-    ("tcp,tcp_flags=0x12/0x12", "tcp,tcp_flags=+syn+ack"), ("tcp,tcp_flags=syn|ack", "tcp,tcp_flags=syn|ack"),
-    ("ct_state=+trk+new", "ct_state=+new+trk"), ("ct_state=0x21", "ct_state=new|trk"),
-    ("packet_type=(1,0x800)", "packet_type=(1,0x800)"), ("packet_type=(0,0)", ""), ("eth,ip", "ip"),
-    ("in_port=local", "in_port=LOCAL"), ("in_port=4294967294", "in_port=LOCAL"), ("in_port_oxm=3", "in_port=3"),
-    ("NXM_NX_REG0[0..15]=5", "reg0=0x5/0xffff"), ("reg0[3]=1", "reg0=0x8/0x8"),
-    ("reg0[0..3]=1,reg0[4..7]=2", "reg0=0x21/0xff"), ("reg0=5/0xf,reg0=6/0xf0", "reg0=0/0xf0"),
-    ("xreg0=5/0xffffffff", "reg1=0x5"), ("xxreg0=0x1/0xf", "reg3=0x1/0xf"), ("reg0=*", ""), ("reg0=5/0", ""),
-    ("reg0", ""), ("ip nw_src=1.2.3.4", "ip,nw_src=1.2.3.4"), ("icmp6,icmp_type=135", "icmp6,icmp_type=135"),
-    ("tun_flags=+oam", "tun_flags=+oam"), ("tun_flags=0", "tun_flags=-oam"), ("tunnel_id=3", "tun_id=0x3"),
-    ("dl_src=00:01:02:03:04:05/01:00:00:00:00:00", "dl_src=00:00:00:00:00:00/01:00:00:00:00:00"),
-    ("metadata=-1", "metadata=0xffffffffffffffff"), ("ip6", "ipv6"), ("tcp6", "tcp6"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("dl_type=0x0800,nw_proto=6,tp_dst=80", "tcp,tp_dst=80"),
+        ("ip,nw_src=1.2.3.4/24", "ip,nw_src=1.2.3.0/24"),
+        ("ip,nw_src=1.2.3.4/255.0.255.0", "ip,nw_src=1.0.3.0/255.0.255.0"),
+        ("nw_src=1.2.3.4", ""),
+        ("tp_src=5", ""),
+        ("udp,tcp_src=3", "udp,tp_src=3"),
+        ("udp,tcp", "tcp"),
+        ("ipv6,nw_src=1.2.3.4", "ipv6"),
+        ("icmp,tp_src=3", "icmp,icmp_type=3"),
+        ("dl_type=0x806,nw_src=1.2.3.4", "arp,arp_spa=1.2.3.4"),
+        ("rarp,nw_proto=3", "rarp,arp_op=3"),
+        ("arp,arp_op=300", "arp,arp_op=44"),
+        ("ip,nw_tos=5", "ip,nw_tos=4"),
+        ("ip,ip_dscp=8", "ip,nw_tos=32"),
+        ("ip,nw_ecn=4", "ip,nw_ecn=0"),
+        ("mpls,mpls_label=0x100000", "mpls,mpls_label=0"),
+        ("dl_vlan=0xffff", "vlan_tci=0x0000"),
+        ("dl_vlan=5", "dl_vlan=5"),
+        ("vlan_vid=0x1005", "dl_vlan=5"),
+        ("vlan_vid=0x1000/0x1000", "vlan_tci=0x1000/0x1000"),
+        ("vlan_vid=0", "vlan_tci=0x0000/0x1fff"),
+        ("vlan_tci=0x1005", "dl_vlan=5,dl_vlan_pcp=0"),
+        ("vlan_tci=5/0xfff", "vlan_tci=0x0005/0x0fff"),
+        ("dl_vlan_pcp=3", "dl_vlan_pcp=3"),
+        ("dl_vlan=7,dl_vlan_pcp=3", "dl_vlan=7,dl_vlan_pcp=3"),
+        ("ip,nw_frag=not_later", "ip,nw_frag=not_later"),
+        ("nw_frag=first,ip", "ip,nw_frag=first"),
+        ("tcp,tcp_flags=0x12/0x12", "tcp,tcp_flags=+syn+ack"),
+        ("tcp,tcp_flags=syn|ack", "tcp,tcp_flags=syn|ack"),
+        ("ct_state=+trk+new", "ct_state=+new+trk"),
+        ("ct_state=0x21", "ct_state=new|trk"),
+        ("packet_type=(1,0x800)", "packet_type=(1,0x800)"),
+        ("packet_type=(0,0)", ""),
+        ("eth,ip", "ip"),
+        ("in_port=local", "in_port=LOCAL"),
+        ("in_port=4294967294", "in_port=LOCAL"),
+        ("in_port_oxm=3", "in_port=3"),
+        ("NXM_NX_REG0[0..15]=5", "reg0=0x5/0xffff"),
+        ("reg0[3]=1", "reg0=0x8/0x8"),
+        ("reg0[0..3]=1,reg0[4..7]=2", "reg0=0x21/0xff"),
+        ("reg0=5/0xf,reg0=6/0xf0", "reg0=0/0xf0"),
+        ("xreg0=5/0xffffffff", "reg1=0x5"),
+        ("xxreg0=0x1/0xf", "reg3=0x1/0xf"),
+        ("reg0=*", ""),
+        ("reg0=5/0", ""),
+        ("reg0", ""),
+        ("ip nw_src=1.2.3.4", "ip,nw_src=1.2.3.4"),
+        ("icmp6,icmp_type=135", "icmp6,icmp_type=135"),
+        ("tun_flags=+oam", "tun_flags=+oam"),
+        ("tun_flags=0", "tun_flags=-oam"),
+        ("tunnel_id=3", "tun_id=0x3"),
+        ("dl_src=00:01:02:03:04:05/01:00:00:00:00:00", "dl_src=00:00:00:00:00:00/01:00:00:00:00:00"),
+        ("metadata=-1", "metadata=0xffffffffffffffff"),
+        ("ip6", "ipv6"),
+        ("tcp6", "tcp6"),
+    ],
+)
 def test_forms_and_normalization(text: str, shown: str) -> None:
     assert str(Match.parse(text).normalized()) == shown
 
 
-@pytest.mark.parametrize("text, error", [
-    ("foo=3", "unknown keyword foo"),
-    ("tcp,tp_src=70000", "70000: value too large for 2-byte field tcp_src"),
-    ("tcp,tcp_src=-1", "-1: value too large for 2-byte field tcp_src"),
-    ("ip,nw_src=1.2.3.4/33", "1.2.3.4/33: IPv4 network prefix bits not between 0 and 32, inclusive"),
-    ("tun_dst=::1", "::1: invalid IP address"),
-    ("ipv6,ipv6_src=zz", "zz: invalid IPv6 address"),
-    ("dl_src=00:11", "00:11: invalid Ethernet address"),
-    ("in_port=foo", "foo: invalid or unknown port for in_port"),
-    ("dl_type=0x0800/0xff", "0x0800/0xff: invalid mask for field eth_type"),
-    ("ct_state=0x100/0x100", "0x100/0x100: unknown ct_state flag(s)"),
-    ("ct_state=+trk+trk", "trk: Each ct_state flag can be specified only once"),
-    ("tcp,tcp_flags=+foo", "foo: unknown TCP flag(s)"),
-    ("reg0=0x1zz", "0x1zz: bad syntax for reg0 value"),
-    ("reg0=1/y", "1/y: bad syntax for reg0 mask"),
-    ("reg0[0..3]=99", "reg0[0..3]: value 0x63 does not fit into 4 bits"),
-    ("packet_type=1,0x800", "1: bad syntax for packet type missing '('"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, error",
+    [
+        ("foo=3", "unknown keyword foo"),
+        ("tcp,tp_src=70000", "70000: value too large for 2-byte field tcp_src"),
+        ("tcp,tcp_src=-1", "-1: value too large for 2-byte field tcp_src"),
+        ("ip,nw_src=1.2.3.4/33", "1.2.3.4/33: IPv4 network prefix bits not between 0 and 32, inclusive"),
+        ("tun_dst=::1", "::1: invalid IP address"),
+        ("ipv6,ipv6_src=zz", "zz: invalid IPv6 address"),
+        ("dl_src=00:11", "00:11: invalid Ethernet address"),
+        ("in_port=foo", "foo: invalid or unknown port for in_port"),
+        ("dl_type=0x0800/0xff", "0x0800/0xff: invalid mask for field eth_type"),
+        ("ct_state=0x100/0x100", "0x100/0x100: unknown ct_state flag(s)"),
+        ("ct_state=+trk+trk", "trk: Each ct_state flag can be specified only once"),
+        ("tcp,tcp_flags=+foo", "foo: unknown TCP flag(s)"),
+        ("reg0=0x1zz", "0x1zz: bad syntax for reg0 value"),
+        ("reg0=1/y", "1/y: bad syntax for reg0 mask"),
+        ("reg0[0..3]=99", "reg0[0..3]: value 0x63 does not fit into 4 bits"),
+        ("packet_type=1,0x800", "1: bad syntax for packet type missing '('"),
+    ],
+)
 def test_errors_are_those_of_the_reference(text: str, error: str) -> None:
     with pytest.raises(ParseError) as e:
         Match.parse(text)
@@ -126,10 +163,18 @@ def test_anything_of_ethernet_asks_for_the_packet_type() -> None:
     assert Match.parse("reg0=5").mask.packet_type == 0
 
 
-@pytest.mark.parametrize("wide, narrow, covers", [
-    ("", "ip", True), ("ip", "tcp", True), ("tcp", "ip", False), ("ip,nw_src=10.0.0.0/8", "ip,nw_src=10.1.0.0/16", True),
-    ("ip,nw_src=10.0.0.0/8", "ip,nw_src=11.1.0.0/16", False), ("ip", "ip", True), ("in_port=1", "ip", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wide, narrow, covers",
+    [
+        ("", "ip", True),
+        ("ip", "tcp", True),
+        ("tcp", "ip", False),
+        ("ip,nw_src=10.0.0.0/8", "ip,nw_src=10.1.0.0/16", True),
+        ("ip,nw_src=10.0.0.0/8", "ip,nw_src=11.1.0.0/16", False),
+        ("ip", "ip", True),
+        ("in_port=1", "ip", False),
+    ],
+)
 def test_covers(wide: str, narrow: str, covers: bool) -> None:
     assert Match.parse(wide).covers(Match.parse(narrow)) is covers
 

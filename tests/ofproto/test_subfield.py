@@ -51,24 +51,35 @@ def test_unwildcard_sets_exactly_the_bits_that_read_looks_at(s: Subfield) -> Non
     assert wc == key
 
 
-@pytest.mark.parametrize("text, shown", [
-    ("reg0", "NXM_NX_REG0[]"), ("reg0[]", "NXM_NX_REG0[]"), ("reg0[3]", "NXM_NX_REG0[3]"),
-    ("NXM_NX_REG0[0..15]", "NXM_NX_REG0[0..15]"), ("eth_src", "NXM_OF_ETH_SRC[]"),
-    ("nw_src[8..31]", "NXM_OF_IP_SRC[8..31]"), ("xxreg0[100..127]", "NXM_NX_XXREG0[100..127]"),
-    ("OXM_OF_METADATA[0..31]", "OXM_OF_METADATA[0..31]"), ("NXM_NX_REG1_W[]", "NXM_NX_REG1[]"),
-])
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("reg0", "NXM_NX_REG0[]"),
+        ("reg0[]", "NXM_NX_REG0[]"),
+        ("reg0[3]", "NXM_NX_REG0[3]"),
+        ("NXM_NX_REG0[0..15]", "NXM_NX_REG0[0..15]"),
+        ("eth_src", "NXM_OF_ETH_SRC[]"),
+        ("nw_src[8..31]", "NXM_OF_IP_SRC[8..31]"),
+        ("xxreg0[100..127]", "NXM_NX_XXREG0[100..127]"),
+        ("OXM_OF_METADATA[0..31]", "OXM_OF_METADATA[0..31]"),
+        ("NXM_NX_REG1_W[]", "NXM_NX_REG1[]"),
+    ],
+)
 def test_forms(text: str, shown: str) -> None:
     assert str(Subfield.parse(text)) == shown
 
 
-@pytest.mark.parametrize("text, error", [
-    ("foo[]", "foo[]: unknown field `foo'"),
-    ("reg0[40]", "reg0[40]: starting bit 40 is not valid because field is only 32 bits wide"),
-    ("reg0[3..40]", "reg0[3..40]: ending bit 40 is not valid because field is only 32 bits wide"),
-    ("reg0[9..3]", "reg0[9..3]: starting bit 9 is after ending bit 3"),
-    ("reg0[3", "reg0[3: syntax error expecting [] or [<bit>] or [<start>..<end>]"),
-    ("reg0[3]x", "reg0[3]x: trailing garbage `x' after subfield"),
-])
+@pytest.mark.parametrize(
+    "text, error",
+    [
+        ("foo[]", "foo[]: unknown field `foo'"),
+        ("reg0[40]", "reg0[40]: starting bit 40 is not valid because field is only 32 bits wide"),
+        ("reg0[3..40]", "reg0[3..40]: ending bit 40 is not valid because field is only 32 bits wide"),
+        ("reg0[9..3]", "reg0[9..3]: starting bit 9 is after ending bit 3"),
+        ("reg0[3", "reg0[3: syntax error expecting [] or [<bit>] or [<start>..<end>]"),
+        ("reg0[3]x", "reg0[3]x: trailing garbage `x' after subfield"),
+    ],
+)
 def test_errors_are_those_of_the_reference(text: str, error: str) -> None:
     with pytest.raises(ParseError) as e:
         Subfield.parse(text)
