@@ -17,7 +17,8 @@ _CFI = 0x1000
 _MPLS = (0x8847, 0x8848)
 _ND = (135, 136)
 _TCP_FLAG_LETTERS = (("S", 0x02), ("F", 0x01), ("P", 0x08), ("R", 0x04), ("U", 0x20), (".", 0x10),
-                     ("E", 0x40), ("C", 0x80), ("N", 0x100), ("[200]", 0x200), ("[400]", 0x400), ("[800]", 0x800))
+                     ("E", 0x40), ("C", 0x80), ("N", 0x100), ("[200]", 0x200), ("[400]", 0x400),
+                     ("[800]", 0x800))
 # Attributes that are their own only member, in the order they are printed around ct_state and recirc_id.
 _BEFORE_CT, _CT = ("skb_priority", "skb_mark"), ("ct_zone", "ct_mark", "ct_label")
 
