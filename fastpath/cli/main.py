@@ -49,10 +49,13 @@ def _view(args: argparse.Namespace) -> int:
     return control.view(args)
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text}: not a positive number of seconds")
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r}: not a number of seconds such as 10 or 0.5")
     return value
 
 
@@ -65,10 +68,10 @@ def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--flow", action="append", default=[], metavar="FLOW",
                    help="a rule as ovs-ofctl takes it; without any, the switch learns and floods (NORMAL)")
     p.add_argument("--flows", metavar="FILE", help="file of rules, one a line")
-    p.add_argument("--seconds", type=_positive, help="stop after so long (default: when interrupted)")
+    p.add_argument("--seconds", type=_seconds, help="stop after so long (default: when interrupted)")
     p.add_argument("--threads", type=int, help="datapath threads (default 1)")
     p.add_argument("--socket", metavar="PATH", help="serve views of this instance here")
-    p.add_argument("--interval", type=_positive, metavar="SECONDS",
+    p.add_argument("--interval", type=_seconds, metavar="SECONDS",
                    help="how often to show counters (default 1 on a terminal, else 10)")
     p.add_argument("--quiet", action="store_true", help="show no counters")
     p.set_defaults(call=_run)
@@ -148,11 +151,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except FastpathError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
+    except BrokenPipeError:             # `fastpath ... | head`: nobody reads on, and that is all right
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"{PROGRAM}: {where}{(error.strerror or str(error)).lower()}", file=sys.stderr)
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
     return 2

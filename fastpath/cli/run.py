@@ -25,6 +25,7 @@ from fastpath.errors import ConfigError, FastpathError
 from fastpath.io.port import open_port, parse_spec
 from fastpath.switch import Switch
 
+MAX_THREADS = 31            # of the datapath, whose owner counts as one more
 NORMAL = "priority=0,actions=NORMAL"
 
 
@@ -45,9 +46,10 @@ def configuration(args: argparse.Namespace) -> Config:
         raise ConfigError("run: no ports, give --port for each or --config FILE")
     given = {name: getattr(args, name) for name in ("threads", "seconds", "socket")
              if getattr(args, name) is not None}
-    if given.get("threads", 1) < 1:
-        raise ConfigError(f"--threads {given['threads']}: not a positive number")
-    return replace(found, **given)
+    found = replace(found, **given)
+    if not 0 < found.threads <= MAX_THREADS:
+        raise ConfigError(f"threads {found.threads}: not between 1 and {MAX_THREADS}")
+    return found
 
 
 def build(switch: Switch, wanted: Config) -> None:
@@ -146,4 +148,5 @@ def _wait(switch: Switch, stop: threading.Event, display: Display, seconds: floa
         left = display.interval if end is None else min(display.interval, end - switch.now)
         if left <= 0 or stop.wait(left):
             return
-        display.show()
+        if left == display.interval:
+            display.show()

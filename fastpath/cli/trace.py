@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from fastpath.bridge import Bridge
 from fastpath.cli import control, lab
-from fastpath.errors import ConfigError, FormatError
+from fastpath.errors import ConfigError, FormatError, ParseError
 from fastpath.io.pcapfile import read_pcap
+from fastpath.ofproto.xlate.trace import Trace
 from fastpath.switch import Switch
 
 
@@ -30,9 +32,16 @@ def main(args: argparse.Namespace) -> int:
         for i, (flow, frame) in enumerate(questions):
             if i:
                 print("\n" + "-" * 79)
-            print(bridge.trace(flow, in_port=in_port) if flow is not None
+            print(_explain(bridge, flow, in_port) if flow is not None
                   else bridge.trace(frame or b"", in_port=in_port or 1))
     return 0
+
+
+def _explain(bridge: Bridge, flow: str, in_port: int | None) -> Trace:
+    try:
+        return bridge.trace(flow, in_port=in_port)
+    except ParseError as error:
+        raise ParseError(f"flow {flow!r}: {error}") from None
 
 
 def _questions(args: argparse.Namespace) -> list[tuple[str | None, bytes | None]]:

@@ -1,0 +1,251 @@
+"""fastpath run: from options or a file, until the time is up or a signal comes; its views."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fastpath import Switch
+from fastpath.cli import config, control, run, table
+from fastpath.cli.main import main, parser
+from fastpath.dpif.provider import DatapathStats, PortStats
+from fastpath.errors import ConfigError, FastpathError
+from fastpath.io.pcapfile import PcapWriter, read_pcap
+from fastpath.testing import frame
+
+TOML = """
+[switch]
+seconds = 0.2
+threads = 1
+
+[bridges.br0]
+flows = ["in_port=in,actions=output:out"]
+flow_file = "more.txt"
+mac_aging = 60
+
+[bridges.br0.ports]
+in = {io = "pcap:in,read=IN"}
+out = {io = "pcap:out,write=OUT", number = 7, tag = 10}
+to-lan = {patch = "to-br0"}
+
+[bridges.lan.ports.to-br0]
+patch = "to-lan"
+"""
+
+
+@pytest.fixture
+def pcap(tmp_path: Path) -> Path:
+    with PcapWriter(tmp_path / "in.pcap") as writer:
+        for i in range(100):
+            writer.write(frame(sport=i), time_ns=i)
+    return tmp_path / "in.pcap"
+
+
+def start(*args: str) -> subprocess.Popen[str]:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen([sys.executable, "-m", "fastpath", "run", *args], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, env=env)
+
+
+def test_ports_are_numbered_in_the_order_given_and_flows_obeyed(pcap: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = pcap.with_name("out.pcap")
+    status = main(["run", "--port", f"pcap:a,read={pcap}", "--port", "memory:b", "--port", f"pcap:c,write={out}",
+                   "--flow", "in_port=1,actions=output:3", "--seconds", "0.2"])
+    assert status == 0
+    assert [r.frame for r in read_pcap(out)] == [r.frame for r in read_pcap(pcap)]
+    text, err = capsys.readouterr()
+    assert err == "" and "hits" in text
+    assert [line.split()[1:4] for line in text.splitlines()[-4:-1]] == [
+        ["1", "a", "100"], ["2", "b", "0"], ["3", "c", "0"]]
+
+
+def test_without_flows_it_learns_and_floods(pcap: Path) -> None:
+    outs = [pcap.with_name(f"out{i}.pcap") for i in range(2)]
+    ports = [f"pcap:a,read={pcap}", *[f"pcap:p{i},write={path}" for i, path in enumerate(outs)]]
+    assert main(["run", *[word for port in ports for word in ("--port", port)], "--seconds", "0.2", "--quiet"]) == 0
+    assert [len(list(read_pcap(path))) for path in outs] == [100, 100]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(pcap: Path, number: signal.Signals, tmp_path: Path) -> None:
+    out, sock = tmp_path / "out.pcap", tmp_path / "control.sock"
+    process = start("--port", f"pcap:a,read={pcap},loop=yes,pace=real", "--port", f"pcap:b,write={out}",
+                    "--flow", "in_port=1,actions=output:2", "--quiet", "--socket", str(sock))
+    end = time.monotonic() + 20
+    while not sock.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stdout, stderr) == (0, "", "")
+    assert len(list(read_pcap(out))) >= 100
+    assert not sock.exists()
+
+
+# -- configuration file --------------------------------------------------------------------------------
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "lab.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_says_bridges_ports_and_flows(pcap: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = pcap.with_name("out.pcap")
+    pcap.with_name("more.txt").write_text("# nothing yet\npriority=1,actions=NORMAL\n")
+    path = write(pcap.parent, TOML.replace("IN", str(pcap)).replace("OUT", str(out)))
+    found = config.load(path)
+    assert (found.seconds, [b.name for b in found.bridges]) == (0.2, ["br0", "lan"])
+    assert [flow for _place, flow in found.bridges[0].flows] == ["in_port=in,actions=output:out",
+                                                                  "priority=1,actions=NORMAL"]
+    with Switch(realtime=True) as switch:
+        run.build(switch, found)
+        assert [(p.number, p.name) for p in switch["br0"].ports] == [(1, "in"), (2, "to-lan"), (7, "out")]
+        assert switch["br0"].port("to-lan").of.peer[0].name == "lan"
+        assert "actions=NORMAL" in switch["lan"].dump_flows()
+    assert main(["run", "--config", str(path), "--quiet"]) == 0
+    assert len(list(read_pcap(out))) == 100
+
+
+@pytest.mark.parametrize("text, words", [
+    ("[bridges.br0\n", "lab.toml: expected ']'"),
+    ("", "lab.toml: no bridge"),
+    ("bridge = 1\n", "lab.toml: bridge: unknown key, expected one of switch, bridges"),
+    ("[bridges.br0]\nport = 1\n", "bridges.br0.port: unknown key"),
+    ("[bridges.br0.ports.a]\ntag = 'ten'\n", "bridges.br0.ports.a.tag: 'ten' given, expected a whole number"),
+    ("[bridges.br0.ports.a]\nno_flood = 1\n", "no_flood: 1 given, expected true or false"),
+    ("[bridges.br0.ports.a]\nnumber = true\n", "number: True given"),
+    ("[bridges.br0.ports.a]\nio = 'memory:a'\npatch = 'b'\n", "either io or patch"),
+    ("[bridges.br0.ports.a]\nio = 'memory:a'\ntrunks = ['x']\n", "trunks[0]: 'x' given"),
+    ("[bridges]\nbr0 = 3\n", "bridges.br0: 3 given, expected a table"),
+    ("[bridges.br0]\nflows = ['zork=1,actions=drop']\n", "bridges.br0.flows[0]: unknown keyword zork"),
+    ("[bridges.br0]\nflow_file = 'none.txt'\n", "none.txt: no such file"),
+    ("[switch]\nthreads = 0\n[bridges.br0]\n", "threads"),
+    ("[bridges.br0.ports.a]\nio = 'warp:a'\n", "type 'warp'"),
+    ("[bridges.br0.ports.a]\nio = 'memory:a'\ntag = 5000\n", "VLAN 5000"),
+])
+def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                               text: str, words: str) -> None:
+    status = main(["run", "--config", str(write(tmp_path, text)), "--seconds", "0"])
+    err = capsys.readouterr().err
+    assert status == 2 and words in err and err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize("args, words", [
+    ([], "no ports"),
+    (["--port", "nosuchdev9"], "nosuchdev9"),
+    (["--port", "memory:a", "--flow", "in_port=1,actions=zork"], "--flow 'in_port=1,actions=zork'"),
+    (["--port", "memory:a", "--port", "memory:a"], "'a'"),
+    (["--port", "memory:a,capacity=x"], "capacity=x: expected a whole number"),
+    (["--port", "memory:a", "--threads", "0"], "threads 0"),
+    (["--port", "memory:a", "--seconds", "ten"], "'ten': not a number of seconds"),
+    (["--port", "memory:a", "--socket", "/nonexistent/s"], "--socket /nonexistent/s: no such file"),
+    (["--port", "pcap:a,read=none.pcap"], "none.pcap"),
+    (["--config", "x.toml", "--port", "memory:a"], "--config"),
+])
+def test_bad_options_are_one_line_and_status_2(capsys: pytest.CaptureFixture[str], args: list[str], words: str) -> None:
+    try:
+        status = main(["run", *args])
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "") and words in err and err.count("\n") == 1, err
+
+
+def test_a_missing_privilege_is_one_line(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("shows what others than root see, by giving root up")
+    code = "import os, sys; os.setuid(65534); from fastpath.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, "run", "--port", "lo", "--seconds", "0"], text=True,
+                          capture_output=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    if "No module named" in done.stderr:
+        pytest.skip("others than root cannot read this tree")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+
+
+# -- views of a running instance -----------------------------------------------------------------------
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    path = str(tmp_path / "s")
+    with Switch(seed=0) as switch:
+        br = switch.add_bridge("br0", normal=True)
+        a, _b = br.add_port("a"), br.add_port("b")
+        br.inject(a, frame(src=1, dst=2))
+        server = control.Server(switch, path)
+        try:
+            yield path
+        finally:
+            server.close()
+
+
+def test_views_show_a_running_instance(served: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command, words in (("show", "br0: 1 rules, 1 addresses"), ("dump-flows", "n_packets=1"),
+                           ("dump-megaflows", "actions:2"), ("dump-ports", "rx pkts=1"),
+                           ("fdb", "02:00:00:00:00:01")):
+        assert main([command, "--socket", served]) == 0
+        assert words in capsys.readouterr().out
+    assert main(["trace", "--socket", served, "in_port=b,dl_src=02:00:00:00:00:02,dl_dst=02:00:00:00:00:01"]) == 0
+    assert capsys.readouterr().out.endswith("Datapath actions: 1\n")
+    assert main(["trace", "--socket", served, "--in-port", "2", "--packet", frame(src=2, dst=1).hex()]) == 0
+    assert capsys.readouterr().out.endswith("Datapath actions: 1\n")
+    assert main(["dump-flows", "--socket", served, "udp"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_what_a_running_instance_has_against_a_question_is_told(served: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for args in (["show", "--bridge", "br7"], ["dump-flows", "zork=1"], ["trace", "zork=1"]):
+        assert main([args[0], "--socket", served, *args[1:]]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_requests_that_make_no_sense_are_answered(served: str) -> None:
+    with Switch() as switch:
+        for request in (b"", b"nonsense\n", b"[]\n", b"3\n", b'{"command": "rm"}\n', b'{"command": "show", "args": 3}\n',
+                        b'{"command": "trace", "args": {"packet": "zz"}}\n', b"\xff\xfe\n"):
+            assert "error" in control.answer(switch, request)
+
+
+def test_a_socket_in_use_is_not_taken_and_a_stale_one_is(served: str, tmp_path: Path) -> None:
+    with Switch() as switch:
+        with pytest.raises(FastpathError, match="another instance"):
+            control.Server(switch, served)
+        stale = tmp_path / "stale"
+        os.close(os.open(stale, os.O_CREAT))
+        server = control.Server(switch, str(stale))
+        assert oct(stale.stat().st_mode & 0o777) == "0o600"
+        assert "flows 0" in control.ask(str(stale), "show", {})
+        server.close()
+        assert not stale.exists()
+
+
+# -- the table -----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("value, text", [(0, "0"), (999, "999"), (1000, "1k"), (12_345, "12.3k"), (999_000, "999k"),
+                                         (1_230_000, "1.23M"), (14_800_000, "14.8M"), (16e9, "16G")])
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert table.short(value) == text
+
+
+def test_rates_are_what_happened_between_two_samples() -> None:
+    stats = DatapathStats(n_hit=90, n_missed=10, n_cache_hit=45, n_flows=3, n_masks=1, drops={"explicit": 2})
+    before = table.Sample(10.0, {("br0", 1, "a"): PortStats(rx_packets=100, rx_bytes=1000)}, stats)
+    now = table.Sample(12.0, {("br0", 1, "a"): PortStats(rx_packets=3100, rx_bytes=251_000)}, stats)
+    row = table.table(now, before).splitlines()[1].split()
+    assert row == ["br0", "1", "a", "3100", "1.5k", "1M", "0", "0", "0", "0"]
+    assert table.summary(stats) == ("flows 3, masks 1, hits 90.0% (cache 45.0%), misses 10, lost 0, dropped 2")
+    assert table.line(now, before, 2.0).startswith("10s: rx 1.5k/s, tx 0/s, ")
+
+
+def test_every_view_has_its_answer() -> None:
+    args = parser().parse_args(["show", "--socket", "s"])
+    assert args.view in control.COMMANDS
+    with pytest.raises(ConfigError, match="give --port"):
+        run.configuration(parser().parse_args(["run"]))
