@@ -2,6 +2,7 @@
 # never touches a Python object.  io/ modules put port_t first in a struct of their own.
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
+from fastpath._bytes cimport load_relaxed64, store_relaxed64
 from fastpath._packet cimport batch_t, packet_t, pool_t, vnet_t
 
 ctypedef struct port_stats_t:
@@ -18,6 +19,11 @@ ctypedef int (*port_rx_fn)(port_t *port, batch_t *b, pool_t *pool) noexcept nogi
 ctypedef void (*port_tx_fn)(port_t *port, batch_t *b) noexcept nogil
 ctypedef void (*port_flush_fn)(port_t *port) noexcept nogil     # send what tx held back
 ctypedef void (*port_now_fn)(port_t *port, uint64_t now_ns) noexcept nogil  # virtual or real time went on
+
+
+cdef inline void count(uint64_t *counter, uint64_t n) noexcept nogil:
+    """Add to a counter that one thread writes and any may read."""
+    store_relaxed64(counter, load_relaxed64(counter) + n)
 
 cdef enum port_cap:
     PORT_CAP_VNET = 1           # takes packets that still owe checksum or segmentation
@@ -50,5 +56,6 @@ cdef class Port:
 # The edge between Python's bytes and the engine's packets, for ports that meet Python.
 cdef packet_t *packet_of(pool_t *pool, frame, vnet) except? NULL   # copy; NULL without error: pool exhausted
 cdef object frame_of(const packet_t *p)             # bytes of the frame
+cdef object stats_of(const port_stats_t *s)         # dict of counters, each read whole
 cdef object vnet_of(const vnet_t *v)                # its 10 bytes, b"" when nothing is owed
 cdef int load_vnet(vnet, vnet_t *v) except -1       # from 10 bytes or b""; raises ValueError on another size

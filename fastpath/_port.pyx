@@ -8,7 +8,8 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memcpy, memset
 
-from fastpath._packet cimport BATCH_MAX, batch_free, packet_free, packet_new, pool_free, pool_new
+from fastpath._bytes cimport load_relaxed64
+from fastpath._packet cimport BATCH_MAX, VNET_NEEDS_CSUM, batch_free, packet_free, packet_new, pool_free, pool_new
 
 cdef enum:
     POOL_LIMIT = 256            # packets recv() and send() may have in flight
@@ -41,8 +42,15 @@ cdef object frame_of(const packet_t *p):
     return PyBytes_FromStringAndSize(<const char *>p.data, p.len)
 
 
+cdef object stats_of(const port_stats_t *s):
+    return {"rx_packets": load_relaxed64(&s.rx_packets), "rx_bytes": load_relaxed64(&s.rx_bytes),
+            "rx_dropped": load_relaxed64(&s.rx_dropped), "rx_errors": load_relaxed64(&s.rx_errors),
+            "tx_packets": load_relaxed64(&s.tx_packets), "tx_bytes": load_relaxed64(&s.tx_bytes),
+            "tx_dropped": load_relaxed64(&s.tx_dropped), "tx_errors": load_relaxed64(&s.tx_errors)}
+
+
 cdef object vnet_of(const vnet_t *v):
-    if v.flags == 0 and v.gso_type == 0:
+    if not v.flags & VNET_NEEDS_CSUM and v.gso_type == 0:
         return b""
     return PyBytes_FromStringAndSize(<const char *>v, sizeof(vnet_t))
 
@@ -95,7 +103,7 @@ cdef class Port:
 
     def stats(self) -> dict:
         """Counters since the port was opened: packets, bytes, drops and errors each way."""
-        return dict(self.c.stats)
+        return stats_of(&self.c.stats)
 
     def close(self) -> None:
         """Send what is held back and give the device up; safe to call twice."""

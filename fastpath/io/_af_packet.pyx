@@ -22,7 +22,7 @@ from posix.unistd cimport close
 from fastpath._bytes cimport fetch_add64, load_acquire32, prefetch, put16, store_relaxed32, store_release32, unlikely
 from fastpath._packet cimport (BATCH_MAX, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_free, batch_t, packet_borrow, packet_new,
                                packet_t, pool_t, vnet_t)
-from fastpath._port cimport PORT_CAP_VNET, Port, port_ops_t, port_t
+from fastpath._port cimport Port, PORT_CAP_VNET, count, port_ops_t, port_t, stats_of
 
 import socket
 from fastpath.errors import PortError, PrivilegeError
@@ -159,7 +159,7 @@ cdef packet_t *read_large(af_packet_t *a, pool_t *pool, uint32_t size) noexcept 
         fetch_add64(&a.base.stats.rx_dropped, 1)
         return NULL
     if got <= VNET_SIZE:
-        a.base.stats.rx_errors += 1
+        count(&a.base.stats.rx_errors, 1)
         packet_free_one(p)
         return NULL
     p.len = <uint32_t>(got - VNET_SIZE)
@@ -180,7 +180,7 @@ cdef inline packet_t *take_slot(af_packet_t *a, pool_t *pool, uint8_t *slot) noe
     cdef uint8_t *data = slot + h.tp_mac
     cdef packet_t *p = NULL
     if unlikely(h.tp_snaplen < h.tp_len):
-        a.base.stats.rx_errors += 1         # cut short: the socket's queue was full
+        count(&a.base.stats.rx_errors, 1)         # cut short: the socket's queue was full
     elif a.held < a.held_max:
         p = packet_borrow(pool, slot + SLOT_HEADER, data, h.tp_snaplen, slot + FRAME_SIZE, release_slot, a)
         if p != NULL:
@@ -218,8 +218,8 @@ cdef void clear_error(af_packet_t *a) noexcept nogil:
 
 cdef inline void deliver(af_packet_t *a, batch_t *b, packet_t *p) noexcept nogil:
     p.in_port = a.base.odp_port
-    a.base.stats.rx_packets += 1
-    a.base.stats.rx_bytes += p.len
+    count(&a.base.stats.rx_packets, 1)
+    count(&a.base.stats.rx_bytes, p.len)
     b.p[b.n] = p
     b.n += 1
 
@@ -274,7 +274,7 @@ cdef int plain_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     for i in range(n):
         size = a.into[i].msg_len
         if size <= VNET_SIZE or a.into[i].msg_hdr.msg_flags & MSG_TRUNC:
-            port.stats.rx_errors += 1
+            count(&port.stats.rx_errors, 1)
             continue
         p = packet_new(pool, size - VNET_SIZE)
         if p == NULL:
@@ -309,15 +309,15 @@ cdef void af_packet_tx(port_t *port, batch_t *b) noexcept nogil:
                 continue
             if errno != EINVAL and errno != EMSGSIZE:
                 break               # the device is full, down or gone: the rest would fare the same
-            port.stats.tx_errors += 1
-            port.stats.tx_dropped += 1
+            count(&port.stats.tx_errors, 1)
+            count(&port.stats.tx_dropped, 1)
             done += 1
             continue
         for i in range(done, done + sent):
-            port.stats.tx_bytes += b.p[i].len
-        port.stats.tx_packets += sent
+            count(&port.stats.tx_bytes, b.p[i].len)
+        count(&port.stats.tx_packets, sent)
         done += sent
-    port.stats.tx_dropped += n - done
+    count(&port.stats.tx_dropped, n - done)
     batch_free(b)
 
 
@@ -481,7 +481,7 @@ cdef class AfPacketPort(Port):
         """Counters since the port was opened; rx_dropped has what the kernel could not queue."""
         if self.c.fd >= 0:
             count_losses(self.a)
-        return dict(self.c.stats)
+        return stats_of(&self.c.stats)
 
     @property
     def held(self) -> int:

@@ -10,7 +10,7 @@ from cpython.exc cimport PyErr_CheckSignals
 
 from fastpath._bytes cimport cpu_relax, load_acquire32, store_release32
 from fastpath._packet cimport VNET_NEEDS_CSUM, batch_free, batch_t, packet_free, pool_free, pool_new, pool_t
-from fastpath._port cimport PORT_CAP_VNET, Port, port_t
+from fastpath._port cimport Port, PORT_CAP_VNET, count, port_t
 
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
@@ -38,7 +38,7 @@ cdef uint32_t finished_only(port_t *to, batch_t *b) noexcept nogil:
     cdef uint32_t i, n = 0
     for i in range(b.n):
         if b.p[i].vnet.flags & VNET_NEEDS_CSUM or b.p[i].vnet.gso_type:
-            to.stats.tx_dropped += 1
+            count(&to.stats.tx_dropped, 1)
             packet_free(b.p[i])
         else:
             b.p[n] = b.p[i]

@@ -14,7 +14,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from fastpath._bytes cimport fetch_add64, load_acquire32, store_relaxed32
 from fastpath._packet cimport BATCH_MAX, batch_free, batch_t, packet_new, packet_t, pool_t, vnet_t
-from fastpath._port cimport PORT_CAP_VNET, Port, load_vnet, port_ops_t, port_t, vnet_of
+from fastpath._port cimport Port, PORT_CAP_VNET, count, load_vnet, port_ops_t, port_t, vnet_of
 from fastpath.io._lock cimport spin_lock, spin_unlock
 
 from fastpath.errors import PortError
@@ -107,7 +107,7 @@ cdef int memory_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     cdef memory_t *m = <memory_t *>port
     cdef item_t *item[BATCH_MAX]
     cdef packet_t *p
-    cdef uint64_t count
+    cdef uint64_t ticks
     cdef uint32_t i, left, n = 0
     if load_acquire32(&m.inbox.n) == 0:
         return 0
@@ -118,7 +118,7 @@ cdef int memory_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     left = m.inbox.n
     if left == 0 and m.signalled:
         m.signalled = 0
-        read(port.fd, &count, sizeof(count))    # under the lock: an inject() after it signals anew
+        read(port.fd, &ticks, sizeof(ticks))    # under the lock: an inject() after it signals anew
     spin_unlock(&m.inbox.lock)
     for i in range(n):
         p = packet_new(pool, item[i].len)
@@ -129,8 +129,8 @@ cdef int memory_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
             p.len = item[i].len
             p.vnet = item[i].vnet
             p.in_port = port.odp_port
-            port.stats.rx_packets += 1
-            port.stats.rx_bytes += p.len
+            count(&port.stats.rx_packets, 1)
+            count(&port.stats.rx_bytes, p.len)
             b.p[b.n] = p
             b.n += 1
         free(item[i])
@@ -144,17 +144,17 @@ cdef void memory_tx(port_t *port, batch_t *b) noexcept nogil:
     for i in range(b.n):
         item = item_new(b.p[i].data, b.p[i].len, &b.p[i].vnet)
         if item == NULL:
-            port.stats.tx_dropped += 1
+            count(&port.stats.tx_dropped, 1)
             continue
         spin_lock(&m.outbox.lock)
         if m.closed or not queue_put(&m.outbox, item):
             spin_unlock(&m.outbox.lock)
             free(item)
-            port.stats.tx_dropped += 1
+            count(&port.stats.tx_dropped, 1)
             continue
         spin_unlock(&m.outbox.lock)
-        port.stats.tx_packets += 1
-        port.stats.tx_bytes += b.p[i].len
+        count(&port.stats.tx_packets, 1)
+        count(&port.stats.tx_bytes, b.p[i].len)
     batch_free(b)
 
 

@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 from posix.unistd cimport close, read
 
 from fastpath._packet cimport BATCH_MAX, batch_free, batch_t, packet_new, packet_t, pool_t
-from fastpath._port cimport Port, port_ops_t, port_t
+from fastpath._port cimport Port, count, port_ops_t, port_t
 
 import os
 from fastpath.errors import FormatError, PortError
@@ -115,12 +115,12 @@ cdef inline uint64_t due_ns(pcap_t *f, uint64_t i) noexcept nogil:
 
 cdef void end_of_file(pcap_t *f) noexcept nogil:
     """Begin the next round, or let the descriptor rest."""
-    cdef uint64_t count
+    cdef uint64_t ticks
     if f.endless:
         f.next = 0
         f.start_ns += <uint64_t>(<double>f.period_ns / f.speed)
     elif f.base.fd >= 0:
-        read(f.base.fd, &count, sizeof(count))
+        read(f.base.fd, &ticks, sizeof(ticks))
 
 
 cdef int pcap_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
@@ -137,13 +137,13 @@ cdef int pcap_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
         memcpy(p.data, r.frame, r.size)
         p.len = r.size
         p.in_port = port.odp_port
-        port.stats.rx_bytes += r.size
+        count(&port.stats.rx_bytes, r.size)
         b.p[b.n] = p
         b.n += 1
         f.next += 1
         if f.next == f.n_records:
             end_of_file(f)
-    port.stats.rx_packets += b.n
+    count(&port.stats.rx_packets, b.n)
     return <int>min(f.n_records - f.next, <uint64_t>INT_MAX)
 
 
@@ -152,11 +152,11 @@ cdef void pcap_tx(port_t *port, batch_t *b) noexcept nogil:
     cdef uint32_t i
     for i in range(b.n):
         if f.capture.file != NULL and not capture_put(&f.capture, f.now_ns, b.p[i].data, b.p[i].len):
-            port.stats.tx_dropped += 1
-            port.stats.tx_errors += 1
+            count(&port.stats.tx_dropped, 1)
+            count(&port.stats.tx_errors, 1)
         else:                   # without a file to write the port is a sink
-            port.stats.tx_packets += 1
-            port.stats.tx_bytes += b.p[i].len
+            count(&port.stats.tx_packets, 1)
+            count(&port.stats.tx_bytes, b.p[i].len)
     batch_free(b)
 
 

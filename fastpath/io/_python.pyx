@@ -9,7 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from fastpath._packet cimport BATCH_MAX, batch_free, batch_t, packet_t, pool_t
-from fastpath._port cimport Port, frame_of, packet_of, port_ops_t, port_t
+from fastpath._port cimport Port, count, frame_of, packet_of, port_ops_t, port_t
 
 ctypedef struct python_t:
     port_t base
@@ -28,7 +28,7 @@ cdef int python_rx(port_t *port, batch_t *b, pool_t *pool) noexcept with gil:
 cdef void python_tx(port_t *port, batch_t *b) noexcept with gil:
     cdef python_t *y = <python_t *>port
     if y.closed:
-        port.stats.tx_dropped += b.n
+        count(&port.stats.tx_dropped, b.n)
     else:
         (<PythonPort>y.self)._tx(b)
     batch_free(b)
@@ -86,15 +86,15 @@ cdef class PythonPort(Port):
             for frame in self.rx(BATCH_MAX):
                 p = packet_of(pool, frame, b"") if b.n < BATCH_MAX else NULL
                 if p == NULL:
-                    self.c.stats.rx_dropped += 1
+                    count(&self.c.stats.rx_dropped, 1)
                     continue
                 p.in_port = self.c.odp_port
-                self.c.stats.rx_packets += 1
-                self.c.stats.rx_bytes += p.len
+                count(&self.c.stats.rx_packets, 1)
+                count(&self.c.stats.rx_bytes, p.len)
                 b.p[b.n] = p
                 b.n += 1
         except BaseException as error:
-            self.c.stats.rx_errors += 1
+            count(&self.c.stats.rx_errors, 1)
             PyErr_SetObject(type(error), error)
             PyErr_WriteUnraisable(self)
         return 1 if b.n == BATCH_MAX else 0     # a full batch: there may be more
@@ -107,13 +107,13 @@ cdef class PythonPort(Port):
             size = sum(map(len, frames))
             self.tx(frames)
         except BaseException as error:
-            self.c.stats.tx_errors += 1
-            self.c.stats.tx_dropped += b.n
+            count(&self.c.stats.tx_errors, 1)
+            count(&self.c.stats.tx_dropped, b.n)
             PyErr_SetObject(type(error), error)
             PyErr_WriteUnraisable(self)
             return 0
-        self.c.stats.tx_packets += b.n
-        self.c.stats.tx_bytes += size
+        count(&self.c.stats.tx_packets, b.n)
+        count(&self.c.stats.tx_bytes, size)
         return 0
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from posix.unistd cimport close
 
 from fastpath._packet cimport (BATCH_MAX, SMALL_ROOM, VNET_NEEDS_CSUM, batch_free, batch_t, packet_free, packet_new,
                                packet_t, pool_t, vnet_t)
-from fastpath._port cimport PORT_CAP_VNET, Port, port_ops_t, port_t
+from fastpath._port cimport Port, PORT_CAP_VNET, count, port_ops_t, port_t
 
 import fcntl
 import os
@@ -75,7 +75,7 @@ cdef packet_t *read_frame(tap_t *t, pool_t *pool, bint *empty) noexcept nogil:
             memcpy(whole.data, p.data, room)
             memcpy(whole.data + room, t.staging, size - room)
         else:
-            t.base.stats.rx_dropped += 1
+            count(&t.base.stats.rx_dropped, 1)
         packet_free(p)
         p = whole
     if p != NULL:
@@ -92,8 +92,8 @@ cdef int tap_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
         p = read_frame(t, pool, &empty)
         if p != NULL:
             p.in_port = port.odp_port
-            port.stats.rx_packets += 1
-            port.stats.rx_bytes += p.len
+            count(&port.stats.rx_packets, 1)
+            count(&port.stats.rx_bytes, p.len)
             b.p[b.n] = p
             b.n += 1
         elif empty:
@@ -113,10 +113,10 @@ cdef void tap_tx(port_t *port, batch_t *b) noexcept nogil:
         while sent < 0 and errno == EINTR:
             sent = writev(port.fd, iov, 2)
         if sent < 0:                # the device is down (EIO), or the frame makes no sense to it (EINVAL)
-            port.stats.tx_dropped += 1
+            count(&port.stats.tx_dropped, 1)
         else:
-            port.stats.tx_packets += 1
-            port.stats.tx_bytes += b.p[i].len
+            count(&port.stats.tx_packets, 1)
+            count(&port.stats.tx_bytes, b.p[i].len)
     batch_free(b)
 
 

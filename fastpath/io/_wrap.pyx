@@ -8,6 +8,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from fastpath._bytes cimport load_relaxed64, store_relaxed64
 from fastpath._packet cimport batch_t, pool_t
 from fastpath._port cimport Port, frame_of, port_ops_t, port_t, vnet_of
 from fastpath.io._pcap cimport capture_close, capture_open, capture_put, capture_t
@@ -20,15 +21,19 @@ cdef int inner_rx(wrapper_t *w, batch_t *b, pool_t *pool) noexcept nogil:
     cdef int status = w.inner.ops.rx(w.inner, b, pool)
     for i in range(b.n):
         b.p[i].in_port = w.base.odp_port
-    w.base.stats.rx_packets, w.base.stats.rx_bytes = w.inner.stats.rx_packets, w.inner.stats.rx_bytes
-    w.base.stats.rx_dropped, w.base.stats.rx_errors = w.inner.stats.rx_dropped, w.inner.stats.rx_errors
+    store_relaxed64(&w.base.stats.rx_packets, w.inner.stats.rx_packets)
+    store_relaxed64(&w.base.stats.rx_bytes, w.inner.stats.rx_bytes)
+    store_relaxed64(&w.base.stats.rx_dropped, load_relaxed64(&w.inner.stats.rx_dropped))
+    store_relaxed64(&w.base.stats.rx_errors, w.inner.stats.rx_errors)
     return status
 
 
 cdef void inner_tx(wrapper_t *w, batch_t *b) noexcept nogil:
     w.inner.ops.tx(w.inner, b)
-    w.base.stats.tx_packets, w.base.stats.tx_bytes = w.inner.stats.tx_packets, w.inner.stats.tx_bytes
-    w.base.stats.tx_dropped, w.base.stats.tx_errors = w.inner.stats.tx_dropped, w.inner.stats.tx_errors
+    store_relaxed64(&w.base.stats.tx_packets, w.inner.stats.tx_packets)
+    store_relaxed64(&w.base.stats.tx_bytes, w.inner.stats.tx_bytes)
+    store_relaxed64(&w.base.stats.tx_dropped, w.inner.stats.tx_dropped)
+    store_relaxed64(&w.base.stats.tx_errors, w.inner.stats.tx_errors)
 
 
 cdef void inner_flush(wrapper_t *w) noexcept nogil:
