@@ -127,7 +127,6 @@ def test_flow_mod_text(version: int, flags: str) -> None:
     fm = parse_flow(
         "table=3,priority=5,importance=7,check_overlap,reset_counts,tcp,idle_timeout=4,cookie=9,actions=dec_ttl"
     )
-    )
     importance = " importance:7" if version == OF15 else ""
     assert (
         format_flow_mod(fm, version)
@@ -136,7 +135,10 @@ def test_flow_mod_text(version: int, flags: str) -> None:
 
 
 def test_every_truncation_parses_or_is_refused_in_one_line() -> None:
-    text = "table=3,priority=5,tcp,nw_src=10.0.0.0/8,tcp_flags=+syn-ack,reg0=0x1/0xff,actions=ct(commit,nat(src=1.1.1.1:80)),output:2"
+    text = (
+        "table=3,priority=5,tcp,nw_src=10.0.0.0/8,tcp_flags=+syn-ack,reg0=0x1/0xff,"
+        "actions=ct(commit,nat(src=1.1.1.1:80)),output:2"
+    )
     outcomes = set()
     for end in range(len(text)):
         try:

@@ -44,7 +44,8 @@ def test_dump_line() -> None:
         "actions=output:2"
     )
     assert r.format(6.25, stats=False) == (
-        "table=4, idle_timeout=7, hard_timeout=9, importance=3, send_flow_rem priority=100,tcp actions=output:2"
+        "table=4, idle_timeout=7, hard_timeout=9, importance=3, send_flow_rem "
+        "priority=100,tcp actions=output:2"
     )
 
 
