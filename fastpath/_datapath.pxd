@@ -1,90 +1,10 @@
-# _datapath.pxd -- what forwards packets: ports, megaflows, one thread_t for each thread that runs turn().
-# dp_t changes only while the world is stopped, or through the parts that say who writes them.
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+# _datapath.pxd -- the owner's side of what forwards packets.  All calls come from one thread.
+from libc.stdint cimport uint32_t
 
-from fastpath._actions cimport actx_t
-from fastpath._flow_layout cimport flow_t
-from fastpath._megaflow cimport MegaflowTable, mf_flow_t, mf_program_t, mf_reader_t, mf_table_t
+from fastpath._megaflow cimport MegaflowTable
 from fastpath._meter cimport meters_t
-from fastpath._packet cimport BATCH_MAX, batch_t, packet_t
-from fastpath._port cimport port_t
-from fastpath._sigcache cimport sigcache_t
-from fastpath._upcall cimport ring_t, upcall_t
-
-cdef extern from "<pthread.h>" nogil:
-    ctypedef unsigned long pthread_t
-
-cdef extern from "<poll.h>" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
-
-cdef enum:
-    DP_MAX_THREADS = 32
-    RECIRC_ROOM = 512           # packets of one batch and its clones that may wait to be looked up again
-
-# A port in its place.
-ctypedef struct dport_t:
-    port_t *port                # borrowed: Datapath holds the Port
-    uint32_t thread             # index of the thread that polls it
-    uint32_t asked_now          # upcalls of this turn; the polling thread's
-    uint64_t asked              # upcalls put into rings
-    uint64_t answered           # upcalls taken out; the consumer's
-
-ctypedef struct dp_t:
-    mf_table_t *table
-    dport_t **port              # by odp_port, NULL where there is none
-    uint32_t n_slots            # length of port[]
-    dport_t **polled            # the same ports, without gaps
-    uint32_t n_polled
-    uint32_t quota, turn_quota  # upcalls a port may have waiting; and in one turn
-    uint64_t spin_ns            # how long an idle thread looks before it sleeps
-    int32_t event_fd            # readable when upcalls wait and the consumer has armed it
-    uint32_t armed, stop, pause # atomic flags
-
-# Packets of one batch that run the same program.
-ctypedef struct group_t:
-    mf_program_t *program
-    batch_t b
-
-# What waits to be sent to one port.
-ctypedef struct outq_t:
-    batch_t b
-    bint dirty                  # listed in thread_t.dirty
-
-# All that one thread needs for its turn; nobody else touches it while the thread runs.
-ctypedef struct thread_t:
-    actx_t a                    # first: run_program's callbacks are given it
-    dp_t *dp
-    uint32_t index              # 0: the owner's own, for inline turns and execute
-    bint executing              # counting for packets ofproto sent: another thread may count for its own
-    mf_reader_t *reader
-    sigcache_t cache
-    ring_t ring
-    outq_t **out                # by odp_port, as long as dp.port[]
-    uint32_t *dirty             # ports that were sent to since the last gate()
-    uint32_t n_dirty
-    packet_t *recirc[RECIRC_ROOM]
-    uint32_t n_recirc
-    bint rang                   # upcalls were put this turn
-    uint64_t now_us
-    uint64_t n_hit, n_cache_hit, n_missed, n_lost       # read by the owner at any time
-    # the batch in hand
-    flow_t keys[BATCH_MAX]
-    uint64_t hashes[BATCH_MAX]
-    mf_flow_t *found[BATCH_MAX]
-    uint8_t open[BATCH_MAX]
-    group_t group[BATCH_MAX]
-    uint32_t n_groups
-    # the thread itself
-    pthread_t id
-    bint running
-    uint32_t parked             # atomic: it waits for dp.pause to end
-    int32_t wake_fd
-    pollfd *fds                 # what it sleeps on
-    uint32_t n_fds
-    bint must_poll              # one of its ports has no descriptor
+from fastpath._turn cimport DP_MAX_THREADS, dp_t, thread_t
+from fastpath._upcall cimport upcall_t
 
 cdef class Datapath:
     cdef dp_t dp

@@ -20,7 +20,8 @@ BITS = {"nw_src": [0, 0xFF000000, 0xFFFFFF00, ALL32], "tp_dst": [0, 0xFF00, 0xFF
         "ipv6_src": [0, 1 << 127, 3], "dl_dst": [0, 0xFFFFFFFFFFFF], "tun_id": [0, 0xF], "ct_mark": [0, 1],
         "nd_target": [0, 7], "mpls_lse0": [0, 0xFFFFF000], "ct_label": [0, 5]}
 VALUES = {"nw_src": [0x0A000001, 0x0A000002, 0x0A000101, 0x0B000001], "tp_dst": [80, 81, 0x1150],
-          "nw_proto": [6, 17], "ipv6_src": [0, 1 << 127, 2], "dl_dst": [1, 2], "tun_id": [0, 5], "ct_mark": [0, 1],
+          "nw_proto": [6, 17], "ipv6_src": [0, 1 << 127, 2],
+          "dl_dst": [1, 2], "tun_id": [0, 5], "ct_mark": [0, 1],
           "nd_target": [0, 3], "mpls_lse0": [0, 0x1000], "ct_label": [0, 4]}
 masks = st.fixed_dictionaries({name: st.sampled_from(bits) for name, bits in BITS.items()}).map(
     lambda d: FlowKey(**d))

@@ -23,7 +23,8 @@ def key_of(proto: int, number: int, noise: int, port: int) -> FlowKey:
 
 
 steps = st.lists(st.tuples(st.sampled_from(["packet", "packet", "packet", "put", "delete"]),
-                           st.integers(0, 2), st.integers(0, 5), st.integers(0, 3), st.integers(1, 2), st.integers(0, 2)),
+                           st.integers(0, 2), st.integers(0, 5), st.integers(0, 3),
+                           st.integers(1, 2), st.integers(0, 2)),
                  max_size=120)
 
 

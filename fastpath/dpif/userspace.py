@@ -226,7 +226,8 @@ class UserspaceDpif(Dpif):
         """Counters of the datapath, threads and inline together."""
         n = self._dp.counters()
         return DatapathStats(n_hit=n["hit"], n_cache_hit=n["cache_hit"], n_missed=n["missed"],
-                             n_lost=n["lost"], n_flows=len(self._flows), n_masks=self._flows.n_masks, drops=self._dp.drops())
+                             n_lost=n["lost"], n_flows=len(self._flows), n_masks=self._flows.n_masks,
+                             drops=self._dp.drops())
 
     def meter_set(self, meter_id: int, *, pktps: bool, rate: int, burst: int) -> None:
         """Create or change a meter with one drop band."""

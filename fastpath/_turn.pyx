@@ -1,0 +1,410 @@
+# cython: language_level=3
+"""turn(): a batch from each port, taken through the rooms in the order they stand here.
+
+    receive   a port fills a batch
+    read      packets -> flow keys and hashes (_extract)
+    remember  the signature cache answers what it answered before (_sigcache)
+    search    the megaflow table answers the rest (_megaflow), and the cache learns
+    bell      misses go to ofproto through the upcall ring (_upcall)
+    sort      packets are grouped by action program; each flow is counted once per run of its packets
+    bench     programs run over their groups (_actions), and fill per-port queues
+    gate      ports send their queues
+
+Packets that recirculate go through all rooms but the first again before the next port's turn.  No room
+calls Python.  turn() runs in two ways: inline, in the owner's thread with the owner's clock, or in threads
+of its own (thread_main), each with its ports, packets, cache and ring.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
+from posix.unistd cimport read, write
+
+from fastpath._actions cimport actx_t, count_drop, drop, run_program
+from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_acquire32, load_acquire_ptr,
+                              load_relaxed64, ntoh16, store_relaxed64, store_release32, unlikely)
+from fastpath._extract cimport extract_batch, extract_packet
+from fastpath._flow_layout cimport flow_t
+from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online, mf_program_t,
+                                 mf_quiesce)
+from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
+from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_GSO, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
+                               DROP_UPCALL_QUOTA, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_t, drop_reason, packet_free,
+                               packet_t)
+from fastpath._port cimport PORT_CAP_MULTI_TX, PORT_CAP_VNET, port_t
+from fastpath._sigcache cimport sc_hash, sc_insert, sc_lookup
+from fastpath._upcall cimport ring_put
+
+cdef extern from "<sched.h>" nogil:
+    int sched_yield()
+
+cdef extern from "<poll.h>" nogil:
+    int poll(pollfd *fds, unsigned long n, int timeout_ms)
+
+
+# ---- turn: the rooms in order -----------------------------------------------------------------------
+
+cdef uint32_t turn(thread_t *th) noexcept nogil:
+    """One batch of each port of this thread, from wire to wire; returns the packets received."""
+    cdef batch_t b
+    cdef dport_t *d
+    cdef uint32_t i, received = 0
+    for i in range(th.dp.n_polled):
+        d = th.dp.polled[i]
+        if d.thread == th.index and receive(th, d, &b):
+            received += b.n
+            forward(th, &b)
+            recirculate(th)
+    gate(th)
+    ring_the_bell(th)
+    return received
+
+
+cdef void forward(thread_t *th, batch_t *b) noexcept nogil:
+    """All rooms between receiving and sending, for one batch; leaves it empty."""
+    cdef uint32_t missed
+    read_keys(th, b)
+    missed = remember(th, b.n)
+    missed = search(th, missed)
+    store_relaxed64(&th.n_hit, th.n_hit + b.n - missed)
+    bell(th, b, missed)
+    sort(th, b)
+    bench(th)
+
+
+cdef uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil:
+    d.asked_now = 0
+    b.n = 0
+    if d.port.ops.now != NULL:
+        d.port.ops.now(d.port, th.a.now_ns)
+    d.port.ops.rx(d.port, b, th.a.pool)
+    return b.n
+
+
+cdef inline void read_keys(thread_t *th, batch_t *b) noexcept nogil:
+    cdef uint32_t i
+    extract_batch(b, th.keys)
+    for i in range(b.n):
+        th.hashes[i] = sc_hash(&th.keys[i], b.p[i].hash)
+
+
+cdef inline uint32_t remember(thread_t *th, uint32_t n) noexcept nogil:
+    cdef uint32_t left = sc_lookup(&th.cache, th.dp.table, th.keys, th.hashes, n, th.found, th.open)
+    store_relaxed64(&th.n_cache_hit, th.n_cache_hit + n - left)
+    return left
+
+
+cdef uint32_t search(thread_t *th, uint32_t n) noexcept nogil:
+    """Ask the table for the packets in th.open; returns how many stay open."""
+    cdef uint32_t indices[BATCH_MAX]
+    cdef uint8_t run[BATCH_MAX]
+    cdef uint32_t i = 0, j, length, left = 0
+    while i < n:
+        length = 0                  # a run of one in_port; batches of recirculated packets may be mixed
+        while i + length < n and th.keys[th.open[i + length]].in_port == th.keys[th.open[i]].in_port:
+            run[length] = th.open[i + length]
+            length += 1
+        mf_lookup(th.dp.table, th.keys, run, length, th.found, indices)
+        for j in range(i, i + length):
+            if th.found[th.open[j]] != NULL:
+                sc_insert(&th.cache, th.hashes[th.open[j]], indices[th.open[j]])
+            else:
+                th.open[left] = th.open[j]
+                left += 1
+        i += length
+    return left
+
+
+cdef void bell(thread_t *th, batch_t *b, uint32_t n) noexcept nogil:
+    """Hand the misses in th.open to ofproto; takes them out of b."""
+    cdef uint32_t i
+    cdef int refused
+    cdef packet_t *p
+    if n == 0:
+        return
+    store_relaxed64(&th.n_missed, th.n_missed + n)
+    for i in range(n):
+        p = b.p[th.open[i]]
+        refused = ask(th, p, &th.keys[th.open[i]], NULL, 0)
+        if refused < 0:
+            packet_free(p)
+        else:
+            store_relaxed64(&th.n_lost, th.n_lost + 1)
+            drop(&th.a, p, <drop_reason>refused)
+        b.p[th.open[i]] = NULL
+
+
+cdef int ask(thread_t *th, const packet_t *p, const flow_t *key, const uint8_t *userdata,
+              uint32_t size) noexcept nogil:
+    """Put an upcall into the ring, within the port's quota; returns -1, or the reason it was refused for."""
+    cdef dport_t *d = th.dp.port[key.in_port] if key.in_port < th.dp.n_slots else NULL
+    if d != NULL and (load_relaxed64(&d.asked) - load_relaxed64(&d.answered) >= th.dp.quota
+                      or (not th.executing and d.asked_now >= th.dp.turn_quota)):
+        return DROP_UPCALL_QUOTA
+    if not ring_put(&th.ring, p, key, userdata, size):
+        return DROP_UPCALL_FULL
+    if d != NULL:
+        fetch_add64(&d.asked, 1)
+        if not th.executing:
+            d.asked_now += 1
+    th.rang = True
+    return -1
+
+
+cdef inline group_t *group_of(thread_t *th, mf_program_t *program) noexcept nogil:
+    cdef uint32_t i
+    for i in range(th.n_groups):
+        if th.group[i].program == program:
+            return &th.group[i]
+    th.group[th.n_groups].program = program
+    th.group[th.n_groups].b.n = 0
+    th.n_groups += 1
+    return &th.group[th.n_groups - 1]
+
+
+cdef void sort(thread_t *th, batch_t *b) noexcept nogil:
+    """Group the packets by program, in order; add to each flow's counters once per run of its packets.
+
+    Flows share equal programs, so a batch over a thousand flows still runs as one group.
+    """
+    cdef mf_flow_t *flow = NULL
+    cdef group_t *group = NULL
+    cdef uint64_t packets = 0, n_bytes = 0
+    cdef uint32_t i, flags = 0
+    th.n_groups = 0
+    for i in range(b.n):
+        if b.p[i] == NULL:
+            continue
+        if th.found[i] != flow:
+            if packets:
+                mf_count(&flow.slow if th.executing else &flow.fast, packets, n_bytes, th.now_us, flags)
+            flow = th.found[i]
+            group = group_of(th, <mf_program_t *>load_acquire_ptr(<void *const *>&flow.program))
+            packets = n_bytes = flags = 0
+        packets += 1
+        n_bytes += b.p[i].len
+        flags |= ntoh16(th.keys[i].tcp_flags) & 0xfff
+        group.b.p[group.b.n] = b.p[i]
+        group.b.n += 1
+    if packets:
+        mf_count(&flow.slow if th.executing else &flow.fast, packets, n_bytes, th.now_us, flags)
+    b.n = 0
+
+
+cdef void bench(thread_t *th) noexcept nogil:
+    cdef uint32_t i
+    for i in range(th.n_groups):
+        run(th, th.group[i].program.code, th.group[i].program.size, th.group[i].program.out, &th.group[i].b)
+
+
+cdef void run(thread_t *th, const uint8_t *code, uint32_t size, uint32_t out, batch_t *b) noexcept nogil:
+    """Run a program over b; *out* is the port when all it does is one output."""
+    cdef uint32_t i
+    if out != MF_PORT_NONE:
+        for i in range(b.n):
+            output(&th.a, out, b.p[i])
+    elif size == 0:
+        for i in range(b.n):
+            drop(&th.a, b.p[i], DROP_ACTION)
+    else:
+        run_program(&th.a, code, size, b)
+    b.n = 0
+
+
+# What programs call back for.  Each is given the thread's actx_t, which is the thread_t's first member.
+
+cdef void output(actx_t *a, uint32_t number, packet_t *p) noexcept nogil:
+    cdef thread_t *th = <thread_t *>a
+    cdef outq_t *q
+    if unlikely(number >= th.dp.n_slots or th.dp.port[number] == NULL):
+        drop(a, p, DROP_INVALID_PORT)
+        return
+    if unlikely(p.cut != 0):
+        p.len -= p.cut if p.cut < p.len else p.len
+        p.cut = 0
+    q = th.out[number]
+    if not q.dirty:
+        q.dirty = True
+        th.dirty[th.n_dirty] = number
+        th.n_dirty += 1
+    q.b.p[q.b.n] = p
+    q.b.n += 1
+    if q.b.n == BATCH_MAX:
+        send(th, th.dp.port[number].port, &q.b)
+
+
+cdef void recirc(actx_t *a, packet_t *p) noexcept nogil:
+    cdef thread_t *th = <thread_t *>a
+    if th.n_recirc == RECIRC_ROOM:
+        drop(a, p, DROP_NO_MEMORY)
+        return
+    th.recirc[th.n_recirc] = p
+    th.n_recirc += 1
+
+
+cdef void userspace(actx_t *a, packet_t *p, const flow_t *key, const uint8_t *userdata, uint32_t size) noexcept nogil:
+    cdef thread_t *th = <thread_t *>a
+    cdef flow_t own
+    cdef int refused
+    if key == NULL:
+        memset(&own, 0, sizeof(flow_t))
+        extract_packet(p, &own)
+        key = &own
+    refused = ask(th, p, key, userdata, size)
+    if refused >= 0:
+        count_drop(a, <drop_reason>refused)     # of the copy that ofproto does not get
+
+
+cdef void recirculate(thread_t *th) noexcept nogil:
+    """Take packets that recirculated through the rooms, first come first served, until none is left."""
+    cdef batch_t b
+    cdef uint32_t i
+    while th.n_recirc:
+        b.n = th.n_recirc if th.n_recirc < BATCH_MAX else BATCH_MAX
+        for i in range(b.n):
+            b.p[i] = th.recirc[i]
+        th.n_recirc -= b.n
+        for i in range(th.n_recirc):
+            th.recirc[i] = th.recirc[i + b.n]
+        forward(th, &b)
+
+
+ctypedef struct sending_t:
+    thread_t *th
+    port_t *port
+
+
+cdef void send(thread_t *th, port_t *port, batch_t *b) noexcept nogil:
+    """Give b to the port, checksums finished and segments cut first if the port cannot."""
+    cdef sending_t to
+    cdef uint32_t i
+    if not port.caps & PORT_CAP_VNET:
+        for i in range(b.n):
+            if unlikely(b.p[i].vnet.flags & VNET_NEEDS_CSUM or b.p[i].vnet.gso_type != VNET_GSO_NONE):
+                to.th, to.port = th, port
+                finish_batch(b, finished, unfinished, &to)
+                return
+    transmit(port, b)
+
+
+cdef void finished(void *to, batch_t *b) noexcept nogil:
+    transmit((<sending_t *>to).port, b)
+
+
+cdef void unfinished(void *to, offload_status why) noexcept nogil:
+    count_drop(&(<sending_t *>to).th.a, DROP_NO_MEMORY if why == OFFLOAD_NO_MEMORY else DROP_GSO)
+
+
+cdef void transmit(port_t *port, batch_t *b) noexcept nogil:
+    lock(port)
+    port.ops.tx(port, b)
+    unlock(port)
+
+
+cdef void gate(thread_t *th) noexcept nogil:
+    """Send all that waits."""
+    cdef uint32_t i
+    cdef port_t *port
+    cdef outq_t *q
+    for i in range(th.n_dirty):
+        port = th.dp.port[th.dirty[i]].port
+        q = th.out[th.dirty[i]]
+        q.dirty = False
+        if q.b.n:
+            send(th, port, &q.b)
+        if port.ops.flush != NULL:
+            lock(port)
+            port.ops.flush(port)
+            unlock(port)
+    th.n_dirty = 0
+
+
+cdef inline void lock(port_t *port) noexcept nogil:
+    cdef uint32_t spins = 0
+    if port.caps & PORT_CAP_MULTI_TX:
+        return
+    while exchange32(&port.tx_lock, 1):
+        spins += 1
+        if spins & 127:
+            cpu_relax()
+        else:
+            sched_yield()
+
+
+cdef inline void unlock(port_t *port) noexcept nogil:
+    if not port.caps & PORT_CAP_MULTI_TX:
+        store_release32(&port.tx_lock, 0)
+
+
+cdef void ring_the_bell(thread_t *th) noexcept nogil:
+    """Wake the consumer of upcalls if it sleeps."""
+    cdef uint64_t one = 1
+    if th.rang:
+        th.rang = False
+        fence()                     # it sees the ring's new head, or we see it armed
+        if load_acquire32(&th.dp.armed) and exchange32(&th.dp.armed, 0):
+            write(th.dp.event_fd, &one, sizeof(one))
+
+
+# ---- threads ----------------------------------------------------------------------------------------
+
+cdef uint64_t clock_ns() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return <uint64_t>t.tv_sec * 1000000000 + t.tv_nsec
+
+
+cdef void set_clock(thread_t *th, uint64_t now_ns) noexcept nogil:
+    th.a.now_ns = now_ns
+    th.now_us = now_ns // 1000
+
+
+cdef void *thread_main(void *arg) noexcept nogil:
+    """Turn after turn; asleep after spin_ns without a packet; still while the world is stopped.
+
+    A thread of its own is its own runtime, so this is the one place of the engine that reads a clock.
+    """
+    cdef thread_t *th = <thread_t *>arg
+    cdef dp_t *dp = th.dp
+    cdef uint64_t busy_ns = clock_ns()
+    mf_online(dp.table, th.reader)
+    while not load_acquire32(&dp.stop):
+        if load_acquire32(&dp.pause):
+            stand_still(th)
+            busy_ns = clock_ns()
+        set_clock(th, clock_ns())
+        if turn(th):
+            busy_ns = th.a.now_ns
+        elif th.a.now_ns - busy_ns > dp.spin_ns:
+            if sleep(th):
+                busy_ns = clock_ns()
+        mf_quiesce(dp.table, th.reader)
+    mf_offline(th.reader)
+    return NULL
+
+
+cdef void stand_still(thread_t *th) noexcept nogil:
+    cdef timespec nap
+    nap.tv_sec, nap.tv_nsec = 0, 20000
+    mf_offline(th.reader)
+    store_release32(&th.parked, 1)
+    while load_acquire32(&th.dp.pause):
+        nanosleep(&nap, NULL)
+    store_release32(&th.parked, 0)
+    mf_online(th.dp.table, th.reader)
+
+
+cdef bint sleep(thread_t *th) noexcept nogil:
+    """Until a port has packets or somebody wakes us, which returns True; 1 ms at most if a port cannot tell."""
+    cdef uint64_t count
+    cdef int ready
+    mf_offline(th.reader)
+    ready = poll(th.fds, th.n_fds, 1 if th.must_poll else -1)
+    if th.fds[0].revents:
+        read(th.wake_fd, &count, sizeof(count))
+    mf_online(th.dp.table, th.reader)
+    return ready > 0
+
+
+cdef void connect(thread_t *th) noexcept nogil:
+    th.a.output, th.a.recirc, th.a.upcall = output, recirc, userspace
