@@ -438,9 +438,11 @@ cdef void pull_nd(cursor_t *c, flow_t *key) noexcept nogil:
 cdef inline uint32_t packet_hash(const flow_t *key) noexcept nogil:
     """What spreads packets over caches: addresses, protocol and ports; the MACs of what has none."""
     cdef uint64_t h = hash_add(key.w[4], (<uint64_t>load_be32(&key.tp_src) << 8) | key.nw_proto)
-    if unlikely(key.dl_type != hton16(ETH_IPV4)):
+    if key.dl_type == hton16(ETH_IPV6):
         h = hash_add(hash_add(h, key.w[12] ^ key.w[14]), key.w[13] ^ key.w[15])
-        h = hash_add(hash_add(h, key.w[1]), key.w[2])
+    elif unlikely(key.dl_type != hton16(ETH_IPV4)):
+        # As they were stored a moment ago: a load across two stores would wait for both.
+        h = hash_add(hash_add(h, key.w[1]), load_be32(key.dl_src + 2))
     return <uint32_t>hash_finish(h) | 1         # 0 says "none"
 
 
@@ -487,17 +489,21 @@ cdef int _read(object frame, packet_t *p, flow_t *key) except -1:
 
 
 def extract(frame, *, uint32_t in_port=0, uint32_t recirc_id=0, uint32_t dp_hash=0, uint32_t pkt_mark=0,
-            uint32_t skb_priority=0, uint32_t packet_type=0, FlowKey md=None) -> FlowKey:
+            uint32_t skb_priority=0, uint32_t packet_type=0, uint8_t ct_state=0, uint16_t ct_zone=0,
+            uint32_t ct_mark=0, ct_label=0, FlowKey md=None) -> FlowKey:
     """The flow key of *frame* (bytes-like).
 
     *packet_type* is 0 for Ethernet, else (namespace << 16 | type) with the frame starting at that
-    header.  *md* is a key whose conntrack and tunnel members the packet brings along.
+    header.  *md* is a key whose conntrack and tunnel members the packet brings along, instead of the
+    single ct_ arguments.  Conntrack members count only where ct_state is not zero.
     """
     cdef FlowKey out = FlowKey.__new__(FlowKey)
     cdef packet_t p
     memset(&p, 0, sizeof(p))
     p.in_port, p.recirc_id, p.dp_hash = in_port, recirc_id, dp_hash
     p.pkt_mark, p.skb_priority, p.packet_type = pkt_mark, skb_priority, hton32(packet_type)
+    if md is None and ct_state:
+        md = FlowKey(ct_state=ct_state, ct_zone=ct_zone, ct_mark=ct_mark, ct_label=ct_label)
     if md is not None:
         p.md = &md.f
     _read(frame, &p, &out.f)

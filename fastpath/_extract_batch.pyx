@@ -10,7 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from fastpath._extract cimport extract_batch, extract_batch_reuse, extract_packet
+from fastpath._extract cimport extract_batch as extract_into, extract_batch_reuse, extract_packet
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
 from fastpath._packet cimport BATCH_MAX, HEADROOM, SMALL_ROOM, batch_t, packet_t
@@ -40,24 +40,40 @@ def _format(size, order):
     return (f"{'=' if order == 'host' else '>'}u{size}",) if size in (1, 2, 4, 8) else ("u1", (size,))
 
 
-def extract_many(frames, *, uint32_t in_port=0):
+def extract_many(frames, *, uint32_t in_port=0, FlowKey md=None, out=None):
     """Array of the flow keys of *frames*, in order.
 
     *frames* is a sequence of bytes, or (buffer, offsets, lengths): one bytes-like object and two
-    sequences of numbers.  Raises ValueError for a frame that reaches outside the buffer.
+    sequences of numbers.  *md* is a key whose conntrack and tunnel members every packet brings along.
+    *out* is an array that an earlier call returned, to be filled anew.  Raises ValueError for a frame
+    that reaches outside the buffer.
     """
     import numpy
+    cdef packet_t like
+    memset(&like, 0, sizeof(like))
+    like.in_port = in_port
+    like.md = NULL if md is None else &md.f
     if isinstance(frames, tuple) and len(frames) == 3 and not isinstance(frames[1], (bytes, bytearray, memoryview)):
         offsets = numpy.ascontiguousarray(frames[1], dtype=numpy.int64)
         lengths = numpy.ascontiguousarray(frames[2], dtype=numpy.int64)
         if offsets.ndim != 1 or offsets.shape != lengths.shape:
             raise ValueError(f"offsets {offsets.shape} and lengths {lengths.shape} are not two lists of one length")
-        out = numpy.zeros(len(offsets), flow_dtype())
-        _from_buffer(frames[0], offsets, lengths, out, in_port)
+        out = _rows(out, len(offsets))
+        _from_buffer(frames[0], offsets, lengths, out, &like)
         return out
     frames = list(frames)
-    out = numpy.zeros(len(frames), flow_dtype())
-    _from_list(frames, out, in_port)
+    out = _rows(out, len(frames))
+    _from_list(frames, out, &like)
+    return out
+
+
+def _rows(out, n):
+    import numpy
+    if out is None:
+        return numpy.zeros(n, flow_dtype())
+    if out.dtype != flow_dtype() or out.shape != (n,):
+        raise ValueError(f"out holds {out.shape} of {out.dtype.itemsize} bytes, "
+                         f"expected ({n},) of {flow_dtype().itemsize} bytes")
     return out
 
 
@@ -72,12 +88,10 @@ def as_rows(keys):
     return numpy.frombuffer(b"".join([bytes(k) for k in keys]), flow_dtype())
 
 
-cdef int _from_list(list frames, out, uint32_t in_port) except -1:
+cdef int _from_list(list frames, out, const packet_t *like) except -1:
     cdef Py_buffer rows
-    cdef packet_t p
+    cdef packet_t p = like[0]
     cdef Py_ssize_t i, n = len(frames)
-    memset(&p, 0, sizeof(p))
-    p.in_port = in_port
     for frame in frames:
         if not isinstance(frame, bytes):
             raise TypeError(f"frame is {type(frame).__name__}, expected bytes")
@@ -93,7 +107,7 @@ cdef int _from_list(list frames, out, uint32_t in_port) except -1:
     return 0
 
 
-cdef int _from_buffer(data, offsets, lengths, out, uint32_t in_port) except -1:
+cdef int _from_buffer(data, offsets, lengths, out, const packet_t *like) except -1:
     cdef Py_buffer bytes_, at, size, rows
     cdef int64_t bad = -1
     PyObject_GetBuffer(data, &bytes_, PyBUF_SIMPLE)
@@ -103,7 +117,7 @@ cdef int _from_buffer(data, offsets, lengths, out, uint32_t in_port) except -1:
         PyObject_GetBuffer(out, &rows, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         with nogil:
             bad = walk(<uint8_t *>bytes_.buf, bytes_.len, <const int64_t *>at.buf, <const int64_t *>size.buf,
-                       at.len // 8, <flow_t *>rows.buf, in_port)
+                       at.len // 8, <flow_t *>rows.buf, like)
         PyBuffer_Release(&rows)
         PyBuffer_Release(&size)
         PyBuffer_Release(&at)
@@ -116,15 +130,14 @@ cdef int _from_buffer(data, offsets, lengths, out, uint32_t in_port) except -1:
 
 
 cdef int64_t walk(uint8_t *data, int64_t n_bytes, const int64_t *at, const int64_t *size, int64_t n,
-                  flow_t *rows, uint32_t in_port) noexcept nogil:
+                  flow_t *rows, const packet_t *like) noexcept nogil:
     """Extract frame after frame, a batch at a time.  Returns the index of a frame outside, or -1."""
     cdef packet_t packets[BATCH_MAX]
     cdef batch_t b
     cdef int64_t i, done = 0
     cdef uint32_t k
-    memset(packets, 0, sizeof(packets))
     for k in range(BATCH_MAX):
-        packets[k].in_port = in_port
+        packets[k] = like[0]
         b.p[k] = &packets[k]
     while done < n:
         b.n = 0
@@ -134,7 +147,7 @@ cdef int64_t walk(uint8_t *data, int64_t n_bytes, const int64_t *at, const int64
             packets[b.n].data = data + at[i]
             packets[b.n].len = <uint32_t>size[i]
             b.n += 1
-        extract_batch_reuse(&b, rows + done)         # rows come zeroed
+        extract_batch_reuse(&b, rows + done)         # zeroed, or from an earlier call
         done += b.n
     return -1
 
@@ -166,5 +179,5 @@ def repeat(frames, unsigned int n, *, bint reuse=True) -> float:
             if reuse:
                 extract_batch_reuse(&b, keys)
             else:
-                extract_batch(&b, keys)
+                extract_into(&b, keys)
     return (time.thread_time_ns() - start) / (<double>n * b.n)

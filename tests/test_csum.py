@@ -13,7 +13,7 @@ from fastpath import _csum
 def model(data: bytes) -> int:
     """RFC 1071 by the book."""
     data += b"\0" * (len(data) & 1)
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
@@ -47,7 +47,10 @@ def test_known_header() -> None:
 @given(st.binary(max_size=80), st.integers(0, 255), st.booleans(), st.data())
 def test_l4_sum_equals_the_model(segment: bytes, proto: int, six: bool, data: st.DataObject) -> None:
     size = 16 if six else 4
-    src, dst = data.draw(st.binary(min_size=size, max_size=size)), data.draw(st.binary(min_size=size, max_size=size))
+    src, dst = (
+        data.draw(st.binary(min_size=size, max_size=size)),
+        data.draw(st.binary(min_size=size, max_size=size)),
+    )
     pseudo = struct.pack(">II", len(segment), proto) if six else struct.pack(">HH", proto, len(segment))
     assert _csum.l4_checksum(src, dst, proto, segment) == model(src + dst + pseudo + segment)
 
@@ -56,13 +59,16 @@ def test_l4_sum_equals_the_model(segment: bytes, proto: int, six: bool, data: st
 def test_update_equals_a_full_sum(data: bytes, n: int, draw: st.DataObject) -> None:
     at = draw.draw(st.integers(0, (len(data) - n) // 2)) * 2
     new = draw.draw(st.binary(min_size=n, max_size=n))
-    changed = data[:at] + new + data[at + n:]
-    updated = _csum.update(model(data), data[at:at + n], new)
+    changed = data[:at] + new + data[at + n :]
+    updated = _csum.update(model(data), data[at : at + n], new)
     # 0 and 0xffff are one number in one's complement; sums of data not all zero never differ otherwise.
     assert updated % 0xFFFF == model(changed) % 0xFFFF
     if any(changed):
-        assert _csum.checksum(changed + updated.to_bytes(2, "big") if len(changed) % 2 == 0 else
-                              changed + b"\0" + updated.to_bytes(2, "big")) in (0, 0xFFFF)
+        assert _csum.checksum(
+            changed + updated.to_bytes(2, "big")
+            if len(changed) % 2 == 0
+            else changed + b"\0" + updated.to_bytes(2, "big")
+        ) in (0, 0xFFFF)
 
 
 @given(st.binary(max_size=100))

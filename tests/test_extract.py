@@ -23,8 +23,23 @@ def eth(dl_type: int, payload: bytes) -> bytes:
 
 def ip(proto: int, payload: bytes, *, frag: int = 0, total: int | None = None, options: bytes = b"") -> bytes:
     header = 20 + len(options)
-    return struct.pack(">BBHHHBBH4s4s", 0x40 | header // 4, 3, header + len(payload) if total is None else total, 0,
-                       frag, 64, proto, 0, bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))) + options + payload
+    return (
+        struct.pack(
+            ">BBHHHBBH4s4s",
+            0x40 | header // 4,
+            3,
+            header + len(payload) if total is None else total,
+            0,
+            frag,
+            64,
+            proto,
+            0,
+            bytes((10, 0, 0, 1)),
+            bytes((10, 0, 0, 2)),
+        )
+        + options
+        + payload
+    )
 
 
 UDP = struct.pack(">HHHH", 1000, 53, 8, 0)
@@ -34,9 +49,22 @@ TCP = struct.pack(">HHIIHHHH", 1000, 80, 0, 0, 5 << 12 | 0x12, 0, 0, 0)
 def test_udp_in_ipv4() -> None:
     key = extract(eth(0x0800, ip(17, UDP)), in_port=3, recirc_id=4, dp_hash=5, pkt_mark=6, skb_priority=7)
     assert dict(key.items()) == {
-        "in_port": 3, "recirc_id": 4, "dl_dst": 0x101112131415, "dl_src": 0x161718191A1B, "dl_type": 0x0800,
-        "nw_src": 0x0A000001, "nw_dst": 0x0A000002, "nw_tos": 3, "nw_ttl": 64, "nw_proto": 17,
-        "tp_src": 1000, "tp_dst": 53, "dp_hash": 5, "pkt_mark": 6, "skb_priority": 7}
+        "in_port": 3,
+        "recirc_id": 4,
+        "dl_dst": 0x101112131415,
+        "dl_src": 0x161718191A1B,
+        "dl_type": 0x0800,
+        "nw_src": 0x0A000001,
+        "nw_dst": 0x0A000002,
+        "nw_tos": 3,
+        "nw_ttl": 64,
+        "nw_proto": 17,
+        "tp_src": 1000,
+        "tp_dst": 53,
+        "dp_hash": 5,
+        "pkt_mark": 6,
+        "skb_priority": 7,
+    }
 
 
 def test_tcp_flags_lose_the_data_offset() -> None:
@@ -50,8 +78,9 @@ def test_tcp_header_of_impossible_length_has_no_ports(offset: int) -> None:
     assert (key.nw_proto, key.tp_src, key.tp_dst, key.tcp_flags) == (6, 0, 0, 0)
 
 
-@pytest.mark.parametrize(("frag", "nw_frag", "tp_dst"),
-                         [(0, 0, 53), (0x4000, 0, 53), (0x2000, 1, 53), (0x2001, 3, 0), (1, 3, 0)])
+@pytest.mark.parametrize(
+    ("frag", "nw_frag", "tp_dst"), [(0, 0, 53), (0x4000, 0, 53), (0x2000, 1, 53), (0x2001, 3, 0), (1, 3, 0)]
+)
 def test_later_fragments_have_no_ports(frag: int, nw_frag: int, tp_dst: int) -> None:
     key = extract(eth(0x0800, ip(17, UDP, frag=frag)))
     assert (key.nw_frag, key.tp_dst) == (nw_frag, tp_dst)
@@ -75,7 +104,12 @@ def test_two_tags_are_kept_a_third_is_the_type() -> None:
     tags = struct.pack(">HHHHHH", 0x88A8, 0x2005, 0x8100, 7, 0x8100, 9)
     key = extract(MACS + tags + struct.pack(">H", 0x0800) + ip(17, UDP))
     assert (key.vlan_tpid, key.vlan_tci, key.vlan1_tpid, key.vlan1_tci, key.dl_type) == (
-        0x88A8, 0x3005, 0x8100, 0x1007, 0x8100)
+        0x88A8,
+        0x3005,
+        0x8100,
+        0x1007,
+        0x8100,
+    )
 
 
 def test_tag_at_the_end_of_the_frame_is_a_type() -> None:
@@ -83,9 +117,16 @@ def test_tag_at_the_end_of_the_frame_is_a_type() -> None:
     assert (key.dl_type, key.vlan_tci) == (0x8100, 0)
 
 
-@pytest.mark.parametrize(("tail", "dl_type"), [
-    (b"\xaa\xaa\x03\0\0\0\x08\x06", 0x0806), (b"\xaa\xaa\x03\0\0\1\x08\x06", 0x05FF),
-    (b"\xaa\xaa\x03\0\0\0\x05\x06", 0x05FF), (b"\x42\x42\x03\0\0\0\0\0", 0x05FF), (b"\xaa\xaa\x03", 0x05FF)])
+@pytest.mark.parametrize(
+    ("tail", "dl_type"),
+    [
+        (b"\xaa\xaa\x03\0\0\0\x08\x06", 0x0806),
+        (b"\xaa\xaa\x03\0\0\1\x08\x06", 0x05FF),
+        (b"\xaa\xaa\x03\0\0\0\x05\x06", 0x05FF),
+        (b"\x42\x42\x03\0\0\0\0\0", 0x05FF),
+        (b"\xaa\xaa\x03", 0x05FF),
+    ],
+)
 def test_llc_and_snap(tail: bytes, dl_type: int) -> None:
     assert extract(MACS + b"\0\x08" + tail).dl_type == dl_type
 
@@ -96,16 +137,21 @@ def test_mpls_keeps_three_labels_and_skips_the_stack(n: int, kept: int) -> None:
     frame = eth(0x8847, stack + b"rest")
     key = extract(frame)
     assert [lse >> 12 for lse in (key.mpls_lse0, key.mpls_lse1, key.mpls_lse2)] == [
-        i + 1 if i < kept else 0 for i in range(3)]
+        i + 1 if i < kept else 0 for i in range(3)
+    ]
     assert layers(frame)[:3] == (14, 14 + 4 * n, None)
 
 
 def test_neighbour_discovery() -> None:
     sll, tll = b"\1\1" + bytes(range(6)), b"\2\1" + bytes(range(6, 12))
     body = struct.pack(">BBHI", 136, 0, 0, 0x60000000) + bytes(range(16))
+
     def nd(options: bytes) -> FlowKey:
         segment = body + options
-        return extract(eth(0x86DD, struct.pack(">IHBB", 6 << 28, len(segment), 58, 255) + bytes(32) + segment))
+        return extract(
+            eth(0x86DD, struct.pack(">IHBB", 6 << 28, len(segment), 58, 255) + bytes(32) + segment)
+        )
+
     key = nd(tll + sll)
     assert key.nd_target == int.from_bytes(bytes(range(16)), "big")
     assert (key.nd_sll, key.nd_tll) == (0x000102030405, 0x060708090A0B)
@@ -124,23 +170,61 @@ def test_nsh() -> None:
     header = struct.pack(">HBBI", 1 << 12 | 63 << 6 | 6, 1, 3, 0x123456FF) + struct.pack(">IIII", 1, 2, 3, 4)
     key = extract(eth(0x894F, header))
     assert (key.nsh_flags, key.nsh_ttl, key.nsh_mdtype, key.nsh_np, key.nsh_spi, key.nsh_si) == (
-        1, 63, 1, 3, 0x123456, 0xFF)
+        1,
+        63,
+        1,
+        3,
+        0x123456,
+        0xFF,
+    )
     assert (key.nsh_c1, key.nsh_c2, key.nsh_c3, key.nsh_c4) == (1, 2, 3, 4)
     assert extract(eth(0x894F, b"\x40" + header[1:])).nsh_path_hdr == 0
 
 
 def test_packet_without_ethernet_header() -> None:
     key = extract(ip(17, UDP), packet_type=0x10800)
-    assert (key.packet_type, key.dl_type, key.dl_src, key.nw_dst, key.tp_dst) == (0x10800, 0x0800, 0, 0x0A000002, 53)
+    assert (key.packet_type, key.dl_type, key.dl_src, key.nw_dst, key.tp_dst) == (
+        0x10800,
+        0x0800,
+        0,
+        0x0A000002,
+        53,
+    )
     assert layers(ip(17, UDP), packet_type=0x10800)[:3] == (None, 0, 20)
 
 
 def test_conntrack_and_tunnel_come_from_metadata() -> None:
-    md = FlowKey(ct_state=0x21, ct_zone=5, ct_mark=6, ct_label=7, ct_nw_proto=17, ct_nw_src=1, ct_nw_dst=2,
-                 ct_tp_src=3, ct_tp_dst=4, tun_id=8, tun_dst=9, tun_ttl=64, in_port=99, dl_src=1)
+    md = FlowKey(
+        ct_state=0x21,
+        ct_zone=5,
+        ct_mark=6,
+        ct_label=7,
+        ct_nw_proto=17,
+        ct_nw_src=1,
+        ct_nw_dst=2,
+        ct_tp_src=3,
+        ct_tp_dst=4,
+        tun_id=8,
+        tun_dst=9,
+        tun_ttl=64,
+        in_port=99,
+        dl_src=1,
+    )
     key = extract(eth(0x0800, ip(17, UDP)), in_port=3, md=md)
-    for name in ("ct_state", "ct_zone", "ct_mark", "ct_label", "ct_nw_proto", "ct_nw_src", "ct_nw_dst",
-                 "ct_tp_src", "ct_tp_dst", "tun_id", "tun_dst", "tun_ttl"):
+    for name in (
+        "ct_state",
+        "ct_zone",
+        "ct_mark",
+        "ct_label",
+        "ct_nw_proto",
+        "ct_nw_src",
+        "ct_nw_dst",
+        "ct_tp_src",
+        "ct_tp_dst",
+        "tun_id",
+        "tun_dst",
+        "tun_ttl",
+    ):
         assert getattr(key, name) == getattr(md, name), name
     assert (key.in_port, key.dl_src) == (3, 0x161718191A1B)
     arp = extract(eth(0x0806, packets.arp(Random(1), 1)), md=md)
@@ -170,8 +254,11 @@ def test_every_header_field_is_produced_by_some_packet() -> None:
     for _ in range(10):
         for frame in packets.samples(rng):
             seen |= {name for name, _ in extract(frame).items()}
-    header = {m.name for m in fields.MEMBERS if m.stage != fields.Stage.METADATA
-              and not m.name.startswith(("pad", "ct_"))}
+    header = {
+        m.name
+        for m in fields.MEMBERS
+        if m.stage != fields.Stage.METADATA and not m.name.startswith(("pad", "ct_"))
+    }
     assert header <= seen
 
 
@@ -189,14 +276,21 @@ def test_hash_is_the_same_for_both_directions_when_symmetric() -> None:
         key = extract(frame)
         back = key.copy()
         back.dl_src, back.dl_dst = key.dl_dst, key.dl_src
-        back.nw_src, back.nw_dst, back.ipv6_src, back.ipv6_dst = key.nw_dst, key.nw_src, key.ipv6_dst, key.ipv6_src
+        back.nw_src, back.nw_dst, back.ipv6_src, back.ipv6_dst = (
+            key.nw_dst,
+            key.nw_src,
+            key.ipv6_dst,
+            key.ipv6_src,
+        )
         if key.nw_proto in (6, 17, 132):
             back.tp_src, back.tp_dst = key.tp_dst, key.tp_src
         assert symmetric_hash(key, 7) == symmetric_hash(back, 7)
 
 
 def test_hashes_spread_and_obey_the_basis() -> None:
-    keys = [FlowKey(dl_type=0x0800, nw_src=i, nw_dst=1, nw_proto=6, tp_src=i * 3 & 0xFFFF) for i in range(4000)]
+    keys = [
+        FlowKey(dl_type=0x0800, nw_src=i, nw_dst=1, nw_proto=6, tp_src=i * 3 & 0xFFFF) for i in range(4000)
+    ]
     for hash_of in (l4_hash, symmetric_hash):
         assert len({hash_of(k, 0) for k in keys}) > 3990
         assert hash_of(keys[0], 0) != hash_of(keys[0], 1)
@@ -208,3 +302,8 @@ def test_packet_hash_is_never_zero_and_ignores_metadata() -> None:
     frame = eth(0x0800, ip(17, UDP))
     assert layers(b"")[4] and layers(frame)[4] == layers(frame)[4]
     assert layers(frame)[4] != layers(eth(0x0800, ip(17, UDP[::-1])))[4]
+
+
+def test_single_conntrack_arguments() -> None:
+    key = extract(eth(0x0800, ip(17, UDP)), ct_state=0x22, ct_zone=1, ct_mark=2, ct_label=3)
+    assert (key.ct_state, key.ct_zone, key.ct_mark, key.ct_label, key.ct_nw_proto) == (0x22, 1, 2, 3, 0)

@@ -19,15 +19,19 @@ ETHERNET = 1
 
 def frames_of(capture: bytes) -> list[bytes]:
     """Frames of a pcap file, up to where it breaks off; none if it is no pcap file."""
-    order = {b"\xd4\xc3\xb2\xa1": "<", b"\x4d\x3c\xb2\xa1": "<",
-             b"\xa1\xb2\xc3\xd4": ">", b"\xa1\xb2\x3c\x4d": ">"}.get(capture[:4])
+    order = {
+        b"\xd4\xc3\xb2\xa1": "<",
+        b"\x4d\x3c\xb2\xa1": "<",
+        b"\xa1\xb2\xc3\xd4": ">",
+        b"\xa1\xb2\x3c\x4d": ">",
+    }.get(capture[:4])
     out, at = [], 24
     while order and at + 16 <= len(capture):
         size = struct.unpack_from(f"{order}I", capture, at + 8)[0]
         at += 16 + size
         if at > len(capture):
             break
-        out.append(capture[at - size:at])
+        out.append(capture[at - size : at])
     return out
 
 
@@ -37,15 +41,20 @@ def reference(ovs_ofctl: str, frames: list[bytes], path: Path) -> list[str]:
         f.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, ETHERNET))
         for frame in frames:
             f.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
-    run = subprocess.run([ovs_ofctl, "parse-pcap", str(path)], capture_output=True, text=True, timeout=120, check=True)
+    run = subprocess.run(
+        [ovs_ofctl, "parse-pcap", str(path)], capture_output=True, text=True, timeout=120, check=True
+    )
     return run.stdout.splitlines()
 
 
 def compare(ovs_ofctl: str, frames: list[bytes], tmp_path: Path) -> None:
     expected = reference(ovs_ofctl, frames, tmp_path / "all.pcap")
     assert len(expected) == len(frames)
-    wrong = [(frame.hex(), want, got) for frame, want in zip(frames, expected, strict=True)
-             if (got := format_flow(extract(frame, in_port=0xFFFF))) != want]
+    wrong = [
+        (frame.hex(), want, got)
+        for frame, want in zip(frames, expected, strict=True)
+        if (got := format_flow(extract(frame, in_port=0xFFFF))) != want
+    ]
     assert wrong[:3] == [], f"{len(wrong)} of {len(frames)} differ"
 
 

@@ -23,9 +23,22 @@ def vlan(tpid: int, tci: int, frame: bytes) -> bytes:
 
 def ipv4(rng: Random, proto: int, payload: bytes, *, options: bytes = b"", frag: int = 0) -> bytes:
     header = 20 + len(options)
-    return (struct.pack(">BBHHHBBH", 0x40 | header // 4, rng.randrange(256), header + len(payload),
-                        rng.randrange(65536), frag, rng.randrange(256), proto, rng.randrange(65536))
-            + rng.randbytes(8) + options + payload)
+    return (
+        struct.pack(
+            ">BBHHHBBH",
+            0x40 | header // 4,
+            rng.randrange(256),
+            header + len(payload),
+            rng.randrange(65536),
+            frag,
+            rng.randrange(256),
+            proto,
+            rng.randrange(65536),
+        )
+        + rng.randbytes(8)
+        + options
+        + payload
+    )
 
 
 def ipv6(rng: Random, proto: int, payload: bytes) -> bytes:
@@ -34,12 +47,17 @@ def ipv6(rng: Random, proto: int, payload: bytes) -> bytes:
 
 
 def tcp(rng: Random) -> bytes:
-    return rng.randbytes(12) + struct.pack(">HHHH", 5 << 12 | rng.randrange(4096), 1000, 0, 0) + rng.randbytes(6)
+    return (
+        rng.randbytes(12) + struct.pack(">HHHH", 5 << 12 | rng.randrange(4096), 1000, 0, 0) + rng.randbytes(6)
+    )
 
 
 def nd(rng: Random, kind: int, options: bytes) -> bytes:
-    return struct.pack(">BBHI", kind, 0, 0, rng.choice((0, 0x60000000, rng.randrange(1 << 32)))) + \
-        rng.randbytes(16) + options
+    return (
+        struct.pack(">BBHI", kind, 0, 0, rng.choice((0, 0x60000000, rng.randrange(1 << 32))))
+        + rng.randbytes(16)
+        + options
+    )
 
 
 def lla(rng: Random, kind: int) -> bytes:
@@ -68,15 +86,20 @@ def arp(rng: Random, op: int) -> bytes:
 
 
 def labels(rng: Random, n: int) -> bytes:
-    return b"".join(struct.pack(">I", rng.randrange(1 << 24) << 8 & ~0x100 | (i == n - 1) << 8 | 64)
-                    for i in range(n))
+    return b"".join(
+        struct.pack(">I", rng.randrange(1 << 24) << 8 & ~0x100 | (i == n - 1) << 8 | 64) for i in range(n)
+    )
 
 
 def nsh(rng: Random, kind: int) -> bytes:
     context = {1: rng.randbytes(16), 2: rng.randbytes(4 * rng.randrange(4)), 3: b""}[kind]
     words = (8 + len(context)) // 4
     first = rng.randrange(4) << 12 | rng.randrange(64) << 6 | words
-    return struct.pack(">HBBI", first, kind, rng.randrange(6), rng.randrange(1 << 32)) + context + rng.randbytes(20)
+    return (
+        struct.pack(">HBBI", first, kind, rng.randrange(6), rng.randrange(1 << 32))
+        + context
+        + rng.randbytes(20)
+    )
 
 
 def l4(rng: Random) -> Iterator[tuple[int, bytes]]:
@@ -100,13 +123,22 @@ def l4(rng: Random) -> Iterator[tuple[int, bytes]]:
 
 def samples(rng: Random) -> Iterator[bytes]:
     """One frame of each kind, then some of them behind VLAN tags, SNAP and padding."""
-    frames = [ethernet(rng, 0x88CC, rng.randbytes(20)), ethernet(rng, 0x05FF, rng.randbytes(20)), rng.randbytes(14),
-              ethernet(rng, 30, rng.randbytes(30))]
+    frames = [
+        ethernet(rng, 0x88CC, rng.randbytes(20)),
+        ethernet(rng, 0x05FF, rng.randbytes(20)),
+        rng.randbytes(14),
+        ethernet(rng, 30, rng.randbytes(30)),
+    ]
     for proto, segment in l4(rng):
-        frames += [ethernet(rng, IPV4, ipv4(rng, proto, segment)), ethernet(rng, IPV6, ipv6(rng, proto, segment)),
-                   ethernet(rng, IPV6, chain(rng, proto, segment)),
-                   ethernet(rng, IPV4, ipv4(rng, proto, segment, options=rng.randbytes(4 * rng.randrange(11)))),
-                   ethernet(rng, IPV4, ipv4(rng, proto, segment, frag=rng.choice((0x2000, 0x2001, 7, 0x4000, 0x8000))))]
+        frames += [
+            ethernet(rng, IPV4, ipv4(rng, proto, segment)),
+            ethernet(rng, IPV6, ipv6(rng, proto, segment)),
+            ethernet(rng, IPV6, chain(rng, proto, segment)),
+            ethernet(rng, IPV4, ipv4(rng, proto, segment, options=rng.randbytes(4 * rng.randrange(11)))),
+            ethernet(
+                rng, IPV4, ipv4(rng, proto, segment, frag=rng.choice((0x2000, 0x2001, 7, 0x4000, 0x8000)))
+            ),
+        ]
     frames += [ethernet(rng, t, arp(rng, op)) for t in (ARP, RARP) for op in (1, 2, 3, 255, 256)]
     frames += [ethernet(rng, t, labels(rng, n) + rng.randbytes(30)) for t in (MPLS, MPLSM) for n in range(6)]
     frames += [ethernet(rng, NSH, nsh(rng, kind)) for kind in (1, 2, 3)]
@@ -134,7 +166,7 @@ def mutate(rng: Random, frame: bytes) -> bytes:
         at = rng.randrange(min(len(out), 90))
         out[at] = rng.choice((0, 1, 0xFF, rng.randrange(256), out[at] ^ 1 << rng.randrange(8)))
     if rng.random() < 0.3:
-        del out[rng.randrange(1, len(out) + 1):]
+        del out[rng.randrange(1, len(out) + 1) :]
     return bytes(out)
 
 
