@@ -12,9 +12,9 @@ def test_it_lives_and_dies_in_its_own_directory() -> None:
     if not available():
         pytest.skip("the reference switch is not installed")
     with Reference() as ref:
-        ref.add_bridge("brx", "p1")
-        ref.set_flows("brx", ["in_port=1 actions=LOCAL"])
-        assert "Datapath actions: 100" in ref.trace("brx", "in_port=1")
+        ref.add_bridge("br7", "p1")
+        ref.set_flows("br7", ["in_port=1 actions=LOCAL"])
+        assert "Datapath actions: 107" in ref.trace("br7", "in_port=1")
         with pytest.raises(Refused, match="unknown bridge"):
             ref.trace("nosuch", "in_port=1")
         pids = [child.pid for child in ref._children]

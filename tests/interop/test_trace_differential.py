@@ -3,7 +3,8 @@
 Both switches get the same generated rules and trace the same packets: every line must agree, from the
 flow and each table's rule to the megaflow's mask and the datapath actions.  What is a mere handle is
 renamed on both sides: recirculation ids count up in the reference over its whole life, and datapath
-ports have the numbers each side gave them.
+ports have the numbers each side gave them.  Beyond a patch port the reference does not recognise that
+no rule was found and prints the hidden rule it uses then (``FOREIGN_MISS``); we say "No match." there too.
 
 One deviation is known, ``LATE_FIELDS``: the reference searches these in the last stage of a lookup, our
 key keeps them in the third.  A table that is missed for one of them therefore leaves other bits of the
@@ -35,6 +36,7 @@ LATE_FIELDS = frozenset(("tcp_flags", "nd_target", "nd_sll", "nd_tll", "nd_optio
                          "arp_tha", "icmp_type", "icmp_code", "tp_src", "tp_dst"))
 LATE_MATCH = re.compile(r"tcp_flags=|nd_target=|nd_[st]ll=|arp_[st]ha=")
 MAX_LATE_SHARE = 0.03
+FOREIGN_MISS = re.compile(r"(?<=\d\. )reg0=0x2, priority 0$", re.M)
 
 
 def set_rules(bridge: fastpath.Bridge, case: Case) -> None:
@@ -59,7 +61,11 @@ def renumbered(actions: odp.OdpActions, numbers: dict[int, int]) -> odp.OdpActio
 
 
 def lines(text: str) -> list[str]:
-    """Lines of a trace with its recirculation ids replaced by their turn."""
+    """Lines of a trace with its recirculation ids replaced by their turn.
+
+    The IPv6 label has 20 bits in a member of 32; an exact match shows its mask or not as it came to be.
+    """
+    text = re.sub(r"(ipv6_label=0x[0-9a-f]+)/0xfffff", r"\1", text)
     ids: dict[str, str] = {}
 
     def rename(m: re.Match[str]) -> str:
@@ -107,16 +113,19 @@ class Pair:
         trace.actions = renumbered(trace.actions, self.numbers)
         return lines(str(trace))
 
+    def reference_text(self, bridge: str, packet: str) -> list[str]:
+        return lines(FOREIGN_MISS.sub("No match.", self.ref.trace(bridge, packet)))
+
     def agree(self, bridge: str, packet: str, rules: tuple[str, ...]) -> None:
         """Assert that both say the same of *packet*."""
         self.n_traces += 1
         ours = self.text(self.switch[bridge].trace(packet))
-        theirs = lines(self.ref.trace(bridge, packet))
+        theirs = self.reference_text(bridge, packet)
         if ours != theirs:
             # The reference lets go of replaced rules a moment after it was told to, and until then their
             # masks still count: ask again.
             time.sleep(0.25)
-            theirs = lines(self.ref.trace(bridge, packet))
+            theirs = self.reference_text(bridge, packet)
         if ours != theirs and LATE_MATCH.search(" ".join(rules)) and only_late_fields_differ(ours, theirs):
             self.n_late += 1
             return
@@ -176,10 +185,10 @@ VLAN_PORTS = {
     "p1": (("tag=5",), {"tag": 5}),
     "p2": (("trunks=5,9",), {"trunks": (5, 9)}),
     "p3": (("vlan_mode=native-tagged", "tag=9", "trunks=5,9"),
-           {"tag": 9, "trunks": (5, 9), "mode": "native-tagged"}),
+           {"tag": 9, "trunks": (5, 9), "vlan_mode": "native-tagged"}),
 }
 UNTAGGED = {"p3": (("vlan_mode=native-untagged", "tag=9", "other_config:priority-tags=true"),
-                   {"tag": 9, "mode": "native-untagged", "priority_tags": "if-nonzero"})}
+                   {"tag": 9, "vlan_mode": "native-untagged", "priority_tags": "if-nonzero"})}
 
 
 @pytest.mark.parametrize("settings", [VLAN_PORTS, {**VLAN_PORTS, **UNTAGGED}], ids=["tagged", "untagged"])
@@ -210,7 +219,7 @@ def test_a_deeper_look_after_an_mpls_pop_recirculates(pair: Pair) -> None:
         "table=0,mpls,mpls_label=4 actions=pop_mpls:0x8847,goto_table:1",
         "table=0,mpls,mpls_label=5 actions=resubmit(,2),output:3,write_actions(output:1)",
         "table=1,mpls,mpls_label=4 actions=dec_mpls_ttl,output:3",
-        "table=2 actions=push:NXM_NX_REG0[],pop_mpls:0x0800,set_field:9->ip_dscp,output:2",
+        "table=2,mpls actions=push:NXM_NX_REG0[],pop_mpls:0x0800,set_field:9->ip_dscp,output:2",
     ), tuple(f"in_port=1,mpls,mpls_label={label},mpls_bos={bos},mpls_ttl=9" for label in range(1, 6)
              for bos in (0, 1)))
     assert pair.compare("br0", case)

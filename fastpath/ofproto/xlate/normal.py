@@ -95,7 +95,13 @@ def _tags_of(flow: FlowKey) -> Tags:
 
 
 def _trunks(config: VlanConfig, vid: int) -> bool:
-    return config.mode is not VlanMode.ACCESS and (config.trunks is None or vid in config.trunks)
+    """Whether a port that is no access port carries a VLAN.  Its native VLAN it always does, and then
+    never VLAN 0, which is what has no tag."""
+    if config.mode is VlanMode.ACCESS:
+        return False
+    if config.mode is not VlanMode.TRUNK and config.tag and vid in (0, config.tag):
+        return vid == config.tag
+    return config.trunks is None or vid in config.trunks
 
 
 def _refusal(port: PortView | None, config: VlanConfig, vid: int) -> str | None:

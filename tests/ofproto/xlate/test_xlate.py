@@ -119,16 +119,16 @@ def test_a_popped_label_is_looked_under_after_recirculation() -> None:
     bridge.add_flows(
         "table=0,mpls actions=set_field:7->reg1,push:NXM_NX_REG1[],resubmit(,1),output:1",
         "table=1,cookie=0x77,mpls actions=write_actions(output:LOCAL)",
-        "table=1,priority=9,cookie=0x99,mpls,mpls_label=3 actions=pop_mpls:0x0800,output:3,dec_ttl,"
+        "table=1,priority=40000,cookie=0x99,mpls,mpls_label=3 actions=pop_mpls:0x0800,output:2,dec_ttl,"
         "CONTROLLER:99,write_metadata:5,goto_table:2",
         "table=2,ip,nw_dst=10.0.0.1,metadata=5,reg1=7 actions=pop:NXM_NX_REG2[],write_actions(output:2)",
-        "table=2,priority=9,ip,reg2=7 actions=drop")
+        "table=2,priority=40000,ip,reg2=7 actions=drop")
     first = bridge.xlate("in_port=3,mpls,mpls_label=3,mpls_bos=1,mpls_ttl=5", side_effects=False)
-    assert first.actions == (odp.PopMpls(0x0800), odp.Output(3), odp.Recirc(1))
+    assert first.actions == (odp.PopMpls(0x0800), odp.Output(2), odp.Recirc(1))
     # The packet comes back: extraction has read the IP header the label hid.
     frozen = bridge.recirc.get(1)
     assert frozen is not None
-    key = Match.parse("in_port=3,ip,nw_dst=10.0.0.1,nw_ttl=5").key
+    key = Match.parse("in_port=3,udp,nw_dst=10.0.0.1,nw_ttl=5").key
     key.recirc_id = 1
     trace = bridge.trace(key, frozen=frozen)
     up = trace.actions[1]
