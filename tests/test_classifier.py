@@ -88,7 +88,8 @@ class AgainstLinear(RuleBasedStateMachine):
 
     def known(self, data: st.DataObject) -> tuple[FlowKey, FlowKey, int]:
         """Mostly a rule that is there, else any."""
-        if self.model.rules and data.draw(st.booleans()):
+        known: bool = data.draw(st.booleans())
+        if known and self.model.rules:
             r = self.model.rules[data.draw(st.integers(0, len(self.model.rules) - 1))]
             return r.key, r.mask, r.priority
         return data.draw(keys()), data.draw(masks()), data.draw(priorities)
