@@ -8,9 +8,9 @@ Programs come checked from dpif/program.py; sizes are checked again here, and a 
 costs its packets, not the process.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from fastpath._extract cimport extract_packet, hash_l4, hash_sym_l4
@@ -22,8 +22,8 @@ from fastpath._odp cimport (N_ODP_OPS, ODP_CHECK_LEN, ODP_CLONE, ODP_DROP, ODP_H
                             odp_hash_t, odp_op_t, odp_output_t, odp_sample_t, odp_u32_t, odp_userspace_t)
 from fastpath._offload cimport finish_checksum
 from fastpath._packet cimport (DROP_ACTION, DROP_BAD_ACTION, DROP_EXPLICIT, DROP_METER, DROP_NO_MEMORY,
-                               DROP_RECIRC_DEPTH, VNET_GSO_NONE, batch_free, drop_text, packet_clone, packet_free,
-                               packet_new, pool_free, pool_new, vnet_t)
+                               DROP_RECIRC_DEPTH, VNET_GSO_NONE, batch_free, drop_text, packet_borrow, packet_clone,
+                               packet_free, pool_free, pool_new)
 from fastpath._port cimport frame_of, packet_of, vnet_of
 from fastpath._rewrite cimport rewriter_t, rewriters
 
@@ -323,6 +323,28 @@ cdef FlowKey key_of(packet_t *p):
     return key
 
 
+cdef packet_t *borrowed_packet(pool_t *pool, frame, vnet) except? NULL:
+    """As packet_of(), around a block of exactly the frame's size, as a port's ring would lend it."""
+    cdef packet_t *copy = packet_of(pool, frame, vnet)
+    cdef packet_t *p
+    cdef uint8_t *block
+    if copy == NULL:
+        return NULL
+    block = <uint8_t *>malloc(copy.len)
+    p = packet_borrow(pool, block, block, copy.len, block + copy.len, give_back, block) if block != NULL else NULL
+    if p == NULL:
+        free(block)
+    else:
+        memcpy(p.data, copy.data, copy.len)
+        p.vnet = copy.vnet
+    packet_free(copy)
+    return p
+
+
+cdef void give_back(packet_t *p) noexcept nogil:
+    free(p.release_arg)
+
+
 cdef class ActionRunner:
     """Runs compiled programs over single frames, without a datapath: outputs are handed back.
 
@@ -347,9 +369,10 @@ cdef class ActionRunner:
         meters_free(self.c.a.meters)
 
     def run(self, bytes program not None, frame, *, uint32_t in_port=0, vnet=b"", double now=0, uint32_t depth=0,
-            uint32_t repeat=1) -> list:
+            uint32_t repeat=1, bint borrow=False) -> list:
         """Run *program* over a batch of *repeat* equal frames at time *now*; return `outputs`.
 
+        With *borrow* the packets lie in memory that is not the pool's and has no room around them.
         Raises MemoryError when the pool (*limit* packets) has none left for the frames.
         """
         cdef batch_t b
@@ -364,7 +387,10 @@ cdef class ActionRunner:
         b.n = 0
         try:
             for i in range(repeat):
-                b.p[i] = packet_of(self.c.a.pool, frame, vnet)
+                if borrow:
+                    b.p[i] = borrowed_packet(self.c.a.pool, frame, vnet)
+                else:
+                    b.p[i] = packet_of(self.c.a.pool, frame, vnet)
                 if b.p[i] == NULL:
                     raise MemoryError("no packets free")
                 b.n += 1

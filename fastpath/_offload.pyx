@@ -7,16 +7,16 @@ that cannot pass it on.  Segments follow RFC 9293 and what Linux does: sequence 
 count up, FIN and PSH stay with the last segment, CWR with the first.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from fastpath._bytes cimport get16, get32, load_be16, load_be32, put16, put32, store_be16, store_be32
+from fastpath._bytes cimport get16, get32, load_be32, put16, put32, store_be16, store_be32
 from fastpath._csum cimport crc32c, csum, csum_continue, csum_finish, pseudo_v4, pseudo_v6
 from fastpath._extract cimport extract_packet
 from fastpath._flow_layout cimport be16, flow_t
 from fastpath._packet cimport (BATCH_MAX, VNET_GSO_ECN, VNET_GSO_NONE, VNET_GSO_TCPV4, VNET_GSO_TCPV6,
                                VNET_GSO_UDP_L4, VNET_NEEDS_CSUM, batch_free, batch_t, packet_free, packet_new,
-                               packet_t, pool_free, pool_new, pool_t, vnet_t)
+                               packet_t, pool_free, pool_new, pool_t)
 from fastpath._port cimport frame_of, packet_of
 from fastpath._rewrite cimport PROTO_SCTP, PROTO_TCP, PROTO_UDP, ip_view_t, view_ip
 

@@ -11,7 +11,7 @@ packet is one of three kinds, kept in ``borrowed``:
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from fastpath._bytes cimport likely, unlikely
 from fastpath._flow_layout cimport flow_t
@@ -179,6 +179,17 @@ cdef packet_t *packet_clone(packet_t *p) noexcept nogil:
     return q
 
 
+cdef bint _make_headroom(packet_t *p, uint32_t n) noexcept nogil:
+    """See to it that *n* bytes are free before data: in the packet's own buffer, or in a new one."""
+    if p.len + n > ROOM_MAX:
+        return False
+    if p.borrowed != BORROWED and <size_t>(p.end - p.start) >= p.len + n:
+        memmove(p.end - p.len, p.data, p.len)
+        p.data = p.end - p.len
+        return True
+    return _move_to_heap(p, n)
+
+
 cdef bint _move_to_heap(packet_t *p, uint32_t room) noexcept nogil:
     """Put the bytes of *p* into a buffer of its own with HEADROOM + *room* bytes before them."""
     cdef uint8_t *buffer = <uint8_t *>malloc(HEADROOM + room + p.len)
@@ -205,7 +216,7 @@ cdef inline uint16_t _shifted(uint16_t ofs, int by) noexcept nogil:
 
 cdef uint8_t *packet_push(packet_t *p, uint32_t n) noexcept nogil:
     if unlikely(<size_t>(p.data - p.start) < n):
-        if p.len + n > ROOM_MAX or not _move_to_heap(p, n):
+        if not _make_headroom(p, n):
             return NULL
     p.data -= n
     p.len += n

@@ -7,8 +7,8 @@ one stays wrong and says so to the receiver.  Where a checksum is still owed (VN
 field holds the sum of the pseudo header: addresses change it, ports and payload do not.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memmove, memset
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy, memmove, memset
 
 from fastpath._bytes cimport get16, get32, load_be16, load_be32, ntoh16, put16, put32, store_be16, store_be32
 from fastpath._csum cimport crc32c, recalc_csum_range

@@ -69,3 +69,13 @@ def test_a_pool_has_its_limit() -> None:
     runner.run(program, FRAME.build(), repeat=3)
     assert len(runner.outputs) + len(runner.recirculated) + runner.drops.get("no_memory", 0) == 9
     assert runner.n_held == 0
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_borrowed_packet_moves_when_a_header_must_fit(size: int) -> None:
+    runner = ActionRunner()
+    frame = frame_of(size)
+    program = compile_actions((Output(1), TAG, Output(2), PopVlan(), Output(3)))
+    out = runner.run(program, frame, borrow=True)
+    assert [f for _, f, _ in out] == [frame, frame[:12] + b"\x81\0\0\5" + frame[12:], frame]
+    assert runner.n_held == 0
