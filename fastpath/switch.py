@@ -171,9 +171,11 @@ class Switch:
         self.dpif.set_now(self._virtual.now())
 
     def _next_deadline(self) -> float:
-        ports = self.now + PORT_TICK if any(_holds_back(io) for io in self.timed_ports) else inf
-        return min(self.revalidator.next_deadline(), ports,
-                   min((b.ofproto.next_deadline() for b in self._bridges.values()), default=inf))
+        """When the next thing is due that policy, or a port under virtual time, waits for."""
+        due = min((b.ofproto.next_deadline() for b in self._bridges.values()), default=inf)
+        if not self.is_realtime and any(_holds_back(io) for io in self.timed_ports):
+            due = min(due, self.now + PORT_TICK)
+        return min(due, self.revalidator.next_deadline())
 
     def wake(self) -> None:
         """Do what is due now: expire rules, addresses and flows."""
@@ -351,5 +353,8 @@ def is_timed(io: IoPort | None) -> bool:
 
 
 def _holds_back(io: IoPort | None) -> bool:
-    return io is not None and bool(any(getattr(io, "held", ())) or getattr(io, "remaining", 0)
-                                   or _holds_back(getattr(io, "inner", None)))
+    if io is None:
+        return False
+    held = getattr(io, "held", ())
+    return bool(isinstance(held, tuple) and any(held) or getattr(io, "remaining", 0)
+                or _holds_back(getattr(io, "inner", None)))
