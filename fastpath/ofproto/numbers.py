@@ -21,7 +21,7 @@ PortNames = Mapping[str, int]           # port name -> OpenFlow port number
 
 def c_int(s: str) -> int | None:
     """*s* as C's strtoull(s, 0) reads it, or None if it is no number; may be negative or too large."""
-    if s.isdecimal() and (s[0] != "0" or len(s) == 1):
+    if s.isdecimal() and s.isascii() and (s[0] != "0" or len(s) == 1):
         return int(s)
     m = _C_INT.match(s)
     if m is None:
@@ -90,7 +90,7 @@ def port(s: str, names: PortNames | None = None) -> int | None:
     Numbers are decimal, as in the reference.  Whether a reserved number means anything where it
     stands is for the caller to say.
     """
-    if not s.isdecimal():
+    if not (s.isdecimal() and s.isascii()):
         upper = s.upper()
         if upper in text.RESERVED_PORTS:
             return text.RESERVED_PORTS[upper]

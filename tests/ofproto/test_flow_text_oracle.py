@@ -16,7 +16,8 @@ from fastpath.ofproto.actions.versions import OF10, OF13, OF15
 from fastpath.ofproto.flow_text import format_flow_mod, parse_flow
 
 VERSIONS = {OF10: "OpenFlow10", OF13: "OpenFlow13", OF15: "OpenFlow15"}
-N_FLOWS = 200
+N_FLOWS = 120
+N_MUTATED = 150
 _HEAD = re.compile(r"(?:OFPT|NXT)_FLOW_MOD (?:\(OF1\.\d\) )?\(xid=0x\w+\): ")
 
 
@@ -119,10 +120,10 @@ SLOPPY = (
 
 def test_mutated_flows_are_refused_where_the_reference_refuses_them(ovs_ofctl: str, more: int) -> None:
     random = Random(1)
-    lines = generate(100 * more, of10=True, seed_with=11) + generate(100 * more, of10=False, seed_with=12)
+    lines = generate(60 * more, of10=True, seed_with=11) + generate(60 * more, of10=False, seed_with=12)
     tokens = [t for line in lines for t in line.replace(" ", ",").split(",")]
     wrong, n_refused = [], 0
-    for line in (mutated(random.choice(lines), random, tokens) for _ in range(250 * more)):
+    for line in (mutated(random.choice(lines), random, tokens) for _ in range(N_MUTATED * more)):
         try:
             parse_flow(line)
             error = ""
@@ -131,5 +132,5 @@ def test_mutated_flows_are_refused_where_the_reference_refuses_them(ovs_ofctl: s
         if (not error) != reference_accepts(ovs_ofctl, line) and not any(s in error for s in SLOPPY):
             wrong.append((line, error))
     # The strategies and the mutations change; a handful of odd readings out of hundreds is known.
-    assert len(wrong) <= 250 * more // 100, wrong
-    assert n_refused > 50 * more
+    assert len(wrong) <= N_MUTATED * more // 75, wrong
+    assert n_refused > 30 * more

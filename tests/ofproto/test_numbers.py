@@ -1,0 +1,57 @@
+"""Numbers and ports inside flow text, as C and ovs-ofctl read them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastpath.errors import ParseError
+from fastpath.ofproto import numbers
+
+
+@given(st.integers(0, 1 << 130), st.sampled_from(["{}", "{:#x}", "0{:o}", "+{}"]))
+def test_every_notation_reads_back(value: int, notation: str) -> None:
+    assert numbers.c_int(notation.format(value)) == value
+
+
+@pytest.mark.parametrize("text", ["", "-", "0x", "08", "1_0", "0x+1", "12a", " 1", "1 ", "٣"])
+def test_not_numbers(text: str) -> None:
+    assert numbers.c_int(text) is None
+
+
+def test_widths() -> None:
+    assert numbers.u32("-1") == 0xFFFFFFFF and numbers.u64("-1") == numbers.U64_MAX
+    for read, text, error in (
+        (lambda t: numbers.u8(t, "TTL"), "256", 'invalid TTL "256"'),
+        (lambda t: numbers.u16(t, "priority"), "-1", 'invalid priority "-1"'),
+        (numbers.u32, "0x100000000", "invalid numeric format 0x100000000"),
+        (numbers.u64, "", "missing required numeric argument"),
+        (numbers.mac, "1:2", "invalid mac address 1:2"),
+        (numbers.ipv4, "1.2.3", "invalid IP address 1.2.3"),
+    ):
+        with pytest.raises(ParseError) as e:
+            read(text)
+        assert str(e.value) == error
+
+
+@pytest.mark.parametrize(
+    "text, port",
+    [
+        ("1", 1),
+        ("01", 1),
+        ("LOCAL", 0xFFFE),
+        ("local", 0xFFFE),
+        ("NONE", 0xFFFF),
+        ("4294967294", 0xFFFE),
+        ("65535", 0xFFFF),
+        ("65536", None),
+        ("0x1", None),
+        ("-1", None),
+        ("p1", 7),
+        ('"p1"', 7),
+        ("p2", None),
+    ],
+)
+def test_ports(text: str, port: int | None) -> None:
+    assert numbers.port(text, {"p1": 7}) == port
