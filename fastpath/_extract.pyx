@@ -437,11 +437,12 @@ cdef void pull_nd(cursor_t *c, flow_t *key) noexcept nogil:
 
 cdef inline uint32_t packet_hash(const flow_t *key) noexcept nogil:
     """What spreads packets over caches: addresses, protocol and ports; the MACs of what has none."""
-    cdef uint64_t h = hash_add(key.w[4], (<uint64_t>load_be32(&key.tp_src) << 8) | key.nw_proto)
+    # Loads no wider than the stores of a moment ago: one across two stores would wait for both.
+    cdef uint64_t h = hash_add(<uint64_t>key.nw_src << 32 | key.nw_dst,
+                               <uint64_t>load_be32(&key.tp_src) << 8 | key.nw_proto)
     if key.dl_type == hton16(ETH_IPV6):
         h = hash_add(hash_add(h, key.w[12] ^ key.w[14]), key.w[13] ^ key.w[15])
     elif unlikely(key.dl_type != hton16(ETH_IPV4)):
-        # As they were stored a moment ago: a load across two stores would wait for both.
         h = hash_add(hash_add(h, key.w[1]), load_be32(key.dl_src + 2))
     return <uint32_t>hash_finish(h) | 1         # 0 says "none"
 

@@ -15,7 +15,7 @@ from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
 from fastpath._packet cimport BATCH_MAX, HEADROOM, SMALL_ROOM, batch_t, packet_t
 
-from fastpath import fields as _fields
+import fastpath.fields as _fields
 
 _dtype = None
 
