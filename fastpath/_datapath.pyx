@@ -6,6 +6,7 @@ parts are made and joined: each thread gets its pool, cache, ring and queues, po
 threads stand still between two turns, and flows (`flows`, a MegaflowTable) come and go while they run.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EINTR, errno
@@ -57,6 +58,7 @@ cdef enum:
     DRAIN_BATCHES = 128         # at most so many batches of a port that is removed go on
 
 
+@cython.no_gc_clear                     # its threads use the ports until __dealloc__ has stopped them
 cdef class Datapath:
     """Ports, flows and the threads that forward.  All calls come from one thread, the owner's.
 

@@ -55,14 +55,16 @@ cdef upcall_t *claim(ring_t *r, uint32_t size) noexcept nogil:
 cdef bint ring_put(ring_t *r, const packet_t *p, const flow_t *key, const uint8_t *userdata,
                    uint32_t userdata_len) noexcept nogil:
     cdef uint32_t n_words = key_words(key)
-    cdef uint64_t size = (sizeof(upcall_t) + 8 * n_words + ((userdata_len + 7) & ~7) + p.len + 7) & ~7
+    cdef uint32_t length = p.len - (p.cut if p.cut < p.len else p.len)
+    cdef uint64_t size = (sizeof(upcall_t) + 8 * n_words + ((userdata_len + 7) & ~7) + length + 7) & ~7
     cdef upcall_t *u = NULL
     if size <= r.room:
         u = claim(r, <uint32_t>size)
     if u == NULL:
         return False
     u.size = <uint32_t>size
-    u.frame_len = u.total_len = p.len
+    u.frame_len = length
+    u.total_len = p.len
     u.userdata_len = userdata_len
     u.is_miss = userdata == NULL
     u.n_words = n_words
@@ -70,7 +72,7 @@ cdef bint ring_put(ring_t *r, const packet_t *p, const flow_t *key, const uint8_
     memcpy(upcall_key(u), key, 8 * n_words)
     if userdata_len:
         memcpy(upcall_userdata(u), userdata, userdata_len)
-    memcpy(upcall_frame(u), p.data, p.len)
+    memcpy(upcall_frame(u), p.data, length)
     store_release64(&r.head, r.head + size)
     return True
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fastpath._datapath import Datapath
 from fastpath._flow import FlowKey
-from fastpath.dpif.actions import Drop, OdpActions, Output, Recirc, Trunc
+from fastpath.dpif.actions import Drop, OdpActions, Output, Recirc, SlowPath, Trunc, Userspace
 from fastpath.dpif.program import compile_actions
 from fastpath.io._bench import BenchPort
 from fastpath.io._memory import MemoryPort
@@ -116,3 +116,65 @@ def test_a_full_pool_loses_clones_and_says_so() -> None:
         pass
     lost = dp.drops().get("no_memory", 0)
     assert sink.stats()["tx_packets"] + lost == 32 * 20 * 31
+
+
+def inet_sum(data: bytes) -> int:
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def test_ports_without_offload_get_finished_checksums_and_others_the_debt() -> None:
+    dp = Datapath(seed=1)
+    source, plain, able = MemoryPort("in", vnet=True), MemoryPort("plain"), MemoryPort("able", vnet=True)
+    for port in (source, plain, able):
+        dp.add_port(port)
+    put(dp, 0, 1, (Output(1), Output(2)))
+    data = frame(1, 7)
+    pseudo = data[26:34] + struct.pack(">HH", 17, len(data) - 34)
+    owing = data[:40] + struct.pack(">H", inet_sum(pseudo)) + data[42:]
+    vnet = struct.pack("=BBHHHH", 1, 0, 0, 0, 34, 6)
+    source.inject(owing, vnet)
+    dp.turn()
+    assert able.take_with_vnet() == [(owing, vnet)]
+    (sent, owed), = plain.take_with_vnet()
+    assert owed == b"" and inet_sum(pseudo + sent[34:]) == 0xFFFF
+    assert sent[:40] + sent[42:] == data[:40] + data[42:]
+
+
+def test_large_segments_are_cut_for_ports_without_offload() -> None:
+    dp = Datapath(seed=1)
+    source, plain = MemoryPort("in", vnet=True), MemoryPort("plain")
+    dp.add_port(source)
+    dp.add_port(plain)
+    put(dp, 0, 1, (Output(1),))
+    payload = bytes(i & 0xFF for i in range(10_000))
+    ip = struct.pack(">BBHHHBBHII", 0x45, 0, 40 + len(payload), 0, 0x4000, 64, 6, 0, 0x0A000001, 0x0A000100)
+    tcp = struct.pack(">HHIIBBHHH", 5, 7, 1000, 0, 0x50, 0x10, 512, 0, 0)
+    source.inject(bytes(12) + b"\x08\x00" + ip + tcp + payload,
+                  struct.pack("=BBHHHH", 1, 1, 54, 1400, 34, 16))
+    dp.turn()
+    parts = plain.take()
+    assert [len(p) - 54 for p in parts] == [1400] * 7 + [200]
+    assert b"".join(p[54:] for p in parts) == payload
+    assert [int.from_bytes(p[38:42], "big") for p in parts] == [1000 + 1400 * i for i in range(8)]
+
+
+def test_lying_offload_headers_are_dropped_and_counted() -> None:
+    dp = Datapath(seed=1)
+    source, plain = MemoryPort("in", vnet=True), MemoryPort("plain")
+    dp.add_port(source)
+    dp.add_port(plain)
+    put(dp, 0, 1, (Output(1),))
+    source.inject(frame(1, 7), struct.pack("=BBHHHH", 1, 0, 0, 0, 5000, 6))
+    dp.turn()
+    assert plain.take() == [] and dp.drops() == {"cannot_segment": 1}
+
+
+def test_a_truncated_upcall_has_the_bytes_that_were_left() -> None:
+    dp = Datapath(seed=1)
+    dp.add_port(MemoryPort("in"))
+    dp.execute(frame(1, 7, 100), FlowKey(), compile_actions((Trunc(60), Userspace(SlowPath(("lldp",))))))
+    (_, data, _, _, _), = dp.recv(9)
+    assert data == frame(1, 7, 100)[:60]
