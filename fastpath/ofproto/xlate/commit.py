@@ -60,16 +60,18 @@ class _Header:
 
     attr: str
     members: tuple[_Member, ...]
+    mask: FlowKey                       # all bits of the members
     whole: bool = False
 
 
 def _header(attr: str, *members: tuple[str, str] | tuple[str, str, int], whole: bool = False) -> _Header:
-    rows = []
+    rows, mask = [], FlowKey()
     for name, field, *limit in members:
         window = WINDOWS[field]
+        mask.fill(window)
         bits = limit[0] if limit else window.limit
         rows.append(_Member(name, window, bits & window.limit, bits & ~window.limit))
-    return _Header(attr, tuple(rows), whole)
+    return _Header(attr, tuple(rows), mask, whole)
 
 
 _PORTS = (("src", "tp_src"), ("dst", "tp_dst"))
@@ -91,6 +93,8 @@ _MARK = _header("skb_mark", ("skb_mark", "pkt_mark"))
 _MPLS = (("label", 12, 0xFFFFF), ("tc", 9, 7), ("ttl", 0, 0xFF), ("bos", 8, 1))
 _NETWORK = {ETH_IP: _IPV4, ETH_IPV6: _IPV6, ETH_ARP: _ARP}
 _PACKET_TYPE, _NW_PROTO = WINDOWS["packet_type"], WINDOWS["nw_proto"]
+_STACK = FlowKey(dl_type=0xFFFF, **{f"mpls_lse{i}": 0xFFFFFFFF for i in range(MAX_MPLS)})
+_BOTH_TAGS = FlowKey(vlan_tpid=0xFFFF, vlan_tci=0xFFFF, vlan1_tpid=0xFFFF, vlan1_tci=0xFFFF)
 _LSE = tuple(WINDOWS[f"mpls_lse{i}"] for i in range(MAX_MPLS))
 
 
@@ -111,7 +115,7 @@ def commit(x: Xlate) -> None:
     if flow.dl_type == ETH_NSH:
         _set(_NSH, flow, base, wc, emit)
     network = _NETWORK.get(base.dl_type)
-    if network is not None and any(flow.get(m.window) != base.get(m.window) for m in network.members):
+    if network is not None and not flow.matches(base, network.mask):
         x.hand.pins.fill(_NW_PROTO)
     if flow.nw_proto:
         slow = _commit_network(flow, base, wc, emit)
@@ -132,17 +136,15 @@ def commit(x: Xlate) -> None:
 
 def _set(header: _Header, flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[odp.OdpAction]) -> bool:
     """Emit a set of those members of *header* that differ; return whether any does."""
+    if flow.matches(base, header.mask):
+        return False
     members = []
-    differs = False
     for m in header.members:
         value = flow.get(m.window)
-        if value != base.get(m.window):
-            differs = True
+        if value != base.get(m.window) and not header.whole:
             mask = wc.get(m.window) & m.limit
-            if mask and not header.whole:
+            if mask:
                 members.append((m.name, value & mask, mask | m.extra))
-    if not differs:
-        return False
     for m in header.members:
         base.set(m.window, flow.get(m.window))
         if header.whole:
@@ -171,9 +173,10 @@ def _commit_network(flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[odp.Od
 
 def _commit_mpls(x: Xlate, flow: FlowKey, base: FlowKey) -> None:
     """Turn base's label stack into flow's, keeping the entries common to both at the bottom."""
+    if flow.matches(base, _STACK):
+        return
     emit = x.out.actions
-    if any(flow.get(window) != base.get(window) for window in _LSE):
-        pin_deep_stack(base, x.hand.pins)
+    pin_deep_stack(base, x.hand.pins)
     n_base, n_flow = count_mpls(base), count_mpls(flow)
     n_common = common_mpls(flow, n_flow, base, n_base)
     while n_base > n_common:
@@ -202,6 +205,8 @@ def _commit_mpls(x: Xlate, flow: FlowKey, base: FlowKey) -> None:
 
 def _commit_vlans(flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[odp.OdpAction]) -> None:
     """Pop base's tags down to those common to both, push flow's."""
+    if flow.matches(base, _BOTH_TAGS):
+        return
     old, new = _tags(base), _tags(flow)
     b, f = count_vlans(base) - 1, count_vlans(flow) - 1
     while b >= 0 and f >= 0 and old[b] == new[f]:

@@ -34,6 +34,7 @@ TABLE_INTERNAL = 254            # where the reference keeps its hidden rules; no
 MAX_DEPTH = 64                  # nested resubmits, and bridges crossed
 MAX_RESUBMITS = 4096            # of one translation
 MAX_STACK_BYTES = 65536
+NO_COOKIE = (1 << 64) - 1      # of actions that are no rule's
 VLAN_CFI = 0x1000               # in vlan_tci: the tag is there
 
 

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
-from fastpath.fields import DP_WORDS, MEMBERS, OFFSETS, TNL_WORD
+from fastpath.fields import DP_WORDS, FLOW_SIZE, MEMBERS, OFFSETS, TNL_WORD
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.xlate import freeze
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.actions import TABLE, Call, unsupported
 from fastpath.ofproto.xlate.context import (
+    NO_COOKIE,
     OFPP_UNSET,
     VLAN_CFI,
     Budget,
@@ -42,7 +43,9 @@ _DL_SRC, _DL_DST = _W["dl_src"], _W["dl_dst"]
 _LSE = tuple(_W[f"mpls_lse{i}"] for i in range(pk.MAX_MPLS))
 _TPID, _TCI = (_W["vlan_tpid"], _W["vlan1_tpid"]), (_W["vlan_tci"], _W["vlan1_tci"])
 _TUNNEL = tuple(_W[m.name] for m in MEMBERS if TNL_WORD <= OFFSETS[m.name] // 8 < DP_WORDS)
-_UNSEEN = tuple(_W[m.name] for m in MEMBERS if OFFSETS[m.name] // 8 >= DP_WORDS)
+# Bits a datapath may see: not what only translation knows, nor a tunnel that the packet did not come by.
+_SEEN = FlowKey.from_bytes(b"\xff" * (8 * DP_WORDS) + bytes(FLOW_SIZE - 8 * DP_WORDS))
+_SEEN_UNTUNNELLED = FlowKey.from_bytes(b"\xff" * (8 * TNL_WORD) + bytes(FLOW_SIZE - 8 * TNL_WORD))
 
 _UNKNOWN = (unsupported, Call.STOP)
 
@@ -100,7 +103,8 @@ def _begin(env: XlateIn) -> Xlate:
         wc.fill(window)
     if pk.is_ip(flow):
         wc.set(_NW_FRAG, _FRAG_BITS)
-    hand = Hand(env.bridge, flow, base, wc, FlowKey(), cookie=(1 << 64) - 1, in_packet_out=env.actions is not None)
+    hand = Hand(env.bridge, flow, base, wc, pins=FlowKey(), cookie=NO_COOKIE,
+                in_packet_out=env.actions is not None)
     x = Xlate(env, hand, Out(), Budget(), run)
     if env.trace is not None:
         env.trace.flow = flow.copy()
@@ -179,9 +183,9 @@ def _tell_effect(x: Xlate, before: tuple[Node, FlowKey, FlowKey]) -> None:
 
 def _finish_mask(x: Xlate) -> None:
     """Take out of the mask what cannot matter to the datapath, and make the rest something it can match."""
-    wc, flow, asked = x.hand.wc, x.hand.flow, x.env.flow
-    for window in _UNSEEN:
-        wc.set(window, 0)
+    flow, asked = x.hand.flow, x.env.flow
+    tunnelled = asked.get(_TUN_DST) or asked.get(_TUN_DST6)
+    wc = x.hand.wc = x.hand.wc.masked(_SEEN if tunnelled else _SEEN_UNTUNNELLED)
     if asked.packet_type:
         wc.set(_DL_SRC, 0)
         wc.set(_DL_DST, 0)
@@ -203,7 +207,4 @@ def _finish_mask(x: Xlate) -> None:
     # Bits of headers that actions pushed are known anyway.
     if not pk.is_mpls(asked):
         for window in _LSE:
-            wc.set(window, 0)
-    if not asked.get(_TUN_DST) and not asked.get(_TUN_DST6):
-        for window in _TUNNEL:
             wc.set(window, 0)
