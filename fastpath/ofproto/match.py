@@ -110,7 +110,7 @@ class Match:
         f = BY_NAME.get(name)
         if f is not None:
             if f.member == "tun_opts":
-                raise ParseError(f"{name}: no TLV table says which tunnel option it is, so it cannot be matched")
+                raise ParseError(f"{name}: no TLV table says which tunnel option it is")
             v, m = parse_value(f, value or "0/0", ports)
             self.set(f, v, m)
             return True
