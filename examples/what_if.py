@@ -99,8 +99,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--ports", type=int, default=4)
     args = parser.parse_args(argv)
     try:
-        worlds = [World(path, n_ports=args.ports, in_port=args.in_port) for path in (args.today, args.tomorrow)]
-        differences = report(args.capture, *worlds)
+        today, tomorrow = (World(rules, n_ports=args.ports, in_port=args.in_port)
+                           for rules in (args.today, args.tomorrow))
+        differences = report(args.capture, today, tomorrow)
     except (fastpath.FastpathError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

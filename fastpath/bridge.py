@@ -215,7 +215,7 @@ class Bridge:
         """Add many: from an iterable of flows, a text with a flow a line, or a Path of such a file.
         Lines may begin with ``delete`` and the like.  If one is wrong, none is added."""
         if isinstance(flows, Path):
-            flows, name = flows.read_text(encoding="utf-8"), str(flows)
+            flows, name = _read(flows), str(flows)
         if isinstance(flows, str):
             flows = flows.splitlines()
         mods: list[FlowMod] = []
@@ -316,11 +316,10 @@ class Bridge:
                         todo.append(other)
         return [port for bridge in bridges for port in bridge._ports.values()]
 
-    def packet_out(self, frame: bytes, actions: str, *,
-                   in_port: Port | str | int = "none") -> dict[Port, list[bytes]]:
-        """Run *actions* on a frame, as a controller asks; return what came out, as ``inject`` does, or
-        nothing when called by a callback: it comes out with what the ``inject`` going on returns.
-        *in_port* is the port it is to seem to come from."""
+    def packet_out(self, frame: bytes, actions: str, *, in_port: Port | str | int = "none") -> None:
+        """Run *actions* on a frame, as a controller asks.  What memory ports put out is there for
+        ``outputs``, or returned by the ``inject`` that is going on.  *in_port* is the port the frame is
+        to seem to come from."""
         switch, ofproto = self.switch, self.ofproto
         with switch.lock:
             number = self._number(in_port)
@@ -335,10 +334,7 @@ class Bridge:
                 (result,) = switch.dpif.operate([Execute(frame, odp_key, out.actions)])
                 if isinstance(result, Exception):
                     raise result
-            if switch.is_running or switch.is_forwarding:
-                return {}
             switch.forward()
-            return self.outputs()
 
     def _number(self, which: Port | str | int) -> int:
         if isinstance(which, str) and which.lower() in _PORT_WORDS:
@@ -422,6 +418,13 @@ class Bridge:
         name = self.name
         stream: Stream[Event] = self.switch.feed.stream(lambda event: event.bridge == name)
         return stream
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ParseError(f"{path}: byte {error.start} is not UTF-8 text") from None
 
 
 def _without_place(message: str) -> str:

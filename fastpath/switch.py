@@ -216,11 +216,6 @@ class Switch:
             moved = True
         return self._publish() or moved
 
-    @property
-    def is_forwarding(self) -> bool:
-        """Whether this is asked from within the moving of packets, by a callback."""
-        return self._is_forwarding
-
     def announce(self) -> None:
         """Tell of events that a change made from outside brought about, unless someone is at it."""
         if not self._is_forwarding and self._loop is None:
@@ -356,5 +351,5 @@ def _holds_back(io: IoPort | None) -> bool:
     if io is None:
         return False
     held = getattr(io, "held", ())
-    return bool(isinstance(held, tuple) and any(held) or getattr(io, "remaining", 0)
+    return bool((isinstance(held, tuple) and any(held)) or getattr(io, "remaining", 0)
                 or _holds_back(getattr(io, "inner", None)))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fastpath import extract
 from fastpath.cli.main import main
 from fastpath.flowtext import format_flow
-from fastpath import extract
 from fastpath.io.pcapfile import PcapWriter, read_pcap
 from fastpath.testing import frame
 
@@ -45,15 +45,18 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_replay_writes_a_capture_for_each_port_and_a_summary(files: Path, run: Run) -> None:
-    status, out, err = run("replay", files / "in.pcap", "--flows", files / "flows.txt", "--out", files / "out")
+    status, out, err = run("replay", files / "in.pcap", "--flows", files / "flows.txt",
+                           "--out", files / "out")
     assert (status, err) == (0, "")
     assert "20 packets in by port 1, 5 dropped" in out
     frames = {path.name: list(read_pcap(path)) for path in (files / "out").glob("*.pcap")}
     dns = [record for record in frames["port-3.pcap"] if record.frame == frame("udp", dport=53)]
     assert [record.time_ns // 10**9 for record in dns] == [1000, 1004, 1008, 1012, 1016]
     # ICMP has its rule for the first ten seconds and is switched like anything else after that.
-    assert [r.time_ns // 10**9 for r in frames["port-4.pcap"] if r.frame[23] == 1] == [1003, 1007, 1011, 1015, 1019]
-    assert [r.time_ns // 10**9 for r in frames["port-2.pcap"] if r.frame[23] == 1] == [1011, 1015, 1019]
+    icmp = {name: [r.time_ns // 10**9 for r in records if r.frame[23] == 1]
+            for name, records in frames.items()}
+    assert icmp["port-4.pcap"] == [1003, 1007, 1011, 1015, 1019]
+    assert icmp["port-2.pcap"] == [1011, 1015, 1019]
     assert (files / "out" / "summary.txt").read_text() == out
     assert "n_packets=5, n_bytes=300, idle_age=3, udp,tp_dst=53 actions=output:3" in out
 
@@ -61,7 +64,8 @@ def test_replay_writes_a_capture_for_each_port_and_a_summary(files: Path, run: R
 def test_a_capture_cut_short_is_named_and_what_came_before_is_written(files: Path, run: Run) -> None:
     whole = (files / "in.pcap").read_bytes()
     (files / "cut.pcap").write_bytes(whole[:-10])
-    status, _out, err = run("replay", files / "cut.pcap", "--flows", files / "flows.txt", "--out", files / "out")
+    status, _out, err = run("replay", files / "cut.pcap", "--flows", files / "flows.txt",
+                            "--out", files / "out")
     assert status == 2 and err.count("\n") == 1 and "cut.pcap: offset" in err
     assert len(list(read_pcap(files / "out" / "port-3.pcap"))) > 0
     assert "19 packets in" in (files / "out" / "summary.txt").read_text()
@@ -110,7 +114,7 @@ def test_bad_input_is_one_line_and_status_2(files: Path, run: Run, monkeypatch: 
                                             args: list[str], words: str) -> None:
     monkeypatch.chdir(files)
     (files / "wrong.txt").write_text("actions=drop\nnope=1,actions=drop\n")
-    status, out, err = run(*args)
+    status, _out, err = run(*args)
     assert status == 2
     assert words in err and err.count("\n") == 1 and err.startswith("fastpath"), err
 

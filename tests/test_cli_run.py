@@ -20,6 +20,7 @@ from fastpath.errors import ConfigError, FastpathError
 from fastpath.io.pcapfile import PcapWriter, read_pcap
 from fastpath.testing import frame
 
+Capture = pytest.CaptureFixture[str]
 TOML = """
 [switch]
 seconds = 0.2
@@ -54,10 +55,11 @@ def start(*args: str) -> subprocess.Popen[str]:
                             stderr=subprocess.PIPE, text=True, env=env)
 
 
-def test_ports_are_numbered_in_the_order_given_and_flows_obeyed(pcap: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ports_are_numbered_in_the_order_given_and_flows_obeyed(pcap: Path, capsys: Capture) -> None:
     out = pcap.with_name("out.pcap")
-    status = main(["run", "--port", f"pcap:a,read={pcap}", "--port", "memory:b", "--port", f"pcap:c,write={out}",
-                   "--flow", "in_port=1,actions=output:3", "--seconds", "0.2"])
+    status = main(["run", "--port", f"pcap:a,read={pcap}", "--port", "memory:b",
+                   "--port", f"pcap:c,write={out}", "--flow", "in_port=1,actions=output:3",
+                   "--seconds", "0.2"])
     assert status == 0
     assert [r.frame for r in read_pcap(out)] == [r.frame for r in read_pcap(pcap)]
     text, err = capsys.readouterr()
@@ -69,7 +71,8 @@ def test_ports_are_numbered_in_the_order_given_and_flows_obeyed(pcap: Path, caps
 def test_without_flows_it_learns_and_floods(pcap: Path) -> None:
     outs = [pcap.with_name(f"out{i}.pcap") for i in range(2)]
     ports = [f"pcap:a,read={pcap}", *[f"pcap:p{i},write={path}" for i, path in enumerate(outs)]]
-    assert main(["run", *[word for port in ports for word in ("--port", port)], "--seconds", "0.2", "--quiet"]) == 0
+    options = [word for port in ports for word in ("--port", port)]
+    assert main(["run", *options, "--seconds", "0.2", "--quiet"]) == 0
     assert [len(list(read_pcap(path))) for path in outs] == [100, 100]
 
 
@@ -97,7 +100,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_a_file_says_bridges_ports_and_flows(pcap: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_says_bridges_ports_and_flows(pcap: Path, capsys: Capture) -> None:
     out = pcap.with_name("out.pcap")
     pcap.with_name("more.txt").write_text("# nothing yet\npriority=1,actions=NORMAL\n")
     path = write(pcap.parent, TOML.replace("IN", str(pcap)).replace("OUT", str(out)))
@@ -131,7 +134,7 @@ def test_a_file_says_bridges_ports_and_flows(pcap: Path, capsys: pytest.CaptureF
     ("[bridges.br0.ports.a]\nio = 'warp:a'\n", "type 'warp'"),
     ("[bridges.br0.ports.a]\nio = 'memory:a'\ntag = 5000\n", "VLAN 5000"),
 ])
-def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str],
+def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: Capture,
                                                text: str, words: str) -> None:
     status = main(["run", "--config", str(write(tmp_path, text)), "--seconds", "0"])
     err = capsys.readouterr().err
@@ -150,7 +153,7 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: pytest.Ca
     (["--port", "pcap:a,read=none.pcap"], "none.pcap"),
     (["--config", "x.toml", "--port", "memory:a"], "--config"),
 ])
-def test_bad_options_are_one_line_and_status_2(capsys: pytest.CaptureFixture[str], args: list[str], words: str) -> None:
+def test_bad_options_are_one_line_and_status_2(capsys: Capture, args: list[str], words: str) -> None:
     try:
         status = main(["run", *args])
     except SystemExit as stop:
@@ -162,7 +165,8 @@ def test_bad_options_are_one_line_and_status_2(capsys: pytest.CaptureFixture[str
 def test_a_missing_privilege_is_one_line(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("shows what others than root see, by giving root up")
-    code = "import os, sys; os.setuid(65534); from fastpath.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    code = ("import os, sys; os.setuid(65534); "
+            "from fastpath.cli.main import main; sys.exit(main(sys.argv[1:]))")
     done = subprocess.run([sys.executable, "-c", code, "run", "--port", "lo", "--seconds", "0"], text=True,
                           capture_output=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     if "No module named" in done.stderr:
@@ -186,13 +190,14 @@ def served(tmp_path: Path) -> Iterator[str]:
             server.close()
 
 
-def test_views_show_a_running_instance(served: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_views_show_a_running_instance(served: str, capsys: Capture) -> None:
     for command, words in (("show", "br0: 1 rules, 1 addresses"), ("dump-flows", "n_packets=1"),
                            ("dump-megaflows", "actions:2"), ("dump-ports", "rx pkts=1"),
                            ("fdb", "02:00:00:00:00:01")):
         assert main([command, "--socket", served]) == 0
         assert words in capsys.readouterr().out
-    assert main(["trace", "--socket", served, "in_port=b,dl_src=02:00:00:00:00:02,dl_dst=02:00:00:00:00:01"]) == 0
+    flow = "in_port=b,dl_src=02:00:00:00:00:02,dl_dst=02:00:00:00:00:01"
+    assert main(["trace", "--socket", served, flow]) == 0
     assert capsys.readouterr().out.endswith("Datapath actions: 1\n")
     assert main(["trace", "--socket", served, "--in-port", "2", "--packet", frame(src=2, dst=1).hex()]) == 0
     assert capsys.readouterr().out.endswith("Datapath actions: 1\n")
@@ -200,7 +205,7 @@ def test_views_show_a_running_instance(served: str, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == ""
 
 
-def test_what_a_running_instance_has_against_a_question_is_told(served: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_running_instance_has_against_a_question_is_told(served: str, capsys: Capture) -> None:
     for args in (["show", "--bridge", "br7"], ["dump-flows", "zork=1"], ["trace", "zork=1"]):
         assert main([args[0], "--socket", served, *args[1:]]) == 2
         assert capsys.readouterr().err.count("\n") == 1
@@ -208,8 +213,9 @@ def test_what_a_running_instance_has_against_a_question_is_told(served: str, cap
 
 def test_requests_that_make_no_sense_are_answered(served: str) -> None:
     with Switch() as switch:
-        for request in (b"", b"nonsense\n", b"[]\n", b"3\n", b'{"command": "rm"}\n', b'{"command": "show", "args": 3}\n',
-                        b'{"command": "trace", "args": {"packet": "zz"}}\n', b"\xff\xfe\n"):
+        for request in (b"", b"nonsense\n", b"[]\n", b"3\n", b'{"command": "rm"}\n', b"\xff\xfe\n",
+                        b'{"command": "show", "args": 3}\n',
+                        b'{"command": "trace", "args": {"packet": "zz"}}\n'):
             assert "error" in control.answer(switch, request)
 
 
@@ -228,8 +234,9 @@ def test_a_socket_in_use_is_not_taken_and_a_stale_one_is(served: str, tmp_path: 
 
 # -- the table -----------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("value, text", [(0, "0"), (999, "999"), (1000, "1k"), (12_345, "12.3k"), (999_000, "999k"),
-                                         (1_230_000, "1.23M"), (14_800_000, "14.8M"), (16e9, "16G")])
+@pytest.mark.parametrize("value, text", [
+    (0, "0"), (999, "999"), (1000, "1k"), (12_345, "12.3k"), (999_000, "999k"), (1_230_000, "1.23M"),
+    (14_800_000, "14.8M"), (16e9, "16G")])
 def test_numbers_are_short(value: float, text: str) -> None:
     assert table.short(value) == text
 
@@ -240,7 +247,8 @@ def test_rates_are_what_happened_between_two_samples() -> None:
     now = table.Sample(12.0, {("br0", 1, "a"): PortStats(rx_packets=3100, rx_bytes=251_000)}, stats)
     row = table.table(now, before).splitlines()[1].split()
     assert row == ["br0", "1", "a", "3100", "1.5k", "1M", "0", "0", "0", "0"]
-    assert table.summary(stats) == ("flows 3, masks 1, hits 90.0% (cache 45.0%), misses 10, lost 0, dropped 2")
+    assert table.summary(stats) == (
+        "flows 3, masks 1, hits 90.0% (cache 45.0%), misses 10, lost 0, dropped 2")
     assert table.line(now, before, 2.0).startswith("10s: rx 1.5k/s, tx 0/s, ")
 
 

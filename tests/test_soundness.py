@@ -113,7 +113,8 @@ class Universe:
                 if r.random() < 0.5:
                     items.append(f"{name}={r.choice(IPS)}/{r.choice((32, 32, 24, 16, 9, 8, 1))}")
             if r.random() < 0.15:
-                items.append(r.choice(("nw_tos=40", "nw_ttl=1", "ip_frag=no", "ip_frag=later", "ip_frag=yes")))
+                items.append(r.choice(("nw_tos=40", "nw_ttl=1", "ip_frag=no", "ip_frag=later",
+                                       "ip_frag=yes")))
         if kind in ("ipv6", "tcp6", "udp6") and r.random() < 0.6:
             items.append(f"ipv6_dst=fd0{r.randint(0, 1)}::{r.randint(0, 2)}/{r.choice((128, 64, 16, 15))}")
         if kind[:3] in ("tcp", "udp"):
@@ -145,7 +146,8 @@ class Universe:
             f"mod_nw_dst:{r.choice(IPS)}", f"mod_tp_dst:{r.choice(PORTS)}", "mod_nw_tos:40", "dec_ttl",
             f"load:{r.randint(0, 2)}->NXM_NX_REG0[0..3]", "move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[]",
             "move:NXM_OF_VLAN_TCI[0..11]->NXM_NX_REG0[0..11]", "push_vlan:0x8100,set_field:4116->vlan_vid",
-            "push_mpls:0x8847", "pop_mpls:0x0800", f"resubmit(,{r.randint(1, 3)})", f"resubmit({r.randint(1, 4)},)",
+            "push_mpls:0x8847", "pop_mpls:0x0800", f"resubmit(,{r.randint(1, 3)})",
+            f"resubmit({r.randint(1, 4)},)",
             "push:NXM_OF_IN_PORT[],pop:NXM_NX_REG1[]", "output:NXM_NX_REG0[]", "controller(max_len=64)",
             f"write_actions(output:{r.randint(1, N_PORTS)})", "clear_actions",
             "clone(mod_nw_ttl:9,output:4)", "drop"))

@@ -191,7 +191,8 @@ def test_removed_rules_that_asked_for_it_are_told_with_final_counts() -> None:
 
 def filled(n: int) -> World:
     w = World(ramp=False)
-    w.bridge("udp,tp_dst=9,actions=drop", *[f"udp,nw_dst=10.0.{i >> 8}.{i & 255},actions=output:2" for i in range(n)])
+    w.bridge("udp,tp_dst=9,actions=drop",
+             *[f"udp,nw_dst=10.0.{i >> 8}.{i & 255},actions=output:2" for i in range(n)])
     for i in range(n):
         w.at(w.now + 0.001)
         w.send(udp(nw_dst=0x0a000000 + i))
