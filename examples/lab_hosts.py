@@ -90,6 +90,8 @@ def _run(namespace: str, pipe: Connection) -> None:
             name, args = pipe.recv()
         except EOFError:
             return
+        if name == "end":
+            return
         try:
             pipe.send({"ping": ping, "serve": serve, "fetch": fetch}[name](*args))
         except OSError as error:
@@ -124,7 +126,9 @@ class Host:
         return self.answer()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process.  It is told to: hosts forked later hold this pipe open, too."""
+        with contextlib.suppress(OSError):
+            self._pipe.send(("end", ()))
         self._pipe.close()
         self._process.join(2)
         if self._process.is_alive():

@@ -1,0 +1,106 @@
+"""``fastpath run`` between namespaces, as a user starts it: TCP intact with default offloads, ping, clean end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab_hosts import Host, Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+MEGABYTES = 200
+
+
+@pytest.fixture
+def lab(root: None) -> Iterator[Lab]:
+    """Two hosts behind p1 and p2; this process stays in its own namespace."""
+    here = os.open("/proc/self/ns/net", os.O_RDONLY)
+    try:
+        with Lab({"h1": "10.0.0.1/24", "h2": "10.0.0.2/24"}) as lab:
+            yield lab
+    finally:
+        setns(here)
+        os.close(here)
+
+
+def setns(fd: int) -> None:
+    import ctypes
+
+    assert ctypes.CDLL(None, use_errno=True).setns(fd, 0) == 0
+
+
+class Running:
+    """``fastpath run`` as a process in the switch's namespace (that of this process, in the lab)."""
+
+    def __init__(self, *args: str) -> None:
+        self.process = subprocess.Popen([sys.executable, "-m", "fastpath.cli.main", "run", *args],
+                                        env={**os.environ, "PYTHONPATH": str(ROOT)},
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
+        """End it; return status, output and errors."""
+        with self.process:
+            self.process.send_signal(number)
+            try:
+                out, err = self.process.communicate(timeout=10)
+            finally:
+                self.process.kill()
+        return self.process.returncode, out, err
+
+
+def reach(one: Host, address: str, tries: int = 20) -> list[float]:
+    """Round-trip times once *address* answers."""
+    for _ in range(tries):
+        times: list[float] = one.call("ping", address, 3, 0.5)
+        if times:
+            return times
+    return []
+
+
+def test_tcp_with_default_offloads_arrives_intact(lab: Lab, more: int) -> None:
+    h1, h2 = lab.hosts
+    run = Running("--port", "p1", "--port", "p2", "--flow", "in_port=1,actions=output:2",
+                  "--flow", "in_port=2,actions=output:1", "--seconds", "120")
+    try:
+        assert reach(h1, "10.0.0.2"), run.stop()
+        size = MEGABYTES * more << 20
+        for client, server, address in ((h1, h2, "10.0.0.2"), (h2, h1, "10.0.0.1")):
+            server.ask("serve", 5001, size)
+            time.sleep(0.2)
+            got, seconds, digest = client.call("fetch", address, 5001)
+            assert (got, digest) == (size, server.answer())
+    finally:
+        status, out, err = run.stop()
+    assert (status, err) == (0, "")
+    assert "p1" in out and "p2" in out
+
+
+def test_without_flows_hosts_find_each_other(lab: Lab) -> None:
+    h1, _ = lab.hosts
+    run = Running("--port", "p1", "--port", "p2", "--seconds", "60")
+    try:
+        assert reach(h1, "10.0.0.2")
+    finally:
+        status, _, err = run.stop(signal.SIGINT)
+    assert (status, err) == (0, "")
+
+
+def test_it_ends_by_itself_after_its_seconds(lab: Lab) -> None:
+    began = time.monotonic()
+    run = Running("--port", "p1", "--port", "p2", "--seconds", "1")
+    run.process.communicate(timeout=10)
+    assert run.process.returncode == 0
+    assert 1 <= time.monotonic() - began < 6
+
+
+def test_a_missing_interface_is_one_line(lab: Lab) -> None:
+    run = Running("--port", "p1", "--port", "nosuch0")
+    out, err = run.process.communicate(timeout=10)
+    assert run.process.returncode == 2
+    assert "nosuch0" in err and err.count("\n") == 1 and "Traceback" not in err
