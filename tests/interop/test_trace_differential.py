@@ -27,6 +27,9 @@ import fastpath
 from fastpath.dpif import actions as odp
 from fastpath.ofproto.actions.versions import as_version
 from fastpath.ofproto.flow_text import parse_flow
+from fastpath.ofproto.match import Match
+from fastpath.ofproto.xlate import translate
+from fastpath.ofproto.xlate.context import XlateIn
 from fastpath.ofproto.xlate.trace import Trace
 
 N_TABLES_OF_RULES, CHUNKS = 320, 8
@@ -223,6 +226,43 @@ def test_a_deeper_look_after_an_mpls_pop_recirculates(pair: Pair) -> None:
     ), tuple(f"in_port=1,mpls,mpls_label={label},mpls_bos={bos},mpls_ttl=9" for label in range(1, 6)
              for bos in (0, 1)))
     assert pair.compare("br0", case)
+
+
+POPPED = (
+    "table=0,mpls,mpls_label=2 actions=pop_mpls:0x0800,set_field:1->reg0,dec_ttl,output:2",
+    "table=0,mpls,mpls_label=3 actions=set_field:7->reg1,push:NXM_NX_REG1[],resubmit(,3),output:2",
+    "table=3,mpls actions=pop_mpls:0x0800,dec_ttl,CONTROLLER:99,write_metadata:5,goto_table:4",
+    "table=4,ip,metadata=5,reg1=7 actions=pop:NXM_NX_REG2[],write_actions(output:3)",
+)
+INNER = ("in_port(1),eth(src=00:00:00:00:00:01,dst=00:00:00:00:00:02),eth_type(0x0800),"
+         "ipv4(src=10.0.0.1,dst=10.0.0.2,proto=17,tos=0,ttl=9,frag=no),udp(src=53,dst=80)")
+
+
+@pytest.mark.parametrize("label", [2, 3])
+def test_what_was_frozen_thaws_alike(pair: Pair, label: int) -> None:
+    bridge = pair.add_bridge("br0", {"p1": 1, "p2": 2, "p3": 3}, 100)
+    case = Case(0, "OpenFlow13", POPPED, ())
+    assert pair.compare("br0", case)
+    ip = bytes.fromhex("45000020000100000911" "0000" "0a0000010a000002" "00350050000c000061626364")
+    frame = bytes.fromhex("0000000000020000000000018847") + (label << 12 | 0x140).to_bytes(4, "big") + ip
+    # Only a packet makes the reference keep what it froze; its flow then holds the recirculation id.
+    pair.ref.appctl("netdev-dummy/receive", "p1", frame.hex())
+    deadline = time.monotonic() + 10
+    while not (ids := re.findall(r"recirc\((0x[0-9a-f]+)\)", pair.ref.appctl("dpctl/dump-flows"))):
+        assert time.monotonic() < deadline, "the reference installed no flow"
+        time.sleep(0.02)
+    theirs = lines(pair.ref.appctl("ofproto/trace", f"recirc_id({ids[-1]}),{INNER}"))
+
+    first = translate(XlateIn(bridge.ofproto, fastpath.extract(frame, in_port=1), side_effects=False))
+    recirc = first.actions[-1]
+    assert isinstance(recirc, odp.Recirc)
+    key = Match.parse("in_port=1,udp,dl_src=00:00:00:00:00:01,dl_dst=00:00:00:00:00:02,nw_src=10.0.0.1,"
+                      "nw_dst=10.0.0.2,nw_ttl=9,udp_src=53,udp_dst=80").key
+    key.recirc_id = recirc.recirc_id
+    trace = Trace()
+    translate(XlateIn(bridge.ofproto, key, side_effects=False, trace=trace,
+                      frozen=bridge.ofproto.recirc.get(recirc.recirc_id)))
+    assert pair.text(trace) == theirs
 
 
 def test_bounds_are_those_of_the_reference(pair: Pair) -> None:
