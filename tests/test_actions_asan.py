@@ -19,7 +19,8 @@ FULL = {"eth": (("src", 48), ("dst", 48)), "ipv4": (("src", 32), ("dst", 32), ("
         "ipv6": (("src", 128), ("dst", 128), ("label", 20), ("tclass", 8), ("hlimit", 8)),
         "tcp": (("src", 16), ("dst", 16)), "udp": (("src", 16),), "sctp": (("dst", 16),),
         "icmp": (("type", 8), ("code", 8)), "icmpv6": (("type", 8),), "mpls": (("lse", 32),),
-        "nd": (("target", 128), ("sll", 48), ("tll", 48)), "nd_ext": (("nd_reserved", 32), ("nd_options_type", 8)),
+        "nd": (("target", 128), ("sll", 48), ("tll", 48)),
+        "nd_ext": (("nd_reserved", 32), ("nd_options_type", 8)),
         "arp": (("sip", 32), ("tip", 32), ("op", 16), ("sha", 48), ("tha", 48)),
         "nsh": (("flags", 8), ("ttl", 8), ("spi", 24), ("si", 8), ("c1", 32), ("c4", 32)),
         "tunnel": (("tun_id", 64), ("dst", 32))}
