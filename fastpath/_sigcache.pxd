@@ -2,6 +2,8 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastpath._bucket cimport bucket_t
+from fastpath._bytes cimport unlikely
+from fastpath._flow cimport hash_add, hash_finish
 from fastpath._flow_layout cimport flow_t
 from fastpath._megaflow cimport mf_flow_t, mf_table_t
 
@@ -24,4 +26,10 @@ cdef void sc_clear(sigcache_t *c) noexcept nogil
 cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, const flow_t *keys, const uint64_t *hashes, uint32_t n,
                         mf_flow_t **found, uint8_t *open) noexcept nogil
 cdef void sc_insert(sigcache_t *c, uint64_t hash, uint32_t index) noexcept nogil
-cdef uint64_t sc_hash(const flow_t *key, uint32_t packet_hash) noexcept nogil
+
+
+cdef inline uint64_t sc_hash(const flow_t *key, uint32_t packet_hash) noexcept nogil:
+    """Hash for this cache: of the 5-tuple extraction hashed, in_port and recirc_id; else of layer 2."""
+    if unlikely(packet_hash == 0):
+        return hash_finish(hash_add(hash_add(hash_add(key.w[0], key.w[1]), key.w[2]), key.w[3]))
+    return hash_finish(<uint64_t>packet_hash * <uint64_t>0x9E3779B97F4A7C15 ^ key.w[0])

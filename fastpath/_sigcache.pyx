@@ -19,8 +19,8 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastpath._bucket cimport (BUCKET_WAYS, bucket_match, bucket_set_sig, bucket_t, first_way, hash_sig, lines_new)
-from fastpath._bytes cimport load_acquire_ptr, load_relaxed32, prefetch, unlikely
-from fastpath._flow cimport FlowKey, hash_add, hash_finish
+from fastpath._bytes cimport load_acquire_ptr, load_relaxed32, prefetch
+from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
 from fastpath._megaflow cimport MegaflowTable, mf_at, mf_covers, mf_flow_t, mf_table_t
 
@@ -41,13 +41,6 @@ cdef void sc_destroy(sigcache_t *c) noexcept nogil:
 
 cdef void sc_clear(sigcache_t *c) noexcept nogil:
     memset(c.buckets, 0, (c.bucket_mask + 1) * sizeof(bucket_t))
-
-
-cdef uint64_t sc_hash(const flow_t *key, uint32_t packet_hash) noexcept nogil:
-    """Hash for this cache: of the 5-tuple extraction hashed, in_port and recirc_id; else of layer 2."""
-    if unlikely(packet_hash == 0):
-        return hash_finish(hash_add(hash_add(hash_add(key.w[0], key.w[1]), key.w[2]), key.w[3]))
-    return hash_finish(<uint64_t>packet_hash * <uint64_t>0x9E3779B97F4A7C15 ^ key.w[0])
 
 
 cdef inline mf_flow_t *probe(mf_table_t *t, bucket_t *b, uint64_t hash, const flow_t *key) noexcept nogil:
