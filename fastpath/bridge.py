@@ -356,8 +356,9 @@ class Bridge:
                 key.in_port = self._number(in_port)
             trace = Trace()
             frozen = self.ofproto.recirc.get(key.recirc_id) if key.recirc_id else None
-            out = translate(XlateIn(bridge=self.ofproto, flow=key, now=self.switch.now, side_effects=False,
-                                    trace=trace, packet=what if isinstance(what, bytes) else None, frozen=frozen))
+            out = translate(XlateIn(
+                bridge=self.ofproto, flow=key, now=self.switch.now, side_effects=False, trace=trace,
+                packet=what if isinstance(what, bytes) else None, frozen=frozen))
             self.ofproto.recirc.release(out.recirc_ids)
             return trace
 
