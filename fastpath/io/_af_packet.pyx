@@ -7,8 +7,8 @@ from wherever they are, so a frame passes from ring to device with one copy, mad
 Every frame carries a virtio net header both ways.  Without it the partial checksums and 64 KiB segments
 that virtual devices exchange would be sent on as if they were finished, and TCP would stall while ping
 works.  A segment larger than a slot is flagged TP_STATUS_COPY; its bytes wait in the socket's queue and are
-read in ring order.  The kernel takes the outer VLAN tag off; it is put back here, and csum_start and
-hdr_len move with it.
+read in ring order.  The kernel takes the outer VLAN tag off; it is put back here, and csum_start moves
+with it.
 
 One thread receives, and the same thread frees what it received.  Sending is serialised by the caller.
 """
@@ -19,10 +19,12 @@ from libc.string cimport memcpy, memmove, memset
 from posix.types cimport off_t
 from posix.unistd cimport close
 
-from fastpath._bytes cimport fetch_add64, load_acquire32, prefetch, put16, store_relaxed32, store_release32, unlikely
-from fastpath._packet cimport (BATCH_MAX, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_free, batch_t, packet_borrow, packet_new,
-                               packet_t, pool_t, vnet_t)
+from fastpath._bytes cimport fetch_add64, load_acquire32, prefetch, put16, store_relaxed32, store_release32
+from fastpath._bytes cimport unlikely
+from fastpath._packet cimport (BATCH_MAX, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_free, batch_t, packet_borrow,
+                               packet_new, packet_t, pool_t, vnet_t)
 from fastpath._port cimport Port, PORT_CAP_VNET, count, port_ops_t, port_t, stats_of
+from fastpath.io._vnet cimport exact_header_size
 
 import socket
 from fastpath.errors import PortError, PrivilegeError
@@ -134,8 +136,6 @@ cdef inline void put_tag_back(packet_t *p, uint16_t tpid, uint16_t tci) noexcept
     put16(p.data + 14, tci)
     if p.vnet.flags & VNET_NEEDS_CSUM:
         p.vnet.csum_start += TAG_SIZE
-    if p.vnet.gso_type != VNET_GSO_NONE:
-        p.vnet.hdr_len += TAG_SIZE
 
 
 cdef packet_t *read_large(af_packet_t *a, pool_t *pool, uint32_t size) noexcept nogil:
@@ -217,6 +217,8 @@ cdef void clear_error(af_packet_t *a) noexcept nogil:
 
 
 cdef inline void deliver(af_packet_t *a, batch_t *b, packet_t *p) noexcept nogil:
+    if p.vnet.gso_type != VNET_GSO_NONE:
+        exact_header_size(p)
     p.in_port = a.base.odp_port
     count(&a.base.stats.rx_packets, 1)
     count(&a.base.stats.rx_bytes, p.len)

@@ -8,8 +8,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
-from fastpath._packet cimport (BATCH_MAX, batch_free, batch_t, packet_clone, packet_free, packet_new, packet_t, pool_free,
-                               pool_new, pool_t, vnet_t)
+from fastpath._packet cimport (BATCH_MAX, batch_free, batch_t, packet_clone, packet_free, packet_new, packet_t,
+                               pool_free, pool_new, pool_t, vnet_t)
 from fastpath._port cimport Port, port_ops_t, port_t
 from fastpath.io._lock cimport spin_unlock, try_lock
 from fastpath.io._wrap cimport Wrapper, inner_flush, inner_now, inner_rx, inner_tx, wrap, wrapper_t

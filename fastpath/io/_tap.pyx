@@ -13,6 +13,7 @@ from posix.unistd cimport close
 from fastpath._packet cimport (BATCH_MAX, SMALL_ROOM, VNET_NEEDS_CSUM, batch_free, batch_t, packet_free, packet_new,
                                packet_t, pool_t, vnet_t)
 from fastpath._port cimport Port, PORT_CAP_VNET, count, port_ops_t, port_t
+from fastpath.io._vnet cimport exact_header_size
 
 import fcntl
 import os
@@ -81,6 +82,8 @@ cdef packet_t *read_frame(tap_t *t, pool_t *pool, bint *empty) noexcept nogil:
     if p != NULL:
         p.len = size
         p.vnet = vnet
+        if vnet.gso_type:
+            exact_header_size(p)
     return p
 
 
