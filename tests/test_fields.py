@@ -64,7 +64,7 @@ def test_field_fits_its_member_and_its_wire_width(field: fields.Field) -> None:
 
 
 @given(st.sampled_from(PLAIN), st.data())
-def test_a_stored_value_is_read_back_and_nothing_else_changes(field: fields.Field, data: st.DataObject) -> None:
+def test_a_value_is_read_back_and_nothing_else_changes(field: fields.Field, data: st.DataObject) -> None:
     window = WINDOWS[field.name]
     value = data.draw(st.integers(0, window.limit))
     key = FlowKey.from_bytes(data.draw(st.binary(min_size=fields.FLOW_SIZE, max_size=fields.FLOW_SIZE)))
@@ -86,9 +86,11 @@ def test_registers_overlay_high_word_first() -> None:
 def test_facts_of_the_reference_hold(shared: Path) -> None:
     """Every field row of the facts table for the 3.1 set stands here with the same width and mask."""
     text = (shared / "FACTS.md").read_text(encoding="utf-8")
-    rows = [line.strip("|").split("|") for line in text[:text.index("## 2.")].splitlines()
-            if line.startswith("|") and not line.startswith(("|-", "|field")) and ".." not in line.split("|")[1]]
+    lines = [line for line in text[:text.index("## 2.")].splitlines() if line.startswith("|")]
+    rows = [line.strip("|").split("|") for line in lines
+            if not line.startswith(("|-", "|field")) and ".." not in line.split("|")[1]]
     assert len(rows) > 80
     for name, n_bytes, bits, mask, *_ in rows:
         field = fields.BY_NAME[name.split(" ")[0]]
-        assert (field.n_bytes, field.bits, field.maskable) == (int(n_bytes), int(bits), mask == "bitwise"), name
+        expected = int(n_bytes), int(bits), mask == "bitwise"
+        assert (field.n_bytes, field.bits, field.maskable) == expected, name

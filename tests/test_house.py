@@ -17,8 +17,9 @@ FUNCTION_LIMIT = 70
 
 
 def files(*patterns: str) -> list[Path]:
-    return sorted(p for pattern in patterns for base in (PACKAGE, ROOT / "tests", ROOT / "benches", ROOT / "examples")
-                  for p in base.rglob(pattern) if p.name not in GENERATED)
+    folders = (PACKAGE, ROOT / "tests", ROOT / "benches", ROOT / "examples")
+    return sorted(p for pattern in patterns for folder in folders
+                  for p in folder.rglob(pattern) if p.name not in GENERATED)
 
 
 def name_of(path: Path) -> str:

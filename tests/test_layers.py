@@ -32,20 +32,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ovsdb": {"text", "errors"},
     "runtime": {"errors"},
     "switch": {"ofproto", "dpif", "io", "runtime", "engine", "openflow"} | FACTS,
-    "testing": {"switch"} | FACTS,
+    "testing": {"switch", "engine"} | FACTS,
     "vswitchd": {"switch", "ofproto", "dpif", "io", "runtime", "engine", "openflow", "ovsdb"} | FACTS,
     "cli": {"switch", "ofproto", "dpif", "io", "runtime", "engine", "openflow", "testing"} | FACTS,
     "__init__": {"switch", "ofproto", "dpif", "io", "engine"} | FACTS,
 }
+SAME_LAYER = {"bridge": "switch", "__main__": "cli"}      # modules that belong to another one's layer
 # Within ofproto only these parts of dpif and the engine are known: never which provider it is.
-OFPROTO_SEES = {"fastpath.dpif.provider", "fastpath.dpif.key", "fastpath.dpif.actions", "fastpath.dpif.odptext",
-                "fastpath._flow", "fastpath._classifier", "fastpath._extract"}
+OFPROTO_SEES = {"fastpath.dpif.provider", "fastpath.dpif.key", "fastpath.dpif.actions",
+                "fastpath.dpif.odptext", "fastpath._flow", "fastpath._classifier", "fastpath._extract"}
+FROM_PACKAGE = re.compile(r"^\s*from\s+fastpath\s+c?import\s+(.+)$", re.M)
 IMPORT_LINE = re.compile(r"^\s*(?:from\s+(fastpath[\w.]*)\s+c?import|c?import\s+(fastpath[\w.]*))", re.M)
 
 
 def layer_of(module: str) -> str:
     """Layer of a dotted module name such as ``fastpath.io.link``."""
     first = module.split(".")[1] if "." in module else "__init__"
+    first = SAME_LAYER.get(first, first)
     if first in MAY_IMPORT:
         return first
     return "engine" if first.startswith("_") else first
@@ -55,15 +58,17 @@ def imports_of(path: Path) -> list[str]:
     """Dotted names of fastpath modules that *path* imports or cimports."""
     source = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
-        return [a or b for a, b in IMPORT_LINE.findall(source)]
+        return [a or b for a, b in IMPORT_LINE.findall(source) if (a or b) != "fastpath"] + \
+            [f"fastpath.{name.split()[0]}" for line in FROM_PACKAGE.findall(source) for name in line.split(",")]
     out: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             out += [a.name for a in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             # `from fastpath.dpif import key` imports the module fastpath.dpif.key
-            out += [f"{node.module}.{a.name}" if (PACKAGE.parent / (node.module.replace(".", "/")) / "__init__.py"
-                                                  ).exists() else node.module for a in node.names]
+            folder = PACKAGE.parent / node.module.replace(".", "/")
+            is_package = (folder / "__init__.py").exists()
+            out += [f"{node.module}.{a.name}" if is_package else node.module for a in node.names]
     return [name for name in out if name.split(".")[0] == "fastpath"]
 
 
@@ -86,7 +91,7 @@ def problems(path: Path) -> list[str]:
         elif layer == "ofproto" and target in ("dpif", "engine") and not any(
                 name == seen or name.startswith(seen + ".") for seen in OFPROTO_SEES):
             out.append(f"{path.relative_to(ROOT)} (ofproto) imports {name}, which policy may not know")
-        elif target == "engine" and name == "fastpath._datapath" and layer not in ("dpif", "engine", "runtime"):
+        elif name == "fastpath._datapath" and layer not in ("dpif", "engine", "runtime"):
             out.append(f"{path.relative_to(ROOT)} ({layer}) imports {name}: only dpif.userspace may")
     return out
 

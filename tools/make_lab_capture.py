@@ -22,7 +22,8 @@ def conversation() -> list[bytes]:
     frames.append(frame("arp", src=1, dst=BROADCAST, ip_src="10.0.0.1", ip_dst="10.0.0.3"))
     tcp = {"sport": 40001, "dport": 5001}
     back = {"sport": 5001, "dport": 40001}
-    frames += [frame("tcp", src=1, dst=2, flags="syn", **tcp), frame("tcp", src=2, dst=1, flags="syn|ack", **back),
+    frames += [frame("tcp", src=1, dst=2, flags="syn", **tcp),
+               frame("tcp", src=2, dst=1, flags="syn|ack", **back),
                frame("tcp", src=1, dst=2, flags="ack", **tcp)]
     for _ in range(50):
         frames += [frame("tcp", src=2, dst=1, flags="ack", payload=b"fastpath" * 180, **back),

@@ -73,7 +73,7 @@ def test_tcp_with_default_offloads_arrives_intact(lab: Lab, more: int) -> None:
         for client, server, address in ((h1, h2, "10.0.0.2"), (h2, h1, "10.0.0.1")):
             server.ask("serve", 5001, size)
             time.sleep(0.2)
-            got, seconds, digest = client.call("fetch", address, 5001)
+            got, _, digest = client.call("fetch", address, 5001)
             assert (got, digest) == (size, server.answer())
     finally:
         status, out, err = run.stop()
@@ -101,6 +101,6 @@ def test_it_ends_by_itself_after_its_seconds(lab: Lab) -> None:
 
 def test_a_missing_interface_is_one_line(lab: Lab) -> None:
     run = Running("--port", "p1", "--port", "nosuch0")
-    out, err = run.process.communicate(timeout=10)
+    _, err = run.process.communicate(timeout=10)
     assert run.process.returncode == 2
     assert "nosuch0" in err and err.count("\n") == 1 and "Traceback" not in err
