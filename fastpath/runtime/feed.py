@@ -38,7 +38,7 @@ class Stream(AsyncIterator[E]):
             wake()
 
     async def __anext__(self) -> E:
-        import asyncio              # 35 ms: only for those who wait for events that way
+        import asyncio  # 35 ms: only for those who wait for events that way
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration
