@@ -64,10 +64,10 @@ def mutate(key: FlowKey, random: Random) -> FlowKey:
 @pytest.mark.parametrize("chunk", range(4))
 def test_every_packet_a_mask_covers_is_translated_alike(chunk: int, more: int) -> None:
     n_covered = 0
-    for seed in range(chunk, 100 * more, 4):
+    for seed in range(chunk, 600 * more, 4):
         case, random = Maker(seed).case(), Random(seed)
         bridge = Bridge()
-        bridge.add_flows(*case.rules)
+        bridge.add_valid_flows(*case.rules)
         for packet in case.packets:
             key = Match.parse(packet).key
             first = bridge.xlate(key, side_effects=False)
@@ -77,7 +77,7 @@ def test_every_packet_a_mask_covers_is_translated_alike(chunk: int, more: int) -
                     n_covered += 1
                     again = bridge.xlate(other, side_effects=False)
                     assert (again.actions, again.slow) == (first.actions, first.slow), (seed, packet, other)
-    assert n_covered > 500 * more
+    assert n_covered > 3000 * more
 
 
 def test_masks_of_different_answers_are_disjoint() -> None:
@@ -85,7 +85,7 @@ def test_masks_of_different_answers_are_disjoint() -> None:
     for seed in range(40):
         case = Maker(seed).case(12)
         bridge = Bridge()
-        bridge.add_flows(*case.rules)
+        bridge.add_valid_flows(*case.rules)
         keys = [Match.parse(p).key for p in case.packets]
         for key in keys:
             key.reg0 = key.reg3 = 0             # no packet brings registers

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fastpath._flow import FlowKey
+from fastpath.errors import ParseError
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.learning import MacTable
@@ -70,6 +72,12 @@ class Bridge:
     def add_flows(self, *flows: str) -> None:
         for flow in flows:
             self.tables.apply(parse_flow(flow, "add"), 0.0)
+
+    def add_valid_flows(self, *flows: str) -> None:
+        """Add those of *flows* that are no contradiction in themselves; generated ones may be."""
+        for flow in flows:
+            with suppress(ParseError):
+                self.add_flows(flow)
 
     def set_flows(self, *flows: str) -> None:
         self.tables = FlowTables(seed=1)
