@@ -176,6 +176,8 @@ class Bridge:
                 self.switch.detach(port.of.odp_port, port.io)
             self.ofproto.del_port(port.of)
             del self._ports[port.name]
+            # Before another port gets its number: flows must not send there what was meant for this one.
+            self.switch.revalidator.settle(self.switch.now)
             self.switch.announce()
 
     def close_ports(self) -> None:

@@ -37,7 +37,7 @@ from fastpath.ofproto.upcall import UpcallHandler, UpcallStats
 from fastpath.ofproto.views import Megaflow, format_megaflows, megaflows
 from fastpath.runtime.clock import Clock, RealClock, VirtualClock
 from fastpath.runtime.feed import Feed
-from fastpath.runtime.loop import Loop, lock
+from fastpath.runtime.loop import MAX_WAIT, Loop, lock
 
 E = TypeVar("E", bound=Event)
 PORT_TICK = 0.001           # seconds of virtual time between looks at ports that hold packets back
@@ -78,6 +78,7 @@ class Switch:
         self._bridges: dict[str, Bridge] = {}
         self.timed_ports: set[IoPort] = set()       # those that may hold packets back for a while
         self._loop: Loop | None = None
+        self._look_again = 0.0          # under real time: when deadlines are next asked for
         self._is_forwarding = False
         self._is_closed = False
 
@@ -193,7 +194,8 @@ class Switch:
     # -- moving packets ------------------------------------------------------------------------------------
 
     def forward(self) -> None:
-        """Move packets in this thread until none is left to move."""
+        """Move packets in this thread until none is left to move.  An endless replay without a pace
+        never gets there."""
         with self.lock:
             if self._is_forwarding or self._loop is not None:
                 return                          # the one who is at it goes on until all is quiet
@@ -259,9 +261,11 @@ class Switch:
             if self.backer.is_dirty():
                 self.revalidator.settle(now)
             n = self.upcalls.run(now)
-            self.wake()
+            if now >= self._look_again:
+                self.wake()
+                self._look_again = min(self._next_deadline(), now + MAX_WAIT)
             events = self.backer.take_events()
-            timeout = 0.0 if n or self.backer.is_dirty() else self._next_deadline() - now
+            timeout = 0.0 if n or self.backer.is_dirty() else self._look_again - now
         for event in events:                    # without the lock: a callback may wait for another thread
             self.feed.publish(event)
         return timeout

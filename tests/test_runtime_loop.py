@@ -37,10 +37,10 @@ def test_a_loop_steps_until_stopped_and_waits_as_long_as_the_step_says() -> None
         waited.append(seconds)
         if len(waited) == 3:
             enough.set()
-    loop = Loop(lambda: 0.05, wait, name="test")
+    loop = Loop(lambda: 0.01, wait, name="test")
     assert enough.wait(5) and loop.is_running
     loop.stop()
-    assert not loop.is_running and set(waited) == {0.05}
+    assert not loop.is_running and set(waited) == {0.01}
 
 
 def test_an_exception_in_the_loop_is_raised_by_stop() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
-MAX_WAIT = 0.1          # seconds; also how late a change made by another thread is noticed at worst
+MAX_WAIT = 0.02         # seconds; also how late a change made by another thread is noticed at worst
 
 
 class Lock(Protocol):
