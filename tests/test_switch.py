@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import fastpath
 from fastpath import Switch
+from fastpath.io.pcapfile import PcapWriter
 from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus
 from fastpath.ofproto.rule import RemovedReason
 from fastpath.testing import assert_dropped, assert_outputs, frame
@@ -367,3 +369,24 @@ def test_all_public_names_can_be_had() -> None:
         assert getattr(fastpath, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
         fastpath.nonsense     # noqa: B018
+
+
+def test_ports_that_hold_packets_back_follow_virtual_time(sw: Switch, tmp_path: Path) -> None:
+    with PcapWriter(tmp_path / "in.pcap") as pcap:
+        for second in range(4):
+            pcap.write(frame(sport=second), time_ns=second * 10**9)
+    br = sw.add_bridge("br0")
+    br.add_port("in", f"pcap:in,read={tmp_path / 'in.pcap'},pace=real")
+    slow = br.add_port("slow", "memory:slow,delay=0.5")
+    end = br.add_port("end")
+    br.add_flows("in_port=in,actions=output:end\nin_port=slow,actions=output:end")
+    counts = []
+    for _ in range(5):
+        sw.advance(0.9)
+        counts.append(len(end.take()))
+    assert counts == [1, 1, 1, 1, 0]
+    slow.io.inner.inject(frame())           # type: ignore[union-attr]
+    sw.run(0.4)
+    assert end.take() == []
+    sw.run(0.2)
+    assert len(end.take()) == 1
