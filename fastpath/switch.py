@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from types import TracebackType
 from typing import TypeVar
@@ -297,7 +297,7 @@ class Switch:
     def stats(self) -> SwitchStats:
         """Counters of the datapath and of the policy above it."""
         with self.lock:
-            return SwitchStats(self.dpif.stats(), self.upcalls.stats, self.revalidator.stats,
+            return SwitchStats(self.dpif.stats(), replace(self.upcalls.stats), replace(self.revalidator.stats),
                                len(self.revalidator), self.revalidator.flow_limit)
 
     def megaflows(self) -> list[Megaflow]:
