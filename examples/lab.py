@@ -129,8 +129,10 @@ def with_capture() -> None:
 
 def main() -> int:
     """Run the lab; exit status 0 if all went as it should."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=int, default=1000, help="size of the TCP transfer (default %(default)s)")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megabytes", type=int, default=1000,
+                        help="size of the TCP transfer (default %(default)s)")
     parser.add_argument("--capture", action="store_true", help="replay the capture even as root")
     args = parser.parse_args()
     try:

@@ -15,6 +15,7 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -39,7 +40,8 @@ def ping(address: str, count: int = 3, wait_s: float = 1.0) -> list[float]:
                 sock.sendto(packet, (address, 0))
             except OSError:
                 continue
-            while (left := sent + wait_s - time.perf_counter()) > 0 and select.select([sock], [], [], left)[0]:
+            while (left := sent + wait_s - time.perf_counter()) > 0 \
+                    and select.select([sock], [], [], left)[0]:
                 reply = sock.recv(2048)[20:]
                 if reply[:1] == b"\x00" and reply[4:8] == body[:4]:
                     times.append((time.perf_counter() - sent) * 1e3)
@@ -64,7 +66,7 @@ def serve(port: int, size: int, hashed: bool = True) -> str:
 
 
 def fetch(address: str, port: int, hashed: bool = True, wait_s: float = 2.0) -> tuple[int, float, str]:
-    """Read a connection to its end; return (bytes, seconds, SHA-256).  (0, 0, reason) if refused.
+    """Read a connection to its end; return (bytes, seconds, SHA-256), or (0, 0, reason) if refused.
 
     Hashing costs more than the transfer: leave it out to measure the rate.
     """
@@ -85,6 +87,7 @@ def _run(namespace: str, pipe: Connection) -> None:
     from pyroute2 import netns
 
     netns.setns(namespace)
+    actions: dict[str, Callable[..., object]] = {"ping": ping, "serve": serve, "fetch": fetch}
     while True:
         try:
             name, args = pipe.recv()
@@ -93,7 +96,7 @@ def _run(namespace: str, pipe: Connection) -> None:
         if name == "end":
             return
         try:
-            pipe.send({"ping": ping, "serve": serve, "fetch": fetch}[name](*args))
+            pipe.send(actions[name](*args))
         except OSError as error:
             pipe.send(error)
 

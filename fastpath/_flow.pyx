@@ -33,11 +33,9 @@ cdef class Window:
 
 def _window_of_field(f) -> Window:
     m = _fields.MEMBER_BY_NAME[f.member]
-    size = m.size
-    bits = min(f.bits, size * 8 - f.lsb) if f.bits <= size * 8 or f.n_bytes <= size else f.bits
-    if f.n_bytes > size and f.bits > size * 8:         # xreg, xxreg: the members that follow
-        size = f.n_bytes
-    return Window(_fields.OFFSETS[f.member], size, m.order == "host", f.lsb, min(bits, size * 8 - f.lsb))
+    # xreg and xxreg take the members that follow; arp_op is wider on the wire than its member.
+    size = f.n_bytes if f.member.startswith("reg") else m.size
+    return Window(_fields.OFFSETS[f.member], size, m.order == "host", f.lsb, min(f.bits, size * 8 - f.lsb))
 
 
 cdef dict _WINDOWS = {name: _window_of_field(f) for name, f in _fields.BY_NAME.items()

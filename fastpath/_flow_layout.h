@@ -32,12 +32,11 @@ typedef union flow {
         uint8_t nw_tos;
         uint8_t nw_ttl;
         uint8_t nw_proto;
-        be16 tcp_flags;
-        be16 pad_l3;
+        be32 ipv6_label;
         be16 tp_src;
         be16 tp_dst;
-        be16 ct_tp_src;
-        be16 ct_tp_dst;
+        be16 tcp_flags;
+        be16 pad_l4;
         be32 packet_type;
         uint8_t ct_state;
         uint8_t ct_nw_proto;
@@ -49,7 +48,8 @@ typedef union flow {
         uint8_t ct_label[16];
         uint8_t ipv6_src[16];
         uint8_t ipv6_dst[16];
-        be32 ipv6_label;
+        be16 ct_tp_src;
+        be16 ct_tp_dst;
         be32 igmp_group_ip4;
         uint8_t nd_target[16];
         uint8_t arp_sha[6];
@@ -133,12 +133,11 @@ static_assert(offsetof(flow_t, nw_frag) == 40, "nw_frag");
 static_assert(offsetof(flow_t, nw_tos) == 41, "nw_tos");
 static_assert(offsetof(flow_t, nw_ttl) == 42, "nw_ttl");
 static_assert(offsetof(flow_t, nw_proto) == 43, "nw_proto");
-static_assert(offsetof(flow_t, tcp_flags) == 44, "tcp_flags");
-static_assert(offsetof(flow_t, pad_l3) == 46, "pad_l3");
+static_assert(offsetof(flow_t, ipv6_label) == 44, "ipv6_label");
 static_assert(offsetof(flow_t, tp_src) == 48, "tp_src");
 static_assert(offsetof(flow_t, tp_dst) == 50, "tp_dst");
-static_assert(offsetof(flow_t, ct_tp_src) == 52, "ct_tp_src");
-static_assert(offsetof(flow_t, ct_tp_dst) == 54, "ct_tp_dst");
+static_assert(offsetof(flow_t, tcp_flags) == 52, "tcp_flags");
+static_assert(offsetof(flow_t, pad_l4) == 54, "pad_l4");
 static_assert(offsetof(flow_t, packet_type) == 56, "packet_type");
 static_assert(offsetof(flow_t, ct_state) == 60, "ct_state");
 static_assert(offsetof(flow_t, ct_nw_proto) == 61, "ct_nw_proto");
@@ -150,7 +149,8 @@ static_assert(offsetof(flow_t, skb_priority) == 76, "skb_priority");
 static_assert(offsetof(flow_t, ct_label) == 80, "ct_label");
 static_assert(offsetof(flow_t, ipv6_src) == 96, "ipv6_src");
 static_assert(offsetof(flow_t, ipv6_dst) == 112, "ipv6_dst");
-static_assert(offsetof(flow_t, ipv6_label) == 128, "ipv6_label");
+static_assert(offsetof(flow_t, ct_tp_src) == 128, "ct_tp_src");
+static_assert(offsetof(flow_t, ct_tp_dst) == 130, "ct_tp_dst");
 static_assert(offsetof(flow_t, igmp_group_ip4) == 132, "igmp_group_ip4");
 static_assert(offsetof(flow_t, nd_target) == 136, "nd_target");
 static_assert(offsetof(flow_t, arp_sha) == 152, "arp_sha");
@@ -216,8 +216,8 @@ static_assert(offsetof(flow_t, actset_output) == 660, "actset_output");
 
 /* Stage of staged lookup that each word belongs to (fields.Stage). */
 static const uint8_t flow_word_stage[FLOW_WORDS] = {
-    0, 1, 1, 1, 2, 2, 3, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 2,
-    2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 1, 1, 1, 2, 2, 3, 0, 0, 0, 0, 0, 2, 2, 2, 2, 3, 3, 3, 3, 3, 1, 1, 2,
+    2, 2, 2, 2, 3, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };

@@ -27,12 +27,11 @@ cdef extern from "_flow_layout.h" nogil:
         uint8_t nw_tos
         uint8_t nw_ttl
         uint8_t nw_proto
-        be16 tcp_flags
-        be16 pad_l3
+        be32 ipv6_label
         be16 tp_src
         be16 tp_dst
-        be16 ct_tp_src
-        be16 ct_tp_dst
+        be16 tcp_flags
+        be16 pad_l4
         be32 packet_type
         uint8_t ct_state
         uint8_t ct_nw_proto
@@ -44,7 +43,8 @@ cdef extern from "_flow_layout.h" nogil:
         uint8_t ct_label[16]
         uint8_t ipv6_src[16]
         uint8_t ipv6_dst[16]
-        be32 ipv6_label
+        be16 ct_tp_src
+        be16 ct_tp_dst
         be32 igmp_group_ip4
         uint8_t nd_target[16]
         uint8_t arp_sha[6]

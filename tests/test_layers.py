@@ -59,7 +59,8 @@ def imports_of(path: Path) -> list[str]:
     source = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         return [a or b for a, b in IMPORT_LINE.findall(source) if (a or b) != "fastpath"] + \
-            [f"fastpath.{name.split()[0]}" for line in FROM_PACKAGE.findall(source) for name in line.split(",")]
+            [f"fastpath.{name.split()[0]}" for names in FROM_PACKAGE.findall(source)
+             for name in names.split(",")]
     out: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

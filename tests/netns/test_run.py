@@ -1,4 +1,4 @@
-"""``fastpath run`` between namespaces, as a user starts it: TCP intact with default offloads, ping, clean end."""
+"""``fastpath run`` between namespaces, as a user starts it: TCP intact with default offloads, clean end."""
 
 from __future__ import annotations
 
