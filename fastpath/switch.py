@@ -297,8 +297,9 @@ class Switch:
     def stats(self) -> SwitchStats:
         """Counters of the datapath and of the policy above it."""
         with self.lock:
-            return SwitchStats(self.dpif.stats(), replace(self.upcalls.stats), replace(self.revalidator.stats),
-                               len(self.revalidator), self.revalidator.flow_limit)
+            return SwitchStats(self.dpif.stats(), replace(self.upcalls.stats),
+                               replace(self.revalidator.stats), len(self.revalidator),
+                               self.revalidator.flow_limit)
 
     def megaflows(self) -> list[Megaflow]:
         """Installed flows of all bridges, with live counters."""
