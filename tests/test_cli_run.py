@@ -61,7 +61,8 @@ def test_ports_are_numbered_in_the_order_given_and_flows_obeyed(pcap: Path, caps
                    "--port", f"pcap:c,write={out}", "--flow", "in_port=1,actions=output:3",
                    "--seconds", "0.2"])
     assert status == 0
-    assert [r.frame for r in read_pcap(out)] == [r.frame for r in read_pcap(pcap)]
+    # In threads the first packets, which miss, may be overtaken by those that hit the flow they made.
+    assert sorted(r.frame for r in read_pcap(out)) == sorted(r.frame for r in read_pcap(pcap))
     text, err = capsys.readouterr()
     assert err == "" and "hits" in text
     assert [line.split()[1:4] for line in text.splitlines()[-4:-1]] == [
