@@ -45,7 +45,7 @@ def configuration(args: argparse.Namespace) -> Config:
         found = Config((BridgeConfig("br0", ports, tuple(flows)),))
     else:
         raise ConfigError("run: no ports, give --port for each or --config FILE")
-    given = {name: getattr(args, name) for name in ("threads", "seconds", "socket")
+    given = {name: getattr(args, name) for name in ("threads", "seed", "seconds", "socket")
              if getattr(args, name) is not None}
     found = replace(found, **given)
     if not 0 < found.threads <= MAX_THREADS:
