@@ -25,7 +25,8 @@ def draw(rng: random.Random) -> bytes:
     vlan = rng.choice((None, None, None, 10, 20, [10, 20]))
     icmp = kind.startswith("icmp")
     packet = frame(kind, src=src, dst=dst, vlan=vlan,
-                   pcp=rng.choice((0, 0, 3)), ip_dst=None if "6" in kind else f"10.{rng.choice((0, 128))}.0.1",
+                   pcp=rng.choice((0, 0, 3)),
+                   ip_dst=None if "6" in kind else f"10.{rng.choice((0, 128))}.0.1",
                    sport=None if icmp else rng.choice((1, 53, 80)), ttl=rng.choice((1, 2, 64)),
                    dport=None if icmp else rng.choice((1, 53, 80)), tos=rng.choice((0, 40)),
                    frag=rng.choice((0, 0, 0, 0x2000, 0x2001)), payload=bytes(rng.choice((0, 30))))

@@ -185,7 +185,7 @@ def namespaces() -> list[str]:
 
 def add_netns(name: str) -> None:
     """Make a network namespace whose loopback is up."""
-    from pyroute2 import netns as namespace  # type: ignore[import-untyped]
+    from pyroute2 import netns as namespace
     with _explain(f"network namespace {name!r}"):
         namespace.create(name)
     with in_netns(name):
@@ -205,7 +205,7 @@ def delete_netns(name: str) -> None:
 @contextmanager
 def _explain(what: str) -> Iterator[None]:
     """Turn what the kernel refuses into PortError and PrivilegeError about *what*."""
-    from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
+    from pyroute2.netlink.exceptions import NetlinkError
     try:
         yield
     except PermissionError as error:
