@@ -217,108 +217,54 @@ _PAIRS = (
 )
 
 
-@st.composite
-def any_action(draw: st.DrawFn) -> str:
-    """An action that stands with any match and is said in every version."""
+_OUTPUTS = ("output:1", "output:300", "2", "LOCAL", "in_port", "ALL", "FLOOD", "NORMAL", "TABLE",
+            "controller", "CONTROLLER:128", "output:LOCAL", "output:CONTROLLER")
+_PLAIN_ACTIONS = (
+    "output(port=3,max_len=64)", "output(port=LOCAL,max_len=1500)", "exit", "ct_clear", "pop_queue",
+    "note:01.02.03", "note:", "note:0102030405060708", "clone(output:1,set_field:1->reg0)",
+    "clone(clone(drop),output:2)", "resubmit:3", "resubmit(1,2)", "resubmit(,7)", "resubmit(LOCAL,3)",
+    "resubmit(1)")
+_LONG_ACTIONS = (
+    "multipath(symmetric_l4,1024,modulo_n,4,0,NXM_NX_REG0[0..3])", "multipath(eth_src,50,hrw,12,0,reg1[])",
+    "bundle(symmetric_l4,0,active_backup,ofport,members:1,2)", "bundle(eth_src,0,hrw,ofport,members:)",
+    "bundle_load(nw_src,0,hrw,ofport,NXM_NX_REG0[],members:1,LOCAL)", "check_pkt_larger(100)->NXM_NX_REG0[0]",
+    "learn(table=7,idle_timeout=10,NXM_OF_VLAN_TCI[0..11],NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],"
+    "output:NXM_OF_IN_PORT[])",
+    "learn(table=2,priority=7,hard_timeout=3,cookie=0x9,load:0x5->NXM_NX_REG0[0..3],eth_type=0x800,nw_proto=6,"
+    "reg1=0x7)",
+    "learn()", "learn(delete_learned,send_flow_rem,fin_idle_timeout=3,limit=7,result_dst=reg0[3])")
+
+
+def _controller(max_len: int, number: int, reason: str, rest: str) -> str:
+    return f"controller(max_len={max_len},id={number},reason={reason}{rest})"
+
+
+def _drawn_actions() -> list[st.SearchStrategy[str]]:
+    """Actions whose arguments are drawn, one strategy a kind."""
     u8, u16, u32 = st.integers(0, 255), st.integers(0, 0xFFFF), st.integers(0, (1 << 32) - 1)
-    kind = draw(st.integers(0, 15))
-    if kind == 0:
-        return draw(
-            st.sampled_from(
-                [
-                    "output:1",
-                    "output:300",
-                    "2",
-                    "LOCAL",
-                    "in_port",
-                    "ALL",
-                    "FLOOD",
-                    "NORMAL",
-                    "TABLE",
-                    "controller",
-                    "CONTROLLER:128",
-                    "output:LOCAL",
-                    "output:CONTROLLER",
-                ]
-            )
-        )
-    if kind == 1:
-        return f"output:{draw(st.sampled_from(_PARTS))}"
-    if kind == 2:
-        return draw(
-            st.sampled_from(
-                [
-                    "output(port=3,max_len=64)",
-                    "output(port=LOCAL,max_len=1500)",
-                    "exit",
-                    "ct_clear",
-                    "pop_queue",
-                    "note:01.02.03",
-                    "note:",
-                    "note:0102030405060708",
-                    "clone(output:1,set_field:1->reg0)",
-                    "clone(clone(drop),output:2)",
-                ]
-            )
-        )
-    if kind == 3:
-        return draw(
-            st.sampled_from(
-                ["resubmit:3", "resubmit(1,2)", "resubmit(,7)", "resubmit(LOCAL,3)", "resubmit(1)"]
-            )
-        )
-    if kind == 4:
-        return f"set_queue:{draw(u32)}"
-    if kind == 5:
-        return f"set_tunnel:{draw(u32)}"
-    if kind == 6:
-        return f"mod_dl_{draw(st.sampled_from(['src', 'dst']))}:{text.format_mac(draw(numbers(48)))}"
-    if kind == 7:
-        src, dst = draw(st.sampled_from(_PAIRS))
-        return f"move:{src}->{dst}"
-    if kind == 8:
-        part = draw(st.sampled_from(_PARTS))
-        return f"load:{draw(st.sampled_from(['0', '1', '0x1']))}->{part}"
-    if kind == 9:
-        return f"{draw(st.sampled_from(['push', 'pop']))}:{draw(st.sampled_from(_PARTS))}"
-    if kind == 10:
-        return (
-            f"controller(max_len={draw(u16)},id={draw(u16)},"
-            f"reason={draw(st.sampled_from(['action', 'no_match']))}"
-            f"{draw(st.sampled_from(['', ',pause', ',userdata=01.ff', ',meter_id=3']))})"
-        )
-    if kind == 11:
-        return draw(
-            st.sampled_from(
-                [
-                    "multipath(symmetric_l4,1024,modulo_n,4,0,NXM_NX_REG0[0..3])",
-                    "multipath(eth_src,50,hrw,12,0,reg1[])",
-                    "bundle(symmetric_l4,0,active_backup,ofport,members:1,2)",
-                    "bundle(eth_src,0,hrw,ofport,members:)",
-                    "bundle_load(nw_src,0,hrw,ofport,NXM_NX_REG0[],members:1,LOCAL)",
-                    "check_pkt_larger(100)->NXM_NX_REG0[0]",
-                ]
-            )
-        )
-    if kind == 12:
-        return draw(
-            st.sampled_from(
-                [
-                    "learn(table=7,idle_timeout=10,NXM_OF_VLAN_TCI[0..11],NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])",
-                    "learn(table=2,priority=7,hard_timeout=3,cookie=0x9,load:0x5->NXM_NX_REG0[0..3],eth_type=0x800,nw_proto=6,"
-                    "reg1=0x7)",
-                    "learn()",
-                    "learn(delete_learned,send_flow_rem,fin_idle_timeout=3,limit=7,result_dst=reg0[3])",
-                ]
-            )
-        )
-    if kind == 13:
-        return f"group:{draw(u32)}"
-    if kind == 14:
-        probability = draw(st.integers(1, 0xFFFF))
-        return f"sample(probability={probability},collector_set_id={draw(u32)},obs_domain_id={draw(u8)})"
-    f = BY_NAME[draw(st.sampled_from(_SETTABLE_META))]
-    return f"set_field:{draw(value_text(f, masked=False))}->{f.name}"
+    parts = st.sampled_from(_PARTS)
+    extras = st.sampled_from(("", ",pause", ",userdata=01.ff", ",meter_id=3"))
+    return [
+        parts.map("output:{}".format),
+        u32.map("set_queue:{}".format),
+        u32.map("set_tunnel:{}".format),
+        u32.map("group:{}".format),
+        st.builds("mod_dl_{}:{}".format, st.sampled_from(("src", "dst")), numbers(48).map(text.format_mac)),
+        st.sampled_from(_PAIRS).map(lambda pair: f"move:{pair[0]}->{pair[1]}"),
+        st.builds("load:{}->{}".format, st.sampled_from(("0", "1", "0x1")), parts),
+        st.builds("{}:{}".format, st.sampled_from(("push", "pop")), parts),
+        st.builds(_controller, u16, u16, st.sampled_from(("action", "no_match")), extras),
+        st.builds("sample(probability={},collector_set_id={},obs_domain_id={})".format,
+                  st.integers(1, 0xFFFF), u32, u8),
+        st.sampled_from(_SETTABLE_META).map(BY_NAME.__getitem__).flatmap(
+            lambda f: value_text(f, masked=False).map(lambda value: f"set_field:{value}->{f.name}")),
+    ]
+
+
+def any_action() -> st.SearchStrategy[str]:
+    """An action that stands with any match and is said in every version."""
+    return st.one_of(*(st.sampled_from(words) for words in (_OUTPUTS, _PLAIN_ACTIONS, _LONG_ACTIONS)),
+                     *_drawn_actions())
 
 
 @st.composite
