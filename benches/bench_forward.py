@@ -5,6 +5,7 @@ the whole turn runs (extract, cache, table, statistics, actions) and the output 
 Windows of forwarding and windows of the bare ports alternate; medians and spreads are of those windows.
 
     python benches/bench_forward.py --flows 1000 --masks 1 --action out [--seconds 2] [--threads 1] [--json]
+    python3 -m pytest benches/bench_forward.py
 
 The megaflows come from misses: a fastpath.Switch with the OpenFlow tables answers them; `--driver megaflow`
 answers with the flows translation should install, so that the datapath is measured by itself.
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import traffic
 
 from fastpath._flow import FlowKey
@@ -161,6 +163,24 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             "cache_hit": round((stats.n_cache_hit - before.n_cache_hit)
                                / max(1, stats.n_hit - before.n_hit), 4),
             "megaflows": stats.n_flows, "masks": stats.n_masks}
+
+
+@pytest.mark.parametrize("action", sorted(ODP))
+def test_forward(benchmark: Any, action: str) -> None:
+    """50,000 packets of 1,000 flows under one mask, inline."""
+    args, packets = options(["--action", action]), 50_000
+    setup = switch_driver(args, list(traffic.frames(args.flows, args.masks)))
+    warm_up(setup, args.flows)
+    before = setup.sink.stats()["tx_packets"]
+
+    def send() -> None:
+        setup.source.budget = packets
+        while setup.source.budget:
+            setup.dpif.turn(256)
+
+    benchmark(send)
+    sent = setup.sink.stats()["tx_packets"] - before
+    assert sent and sent % packets == 0 and not setup.dpif.stats().drops
 
 
 def options(argv: list[str] | None = None) -> argparse.Namespace:
