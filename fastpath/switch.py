@@ -40,7 +40,9 @@ from fastpath.runtime.feed import Feed
 from fastpath.runtime.loop import MAX_WAIT, Loop, lock
 
 E = TypeVar("E", bound=Event)
+LINK_TICK_S = 1.0           # seconds of real time between looks at the links of ports
 PORT_TICK = 0.001           # seconds of virtual time between looks at ports that hold packets back
+_ENDLESS_TURNS = 1024        # turns at most of one forward() beside an endless replay
 _DRAIN_TURNS = 1024         # turns at most, after threads stopped, for what ports had accepted
 
 
@@ -78,6 +80,7 @@ class Switch:
         self._bridges: dict[str, Bridge] = {}
         self.timed_ports: set[IoPort] = set()       # those that may hold packets back for a while
         self._loop: Loop | None = None
+        self._links_at = 0.0            # under real time: when links are next looked at
         self._look_again = 0.0          # under real time: when deadlines are next asked for
         self._is_forwarding = False
         self._is_closed = False
@@ -194,17 +197,32 @@ class Switch:
     # -- moving packets ------------------------------------------------------------------------------------
 
     def forward(self) -> None:
-        """Move packets in this thread until none is left to move.  An endless replay without a pace
-        never gets there."""
+        """Move packets in this thread until none is left to move, but those of endless replays without
+        a pace: these get a turn each time, and go on with the next call."""
         with self.lock:
             if self._is_forwarding or self._loop is not None:
                 return                          # the one who is at it goes on until all is quiet
             self._is_forwarding = True
             try:
-                while self._turn():
-                    pass
+                if any(map(_is_endless, self.timed_ports)):
+                    self._forward_beside_endless()
+                else:
+                    while self._turn():
+                        pass
             finally:
                 self._is_forwarding = False
+
+    def _forward_beside_endless(self) -> None:
+        """Take turns until only endless ports still had packets, or _ENDLESS_TURNS have passed."""
+        for _ in range(_ENDLESS_TURNS):
+            before = self._received_otherwise()
+            if not self._turn() or (self._received_otherwise() == before and not self.backer.is_dirty()):
+                break
+
+    def _received_otherwise(self) -> int:
+        """Packets that came in by ports that end some time."""
+        return sum(port.io.stats()["rx_packets"] for bridge in self for port in bridge.ports
+                   if port.io is not None and not _is_endless(port.io))
 
     def _turn(self) -> bool:
         """One round of everything; whether anything moved."""
@@ -217,6 +235,17 @@ class Switch:
         while self.upcalls.run(now):
             moved = True
         return self._publish() or moved
+
+    def _watch_links(self, now: float) -> None:
+        """Tell bridges of links that went up or down since the last look.  As in the reference a link
+        that is down still gets what rules, flooding and NORMAL send: only its state and events change."""
+        if now < self._links_at:
+            return
+        self._links_at = now + LINK_TICK_S
+        for bridge in self:
+            for port in bridge.ports:
+                if port.io is not None and (is_up := port.io.link_up()) != port.of.link_up:
+                    bridge.ofproto.set_port(port.of, link_up=is_up)
 
     def announce(self) -> None:
         """Tell of events that a change made from outside brought about, unless someone is at it."""
@@ -263,6 +292,7 @@ class Switch:
             n = self.upcalls.run(now)
             if now >= self._look_again:
                 self.wake()
+                self._watch_links(now)
                 self._look_again = min(self._next_deadline(), now + MAX_WAIT)
             events = self.backer.take_events()
             timeout = 0.0 if n or self.backer.is_dirty() else self._look_again - now
@@ -358,3 +388,8 @@ def _holds_back(io: IoPort | None) -> bool:
     held = getattr(io, "held", ())
     return bool((isinstance(held, tuple) and any(held)) or getattr(io, "remaining", 0)
                 or _holds_back(getattr(io, "inner", None)))
+
+
+def _is_endless(io: IoPort | None) -> bool:
+    """Whether a port, or one it wraps, replays without a pace and without an end."""
+    return io is not None and (getattr(io, "endless", False) or _is_endless(getattr(io, "inner", None)))

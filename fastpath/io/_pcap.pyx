@@ -266,6 +266,11 @@ cdef class PcapPort(Port):
         """Frames of the file still to come in this round."""
         return self.f.n_records - self.f.next
 
+    @property
+    def endless(self) -> bool:
+        """Whether there is always a frame at once: an endless replay without a pace."""
+        return self.f.endless and not self.f.paced
+
     def rewind(self) -> None:
         """Replay the file from its beginning; not while a datapath polls the port."""
         self.f.next, self.f.started = 0, False

@@ -1,0 +1,61 @@
+"""Endless replays beside a Switch under virtual time: served, and never for ever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fastpath
+from fastpath.io._pcap import PcapPort
+from fastpath.io.pcapfile import PcapWriter
+from fastpath.testing import frame
+
+
+def replay(folder: Path) -> PcapPort:
+    path = folder / "one.pcap"
+    with PcapWriter(path) as out:
+        out.write(frame("udp", src=1, dst=2))
+    return PcapPort("replay", read=path, loop=True)
+
+
+def test_an_endless_replay_gets_turns_and_lets_the_call_return(tmp_path: Path) -> None:
+    with fastpath.Switch(seed=0) as sw:
+        br = sw.add_bridge("br0")
+        port = br.add_port("replay", replay(tmp_path))
+        a, sink = br.add_port("a"), br.add_port("sink")
+        br.add_flow("in_port=replay,actions=drop")
+        br.add_flow("in_port=a,actions=output:sink")
+        sw.forward()
+        first = port.io.stats()["rx_packets"]       # type: ignore[union-attr]
+        assert first > 0
+        assert br.inject(a, frame()) == {sink: [frame()]}
+        sw.run(5)
+        assert sw.now >= 6
+        assert port.io.stats()["rx_packets"] > first        # type: ignore[union-attr]
+
+
+def test_all_of_a_long_queue_passes_beside_an_endless_replay(tmp_path: Path) -> None:
+    with fastpath.Switch(seed=0) as sw:
+        br = sw.add_bridge("br0")
+        a = br.add_port("a")
+        br.add_port("sink")
+        br.add_port("replay", replay(tmp_path))
+        br.add_flow("in_port=a,actions=output:sink")
+        a.io.inject_many([frame()] * 1000)      # type: ignore[union-attr]
+        sw.forward()
+        assert len(br.port("sink").io.take()) == 1000   # type: ignore[union-attr]
+
+
+def test_a_link_that_goes_down_is_told_and_still_sent_to() -> None:
+    """The reference floods to ports that are down, too."""
+    with fastpath.Switch(realtime=True) as sw:
+        br = sw.add_bridge("br0", normal=True)
+        a, b = br.add_port("a"), br.add_port("b")
+        told: list[fastpath.PortStatus] = []
+        sw.on(fastpath.PortStatus, told.append)
+        sw.forward()
+        told.clear()
+        b.of.link_up = False                # as if it had been down at the last look
+        sw._watch_links(0.0)
+        assert b.of.link_up and a.of.link_up
+        sw.forward()
+        assert [(event.name, event.link_up) for event in told] == [("b", True)]
