@@ -20,7 +20,7 @@ from posix.types cimport off_t
 from posix.unistd cimport close
 
 from fastpath._bytes cimport fetch_add64, load_acquire32, prefetch, put16, store_relaxed32, store_release32
-from fastpath._bytes cimport unlikely
+from fastpath._bytes cimport likely, unlikely
 from fastpath._packet cimport (BATCH_MAX, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_free, batch_t, packet_borrow,
                                packet_new, packet_t, pool_t, vnet_t)
 from fastpath._port cimport Port, PORT_CAP_VNET, count, port_ops_t, port_t, stats_of
@@ -298,12 +298,22 @@ cdef int plain_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
 cdef void af_packet_tx(port_t *port, batch_t *b) noexcept nogil:
     cdef af_packet_t *a = <af_packet_t *>port
     cdef uint32_t i, n = b.n, done = 0
+    cdef packet_t *p
     cdef int sent
     for i in range(n):
-        b.p[i].vnet.flags &= VNET_NEEDS_CSUM        # "checked on receive" means nothing to a sender
-        a.out_iov[2 * i].iov_base = &b.p[i].vnet
-        a.out_iov[2 * i + 1].iov_base = b.p[i].data
-        a.out_iov[2 * i + 1].iov_len = b.p[i].len
+        p = b.p[i]
+        p.vnet.flags &= VNET_NEEDS_CSUM             # "checked on receive" means nothing to a sender
+        if likely(p.data - p.start >= VNET_SIZE):   # one piece: a second costs the kernel a copy and a check
+            memcpy(p.data - VNET_SIZE, &p.vnet, VNET_SIZE)
+            a.out_iov[2 * i].iov_base = p.data - VNET_SIZE
+            a.out_iov[2 * i].iov_len = VNET_SIZE + p.len
+            a.out[i].msg_hdr.msg_iovlen = 1
+        else:
+            a.out_iov[2 * i].iov_base = &p.vnet
+            a.out_iov[2 * i].iov_len = VNET_SIZE
+            a.out_iov[2 * i + 1].iov_base = p.data
+            a.out_iov[2 * i + 1].iov_len = p.len
+            a.out[i].msg_hdr.msg_iovlen = 2
     while done < n:
         sent = sendmmsg(port.fd, &a.out[done], n - done, MSG_DONTWAIT)
         if sent < 0:
