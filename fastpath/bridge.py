@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from fastpath._extract import extract
 from fastpath._flow import FlowKey
 from fastpath._port import Port as IoPort
 from fastpath.dpif.provider import Execute, PortStats
-from fastpath.errors import ConfigError, NotFoundError, ParseError
+from fastpath.errors import ConfigError, ExistsError, NotFoundError, ParseError
 from fastpath.io._memory import MemoryPort
 from fastpath.io.port import open_port
 from fastpath.ofproto import views
@@ -39,6 +39,7 @@ from fastpath.ofproto.xlate.context import (
 from fastpath.ofproto.xlate.pipeline import translate
 from fastpath.ofproto.xlate.trace import Trace
 from fastpath.runtime.feed import Stream
+from fastpath.runtime.loop import Lock
 
 if TYPE_CHECKING:
     from fastpath.switch import Switch
@@ -46,6 +47,12 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Event)
 _PORT_WORDS = {"in_port": OFPP_IN_PORT, "local": OFPP_LOCAL, "controller": OFPP_CONTROLLER, "none": OFPP_NONE,
                "any": OFPP_NONE}
+
+
+def check_name(kind: str, name: str) -> None:
+    """Raise ConfigError unless a bridge or port may be called *name*."""
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise ConfigError(f"{kind} {name!r}: expected a name, in printable characters")
 
 
 class Port:
@@ -68,8 +75,10 @@ class Port:
 
     def inject(self, frame: bytes) -> None:
         """Put *frame* into a memory port, to be forwarded at the next opportunity."""
-        if not self._memory().inject(frame):
-            raise ConfigError(f"port {self.name!r}: its queue is full, forward (run) before injecting more")
+        memory = self.bridge.port(self)._memory()
+        if not memory.inject(frame):
+            raise ConfigError(f"port {self.name!r}: " + (
+                "its queue is full, forward (run) before injecting more" if memory.link_up() else "closed"))
 
     def take(self) -> list[bytes]:
         """Frames a memory port put out since the last call."""
@@ -85,6 +94,7 @@ class Port:
         """Change VLAN settings (all of them, if any is given) or flags: ``no_flood``, ``no_forward``,
         ``no_receive``, ``no_packet_in``, ``protected``."""
         with self.bridge.switch.lock:
+            self.bridge.port(self)
             vlan = None
             if tag is not None or trunks is not None or vlan_mode is not None or priority_tags != "no":
                 vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags)
@@ -95,10 +105,14 @@ class Port:
         """Counters since the port was added."""
         switch = self.bridge.switch
         with switch.lock:
+            self.bridge.port(self)
             if self.of.odp_port is None:
                 switch.push_stats()
                 return self.of.patch_stats
             return switch.dpif.port_stats(self.of.odp_port)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Port is part of a Switch: it cannot be copied or pickled")
 
     def __str__(self) -> str:
         return self.name
@@ -119,6 +133,16 @@ class Bridge:
         """Name, unique in the switch."""
         return self.ofproto.name
 
+    @property
+    def _lock(self) -> Lock:
+        """The lock of the switch.  Raises NotFoundError once this bridge is deleted."""
+        if self.switch._bridges.get(self.name) is not self:
+            raise NotFoundError(f"bridge {self.name!r} was deleted")
+        return self.switch.lock
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Bridge is part of a Switch: it cannot be copied or pickled")
+
     def __repr__(self) -> str:
         return f"<Bridge {self.name!r} with {len(self._ports)} ports>"
 
@@ -134,10 +158,15 @@ class Bridge:
         settings as ``Port.set`` takes them.
         """
         vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags)
-        with self.switch.lock:
+        with self._lock:
             self._check_name(name)
             number = self.ofproto.check_number(number)
             opened = open_port(io) if isinstance(io, str) else MemoryPort(name) if io is None else io
+            if not isinstance(opened, IoPort):
+                raise ConfigError(f"port {name!r}: {opened!r} given, expected a port of fastpath.io, a text "
+                                  "that names one, or None for memory")
+            if isinstance(opened, MemoryPort) and not opened.link_up():
+                raise ConfigError(f"port {name!r}: the memory port {opened.name!r} is closed")
             of = OfPort(self.ofproto, name, number, vlan=vlan, link_up=opened.link_up())
             try:
                 of.configure(flags)
@@ -151,15 +180,16 @@ class Bridge:
     def add_patch(self, name: str, *, peer: str, number: int | None = None, **flags: bool) -> Port:
         """Add a patch port: packets sent to it come in by the patch port called *peer*, of this or
         another bridge, once that one exists and names this one as its peer."""
-        with self.switch.lock:
+        with self._lock:
             self._check_name(name)
             of = OfPort(self.ofproto, name, self.ofproto.check_number(number), None, peer)
             of.configure(flags)
             return self._enter(of, None)
 
     def _check_name(self, name: str) -> None:
+        check_name("port", name)
         if name in self._ports:
-            raise ConfigError(f"port {name!r}: bridge {self.name!r} has one of that name")
+            raise ExistsError(f"port {name!r}: bridge {self.name!r} has one of that name")
 
     def _enter(self, of: OfPort, io: IoPort | None) -> Port:
         self.ofproto.add_port(of)
@@ -169,7 +199,7 @@ class Bridge:
 
     def del_port(self, port: Port | str | int) -> None:
         """Remove a port and close it.  Packets it had accepted are forwarded first."""
-        with self.switch.lock:
+        with self._lock:
             port = self.port(port)
             self.switch.forward()
             if port.of.odp_port is not None:
@@ -223,14 +253,14 @@ class Bridge:
         mods: list[FlowMod] = []
         numbers = self.ofproto.port_numbers()
         for line, flow in enumerate(flows, 1):
-            if isinstance(flow, FlowMod):
-                mods.append(flow)
+            if not isinstance(flow, str):
+                mods.append(_checked(flow))
                 continue
             try:
                 mods += parse_flows([flow], ports=numbers)
             except ParseError as error:
                 raise ParseError(f"{name}:{line}: {_without_place(str(error))}") from None
-        with self.switch.lock:
+        with self._lock:
             for mod in mods:
                 self._do(mod)
         return len(mods)
@@ -244,10 +274,10 @@ class Bridge:
         return self._apply(flow, Command.DELETE_STRICT if strict else Command.DELETE)
 
     def _apply(self, flow: str | FlowMod, command: Command) -> list[Rule]:
-        with self.switch.lock:
+        with self._lock:
             if isinstance(flow, str):
                 flow = parse_flow(flow, command, ports=self.ofproto.port_numbers())
-            return self._do(flow)
+            return self._do(_checked(flow))
 
     def _do(self, mod: FlowMod) -> list[Rule]:
         """Carry out one flow mod; return the rules added or changed, or for a delete those removed."""
@@ -263,7 +293,7 @@ class Bridge:
 
     def rules(self, filter: str = "") -> list[Rule]:
         """Rules, counters up to date: all, or those a match such as ``table=0,ip`` covers."""
-        with self.switch.lock:
+        with self._lock:
             self.switch.push_stats()
             if not filter:
                 return list(self.ofproto.tables.rules())
@@ -271,7 +301,7 @@ class Bridge:
 
     def dump_flows(self, filter: str = "", *, stats: bool = True, names: bool = False) -> str:
         """Rules as text, a line each, as ``ovs-ofctl dump-flows`` prints them."""
-        with self.switch.lock:
+        with self._lock:
             self.switch.push_stats()
             ports = {port.number: port.name for port in self.ports} if names else None
             chosen = parse_filter(filter, ports=self.ofproto.port_numbers()) if filter else None
@@ -289,7 +319,7 @@ class Bridge:
         if self.switch.is_running:
             raise ConfigError("inject: threads move packets now, use Port.inject and Port.take")
         memory = port._memory()
-        with self.switch.lock:
+        with self._lock:
             for frame in frames:
                 if not memory.inject(frame):
                     raise ConfigError(f"port {port.name!r}: cannot take a frame of {len(frame)} bytes")
@@ -341,6 +371,8 @@ class Bridge:
     def _number(self, which: Port | str | int) -> int:
         if isinstance(which, str) and which.lower() in _PORT_WORDS:
             return _PORT_WORDS[which.lower()]
+        if isinstance(which, int) and not 0 <= which <= OFPP_NONE:
+            raise ConfigError(f"port number {which}: not between 0 and {OFPP_NONE}")
         return which if isinstance(which, int) else self.port(which).number
 
     def trace(self, what: str | bytes | FlowKey, *, in_port: Port | str | int | None = None) -> Trace:
@@ -349,7 +381,7 @@ class Bridge:
         *what* is a flow (``in_port=1,udp,nw_dst=10.0.0.1``), a frame's bytes, or a flow key.  Nothing
         is learned, counted or sent.
         """
-        with self.switch.lock:
+        with self._lock:
             if isinstance(what, str):
                 key = Match.parse(what, ports=self.ofproto.port_numbers()).key
             else:
@@ -368,7 +400,7 @@ class Bridge:
 
     def fdb(self) -> list[MacEntry]:
         """Learned and static addresses."""
-        with self.switch.lock:
+        with self._lock:
             self.switch.push_stats()
             return list(self.ofproto.macs)
 
@@ -378,7 +410,7 @@ class Bridge:
 
     def flush_fdb(self) -> None:
         """Forget all learned addresses."""
-        with self.switch.lock:
+        with self._lock:
             self.ofproto.macs.flush()
 
     # -- views -----------------------------------------------------------------------------------------
@@ -411,6 +443,8 @@ class Bridge:
 
     def _on(self, kind: type[E], callback: Callable[[E], object]) -> Callable[[], None]:
         name = self.name
+        if not callable(callback):
+            raise TypeError(f"{callback!r} cannot be called with events")
 
         def mine(event: E) -> None:
             if event.bridge == name:
@@ -422,6 +456,12 @@ class Bridge:
         name = self.name
         stream: Stream[Event] = self.switch.feed.stream(lambda event: event.bridge == name)
         return stream
+
+
+def _checked(flow: FlowMod) -> FlowMod:
+    if not isinstance(flow, FlowMod):
+        raise TypeError(f"{flow!r} given, expected a flow: text as ovs-ofctl takes it, or a FlowMod")
+    return flow
 
 
 def _read(path: Path) -> str:

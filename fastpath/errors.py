@@ -50,3 +50,6 @@ class OpenFlowError(FastpathError):
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type[OpenFlowError], tuple[str, str]]:
+        return type(self), (self.code, self.detail)

@@ -22,13 +22,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import inf
 from types import TracebackType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from fastpath._port import Port as IoPort
-from fastpath.bridge import Bridge, Port
+from fastpath.bridge import Bridge, Port, check_name
 from fastpath.dpif.provider import DatapathStats
 from fastpath.dpif.userspace import UserspaceDpif
-from fastpath.errors import ConfigError, NotFoundError
+from fastpath.errors import ConfigError, FastpathError, NotFoundError
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.events import Event
@@ -37,9 +37,11 @@ from fastpath.ofproto.upcall import UpcallHandler, UpcallStats
 from fastpath.ofproto.views import Megaflow, format_megaflows, megaflows
 from fastpath.runtime.clock import Clock, RealClock, VirtualClock
 from fastpath.runtime.feed import Feed
-from fastpath.runtime.loop import MAX_WAIT, Loop, lock
+from fastpath.runtime.loop import MAX_WAIT, Lock, Loop, lock
 
 E = TypeVar("E", bound=Event)
+MAX_FLOWS = 100_000_000     # a limit beyond what memory holds is a mistyped one
+MAX_THREADS = 31            # of the datapath, whose owner counts as one more
 LINK_TICK_S = 1.0           # seconds of real time between looks at the links of ports
 PORT_TICK = 0.001           # seconds of virtual time between looks at ports that hold packets back
 _ENDLESS_TURNS = 1024        # turns at most of one forward() beside an endless replay
@@ -66,11 +68,15 @@ class Switch:
 
     def __init__(self, *, seed: int | None = None, realtime: bool = False, flow_limit: int = FLOW_LIMIT,
                  max_idle: float = MAX_IDLE) -> None:
+        if not 0 < flow_limit <= MAX_FLOWS:
+            raise ConfigError(f"flow_limit {flow_limit}: not between 1 and {MAX_FLOWS}")
+        if not max_idle > 0:
+            raise ConfigError(f"max_idle {max_idle}: expected seconds, more than 0")
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self.is_realtime = realtime
         self._virtual = VirtualClock()
         self.clock: Clock = RealClock() if realtime else self._virtual
-        self.lock = lock()
+        self.lock: Lock = lock()
         self.dpif = UserspaceDpif(seed=self.seed, flow_limit=flow_limit)
         self.dpif.set_now(self.clock.now())
         self.backer = Backer(self.dpif)
@@ -90,7 +96,13 @@ class Switch:
     def add_bridge(self, name: str, *, normal: bool = False, mac_aging: float = 300.0,
                    max_macs: int = 8192) -> Bridge:
         """A new bridge without ports.  Its tables are empty, so it drops everything; with *normal* it
-        starts as a learning switch, by the rule ``priority=0,actions=NORMAL``."""
+        starts as a learning switch, by the rule ``priority=0,actions=NORMAL``.  *mac_aging* is in
+        seconds, *max_macs* how many addresses it learns at most."""
+        check_name("bridge", name)
+        if not 0 < mac_aging < inf:
+            raise ConfigError(f"mac_aging {mac_aging}: expected seconds, more than 0")
+        if max_macs < 1:
+            raise ConfigError(f"max_macs {max_macs}: expected 1 or more")
         with self.lock:
             bridge = Bridge(self, Ofproto(name, self.backer, seed=self.seed, mac_aging=mac_aging,
                                           max_macs=max_macs))
@@ -102,12 +114,14 @@ class Switch:
     def del_bridge(self, bridge: Bridge | str) -> None:
         """Remove a bridge, its ports and its flows."""
         with self.lock:
-            bridge = self[bridge] if isinstance(bridge, str) else bridge
-            for port in bridge.ports:
-                bridge.del_port(port)
+            found = self[bridge if isinstance(bridge, str) else bridge.name]
+            if found is not bridge and not isinstance(bridge, str):
+                raise NotFoundError(f"bridge {bridge.name!r} was deleted, another has its name")
+            for port in found.ports:
+                found.del_port(port)
             self.revalidator.settle(self.now)
-            bridge.ofproto.close()
-            del self._bridges[bridge.name]
+            found.ofproto.close()
+            del self._bridges[found.name]
 
     def __getitem__(self, name: str) -> Bridge:
         try:
@@ -140,9 +154,16 @@ class Switch:
 
     def connect(self, one: Bridge, other: Bridge) -> tuple[Port, Port]:
         """Join two bridges by a pair of patch ports named after both; return the pair."""
+        if one is other:
+            raise ConfigError(f"bridge {one.name!r}: cannot be connected with itself, only with another")
         with self.lock:
             names = f"{one.name}-{other.name}", f"{other.name}-{one.name}"
-            return one.add_patch(names[0], peer=names[1]), other.add_patch(names[1], peer=names[0])
+            first = one.add_patch(names[0], peer=names[1])
+            try:
+                return first, other.add_patch(names[1], peer=names[0])
+            except FastpathError:
+                one.del_port(first)
+                raise
 
     # -- time ------------------------------------------------------------------------------------------
 
@@ -156,6 +177,7 @@ class Switch:
         happen at their moments, and packets they set free are forwarded."""
         if self.is_realtime:
             raise ConfigError("advance: this switch runs in real time")
+        _check_seconds("advance", seconds)
         with self.lock:
             target = self._virtual.now() + seconds
             self.forward()
@@ -254,13 +276,13 @@ class Switch:
 
     def _publish(self) -> bool:
         events = self.backer.take_events()
-        for event in events:
-            self.feed.publish(event)
+        self.feed.publish(events)
         return bool(events)
 
     def run(self, seconds: float | None = None) -> None:
         """Forward packets: in virtual time until all is quiet, then for *seconds* of it; in real time
         for *seconds*, or until ``stop`` is called elsewhere."""
+        _check_seconds("run", 0 if seconds is None else seconds)
         if not self.is_realtime:
             self.forward()
             if seconds is not None:
@@ -277,6 +299,8 @@ class Switch:
         """Move packets in *threads* threads from now on.  Needs real time."""
         if not self.is_realtime:
             raise ConfigError("start: threads need real time, Switch(realtime=True)")
+        if type(threads) is not int or not 0 < threads <= MAX_THREADS:
+            raise ConfigError(f"start: {threads!r} threads, not between 1 and {MAX_THREADS}")
         with self.lock:
             if self._loop is None:
                 self.dpif.set_now(self.now)
@@ -296,8 +320,7 @@ class Switch:
                 self._look_again = min(self._next_deadline(), now + MAX_WAIT)
             events = self.backer.take_events()
             timeout = 0.0 if n or self.backer.is_dirty() else self._look_again - now
-        for event in events:                    # without the lock: a callback may wait for another thread
-            self.feed.publish(event)
+        self.feed.publish(events)               # without the lock: a callback may wait for another thread
         return timeout
 
     @property
@@ -367,13 +390,34 @@ class Switch:
                 for bridge in self:
                     bridge.close_ports()
                 self.dpif.close()
+                self.lock = _ClosedLock()
 
     def __enter__(self) -> Switch:
-        return self
+        with self.lock:             # raises once closed
+            return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Switch is one running thing: it cannot be copied or pickled")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
+
+
+class _ClosedLock:
+    """In the place of the lock of a closed Switch: whoever needs the lock is told."""
+
+    def __enter__(self) -> bool:
+        raise ConfigError("this switch is closed")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        pass
+
+
+def _check_seconds(method: str, seconds: float) -> None:
+    if not 0 <= seconds < inf:
+        raise ConfigError(f"{method} {seconds}: expected seconds, not negative")
 
 
 def is_timed(io: IoPort | None) -> bool:

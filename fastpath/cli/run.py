@@ -23,10 +23,9 @@ from fastpath.cli.config import BridgeConfig, Config, PortConfig
 from fastpath.cli.control import Server
 from fastpath.errors import ConfigError, FastpathError
 from fastpath.io.port import open_port, parse_spec
-from fastpath.switch import Switch
+from fastpath.switch import MAX_THREADS, Switch
 
 SWITCH_INTERVAL_S = 0.0005
-MAX_THREADS = 31            # of the datapath, whose owner counts as one more
 NORMAL = "priority=0,actions=NORMAL"
 
 

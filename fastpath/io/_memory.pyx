@@ -17,7 +17,7 @@ from fastpath._packet cimport BATCH_MAX, batch_free, batch_t, packet_new, packet
 from fastpath._port cimport Port, PORT_CAP_VNET, count, load_vnet, port_ops_t, port_t, vnet_of
 from fastpath.io._lock cimport spin_lock, spin_unlock
 
-from fastpath.errors import PortError
+from fastpath.errors import FormatError, PortError
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned int initval, int flags)
@@ -204,7 +204,7 @@ cdef class MemoryPort(Port):
         PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
         try:
             if view.len > FRAME_LIMIT:
-                raise ValueError(f"frame is {view.len} bytes, a packet holds at most {FRAME_LIMIT}")
+                raise FormatError(f"frame is {view.len} bytes, a packet holds at most {FRAME_LIMIT}")
             item = item_new(view.buf, <uint32_t>view.len, &owed)
         finally:
             PyBuffer_Release(&view)

@@ -154,8 +154,8 @@ class Ofproto:
         """*number* if a new port may have it, or the lowest free one for None."""
         if number is None:
             return self.free_number()
-        if not 0 < number < OFPP_MAX and number != OFPP_LOCAL:
-            raise ConfigError(f"port number {number}: not between 1 and {OFPP_MAX - 1}, nor {OFPP_LOCAL} "
+        if type(number) is not int or (not 0 < number < OFPP_MAX and number != OFPP_LOCAL):
+            raise ConfigError(f"port number {number!r}: not between 1 and {OFPP_MAX - 1}, nor {OFPP_LOCAL} "
                               "for LOCAL")
         if number in self._ports:
             raise ExistsError(f"port number {number}: bridge {self.name!r} has it as "

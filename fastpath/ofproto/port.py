@@ -30,10 +30,12 @@ def vlan_config(*, tag: int | None = None, trunks: Iterable[int] | None = None,
     *tag* alone is an access port, *trunks* (or nothing) a trunk, both together a native-tagged port;
     *mode* says otherwise.  Raises ConfigError for settings that make no sense together.
     """
+    if isinstance(trunks, int | str):
+        raise ConfigError(f"trunks {trunks!r}: expected several VLANs, such as [{trunks}]")
     allowed = None if trunks is None else frozenset(trunks)
     for vid in [*([] if tag is None else [tag]), *(allowed or ())]:
-        if not 0 <= vid <= VLAN_MAX:
-            raise ConfigError(f"VLAN {vid}: not between 0 and {VLAN_MAX}")
+        if type(vid) is not int or not 0 <= vid <= VLAN_MAX:
+            raise ConfigError(f"VLAN {vid!r}: not between 0 and {VLAN_MAX}")
     if priority_tags not in PRIORITY_TAGS:
         raise ConfigError(f"priority_tags {priority_tags!r}: not one of {', '.join(PRIORITY_TAGS)}")
     if mode is None:
@@ -75,9 +77,11 @@ class OfPort:
 
     def configure(self, flags: Mapping[str, bool]) -> None:
         """Set flags by name.  Raises ConfigError for one there is not, with nothing changed."""
-        for name in flags:
+        for name, value in flags.items():
             if name not in FLAGS:
                 raise ConfigError(f"{name!r}: no setting of a port, expected one of {', '.join(FLAGS)}")
+            if not isinstance(value, bool):
+                raise ConfigError(f"{name}={value!r}: expected True or False")
         for name, value in flags.items():
             setattr(self, name, value)
 

@@ -1,14 +1,16 @@
 """Feed: events handed to callbacks at once, and to any number of async iterators when they ask.
 
 The publisher may be another thread than the one an iterator's event loop runs in.  Nothing is kept
-for nobody: with neither callback nor iterator an event is forgotten.
+for nobody: with neither callback nor iterator an event is forgotten, and an iterator that its reader
+dropped is forgotten too.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Generic, TypeVar
+from weakref import WeakSet
 
 E = TypeVar("E")
 
@@ -54,7 +56,8 @@ class Feed(Generic[E]):
 
     def __init__(self) -> None:
         self._callbacks: list[tuple[type, Callable[[E], object]]] = []
-        self._streams: list[Stream[E]] = []
+        self._streams: WeakSet[Stream[E]] = WeakSet()
+        self._is_closed = False
 
     def call(self, kind: type, callback: Callable[[E], object]) -> Callable[[], None]:
         """Call *callback* with every event of *kind*; return what stops that."""
@@ -69,21 +72,32 @@ class Feed(Generic[E]):
     def stream(self, wanted: Callable[[E], bool]) -> Stream[E]:
         """An async iterator over the events *wanted* says yes to, published from now on."""
         stream = Stream(wanted)
-        self._streams.append(stream)
+        if self._is_closed:
+            stream.close()
+        self._streams.add(stream)
         return stream
 
-    def publish(self, event: E) -> None:
-        """Give *event* to all who want it."""
-        for stream in self._streams:
-            if stream.wanted(event):
-                stream.put(event)
-        for kind, callback in tuple(self._callbacks):
-            if isinstance(event, kind):
-                callback(event)
+    def publish(self, events: Iterable[E]) -> None:
+        """Give *events* to all who want them.  When a callback raises, the others still get theirs;
+        then the first exception is raised again."""
+        errors = []
+        for event in events:
+            for stream in tuple(self._streams):
+                if stream.wanted(event):
+                    stream.put(event)
+            for kind, callback in tuple(self._callbacks):
+                if isinstance(event, kind):
+                    try:
+                        callback(event)
+                    except Exception as error:
+                        errors.append(error)
+        if errors:
+            raise errors[0]
 
     def close(self) -> None:
         """End all iterators and forget all callbacks."""
-        for stream in self._streams:
+        self._is_closed = True
+        for stream in tuple(self._streams):
             stream.close()
         self._streams.clear()
         self._callbacks.clear()
