@@ -18,6 +18,7 @@ from fastpath.dpif.provider import Execute, PortStats
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, ParseError
 from fastpath.io._memory import MemoryPort
 from fastpath.io.port import open_port
+from fastpath.io.textfile import read_text
 from fastpath.ofproto import views
 from fastpath.ofproto.actions.table import parse_actions
 from fastpath.ofproto.bridge import Ofproto
@@ -177,12 +178,19 @@ class Bridge:
                 raise
             return self._enter(of, opened)
 
-    def add_patch(self, name: str, *, peer: str, number: int | None = None, **flags: bool) -> Port:
+    def add_patch(self, name: str, *, peer: str, number: int | None = None, tag: int | None = None,
+                  trunks: Iterable[int] | None = None, vlan_mode: VlanMode | str | None = None,
+                  priority_tags: str = "no", **flags: bool) -> Port:
         """Add a patch port: packets sent to it come in by the patch port called *peer*, of this or
-        another bridge, once that one exists and names this one as its peer."""
+        another bridge, once that one exists and names this one as its peer.  Other settings as
+        ``Port.set`` takes them."""
+        vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags)
         with self._lock:
             self._check_name(name)
-            of = OfPort(self.ofproto, name, self.ofproto.check_number(number), None, peer)
+            check_name("peer", peer)
+            if peer == name:
+                raise ConfigError(f"port {name!r}: a patch port cannot be its own peer")
+            of = OfPort(self.ofproto, name, self.ofproto.check_number(number), None, peer, vlan=vlan)
             of.configure(flags)
             return self._enter(of, None)
 
@@ -247,7 +255,7 @@ class Bridge:
         """Add many: from an iterable of flows, a text with a flow a line, or a Path of such a file.
         Lines may begin with ``delete`` and the like.  If one is wrong, none is added."""
         if isinstance(flows, Path):
-            flows, name = _read(flows), str(flows)
+            flows, name = read_text(flows), str(flows)
         if isinstance(flows, str):
             flows = flows.splitlines()
         mods: list[FlowMod] = []
@@ -462,13 +470,6 @@ def _checked(flow: FlowMod) -> FlowMod:
     if not isinstance(flow, FlowMod):
         raise TypeError(f"{flow!r} given, expected a flow: text as ovs-ofctl takes it, or a FlowMod")
     return flow
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ParseError(f"{path}: byte {error.start} is not UTF-8 text") from None
 
 
 def _without_place(message: str) -> str:

@@ -107,6 +107,9 @@ def test_extract_prints_the_key_of_every_packet(files: Path, run: Run) -> None:
     (["trace", "--flows", "flows.txt", "--in-port", "x", "ip"], "--in-port x"),
     (["extract", "flows.txt"], "not a pcap file"),
     (["extract", "."], "is a directory"),
+    (["extract", ""], "'': no such file"),
+    (["replay", "flows.txt", "--flows", "flows.txt", "--out", "never"], "not a pcap file"),
+    (["replay", "in.pcap", "--flows", "wrong.txt", "--out", "never"], "wrong.txt:2"),
     (["frobnicate"], "frobnicate"),
     ([], "no command"),
 ])
@@ -117,6 +120,7 @@ def test_bad_input_is_one_line_and_status_2(files: Path, run: Run, monkeypatch: 
     status, _out, err = run(*args)
     assert status == 2
     assert words in err and err.count("\n") == 1 and err.startswith("fastpath"), err
+    assert not (files / "never").exists()
 
 
 def test_version(run: Run) -> None:

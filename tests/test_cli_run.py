@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +15,16 @@ from pathlib import Path
 import pytest
 
 from fastpath import Switch
-from fastpath.cli import config, control, run, table
+from fastpath.cli import config, control, help, run, signals, table
 from fastpath.cli.main import main, parser
 from fastpath.dpif.provider import DatapathStats, PortStats
 from fastpath.errors import ConfigError, FastpathError
 from fastpath.io.pcapfile import PcapWriter, read_pcap
+from fastpath.io.port import FAULTS, PORT_TYPES, RECORDERS
 from fastpath.testing import frame
 
 Capture = pytest.CaptureFixture[str]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 TOML = """
 [switch]
 seconds = 0.2
@@ -50,9 +54,8 @@ def pcap(tmp_path: Path) -> Path:
 
 
 def start(*args: str) -> subprocess.Popen[str]:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen([sys.executable, "-m", "fastpath", "run", *args], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, env=env)
+                            stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
 
 
 def test_ports_are_numbered_in_the_order_given_and_flows_obeyed(pcap: Path, capsys: Capture) -> None:
@@ -133,7 +136,17 @@ def test_a_file_says_bridges_ports_and_flows(pcap: Path, capsys: Capture) -> Non
     ("[bridges.br0]\nflow_file = 'none.txt'\n", "none.txt: no such file"),
     ("[switch]\nthreads = 0\n[bridges.br0]\n", "threads"),
     ("[bridges.br0.ports.a]\nio = 'warp:a'\n", "type 'warp'"),
-    ("[bridges.br0.ports.a]\nio = 'memory:a'\ntag = 5000\n", "VLAN 5000"),
+    ("[bridges.br0.ports.a]\nio = 'memory:a'\ntag = 5000\n", "lab.toml: bridges.br0.ports.a: VLAN 5000"),
+    ("[bridges.br0.ports.a]\nio = 'memory:a'\nnumber = 0\n", "bridges.br0.ports.a: port number 0"),
+    ("[bridges.br0.ports.a]\npatch = 'b'\n", "ports.a: patch 'b', but no port of that name has patch 'a'"),
+    ("[bridges.br0.ports.a]\npatch = 'a'\n", "bridges.br0.ports.a: port 'a': a patch port cannot be its own"),
+    ("[bridges.br0]\nmac_aging = -1\n", "bridges.br0: mac_aging -1"),
+    ("[bridges.br0]\nmax_macs = 0\n", "bridges.br0: max_macs 0"),
+    ("[bridges.br0]\nflows = ['']\n", "bridges.br0.flows[0]: no rule, expected one"),
+    ("[bridges.'']\n", "bridge '': expected a name"),
+    ("[switch]\nseconds = nan\n[bridges.br0]\n", "switch.seconds: nan given"),
+    ("[switch]\nseconds = -1\n[bridges.br0]\n", "switch.seconds: -1 given"),
+    ("[switch]\nflow_limit = -5\n[bridges.br0]\n", "flow_limit -5: not between 1 and"),
 ])
 def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: Capture,
                                                text: str, words: str) -> None:
@@ -152,6 +165,12 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: Capture,
     (["--port", "memory:a", "--seconds", "ten"], "'ten': not a number of seconds"),
     (["--port", "memory:a", "--socket", "/nonexistent/s"], "--socket /nonexistent/s: no such file"),
     (["--port", "pcap:a,read=none.pcap"], "none.pcap"),
+    (["--port", "pcap:in.pcap"], "port 'pcap:in.pcap': capture files need read=FILE or write=FILE"),
+    (["--port", "pcap:a,write=x,epoch_s=nan"], "epoch_s=nan: expected a number"),
+    (["--port", "memory:a", "--flow", ""], "--flow '': no rule, expected one such as"),
+    (["--port", "memory:a", "--flow", "# drop all"], "no rule"),
+    (["--port", "af_packet:a,netns=nosuch"], "no network namespace 'nosuch', there are: "),
+    (["--config", ""], "no such file"),
     (["--config", "x.toml", "--port", "memory:a"], "--config"),
 ])
 def test_bad_options_are_one_line_and_status_2(capsys: Capture, args: list[str], words: str) -> None:
@@ -163,16 +182,64 @@ def test_bad_options_are_one_line_and_status_2(capsys: Capture, args: list[str],
     assert (status, out) == (2, "") and words in err and err.count("\n") == 1, err
 
 
-def test_a_missing_privilege_is_one_line(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("shows what others than root see, by giving root up")
-    code = ("import os, sys; os.setuid(65534); "
-            "from fastpath.cli.main import main; sys.exit(main(sys.argv[1:]))")
-    done = subprocess.run([sys.executable, "-c", code, "run", "--port", "lo", "--seconds", "0"], text=True,
-                          capture_output=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
-    if "No module named" in done.stderr:
-        pytest.skip("others than root cannot read this tree")
-    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+@pytest.mark.parametrize("port, words", [("lo", "CAP_NET_RAW"), ("tap:fpnotap", "CAP_NET_ADMIN")])
+def test_a_missing_privilege_is_one_line(port: str, words: str) -> None:
+    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    if without and shutil.which("setpriv") is None:
+        pytest.skip("no setpriv to give root's capabilities up with")
+    command = [sys.executable, "-m", "fastpath", "run", "--port", port, "--seconds", "0"]
+    done = subprocess.run([*without, *command],
+                          text=True, capture_output=True, env=ENVIRONMENT)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and words in done.stderr, done.stderr
+
+
+def test_a_capture_is_not_written_over_while_it_is_read(pcap: Path, capsys: Capture) -> None:
+    before = pcap.read_bytes()
+    assert main(["run", "--port", f"pcap:a,read={pcap},write={pcap}", "--seconds", "0"]) == 2
+    assert "cannot be read and written at once" in capsys.readouterr().err
+    assert pcap.read_bytes() == before
+
+
+def test_a_seed_given_is_that_of_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = []
+
+    class Watched(Switch):
+        def __init__(self, *, seed: int | None = None, realtime: bool = False) -> None:
+            super().__init__(seed=seed, realtime=realtime)
+            seeds.append(self.seed)
+    monkeypatch.setattr(run, "Switch", Watched)
+    for options in (["--seed", "7"], ["--seed", "0"], [], []):
+        assert main(["run", "--port", "memory:a", "--seconds", "0", "--quiet", *options]) == 0
+    assert seeds[:2] == [7, 0] and seeds[2] != seeds[3]
+
+
+@pytest.mark.parametrize("args", [("run", "--port", "memory:a", "--seconds", "0.05"), ("--version",)])
+def test_a_closed_standard_output_is_no_error(args: tuple[str, ...]) -> None:
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "fastpath", *args],
+                          stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_before_all_is_ready_ends_it_cleanly(number: signal.Signals) -> None:
+    """The signal is there once stop_signals is; what takes time comes after."""
+    with signals.stop_signals() as stop:
+        os.kill(os.getpid(), number)
+        assert stop.wait(5)
+        args = parser().parse_args(["run", "--port", "memory:a", "--quiet"])
+        assert run.main(args, stop) == 0
+
+
+def test_the_help_of_run_names_every_type_and_option_of_ports(tmp_path: Path) -> None:
+    words = set(re.findall(r"\w+", help.RUN_MORE))
+    known = {*PORT_TYPES, *FAULTS, *RECORDERS, *config._SWITCH, *config._BRIDGE, *config._PORT}
+    for kind in PORT_TYPES.values():
+        known |= set(kind.options)
+    assert known <= words
+    for line in re.findall(r"fastpath run (.*)", help.RUN_MORE):
+        parser().parse_args(["run", *re.split("  +", line)[0].split()])
+    toml = write(tmp_path, help.RUN_MORE.partition("--config:\n")[2])
+    assert config.load(toml).bridges[0].ports[0].settings == {"tag": 10}
 
 
 # -- views of a running instance -----------------------------------------------------------------------

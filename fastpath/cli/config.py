@@ -21,30 +21,34 @@ A bridge without rules is a learning switch.  Errors name the file and the key.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from fastpath.errors import ConfigError, ParseError
+from fastpath.io.textfile import read_text
 
 
 @dataclass(frozen=True, slots=True)
 class PortConfig:
-    """One port; *settings* are keywords of ``Bridge.add_port``."""
+    """One port; *settings* are keywords of ``Bridge.add_port``, *place* begins what is said against it."""
 
     name: str
     io: str
     patch: str | None = None
+    place: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeConfig:
-    """One bridge; *flows* holds (where it was written, text)."""
+    """One bridge; *flows* holds (where it was written, text); *place* and *settings* as of a port."""
 
     name: str
+    place: str = ""
     ports: tuple[PortConfig, ...] = ()
     flows: tuple[tuple[str, str], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -105,7 +109,7 @@ def _port(name: str, raw: Any, where: str) -> PortConfig:
         raise ConfigError(f"{place}patch: a port has either io or patch")
     if "trunks" in table:
         _list_of(table["trunks"], int, f"{place}trunks")
-    return PortConfig(name, name if io is None else io, patch, table)
+    return PortConfig(name, name if io is None else io, patch, place.removesuffix("."), table)
 
 
 def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
@@ -119,16 +123,12 @@ def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
     file = table.pop("flow_file", None)
     if file is not None:
         flows += read_flow_file(path.parent / file)
-    return BridgeConfig(name, ports, tuple(flows), table)
+    return BridgeConfig(name, where, ports, tuple(flows), table)
 
 
 def read_flow_file(path: Path) -> list[tuple[str, str]]:
     """Lines of a file of rules with their places; comments and blank lines are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is not UTF-8 text") from None
-    stripped = ((i, line.partition("#")[0].strip()) for i, line in enumerate(lines, 1))
+    stripped = ((i, line.partition("#")[0].strip()) for i, line in enumerate(read_text(path).splitlines(), 1))
     return [(f"{path}:{i}", line) for i, line in stripped if line]
 
 
@@ -140,18 +140,29 @@ def load(path: Path) -> Config:
     bridges = tuple(_bridge(name, table, path) for name, table in raw.get("bridges", {}).items())
     if not bridges:
         raise ConfigError(f"{path}: no bridge, expected a table such as [bridges.br0]")
+    _check_patches(bridges)
+    seconds = switch.get("seconds", 0)
+    if not 0 <= seconds < inf:
+        raise ConfigError(f"{path}: switch.seconds: {seconds} given, expected a number of seconds")
     return Config(bridges, **switch)
+
+
+def _check_patches(bridges: Sequence[BridgeConfig]) -> None:
+    """Raise ConfigError for a patch port that no other one names as its peer."""
+    patches = [port for bridge in bridges for port in bridge.ports if port.patch is not None]
+    ends = {(port.name, port.patch) for port in patches}
+    for port in patches:
+        if (port.patch, port.name) not in ends:
+            raise ConfigError(f"{port.place}: patch {port.patch!r}, but no port of that name has "
+                              f"patch {port.name!r}")
 
 
 def parse_toml(path: Path) -> dict[str, Any]:
     """Contents of a TOML file.  Raises ParseError naming file and line."""
     toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        with open(path, "rb") as file:
-            found: dict[str, Any] = toml.load(file)
-            return found
+        found: dict[str, Any] = toml.loads(read_text(path))
+        return found
     except toml.TOMLDecodeError as error:
         text = str(error)
         raise ParseError(f"{path}: {text[:1].lower()}{text[1:]}") from None
-    except UnicodeDecodeError as error:
-        raise ParseError(f"{path}: byte {error.start} is not UTF-8 text") from None

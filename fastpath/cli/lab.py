@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from fastpath.bridge import Bridge
 from fastpath.errors import ConfigError
+from fastpath.io.textfile import read_text
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.flow_text import parse_flows
@@ -50,11 +50,3 @@ def build(switch: Switch, flows: str, *, n_ports: int, in_port: int = 1) -> Brid
         bridge.add_port(f"p{number}", number=number)
     bridge.add_flows(mods)
     return bridge
-
-
-def read_text(path: str) -> str:
-    """Contents of a text file.  Raises ConfigError for one that is not text."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is not UTF-8 text") from None

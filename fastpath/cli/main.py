@@ -10,8 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
+from fastpath.cli import help
 from fastpath.errors import FastpathError
 
 PROGRAM = "fastpath"
@@ -25,8 +27,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fastpath.cli import run
-    return run.main(args)
+    from fastpath.cli.signals import stop_signals
+    with stop_signals() as stop:        # before the rest is imported: a stop asked for early is not lost
+        from fastpath.cli import run
+        return run.main(args, stop)
 
 
 def _replay(args: argparse.Namespace) -> int:
@@ -60,7 +64,8 @@ def _seconds(text: str) -> float:
 
 
 def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
-    p = add("run", help="forward packets between ports until stopped")
+    p = add("run", help="forward packets between ports until stopped", description=help.RUN,
+            epilog=help.RUN_MORE)
     p.add_argument("--config", metavar="FILE", help="TOML file with bridges, ports and flows")
     p.add_argument("--port", action="append", default=[], metavar="[TYPE:]NAME[,key=value...]",
                    help="a port, numbered from 1 in the order given; a bare NAME is a network device, "
@@ -79,16 +84,19 @@ def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _add_offline(add: Callable[..., argparse.ArgumentParser]) -> None:
-    p = add("replay", help="send a capture through rules, and write what comes out of each port")
-    p.add_argument("pcap", metavar="IN.pcap")
+    p = add("replay", help="send a capture through rules, and write what comes out of each port",
+            description=help.REPLAY, epilog=help.REPLAY_MORE)
+    p.add_argument("pcap", metavar="IN.pcap", help="classic pcap of Ethernet frames")
     p.add_argument("--flows", metavar="FILE", required=True, help="file of rules, one a line")
-    p.add_argument("--in-port", type=int, default=1, metavar="N", help="port the capture comes in by")
+    p.add_argument("--in-port", type=int, default=1, metavar="N",
+                   help="port the capture comes in by (default 1)")
     p.add_argument("--ports", type=int, default=2, metavar="N",
                    help="ports the switch has at least (default 2, or as many as the rules name)")
     p.add_argument("--out", metavar="DIR", required=True, help="directory for port-N.pcap and summary.txt")
     p.set_defaults(call=_replay)
 
-    p = add("trace", help="explain what would be done with a packet")
+    p = add("trace", help="explain what would be done with a packet", description=help.TRACE,
+            epilog=help.TRACE_MORE)
     source = p.add_mutually_exclusive_group()
     source.add_argument("--flows", metavar="FILE", help="file of rules, one a line")
     source.add_argument("--socket", metavar="PATH", help="ask a running instance instead")
@@ -100,8 +108,8 @@ def _add_offline(add: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--pcap", metavar="FILE", help="every frame of a capture")
     p.set_defaults(call=_trace)
 
-    p = add("extract", help="print the flow key of every packet of a capture")
-    p.add_argument("pcap", metavar="FILE.pcap")
+    p = add("extract", help="print the flow key of every packet of a capture", description=help.EXTRACT)
+    p.add_argument("pcap", metavar="FILE.pcap", help="classic pcap of Ethernet frames")
     p.add_argument("--in-port", type=int, default=0, metavar="N", help="port number to put in the keys")
     p.set_defaults(call=_extract)
 
@@ -117,7 +125,7 @@ VIEWS = (
 
 def _add_views(add: Callable[..., argparse.ArgumentParser]) -> None:
     for name, text, extra in VIEWS:
-        p = add(name, help=f"of a running instance: {text}")
+        p = add(name, help=f"of a running instance: {text}", description=help.VIEW.format(text))
         p.add_argument("--socket", metavar="PATH", required=True, help="the --socket of the running instance")
         p.add_argument("--bridge", metavar="NAME", help="this bridge only (default: all)")
         for word in extra:
@@ -130,24 +138,29 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(prog=PROGRAM, description="A userspace switch that speaks Open vSwitch.")
     top.add_argument("--version", action="store_true", help="print the version and exit")
     sub = top.add_subparsers(metavar="COMMAND", parser_class=_Parser)
-    _add_run(sub.add_parser)
-    _add_offline(sub.add_parser)
-    _add_views(sub.add_parser)
+    add = partial(sub.add_parser, formatter_class=argparse.RawDescriptionHelpFormatter)
+    _add_run(add)
+    _add_offline(add)
+    _add_views(add)
     return top
+
+
+def _version() -> int:
+    from fastpath import __version__
+    print(f"{PROGRAM} {__version__}")
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
+    if sys.stdout is None:          # started with it closed: what is printed goes nowhere
+        sys.stdout = open(os.devnull, "w")      # noqa: SIM115
     top = parser()
     args = top.parse_args(argv)
-    if args.version:
-        from fastpath import __version__
-        print(f"{PROGRAM} {__version__}")
-        return 0
-    if not hasattr(args, "call"):
+    if not args.version and not hasattr(args, "call"):
         top.error("no command given")
     try:
-        status: int = args.call(args)
+        status: int = _version() if args.version else args.call(args)
         sys.stdout.flush()
         return status
     except FastpathError as error:
@@ -156,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = "" if error.filename is None else f"{error.filename or repr('')}: "
         print(f"{PROGRAM}: {where}{(error.strerror or str(error)).lower()}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130

@@ -73,12 +73,13 @@ class Replay:
 def main(args: argparse.Namespace) -> int:
     """Replay, print the summary and write it beside the captures."""
     out = Path(args.out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise PortError(f"--out {args.out}: exists and is not a directory") from None
     with Switch(seed=0) as switch:
         bridge = lab.build(switch, args.flows, n_ports=args.ports, in_port=args.in_port)
+        next(read_pcap(args.pcap), None)        # what is no capture is told before anything is written
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise PortError(f"--out {args.out}: exists and is not a directory") from None
         replay = Replay(bridge, args.in_port, out)
         try:
             replay.run(args.pcap)

@@ -7,21 +7,19 @@ cleanly: what ports had accepted is forwarded, files are complete, exit status 0
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from fastpath.bridge import Bridge
 from fastpath.cli import config, table
 from fastpath.cli.config import BridgeConfig, Config, PortConfig
 from fastpath.cli.control import Server
-from fastpath.errors import ConfigError, FastpathError
+from fastpath.errors import ConfigError, FastpathError, ParseError
 from fastpath.io.port import open_port, parse_spec
 from fastpath.switch import MAX_THREADS, Switch
 
@@ -31,9 +29,9 @@ NORMAL = "priority=0,actions=NORMAL"
 
 def configuration(args: argparse.Namespace) -> Config:
     """What the command line asks for, with or without a file."""
-    if args.config and (args.port or args.flow or args.flows):
+    if args.config is not None and (args.port or args.flow or args.flows):
         raise ConfigError("run: --config names all ports and flows, --port and --flow cannot be added")
-    if args.config:
+    if args.config is not None:
         found = config.load(Path(args.config))
     elif args.port:
         ports = tuple(PortConfig(parse_spec(spec)[1], spec, settings={"number": number})
@@ -41,7 +39,7 @@ def configuration(args: argparse.Namespace) -> Config:
         flows = [(f"--flow {flow!r}", flow) for flow in args.flow]
         if args.flows:
             flows += config.read_flow_file(Path(args.flows))
-        found = Config((BridgeConfig("br0", ports, tuple(flows)),))
+        found = Config((BridgeConfig("br0", "", ports, tuple(flows)),))
     else:
         raise ConfigError("run: no ports, give --port for each or --config FILE")
     given = {name: getattr(args, name) for name in ("threads", "seed", "seconds", "socket")
@@ -55,15 +53,25 @@ def configuration(args: argparse.Namespace) -> Config:
 def build(switch: Switch, wanted: Config) -> None:
     """Make all bridges, ports and rules.  Raises FastpathError naming the place of what is wrong."""
     for settings in wanted.bridges:
-        bridge = switch.add_bridge(settings.name, **settings.settings)
+        with _placed(settings.place):
+            bridge = switch.add_bridge(settings.name, **settings.settings)
         for port in settings.ports:
-            _add_port(bridge, port)
+            with _placed(port.place):
+                _add_port(bridge, port)
         for place, flow in settings.flows or ((settings.name, NORMAL),):
-            try:
-                bridge.add_flows([flow])
-            except FastpathError as error:
-                message = str(error).removeprefix("flows:1: ")
-                raise ConfigError(f"{place}: {message}") from None
+            with _placed(place):
+                if not bridge.add_flows([flow]):
+                    raise ParseError("no rule, expected one such as 'in_port=1,actions=output:2'")
+
+
+@contextmanager
+def _placed(place: str) -> Iterator[None]:
+    """Say *place*, if it is not empty, before whatever error is met within."""
+    try:
+        yield
+    except FastpathError as error:
+        message = str(error).removeprefix("flows:1: ")
+        raise ConfigError(f"{place}: {message}" if place else message) from None
 
 
 def _add_port(bridge: Bridge, port: PortConfig) -> None:
@@ -76,22 +84,6 @@ def _add_port(bridge: Bridge, port: PortConfig) -> None:
     except BaseException:
         io.close()
         raise
-
-
-@contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, instead of doing what they do otherwise."""
-    stop = threading.Event()
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        stop.set()
-    old: dict[signal.Signals, Any] = {sig: signal.signal(sig, handler)
-                                      for sig in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for sig, previous in old.items():
-            signal.signal(sig, previous)
 
 
 class Display:
@@ -122,14 +114,13 @@ class Display:
             print((table.CLEAR if self._redraw else "") + table.table(now, None), flush=True)
 
 
-def main(args: argparse.Namespace) -> int:
-    """Run until the time is up or a signal comes."""
+def main(args: argparse.Namespace, stop: threading.Event) -> int:
+    """Run until the time is up or *stop* is set, as signals do."""
     wanted = configuration(args)
     # A miss waits for the interpreter; at the default of 5 ms, for as long as a view takes to print.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     options: dict[str, Any] = {} if wanted.flow_limit is None else {"flow_limit": wanted.flow_limit}
     with ExitStack() as stack:
-        stop = stack.enter_context(stop_signals())
         switch = stack.enter_context(Switch(seed=wanted.seed, realtime=True, **options))
         build(switch, wanted)
         if wanted.socket:

@@ -200,6 +200,8 @@ cdef class PcapPort(Port):
         if not self.f.paced:
             self.c.fd = eventfd(1 if self.f.n_records else 0, EFD_CLOEXEC | EFD_NONBLOCK)
         if write is not None:
+            if read is not None and os.path.exists(write) and os.path.samefile(read, write):
+                raise PortError(f"capture file {str(write)!r}: cannot be read and written at once")
             capture_open(&self.f.capture, write, epoch_s)
 
     def __dealloc__(self):

@@ -54,7 +54,7 @@ def index(name: str) -> int:
     try:
         return socket.if_nametoindex(name)
     except (OSError, ValueError):
-        there = ", ".join(names())
+        there = ", ".join(names()) or "none"
         raise PortError(f"no network device {name!r} in this namespace, there are: {there}") from None
 
 
@@ -157,7 +157,8 @@ def in_netns(netns: str | None) -> Iterator[None]:
         try:
             there = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise PortError(f"no network namespace {netns!r}, there are: {', '.join(namespaces())}") from None
+            raise PortError(f"no network namespace {netns!r}, there are: "
+                            f"{', '.join(namespaces()) or 'none'}") from None
         try:
             _setns(there, netns)
         finally:

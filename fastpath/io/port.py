@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite, nan
 from typing import TextIO
 
 from fastpath._port import Port
@@ -47,9 +48,12 @@ def _count(text: str) -> int:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise ValueError("expected a number") from None
+        value = nan
+    if not isfinite(value):
+        raise ValueError("expected a number")
+    return value
 
 
 def _mac(text: str) -> str:
@@ -69,6 +73,7 @@ class PortType:
     make: Callable[..., Port]
     options: dict[str, Reader]
     text: str
+    one_of: tuple[str, ...] = ()        # options of which at least one is needed
 
 
 PORT_TYPES = {
@@ -79,7 +84,7 @@ PORT_TYPES = {
     "memory":    PortType(MemoryPort, {"capacity": _count, "vnet": _boolean, "mtu": _count},
                           "queues in memory"),
     "pcap":      PortType(PcapPort, {"read": str, "write": str, "pace": str, "loop": _boolean,
-                                     "epoch_s": _number, "mtu": _count}, "capture files"),
+                                     "epoch_s": _number, "mtu": _count}, "capture files", ("read", "write")),
 }
 # The reference switch's names of the same things.
 ALIASES = {"system": "af_packet", "internal": "tap", "dummy": "memory"}
@@ -94,6 +99,8 @@ def open_port(spec: str) -> Port:
     type_name, name, settings = parse_spec(spec)
     kind = PORT_TYPES[type_name]
     read = {key: _read(spec, key, text, kind) for key, text in settings.items()}
+    if kind.one_of and not any(key in read for key in kind.one_of):
+        raise PortError(f"port {spec!r}: {kind.text} need {'=FILE or '.join(kind.one_of)}=FILE")
     own = {key: value for key, value in read.items() if key in kind.options}
     port = kind.make(name, **own)
     try:

@@ -71,7 +71,7 @@ def test_common_options_wrap_any_port(tmp_path: Path) -> None:
     ("memory:x,colour=red", "option 'colour', expected one of capacity, vnet, mtu, drop"),
     ("memory:x,drop=often", "drop=often: expected a number"),
     ("tap:x,mac=zz", "mac=zz: expected an Ethernet address such as"),
-    ("pcap:x,pace=slow", "pace 'slow': expected asap, real or a positive number"),
+    ("pcap:x,read=y,pace=slow", "pace 'slow': expected asap, real or a positive number"),
     ("pcap:x,read=/nonexistent/x", "capture file '/nonexistent/x': no such file or directory"),
     ("memory:x,capture=/nonexistent/x", "capture file '/nonexistent/x': no such file or directory"),
     ("memory:x,trace=/nonexistent/x", "trace file '/nonexistent/x': no such file or directory"),

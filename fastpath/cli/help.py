@@ -1,0 +1,53 @@
+"""What ``fastpath COMMAND --help`` prints around its options: descriptions and examples, as text alone."""
+
+from __future__ import annotations
+
+RUN = """\
+Forward packets between ports until the time is up, or SIGINT or SIGTERM comes.
+Packets that ports had accepted by then are forwarded first."""
+
+RUN_MORE = """\
+examples:
+  fastpath run --port veth0 --port veth1              learn and switch between two devices
+  fastpath run --port veth0 --port veth1 --flow in_port=1,actions=output:2 --seconds 10
+  fastpath run --port eth0 --port tap:tap0,mtu=1400 --flows acl.txt --socket /run/fp.sock
+  fastpath run --port pcap:a,read=in.pcap,pace=real --port pcap:b,write=out.pcap
+  fastpath run --config lab.toml
+
+types of ports and their options:
+  af_packet:NAME  network device: ifname, netns, ring, promisc, qdisc_bypass
+  tap:NAME        device of the host that ends in the switch: ifname, netns, mac, mtu, up
+  memory:NAME     queues in memory: capacity, vnet, mtu
+  pcap:NAME       capture files: read, write, pace (asap, real or a factor), loop, epoch_s, mtu
+  any of them     faults: drop, duplicate, corrupt, reorder, delay, seed, direction;
+                  records: capture=FILE.pcap, trace=FILE
+
+a file for --config:
+  [switch]                        # threads, seed, flow_limit, socket, seconds
+  threads = 2
+  [bridges.br0]                   # flows, flow_file, mac_aging, max_macs
+  flows = ["priority=10,tcp,tp_dst=23,actions=drop", "priority=0,actions=NORMAL"]
+  [bridges.br0.ports.office]      # io (as --port takes it) or patch (name of the peer), number, tag, trunks,
+  io = "eth1"                     # vlan_mode, priority_tags, no_flood, no_forward, no_receive,
+  tag = 10                        # no_packet_in, protected"""
+
+REPLAY = """\
+Send a capture through rules, in the capture's own time; write what comes out of
+each port to DIR/port-N.pcap, and what happened to DIR/summary.txt."""
+
+REPLAY_MORE = """\
+example:
+  fastpath replay in.pcap --flows acl.txt --in-port 1 --out result"""
+
+TRACE = """\
+Explain, as ofproto/trace does, what would be done with a flow, a frame, or every
+frame of a capture: by the rules of a file, or by a running instance."""
+
+TRACE_MORE = """\
+examples:
+  fastpath trace --flows acl.txt in_port=1,tcp,nw_dst=10.0.0.2,tcp_dst=80
+  fastpath trace --flows acl.txt --in-port 2 --pcap in.pcap
+  fastpath trace --socket /run/fp.sock --in-port eth0 --packet 'ffffffffffff 020000000001 88b5'"""
+
+EXTRACT = "Print the flow key of every packet of a capture, as ovs-ofctl parse-pcap does."
+VIEW = "Print {} of the instance that was started with --socket PATH."
