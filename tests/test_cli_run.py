@@ -170,7 +170,7 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: Capture,
     (["--port", "memory:a", "--flow", ""], "--flow '': no rule, expected one such as"),
     (["--port", "memory:a", "--flow", "# drop all"], "no rule"),
     (["--port", "af_packet:a,netns=nosuch"], "no network namespace 'nosuch', there are: "),
-    (["--config", ""], "no such file"),
+    (["--config", ""], "is a directory"),
     (["--config", "x.toml", "--port", "memory:a"], "--config"),
 ])
 def test_bad_options_are_one_line_and_status_2(capsys: Capture, args: list[str], words: str) -> None:
