@@ -10,6 +10,7 @@
 #define HEADROOM 128            /* bytes free before the frame: pushed headers go there */
 #define OFS_NONE UINT16_MAX     /* no such layer in this packet */
 #define SMALL_ROOM 2048         /* frame bytes of an ordinary buffer; larger ones hold 64 KiB segments */
+#define LARGE_KEPT 64           /* large buffers a pool keeps for the next segment */
 
 /* struct virtio_net_hdr, host order, as AF_PACKET and TAP pass it. */
 typedef struct vnet {
@@ -57,6 +58,8 @@ typedef struct pool {
     uint32_t n_free, n_slots;   /* on the stack now; room of the stack */
     packet_t **bare;            /* stack of packets without a buffer, for borrowed bytes */
     uint32_t n_bare, n_bare_slots;
+    uint8_t *large[LARGE_KEPT]; /* stack of large buffers without a packet */
+    uint32_t n_large;
     void **slabs;               /* what to free in the end */
     uint32_t n_slabs, limit;    /* slabs so far; packets at most */
     uint32_t n_packets;         /* made so far, free or not */

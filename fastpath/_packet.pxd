@@ -6,7 +6,7 @@ from fastpath._flow_layout cimport be16, be32, flow_t
 
 cdef extern from "_packet.h" nogil:
     enum:
-        BATCH_MAX, HEADROOM, OFS_NONE, SMALL_ROOM
+        BATCH_MAX, HEADROOM, OFS_NONE, SMALL_ROOM, LARGE_KEPT
         VNET_NEEDS_CSUM, VNET_DATA_VALID
         VNET_GSO_NONE, VNET_GSO_TCPV4, VNET_GSO_UDP, VNET_GSO_TCPV6, VNET_GSO_UDP_L4, VNET_GSO_ECN
         N_DROPS
@@ -40,6 +40,8 @@ cdef extern from "_packet.h" nogil:
         uint32_t n_free, n_slots
         packet_t **bare
         uint32_t n_bare, n_bare_slots
+        uint8_t *large[LARGE_KEPT]
+        uint32_t n_large
         void **slabs
         uint32_t n_slabs, limit
         uint32_t n_packets

@@ -5,13 +5,15 @@ packet is one of three kinds, kept in ``borrowed``:
 
 * SMALL: struct, headroom and SMALL_ROOM bytes in one piece of a slab, recycled;
 * BORROWED: a struct around bytes of a port's ring, which ``release`` gives back;
-* HEAP: a struct with a malloc'ed buffer, for segments of up to 64 KiB and for borrowed bytes that
-  had to move because a header would not fit before them.
+* LARGE: a struct with a buffer of LARGE_SIZE, for segments of up to 64 KiB and for borrowed bytes that
+  had to move because a header would not fit before them.  A pool keeps some of these buffers: malloc
+  would give the memory back to the kernel each time, and page faults cost more than the copy.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
+from posix.stdlib cimport posix_memalign
 
 from fastpath._bytes cimport likely, unlikely
 from fastpath._flow_layout cimport flow_t
@@ -19,12 +21,14 @@ from fastpath._flow_layout cimport flow_t
 cdef enum:
     SMALL = 0
     BORROWED = 1
-    HEAP = 2
+    LARGE = 2
     STRUCT_ROOM = 192           # sizeof(packet_t), rounded up to cache lines; checked when a pool is made
     TAILROOM = 64               # after SMALL_ROOM: keeps buffers of one slab off each other's cache lines
     SMALL_SIZE = STRUCT_ROOM + HEADROOM + SMALL_ROOM + TAILROOM
     SLAB = 32                   # packets made at a time
     ROOM_MAX = 65536 + 256      # the largest segment with its headers
+    LARGE_SIZE = HEADROOM + ROOM_MAX
+    CACHE_LINE = 64
 
 
 cdef pool_t *pool_new(uint32_t limit) noexcept nogil:
@@ -43,6 +47,8 @@ cdef void pool_free(pool_t *pool) noexcept nogil:
         return
     for i in range(pool.n_slabs):
         free(pool.slabs[i])
+    for i in range(pool.n_large):
+        free(pool.large[i])
     free(pool.slabs)
     free(pool.free)
     free(pool.bare)
@@ -103,6 +109,22 @@ cdef inline packet_t *_take_bare(pool_t *pool) noexcept nogil:
     return pool.bare[pool.n_bare]
 
 
+cdef uint8_t *_take_large(pool_t *pool) noexcept nogil:
+    cdef void *buffer
+    if pool.n_large:
+        pool.n_large -= 1
+        return pool.large[pool.n_large]
+    return <uint8_t *>buffer if posix_memalign(&buffer, CACHE_LINE, LARGE_SIZE) == 0 else NULL
+
+
+cdef void _give_large(pool_t *pool, uint8_t *buffer) noexcept nogil:
+    if pool.n_large < LARGE_KEPT:
+        pool.large[pool.n_large] = buffer
+        pool.n_large += 1
+    else:
+        free(buffer)
+
+
 cdef packet_t *packet_new(pool_t *pool, uint32_t room) noexcept nogil:
     cdef packet_t *p
     if unlikely(room > SMALL_ROOM):
@@ -111,13 +133,13 @@ cdef packet_t *packet_new(pool_t *pool, uint32_t room) noexcept nogil:
         p = _take_bare(pool)
         if p == NULL:
             return NULL
-        p.start = <uint8_t *>malloc(HEADROOM + room)
+        p.start = _take_large(pool)
         if p.start == NULL:
             pool.bare[pool.n_bare] = p
             pool.n_bare += 1
             return NULL
-        p.end = p.start + HEADROOM + room
-        p.borrowed = HEAP
+        p.end = p.start + LARGE_SIZE
+        p.borrowed = LARGE
     else:
         if unlikely(pool.n_free == 0):
             pool.n_free = _grow(pool, &pool.free, &pool.n_slots, SMALL_SIZE)
@@ -155,7 +177,7 @@ cdef void packet_free(packet_t *p) noexcept nogil:
     if p.borrowed == BORROWED:
         p.release(p)
     else:
-        free(p.start)
+        _give_large(pool, p.start)
     pool.bare[pool.n_bare] = p
     pool.n_bare += 1
 
@@ -180,33 +202,28 @@ cdef packet_t *packet_clone(packet_t *p) noexcept nogil:
 
 
 cdef bint _make_headroom(packet_t *p, uint32_t n) noexcept nogil:
-    """See to it that *n* bytes are free before data: in the packet's own buffer, or in a new one."""
+    """See to it that *n* bytes are free before data: in the packet's own buffer, or in a large one."""
     if p.len + n > ROOM_MAX:
         return False
-    if p.borrowed != BORROWED and <size_t>(p.end - p.start) >= p.len + n:
-        memmove(p.end - p.len, p.data, p.len)
-        p.data = p.end - p.len
-        return True
-    return _move_to_heap(p, n)
+    if p.borrowed == BORROWED:
+        return _move_to_large(p, n)
+    if <size_t>(p.end - p.start) < p.len + n:
+        return False                # a small packet's buffer is part of its struct, so it cannot be changed
+    memmove(p.end - p.len, p.data, p.len)
+    p.data = p.end - p.len
+    return True
 
 
-cdef bint _move_to_heap(packet_t *p, uint32_t room) noexcept nogil:
-    """Put the bytes of *p* into a buffer of its own with HEADROOM + *room* bytes before them."""
-    cdef uint8_t *buffer = <uint8_t *>malloc(HEADROOM + room + p.len)
-    cdef pool_t *pool = p.pool
+cdef bint _move_to_large(packet_t *p, uint32_t room) noexcept nogil:
+    """Put borrowed bytes into a buffer of their own with HEADROOM + *room* bytes before them."""
+    cdef uint8_t *buffer = _take_large(p.pool)
     if buffer == NULL:
         return False
     memcpy(buffer + HEADROOM + room, p.data, p.len)
-    if p.borrowed == BORROWED:
-        p.release(p)
-    elif p.borrowed == HEAP:
-        free(p.start)
-    else:                       # a small packet's buffer is part of its struct: it stays, unused
-        free(buffer)
-        return False
-    p.start, p.end = buffer, buffer + HEADROOM + room + p.len
+    p.release(p)
+    p.start, p.end = buffer, buffer + LARGE_SIZE
     p.data = buffer + HEADROOM + room
-    p.borrowed = HEAP
+    p.borrowed = LARGE
     return True
 
 

@@ -1,8 +1,8 @@
 """AfPacketPort: a real network device, through an AF_PACKET socket.
 
 Frames arrive in a TPACKET_V2 ring shared with the kernel and are lent to the switch where they lie: a slot
-goes back to the kernel when its packet is freed, in whatever order that happens.  They leave by sendmmsg
-from wherever they are, so a frame passes from ring to device with one copy, made by the kernel.
+goes back to the kernel when its packet is freed, in whatever order that happens.  Ordinary frames leave by
+a ring of their own (_txring), all else by sendmmsg from wherever it is.
 
 Every frame carries a virtio net header both ways.  Without it the partial checksums and 64 KiB segments
 that virtual devices exchange would be sent on as if they were finished, and TCP would stall while ping
@@ -12,7 +12,7 @@ with it.
 
 One thread receives, and the same thread frees what it received.  Sending is serialised by the caller.
 """
-from libc.errno cimport EAGAIN, EINTR, EINVAL, EMSGSIZE, errno
+from libc.errno cimport EAGAIN, EINTR, EINVAL, EMSGSIZE, ENOBUFS, errno
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
@@ -24,6 +24,8 @@ from fastpath._bytes cimport likely, unlikely
 from fastpath._packet cimport (BATCH_MAX, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_free, batch_t, packet_borrow,
                                packet_new, packet_t, pool_t, vnet_t)
 from fastpath._port cimport Port, PORT_CAP_VNET, count, port_ops_t, port_t, stats_of
+from fastpath.io._txring cimport (TXRING_BLOCK_SIZE, TXRING_BLOCKS, TXRING_SLOT_SIZE, TXRING_SLOTS, txring_close,
+                                   txring_map, txring_send, txring_t, txring_unmap)
 from fastpath.io._vnet cimport exact_header_size
 
 import socket
@@ -82,7 +84,7 @@ cdef extern from *:
         TP_STATUS_KERNEL, TP_STATUS_USER, TP_STATUS_COPY, TP_STATUS_LOSING
         TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID
     enum:
-        SOL_PACKET, PACKET_RX_RING, PACKET_STATISTICS, PACKET_COPY_THRESH, PACKET_AUXDATA
+        SOL_PACKET, PACKET_RX_RING, PACKET_TX_RING, PACKET_STATISTICS, PACKET_COPY_THRESH, PACKET_AUXDATA
         PACKET_VERSION, PACKET_RESERVE, PACKET_VNET_HDR, PACKET_QDISC_BYPASS, PACKET_IGNORE_OUTGOING
         PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC, TPACKET_V2
 
@@ -98,6 +100,7 @@ cdef enum:
     VNET_SIZE = 10
     TAG_SIZE = 4
     FRAME_LIMIT = 65600         # a 64 KiB IP packet with its Ethernet header and tags
+    LINK_OVERHEAD = 18          # of an Ethernet frame over its payload: header and one tag
     EMPTY_CHECK = 64            # empty polls between two looks for a pending socket error
     RECEIVE_BUFFER = 32 << 20   # for segments too large for a slot
     SEND_BUFFER = 8 << 20
@@ -110,6 +113,7 @@ ctypedef struct af_packet_t:
     uint32_t n_slots, next      # slots; the one that comes next
     uint32_t held, held_max     # slots lent out; beyond held_max frames are copied
     uint32_t n_empty            # polls since the last frame
+    txring_t tx
     uint8_t *staging            # recvmmsg: BATCH_MAX buffers of FRAME_LIMIT
     mmsghdr out[BATCH_MAX]      # out[i] sends iov out_iov[2 * i], vnet header first
     iovec out_iov[2 * BATCH_MAX]
@@ -297,12 +301,37 @@ cdef int plain_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
 
 cdef void af_packet_tx(port_t *port, batch_t *b) noexcept nogil:
     cdef af_packet_t *a = <af_packet_t *>port
-    cdef uint32_t i, n = b.n, done = 0
+    cdef uint32_t i, sent, done = 0
+    cdef int error
+    for i in range(b.n):
+        b.p[i].vnet.flags &= VNET_NEEDS_CSUM        # "checked on receive" means nothing to a sender
+    a.tx.max_len = port.mtu + LINK_OVERHEAD
+    while done < b.n:
+        error = 0
+        sent = txring_send(&a.tx, b.p + done, b.n - done, &error) if a.tx.map != NULL else 0
+        if sent == 0 and error == 0:
+            sent = send_in_place(a, b.p + done, b.n - done, &error)
+        for i in range(done, done + sent):
+            count(&port.stats.tx_bytes, b.p[i].len)
+        count(&port.stats.tx_packets, sent)
+        done += sent
+        if error == EINVAL or error == EMSGSIZE or error == ENOBUFS:    # this frame; the next may fare better
+            count(&port.stats.tx_errors, error != ENOBUFS)
+            count(&port.stats.tx_dropped, 1)
+            done += 1
+        elif error:
+            break                   # the socket is full, the device down or gone: the rest would fare the same
+    count(&port.stats.tx_dropped, b.n - done)
+    batch_free(b)
+
+
+cdef uint32_t send_in_place(af_packet_t *a, packet_t **packets, uint32_t n, int *error) noexcept nogil:
+    """Send packets from where they lie; return how many went, and the errno for which the next did not."""
+    cdef uint32_t i
     cdef packet_t *p
-    cdef int sent
+    cdef int sent = -1
     for i in range(n):
-        p = b.p[i]
-        p.vnet.flags &= VNET_NEEDS_CSUM             # "checked on receive" means nothing to a sender
+        p = packets[i]
         if likely(p.data - p.start >= VNET_SIZE):   # one piece: a second costs the kernel a copy and a check
             memcpy(p.data - VNET_SIZE, &p.vnet, VNET_SIZE)
             a.out_iov[2 * i].iov_base = p.data - VNET_SIZE
@@ -314,23 +343,11 @@ cdef void af_packet_tx(port_t *port, batch_t *b) noexcept nogil:
             a.out_iov[2 * i + 1].iov_base = p.data
             a.out_iov[2 * i + 1].iov_len = p.len
             a.out[i].msg_hdr.msg_iovlen = 2
-    while done < n:
-        sent = sendmmsg(port.fd, &a.out[done], n - done, MSG_DONTWAIT)
-        if sent < 0:
-            if errno == EINTR:
-                continue
-            if errno != EINVAL and errno != EMSGSIZE:
-                break               # the device is full, down or gone: the rest would fare the same
-            count(&port.stats.tx_errors, 1)
-            count(&port.stats.tx_dropped, 1)
-            done += 1
-            continue
-        for i in range(done, done + sent):
-            count(&port.stats.tx_bytes, b.p[i].len)
-        count(&port.stats.tx_packets, sent)
-        done += sent
-    count(&port.stats.tx_dropped, n - done)
-    batch_free(b)
+    error[0] = EINTR
+    while sent < 0 and error[0] == EINTR:
+        sent = sendmmsg(a.base.fd, a.out, n, MSG_DONTWAIT)
+        error[0] = 0 if sent >= 0 else errno
+    return 0 if sent < 0 else <uint32_t>sent
 
 
 cdef port_ops_t ring_ops
@@ -364,7 +381,7 @@ cdef class AfPacketPort(Port):
         if self.a == NULL:
             raise MemoryError(f"no memory for port {name!r}")
         self.c = &self.a.base
-        self.c.fd = -1
+        self.c.fd = self.a.tx.fd = -1
         self.c.caps = PORT_CAP_VNET
         try:
             with link.in_netns(netns):
@@ -381,6 +398,8 @@ cdef class AfPacketPort(Port):
                 close(self.c.fd)
             if self.a.ring != NULL:
                 munmap(self.a.ring, <size_t>BLOCK_SIZE * N_BLOCKS)
+            txring_close(&self.a.tx)
+            txring_unmap(&self.a.tx)
             free(self.a.staging)
             free(self.a)
 
@@ -389,6 +408,8 @@ cdef class AfPacketPort(Port):
         # Protocol 0: nothing comes before bind().
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
             self._set_up(sock, ring, promisc, qdisc_bypass)
+            if ring:
+                self._map_tx_ring(qdisc_bypass)
             self.c.fd = sock.detach()
         return 0
 
@@ -398,11 +419,8 @@ cdef class AfPacketPort(Port):
         if not device.ethernet:
             raise PortError(f"af_packet port {self.name!r}: {self.ifname!r} is not an Ethernet device")
         self.c.mtu = device.mtu
-        sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-        _set_buffers(sock)
-        for option, wanted in ((PACKET_IGNORE_OUTGOING, True), (PACKET_QDISC_BYPASS, qdisc_bypass)):
-            if wanted:
-                _set_if_known(sock, option)
+        _prepare(sock, qdisc_bypass)
+        _set_if_known(sock, PACKET_IGNORE_OUTGOING)
         self.has_ring = ring and self._map_ring(sock)
         if not self.has_ring:
             sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
@@ -424,8 +442,8 @@ cdef class AfPacketPort(Port):
             sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
             sock.setsockopt(SOL_PACKET, PACKET_RESERVE, RESERVE)
             sock.setsockopt(SOL_PACKET, PACKET_COPY_THRESH, 1)
-            numbers = (BLOCK_SIZE, N_BLOCKS, FRAME_SIZE, BLOCK_SIZE // FRAME_SIZE * N_BLOCKS)
-            sock.setsockopt(SOL_PACKET, PACKET_RX_RING, b"".join(n.to_bytes(4, _order()) for n in numbers))
+            sock.setsockopt(SOL_PACKET, PACKET_RX_RING,
+                            _ring_request(BLOCK_SIZE, N_BLOCKS, FRAME_SIZE, BLOCK_SIZE // FRAME_SIZE * N_BLOCKS))
         except OSError:
             return False
         map = mmap(NULL, <size_t>BLOCK_SIZE * N_BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, sock.fileno(), 0)
@@ -435,6 +453,22 @@ cdef class AfPacketPort(Port):
         self.a.ring = <uint8_t *>map
         self.a.n_slots = BLOCK_SIZE // FRAME_SIZE * N_BLOCKS
         self.a.held_max = self.a.n_slots // 2
+        return True
+
+    cdef bint _map_tx_ring(self, bint qdisc_bypass):
+        """Set a ring for sending up, on a socket that receives nothing; False when the kernel refuses it."""
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+            try:
+                sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
+                _prepare(sock, qdisc_bypass)
+                sock.setsockopt(SOL_PACKET, PACKET_TX_RING,
+                                _ring_request(TXRING_BLOCK_SIZE, TXRING_BLOCKS, TXRING_SLOT_SIZE, TXRING_SLOTS))
+                sock.bind((self.ifname, 0))
+            except OSError:
+                return False
+            if not txring_map(&self.a.tx, sock.fileno()):
+                return False
+            sock.detach()
         return True
 
     cdef int _stage(self) except -1:
@@ -504,6 +538,7 @@ cdef class AfPacketPort(Port):
         """Give the device up.  The ring stays mapped while packets of it are about."""
         if self.c.fd >= 0:
             count_losses(self.a)
+            txring_close(&self.a.tx)
             close(self.c.fd)
             self.c.fd = -1
 
@@ -511,6 +546,19 @@ cdef class AfPacketPort(Port):
 def _order() -> str:
     import sys
     return sys.byteorder
+
+
+def _ring_request(*numbers) -> bytes:
+    """struct tpacket_req: size and number of blocks, size and number of slots."""
+    return b"".join(n.to_bytes(4, _order()) for n in numbers)
+
+
+def _prepare(sock, qdisc_bypass) -> None:
+    """Options of every socket here, which must come before a ring."""
+    sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+    _set_buffers(sock)
+    if qdisc_bypass:
+        _set_if_known(sock, PACKET_QDISC_BYPASS)
 
 
 def _set_buffers(sock) -> None:

@@ -6,12 +6,12 @@ import select
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from netns import Lab
+from wire import HEADER, PORT_MAC, drain, eventually, frame
 
 from fastpath.errors import PortError
 from fastpath.io import link
@@ -19,37 +19,8 @@ from fastpath.io._af_packet import AfPacketPort
 from fastpath.io._cable import Cable
 from fastpath.io._memory import MemoryPort
 
-HOST_MAC, PORT_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
-HEADER = bytes.fromhex("020000000002020000000001")
 RINGS = pytest.mark.parametrize("ring", [True, False], ids=["ring", "recvmmsg"])
 N_SLOTS = 8192
-
-
-def eventually(condition: Callable[[], object], timeout_s: float = 10) -> bool:
-    """Whether *condition* comes true in time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
-
-
-def drain(port: AfPacketPort, n: int, timeout_s: float = 10) -> list[tuple[bytes, bytes]]:
-    """Receive until *n* frames are there, then whatever else waits."""
-    out: list[tuple[bytes, bytes]] = []
-    eventually(lambda: out.extend(port.recv()) or len(out) >= n, timeout_s)
-    while batch := port.recv():
-        out += batch
-    return out
-
-
-@pytest.fixture
-def ends(lab: Lab) -> tuple[str, str]:
-    """Namespaces of a host with device eth0 and of a switch with device p1, connected."""
-    host, switch = lab.netns("host"), lab.netns("sw")
-    lab.veth(host, "eth0", switch, "p1", address="10.0.0.1/24", mac=HOST_MAC, peer_mac=PORT_MAC)
-    return host, switch
 
 
 @contextmanager
@@ -61,10 +32,6 @@ def raw_socket(netns: str) -> Iterator[socket.socket]:
     with sock:
         sock.settimeout(10)
         yield sock
-
-
-def frame(i: int, size: int = 60, kind: str = "88b5") -> bytes:
-    return (HEADER + bytes.fromhex(kind) + i.to_bytes(4, "big")).ljust(size, b"\x5a")
 
 
 @RINGS

@@ -7,7 +7,7 @@ from pathlib import Path
 import sanitize
 
 MODULES = ["_flow", "_packet", "_port", "_memory", "_pcap", "_wrap", "_fault", "_cable", "_python",
-           "_af_packet"]
+           "_af_packet", "_txring"]
 
 THREADS = """
 import sys, threading
