@@ -86,6 +86,11 @@ class OfPort:
             setattr(self, name, value)
 
     @property
+    def live(self) -> bool:
+        """Whether packets sent here can arrive, which is what bundle and fast failover ask."""
+        return self.link_up
+
+    @property
     def is_patch(self) -> bool:
         """Whether this port leads to another bridge rather than to the world."""
         return self.peer_name is not None

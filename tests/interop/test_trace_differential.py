@@ -1,135 +1,26 @@
 """The law of translation: what ``br.trace()`` says equals ``ofproto/trace`` of the reference, to the letter.
 
 Both switches get the same generated rules and trace the same packets: every line must agree, from the
-flow and each table's rule to the megaflow's mask and the datapath actions.  What is a mere handle is
-renamed on both sides: recirculation ids count up in the reference over its whole life, and datapath
-ports have the numbers each side gave them.  Beyond a patch port the reference does not recognise that
-no rule was found and prints the hidden rule it uses then (``FOREIGN_MISS``); we say "No match." there too.
+flow and each table's rule to the megaflow's mask and the datapath actions (``pair``).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
-from reference import Reference, Refused
+from pair import Pair, lines
 from rule_sets import Case, Maker
 
 import fastpath
 from fastpath.dpif import actions as odp
-from fastpath.ofproto.actions.versions import as_version
-from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.xlate import translate
 from fastpath.ofproto.xlate.context import XlateIn
 from fastpath.ofproto.xlate.trace import Trace
 
 N_TABLES_OF_RULES, CHUNKS = 320, 8
-LOCAL = 0xFFFE
-OF_VERSION = {"OpenFlow10": 1, "OpenFlow13": 4, "OpenFlow15": 6}
-FOREIGN_MISS = re.compile(r"(?<=\d\. )reg0=0x2, priority 0$", re.M)
-
-
-def set_rules(bridge: fastpath.Bridge, case: Case) -> None:
-    """Give *bridge* the rules as a switch has them that was sent them in the case's OpenFlow version."""
-    bridge.del_flows()
-    for rule in case.rules:
-        mod = parse_flow(rule, "add")
-        actions = as_version(mod.actions, OF_VERSION[case.version], mod.match)
-        bridge.add_flow(dataclasses.replace(mod, actions=actions))
-
-
-def renumbered(actions: odp.OdpActions, numbers: dict[int, int]) -> odp.OdpActions:
-    """*actions* with the datapath port numbers of the other side."""
-    out: list[odp.OdpAction] = []
-    for a in actions:
-        if isinstance(a, odp.Output):
-            a = odp.Output(numbers[a.port])
-        elif isinstance(a, odp.Clone):
-            a = odp.Clone(renumbered(a.actions, numbers))
-        out.append(a)
-    return tuple(out)
-
-
-def lines(text: str) -> list[str]:
-    """Lines of a trace with its recirculation ids replaced by their turn.
-
-    The IPv6 label has 20 bits in a member of 32; an exact match shows its mask or not as it came to be.
-    """
-    text = re.sub(r"(ipv6_label=0x[0-9a-f]+)/0xfffff", r"\1", text)
-    ids: dict[str, str] = {}
-
-    def rename(m: re.Match[str]) -> str:
-        return m.group(1) + ids.setdefault(str(int(m.group(2), 0)), f"id{len(ids) + 1}")
-
-    return re.sub(r"(recirc\(|recirc_id=)(0x[1-9a-f][0-9a-f]*|[1-9][0-9]*)", rename, text).splitlines()
-
-
-@dataclasses.dataclass
-class Pair:
-    """The same bridges in both switches; *numbers* maps our datapath ports to the reference's."""
-
-    ref: Reference
-    switch: fastpath.Switch
-    numbers: dict[int, int]
-    n_traces: int = 0
-
-    def add_bridge(self, name: str, ports: dict[str, int], local_odp: int) -> fastpath.Bridge:
-        """A bridge with LOCAL and dummy ports; *ports* maps their names to the reference's numbers."""
-        self.ref.add_bridge(name, *ports)
-        bridge = self.switch.add_bridge(name)
-        bridge.add_port(name, number=LOCAL)
-        for port in ports:
-            bridge.add_port(port)
-        for port, odp_port in {name: local_odp, **ports}.items():
-            ours = bridge.ofproto.port_named(port).odp_port
-            assert ours is not None
-            self.numbers[ours] = odp_port
-        return bridge
-
-    def text(self, trace: Trace) -> list[str]:
-        trace.actions = renumbered(trace.actions, self.numbers)
-        return lines(str(trace))
-
-    def reference_text(self, bridge: str, packet: str) -> list[str]:
-        return lines(FOREIGN_MISS.sub("No match.", self.ref.trace(bridge, packet)))
-
-    def agree(self, bridge: str, packet: str, rules: tuple[str, ...]) -> None:
-        """Assert that both say the same of *packet*."""
-        self.n_traces += 1
-        ours = self.text(self.switch[bridge].trace(packet))
-        theirs = self.reference_text(bridge, packet)
-        if ours != theirs:
-            # The reference lets go of replaced rules a moment after it was told to, and until then their
-            # masks still count: ask again.
-            time.sleep(0.25)
-            theirs = self.reference_text(bridge, packet)
-        assert ours == theirs, "\n".join([f"trace of {packet}", *rules])
-
-    def compare(self, bridge: str, case: Case) -> bool:
-        """Compare all packets of *case*; False when the reference does not take its rules."""
-        try:
-            self.ref.set_flows(bridge, list(case.rules), case.version)
-        except Refused:
-            return False
-        set_rules(self.switch[bridge], case)
-        for packet in case.packets:
-            self.agree(bridge, packet, case.rules)
-        return True
-
-
-@pytest.fixture
-def pair(reference: Reference) -> Iterator[Pair]:
-    with fastpath.Switch(seed=1) as switch:
-        both = Pair(reference, switch, {})
-        try:
-            yield both
-        finally:
-            for bridge in list(switch):
-                reference.vsctl("del-br", bridge.name)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

@@ -10,10 +10,11 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from fastpath.dpif import actions as odp
-from fastpath.ofproto.actions import controller, instructions, legacy, misc, mpls, vlan
+from fastpath.ofproto.actions import balance, controller, instructions, legacy, misc, mpls, vlan
 from fastpath.ofproto.actions import output as out
 from fastpath.ofproto.actions import set_field as field
 from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.xlate import balance as choice
 from fastpath.ofproto.xlate import controller as to_controller
 from fastpath.ofproto.xlate import freeze, output, set_field, vlan_mpls, walk
 from fastpath.ofproto.xlate.context import Xlate
@@ -74,6 +75,8 @@ TABLE: dict[type[Action], tuple[Handler, Call]] = {
     out.SetQueue:              (output.queue, Call.PLAIN),
     out.PopQueue:              (output.queue, Call.PLAIN),
     out.Resubmit:              (walk.resubmit, Call.JUMP),
+    balance.Multipath:         (choice.multipath, Call.PLAIN),
+    balance.Bundle:            (choice.bundle, Call.LAST),
     controller.Controller:     (to_controller.controller, Call.PAUSE),
     field.SetField:            (set_field.set_field, Call.PLAIN),
     field.Load:                (set_field.load, Call.PLAIN),

@@ -93,6 +93,9 @@ class PortView(Protocol):
     @property
     def no_packet_in(self) -> bool: ...
     @property
+    def live(self) -> bool:
+        """Whether it can be sent to: its link is up and nothing else forbids it."""
+    @property
     def vlan(self) -> VlanConfig: ...
     @property
     def protected(self) -> bool:

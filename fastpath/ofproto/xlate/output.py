@@ -33,62 +33,8 @@ from fastpath.text import format_ofp_port
 _IN_PORT = WINDOWS["in_port"]
 
 
-def output(x: Xlate, a: act.Output, last: bool) -> None:
-    """Output to a fixed port."""
-    _send(x, a.port, a.max_len, last=last)
-
-
-def output_reg(x: Xlate, a: act.OutputReg, last: bool) -> None:
-    """Output to the port whose number a field holds; the field then decides, so it is un-wildcarded."""
-    port = read_subfield(x.hand.flow, a.source)
-    if port > 0xFFFF:
-        report(x, Kind.WARN, f"output port {port} is out of range")
-        return
-    report(x, Kind.DETAIL, f"output port is {port}")
-    mark_subfield(x.hand.wc, a.source)
-    _send(x, port, a.max_len, last=last)
-
-
-def output_trunc(x: Xlate, a: act.OutputTrunc, last: bool) -> None:
-    """Output of the first bytes only, which a port of the datapath can do."""
-    port, in_port = a.port, x.hand.flow.get(_IN_PORT)
-    if port >= OFPP_MAX and port not in (OFPP_LOCAL, OFPP_IN_PORT):
-        report(x, Kind.WARN, f"output_trunc does not support port: {format_ofp_port(port)}")
-    elif port == in_port:
-        report(x, Kind.WARN, "skipping output to input port")
-    else:
-        view = x.hand.bridge.port(port)
-        if view is None or view.odp_port is None:
-            report(x, Kind.ERROR, f"output_trunc does not support patch port {format_ofp_port(port)}")
-            return
-        x.out.actions.append(odp.Trunc(a.max_len))
-        _send(x, port, 0, last=last, truncate=True)
-
-
-def enqueue(x: Xlate, a: act.Enqueue, last: bool) -> None:
-    """Output through a queue.  No datapath here has queues, so it is an ordinary output."""
-    x.hand.wc.fill(WINDOWS["skb_priority"])
-    _send(x, a.port, 0, last=last)
-
-
-def queue(x: Xlate, a: act.SetQueue | act.PopQueue) -> None:
-    """Choose a queue: there is none to choose, yet the choice depends on the packet's priority."""
-    x.hand.wc.fill(WINDOWS["skb_priority"])
-
-
-def group(x: Xlate, a: act.Group) -> bool:
-    """Groups are not implemented: the list stops, as with a group that does not exist (True)."""
-    report(x, Kind.WARN, f"group {a.group_id}: groups are not supported yet, dropping")
-    return True
-
-
-def refuse(x: Xlate, a: Action) -> bool:
-    """Say that *a* is not implemented; the list stops (True)."""
-    report(x, Kind.WARN, f"{a}: not supported yet, dropping")
-    return True
-
-
-def _send(x: Xlate, port: int, max_len: int, *, last: bool, truncate: bool = False) -> None:
+def send(x: Xlate, port: int, max_len: int, *, last: bool, truncate: bool = False) -> None:
+    """Output to a port, reserved or not."""
     in_port = x.hand.flow.get(_IN_PORT)
     match port:
         case _ if port == OFPP_IN_PORT:
@@ -109,3 +55,58 @@ def _send(x: Xlate, port: int, max_len: int, *, last: bool, truncate: bool = Fal
             report(x, Kind.WARN, "skipping output to input port")
         case _:
             to_port(x, port, last=last, truncate=truncate)
+
+
+def output(x: Xlate, a: act.Output, last: bool) -> None:
+    """Output to a fixed port."""
+    send(x, a.port, a.max_len, last=last)
+
+
+def output_reg(x: Xlate, a: act.OutputReg, last: bool) -> None:
+    """Output to the port whose number a field holds; the field then decides, so it is un-wildcarded."""
+    port = read_subfield(x.hand.flow, a.source)
+    if port > 0xFFFF:
+        report(x, Kind.WARN, f"output port {port} is out of range")
+        return
+    report(x, Kind.DETAIL, f"output port is {port}")
+    mark_subfield(x.hand.wc, a.source)
+    send(x, port, a.max_len, last=last)
+
+
+def output_trunc(x: Xlate, a: act.OutputTrunc, last: bool) -> None:
+    """Output of the first bytes only, which a port of the datapath can do."""
+    port, in_port = a.port, x.hand.flow.get(_IN_PORT)
+    if port >= OFPP_MAX and port not in (OFPP_LOCAL, OFPP_IN_PORT):
+        report(x, Kind.WARN, f"output_trunc does not support port: {format_ofp_port(port)}")
+    elif port == in_port:
+        report(x, Kind.WARN, "skipping output to input port")
+    else:
+        view = x.hand.bridge.port(port)
+        if view is None or view.odp_port is None:
+            report(x, Kind.ERROR, f"output_trunc does not support patch port {format_ofp_port(port)}")
+            return
+        x.out.actions.append(odp.Trunc(a.max_len))
+        send(x, port, 0, last=last, truncate=True)
+
+
+def enqueue(x: Xlate, a: act.Enqueue, last: bool) -> None:
+    """Output through a queue.  No datapath here has queues, so it is an ordinary output."""
+    x.hand.wc.fill(WINDOWS["skb_priority"])
+    send(x, a.port, 0, last=last)
+
+
+def queue(x: Xlate, a: act.SetQueue | act.PopQueue) -> None:
+    """Choose a queue: there is none to choose, yet the choice depends on the packet's priority."""
+    x.hand.wc.fill(WINDOWS["skb_priority"])
+
+
+def group(x: Xlate, a: act.Group) -> bool:
+    """Groups are not implemented: the list stops, as with a group that does not exist (True)."""
+    report(x, Kind.WARN, f"group {a.group_id}: groups are not supported yet, dropping")
+    return True
+
+
+def refuse(x: Xlate, a: Action) -> bool:
+    """Say that *a* is not implemented; the list stops (True)."""
+    report(x, Kind.WARN, f"{a}: not supported yet, dropping")
+    return True

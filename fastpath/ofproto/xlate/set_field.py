@@ -167,6 +167,12 @@ def mark_subfield(wc: FlowKey, sf: Subfield) -> None:
     mark(wc, sf.field, sf.limit << sf.ofs)
 
 
+def load_subfield(x: Xlate, sf: Subfield, value: int) -> None:
+    """Set a run of bits to what an action found out, and un-wildcard it."""
+    mark_subfield(x.hand.wc, sf)
+    write_subfield(x.hand.flow, sf, value)
+
+
 def report_subfield(x: Xlate, sf: Subfield) -> None:
     """Tell what *sf* holds now."""
     if x.node is None:
@@ -202,8 +208,7 @@ def pop(x: Xlate, a: act.Pop) -> None:
         report(x, Kind.ERROR, "stack underflow")
         return
     value, _size = x.hand.stack.pop()
-    mark_subfield(x.hand.wc, a.target)
-    write_subfield(x.hand.flow, a.target, value)
+    load_subfield(x, a.target, value)
     report_subfield(x, a.target)
 
 

@@ -30,6 +30,7 @@ class Port:
     no_receive: bool = False
     no_packet_in: bool = False
     protected: bool = False
+    live: bool = True
     vlan: VlanConfig = field(default_factory=VlanConfig)
     peer: tuple[Bridge, Port] | None = None
 

@@ -1,0 +1,43 @@
+"""Random actions of the kinds that ``rule_sets`` leaves out, one function a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from rule_sets import Case, Maker
+
+from fastpath.ofproto.actions.balance import BUNDLE_ALGORITHMS, HASH_FIELDS, MULTIPATH_ALGORITHMS
+
+Make = Callable[[Random], str]
+TARGETS = ("NXM_NX_REG0[]", "NXM_NX_REG1[4..20]", "NXM_NX_XXREG1[0..63]", "OXM_OF_METADATA[8..31]",
+           "NXM_NX_REG7[0..15]")
+MEMBERS = ("1", "2", "3", "1,2", "2,3", "3,2,1", "9,1", "9", "", "LOCAL,2,1,IN_PORT", "1,1,1,2,2,3", "NONE,2")
+
+
+def multipath(random: Random) -> str:
+    n_links = random.choice((1, 2, 3, 7, 64, 65, 1000, 65536))
+    return (f"multipath({random.choice(HASH_FIELDS)},{random.choice((0, 1, 50, 65535))},"
+            f"{random.choice(MULTIPATH_ALGORITHMS)},{n_links},{random.choice((0, 4, 8, 100, 200))},"
+            f"{random.choice(TARGETS)})")
+
+
+def bundle(random: Random) -> str:
+    head = f"{random.choice(HASH_FIELDS)},{random.choice((0, 7))},{random.choice(BUNDLE_ALGORITHMS)},ofport"
+    members = random.choice(MEMBERS)
+    if random.random() < 0.5:
+        return f"bundle({head},members:{members})"
+    return f"bundle_load({head},{random.choice(TARGETS)},members:{members})"
+
+
+def case(seed: int, kinds: Sequence[Make], n_packets: int = 6) -> Case:
+    """Four rules of actions of *kinds* among rewrites, and packets."""
+    random, maker = Random(seed), Maker(seed)
+    rewrites = ("mod_dl_src:00:00:00:00:00:05", "push_vlan:0x8100", "load:3->NXM_NX_REG3[]")
+    rules = []
+    for priority in range(4):
+        actions = [random.choice(kinds)(random) for _ in range(random.randint(1, 3))]
+        actions.insert(random.randrange(len(actions)), random.choice(rewrites))
+        match = random.choice(("", "in_port=1,", "ip,", "tcp,", "in_port=2,", "ipv6,", "dl_vlan=5,"))
+        rules.append(f"{match}priority={priority} actions={','.join(actions)},output:NXM_NX_REG7[0..15]")
+    return Case(seed, "OpenFlow13", tuple(rules), tuple(maker.packet() for _ in range(n_packets)))
