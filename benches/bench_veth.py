@@ -4,12 +4,15 @@ Two hosts (network namespaces) joined by each candidate, measured in turn, sever
 
   cable      two af_packet ports and nothing between them: the floor of this kind of I/O
   datapath   the same ports on the compiled datapath, one thread, a flow for each direction
+  run        `fastpath run` as a user starts it, with two rules: OpenFlow tables and all
   bridge     the kernel's bridge, for reference
 
   pps        60-byte frames (64 with the check sequence) of one flow, sent by sendmmsg from one core; the
              other core has the switch.  Counted by the receiving device; its host drops them, as it does
              not know their type.  A bridge works on the sender's core, so its figure is the sender's too.
              per_core is what a whole core would pass: on a busy machine it says more than mpps.
+  drain      60-byte frames that wait in a port's ring already: the sender, whose core does the kernel's part
+             of receiving, is no longer what limits.  Turns of the datapath alone, in one process
   tcp        one connection, offloads as the kernel sets them: iperf3, or a Python pair without it
   ping       mean round trip of small ICMP echoes, 5 ms apart
 
@@ -24,12 +27,14 @@ import os
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "netns")]
@@ -42,7 +47,13 @@ from fastpath.io._cable import Cable  # noqa: E402
 from fastpath.io._pcap import PcapPort  # noqa: E402
 from fastpath.io.pcapfile import PcapWriter  # noqa: E402
 
-CANDIDATES = ("cable", "datapath", "bridge")
+if TYPE_CHECKING:
+    from fastpath.dpif.userspace import UserspaceDpif
+
+CANDIDATES = ("cable", "datapath", "run", "bridge")
+RUN = ("-m", "fastpath", "run", "--port", "p1", "--port", "p2", "--flow", "in_port=1,actions=output:2",
+       "--flow", "in_port=2,actions=output:1")
+N_DRAINED = 6000                # frames, fewer than a ring has slots
 SENDER_CPU, SWITCH_CPU = 0, 1
 FRAME = bytes.fromhex("020000000002 020000000001 88b5").ljust(60, b"\0")
 BLOCK = 1 << 20
@@ -71,10 +82,10 @@ class Bed:
             if "br0" not in link.names(self.sw):
                 link.add_bridge("br0", ["p1", "p2"], netns=self.sw)
             return
-        self.switch = self.lab.spawn(self.sw, sys.executable, __file__, "--role", self.kind,
-                                     env=environment())
+        argv = RUN if self.kind == "run" else (__file__, "--role", self.kind)
+        self.switch = self.lab.spawn(self.sw, sys.executable, *argv, env=environment())
         assert self.switch.stdout
-        assert self.switch.stdout.readline() == "ready\n", self.switch.stdout.read()
+        assert self.switch.stdout.readline(), "the switch did not start"
 
     def stop(self) -> None:
         """Have it stop and take no more of the machine."""
@@ -104,7 +115,8 @@ def run_cable() -> None:
     cable.run()
 
 
-def run_datapath() -> None:
+def two_ports() -> UserspaceDpif:
+    """A datapath with ports p1 and p2 and a flow for each direction."""
     from fastpath._flow import FlowKey
     from fastpath.dpif.actions import Output
     from fastpath.dpif.provider import FlowPut
@@ -115,9 +127,31 @@ def run_datapath() -> None:
         dpif.port_add(AfPacketPort(name), number)
     results = dpif.operate([FlowPut(FlowKey(in_port=a), mask, (Output(b),)) for a, b in ((1, 2), (2, 1))])
     assert all(isinstance(result, int) for result in results), results
+    return dpif
+
+
+def run_datapath() -> None:
+    dpif = two_ports()
     dpif.start_threads(1)
     print("ready", flush=True)
     signal.pause()
+
+
+def run_drain(host: str) -> None:
+    """Let frames from eth0 of namespace *host* wait, then take them through; prints Mpps."""
+    with link.in_netns(host):
+        sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        sender.bind(("eth0", 0))
+    dpif = two_ports()
+    with sender:
+        for _ in range(N_DRAINED):
+            sender.send(FRAME)
+    n, t = 0, time.perf_counter()
+    while passed := dpif.turn():
+        n += passed
+    t = time.perf_counter() - t
+    assert n >= N_DRAINED, n
+    print(n / t / 1e6)
 
 
 def run_sender(seconds: float) -> None:
@@ -176,20 +210,37 @@ def ping(bed: Bed, seconds: float) -> dict[str, float]:
     return {"us": float(found[2]) * 1000, "least_us": float(found[1]) * 1000}
 
 
-MEASUREMENTS = {"pps": (pps, "mpps"), "tcp": (tcp, "gbps"), "ping": (ping, "us")}
+def drain(bed: Bed, seconds: float) -> dict[str, float]:
+    """Frames per second that turns of the datapath take from a full ring; median of a few fills."""
+    bed.stop()                              # the ring of the running switch would fill as well
+    runs = []
+    for _ in range(max(3, int(seconds))):
+        out = bed.lab.run(bed.sw, sys.executable, __file__, "--role", "drain", "--host", bed.h1)
+        runs.append(float(out))
+    return {"mpps": statistics.median(runs)}
+
+
+# What is measured, its main figure, and of which candidates.
+MEASUREMENTS = {
+    "pps":   (pps,   "mpps", CANDIDATES),
+    "tcp":   (tcp,   "gbps", CANDIDATES),
+    "ping":  (ping,  "us",   CANDIDATES),
+    "drain": (drain, "mpps", ("datapath",)),
+}
 
 
 def measure(kinds: list[str], rounds: int, seconds: float) -> dict[str, dict[str, list[dict[str, float]]]]:
     """Results by candidate and measurement, one for each round."""
-    results: dict[str, dict[str, list[dict[str, float]]]] = {k: {m: [] for m in MEASUREMENTS} for k in kinds}
+    results: dict[str, dict[str, list[dict[str, float]]]] = {
+        kind: {name: [] for name, (_, _, of) in MEASUREMENTS.items() if kind in of} for kind in kinds}
     with Lab() as lab:
         beds = [Bed(lab, kind) for kind in kinds]
         for _ in range(rounds):
             for bed in beds:
                 bed.start()
                 try:
-                    for name, (function, _) in MEASUREMENTS.items():
-                        results[bed.kind][name].append(function(bed, seconds))
+                    for name, rows in results[bed.kind].items():
+                        rows.append(MEASUREMENTS[name][0](bed, seconds))
                 finally:
                     bed.stop()
     return results
@@ -215,14 +266,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one window")
     parser.add_argument("--only", default=",".join(CANDIDATES), help="candidates, comma separated")
-    parser.add_argument("--role", choices=["cable", "datapath", "sender"], help=argparse.SUPPRESS)
+    parser.add_argument("--role", choices=["cable", "datapath", "drain", "sender"], help=argparse.SUPPRESS)
+    parser.add_argument("--host", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.role:
         if args.role == "sender":
             return run_sender(args.seconds)
         os.sched_setaffinity(0, {SWITCH_CPU % (os.cpu_count() or 1)})
         try:
-            return {"cable": run_cable, "datapath": run_datapath}[args.role]()
+            return {"cable": run_cable, "datapath": run_datapath,
+                    "drain": lambda: run_drain(args.host)}[args.role]()
         except KeyboardInterrupt:
             return None
     if os.geteuid() != 0:
