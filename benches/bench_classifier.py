@@ -26,11 +26,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from model.classbench import as_keys, load
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from model.classbench import as_keys, load  # noqa: E402
 
-from fastpath._classifier import Classifier
-from fastpath._flow import FlowKey
+from fastpath._classifier import Classifier  # noqa: E402
+from fastpath._flow import FlowKey  # noqa: E402
 
 N_KEYS = 4096
 PARTS: dict[str, list[int]] = {
