@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from fastpath.ofproto.actions.base import Action, ActionList
+from fastpath.ofproto.actions.controller import Controller
 from fastpath.ofproto.actions.instructions import WriteActions
 from fastpath.ofproto.actions.misc import Clone
-from fastpath.ofproto.actions.output import OFPP_ANY, Enqueue, Group, Output, OutputTrunc
+from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_CONTROLLER, Enqueue, Group, Output
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
 
@@ -63,13 +64,16 @@ class FlowMod:
 
 
 def outputs_to(actions: ActionList, port: int) -> bool:
-    """Whether any of *actions*, nested ones too, names *port* as an output."""
+    """Whether any of *actions*, nested ones too, names *port* as an output; as in the reference one
+    that cuts packets (``output(port=...,max_len=...)``) does not count."""
     return any(_outputs_to(a, port) for a in actions)
 
 
 def _outputs_to(action: Action, port: int) -> bool:
-    if isinstance(action, (Output, Enqueue, OutputTrunc)):
+    if isinstance(action, (Output, Enqueue)):
         return action.port == port
+    if isinstance(action, Controller):
+        return port == OFPP_CONTROLLER
     if isinstance(action, (WriteActions, Clone)):
         return outputs_to(action.actions, port)
     return False

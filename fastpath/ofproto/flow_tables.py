@@ -22,6 +22,8 @@ from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod, ou
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.table import N_TABLES, Table
 
+COOKIE_KEEP = (1 << 64) - 1         # as in the reference, an add with it keeps the cookie of what it replaces
+
 
 @dataclass(slots=True)
 class FlowModResult:
@@ -115,7 +117,10 @@ class FlowTables:
             if table.max_rules is not None and len(table) >= table.max_rules:
                 raise OpenFlowError("OFPFMFC_TABLE_FULL",
                                     f"table {table.table_id} holds {table.max_rules} rules")
-        rule = Rule(fm.match, fm.priority, fm.actions, table_id=table.table_id, cookie=fm.new_cookie or 0,
+        cookie = fm.new_cookie or 0
+        if old is not None and cookie == COOKIE_KEEP:
+            cookie = old.cookie
+        rule = Rule(fm.match, fm.priority, fm.actions, table_id=table.table_id, cookie=cookie,
                     idle_timeout=fm.idle_timeout, hard_timeout=fm.hard_timeout, importance=fm.importance,
                     flags=fm.flags, now=now)
         if old is not None:

@@ -96,17 +96,19 @@ class Rule:
 
     def format(self, now: float, *, stats: bool = True, ports: Mapping[int, str] | None = None) -> str:
         """One line as ``ovs-ofctl dump-flows`` prints it over OpenFlow 1.5, without the leading space."""
-        head = f"cookie={self.cookie:#x}, ".replace("0x0,", "0x0,") if stats else ""
+        head = f"cookie={self.cookie:#x}, " if stats or self.cookie else ""
         if stats:
             head += (f"duration={_seconds(now - self.created)}, table={self.table_id}, "
                      f"n_packets={self.n_packets}, n_bytes={self.n_bytes}, ")
         elif self.table_id:
             head += f"table={self.table_id}, "
-        for name in ("idle_timeout", "hard_timeout", "importance"):
+        for name in ("idle_timeout", "hard_timeout"):
             value = getattr(self, name)
             if value:
                 head += f"{name}={value:g}, "
-        head += (self.flags & ~FlowFlags.CHECK_OVERLAP).text
+        head += self.flags.text
+        if self.importance:
+            head += f"importance={self.importance}, "
         if stats:
             head += f"idle_age={int(now - self.used)}, "
             if self.modified != self.created and int(now - self.modified) != int(now - self.created):

@@ -40,11 +40,11 @@ def test_dump_line() -> None:
     r.credit(2, 108, 3.5)
     assert r.format(6.25) == (
         "cookie=0xabc, duration=5.250s, table=4, n_packets=2, n_bytes=108, idle_timeout=7, "
-        "hard_timeout=9, importance=3, send_flow_rem idle_age=2, priority=100,tcp "
+        "hard_timeout=9, send_flow_rem importance=3, idle_age=2, priority=100,tcp "
         "actions=output:2"
     )
     assert r.format(6.25, stats=False) == (
-        "table=4, idle_timeout=7, hard_timeout=9, importance=3, send_flow_rem "
+        "cookie=0xabc, table=4, idle_timeout=7, hard_timeout=9, send_flow_rem importance=3, "
         "priority=100,tcp actions=output:2"
     )
 
