@@ -12,6 +12,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject, PyObject_GenericGetAttr
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
 from fastpath._bytes cimport load_be16, load_be32, load_be64, ntoh16, ntoh32, ntoh64
@@ -187,6 +188,40 @@ cdef class FlowKey:
                 return False
         return True
 
+    def meets(self, FlowKey mask not None) -> bool:
+        """Whether this mask and *mask* have a bit in common."""
+        cdef int i
+        for i in range(FLOW_WORDS):
+            if self.f.w[i] & mask.f.w[i]:
+                return True
+        return False
+
+    def pack(self, FlowKey mask not None) -> bytes:
+        """The words of this key that *mask* has bits of: all of a masked key, in a tenth of the room."""
+        cdef uint64_t words[FLOW_WORDS]
+        cdef int i, n = 0
+        for i in range(FLOW_WORDS):
+            if mask.f.w[i]:
+                words[n] = self.f.w[i]
+                n += 1
+        return PyBytes_FromStringAndSize(<const char *>words, 8 * n)
+
+    @staticmethod
+    def unpack(FlowKey mask not None, bytes words not None) -> FlowKey:
+        """The key that gave *words* when packed with *mask*."""
+        cdef FlowKey out = FlowKey.__new__(FlowKey)
+        cdef const uint8_t *p = words
+        cdef Py_ssize_t left = len(words)
+        cdef int i
+        for i in range(FLOW_WORDS):
+            if mask.f.w[i]:
+                if left < 8:
+                    raise ValueError(f"{len(words)} bytes are too few for this mask")
+                memcpy(&out.f.w[i], p, 8)
+                p += 8
+                left -= 8
+        return out
+
     def is_zero(self) -> bool:
         """Whether no bit is set (as a mask: it matches everything)."""
         cdef int i
@@ -241,3 +276,47 @@ cdef class FlowKey:
     def __repr__(self):
         inside = ", ".join(f"{name}={value:#x}" for name, value in self.items())
         return f"FlowKey({inside})"
+
+
+cdef struct patch_word_t:
+    uint64_t bits, value, mask
+
+
+@cython.final
+cdef class Patch:
+    """What one item of a match does to a key and its mask: in the bits of *bits*, the key becomes *value*
+    and the mask *mask*.  With *ethernet*, a match that says nothing of the packet type asks for
+    Ethernet.  Immutable, so that an item met again need not be read again."""
+    cdef patch_word_t *w        # owned: words first <= i < first + n of the key
+    cdef int first, n
+    cdef bint ethernet
+
+    def __cinit__(self, FlowKey bits not None, FlowKey value not None, FlowKey mask not None, *,
+                  bint ethernet=False):
+        cdef int i, last = FLOW_WORDS
+        while self.first < last and bits.f.w[self.first] == 0:
+            self.first += 1
+        while last > self.first and bits.f.w[last - 1] == 0:
+            last -= 1
+        self.n, self.ethernet = last - self.first, ethernet
+        self.w = <patch_word_t *>calloc(self.n or 1, sizeof(patch_word_t))
+        if self.w == NULL:
+            raise MemoryError("no room for a patch")
+        for i in range(self.n):
+            self.w[i].bits = bits.f.w[self.first + i]
+            self.w[i].value = value.f.w[self.first + i]
+            self.w[i].mask = mask.f.w[self.first + i]
+
+    def __dealloc__(self):
+        free(self.w)
+
+    def apply(self, FlowKey key not None, FlowKey mask not None) -> None:
+        """Change *key* and its *mask*."""
+        cdef int i
+        cdef const patch_word_t *w
+        for i in range(self.n):
+            w = &self.w[i]
+            key.f.w[self.first + i] = (key.f.w[self.first + i] & ~w.bits) | w.value
+            mask.f.w[self.first + i] = (mask.f.w[self.first + i] & ~w.bits) | w.mask
+        if self.ethernet and mask.f.packet_type == 0:
+            mask.f.packet_type = 0xffffffff

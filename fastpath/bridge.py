@@ -24,7 +24,8 @@ from fastpath.ofproto.actions.table import parse_actions
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus
 from fastpath.ofproto.flow_mod import Command, FlowMod
-from fastpath.ofproto.flow_text import parse_filter, parse_flow, parse_flows
+from fastpath.ofproto.flow_reader import FlowReader
+from fastpath.ofproto.flow_text import parse_filter, parse_flow
 from fastpath.ofproto.learning import MacEntry
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.port import OfPort, vlan_config
@@ -259,15 +260,17 @@ class Bridge:
         if isinstance(flows, str):
             flows = flows.splitlines()
         mods: list[FlowMod] = []
-        numbers = self.ofproto.port_numbers()
+        reader = FlowReader(self.ofproto.port_numbers())
         for line, flow in enumerate(flows, 1):
             if not isinstance(flow, str):
                 mods.append(_checked(flow))
                 continue
+            source = flow.partition("#")[0].strip()
             try:
-                mods += parse_flows([flow], ports=numbers)
+                if source:
+                    mods.append(reader.read(source))
             except ParseError as error:
-                raise ParseError(f"{name}:{line}: {_without_place(str(error))}") from None
+                raise ParseError(f"{name}:{line}: {error}") from None
         with self._lock:
             for mod in mods:
                 self._do(mod)
@@ -470,8 +473,3 @@ def _checked(flow: FlowMod) -> FlowMod:
     if not isinstance(flow, FlowMod):
         raise TypeError(f"{flow!r} given, expected a flow: text as ovs-ofctl takes it, or a FlowMod")
     return flow
-
-
-def _without_place(message: str) -> str:
-    """A parser's message without the place it gave, which counts from its own first line."""
-    return message.removeprefix("flows:1: ")

@@ -6,19 +6,25 @@ The one lexer of matches, flows and actions.  Pure functions, any thread.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _KEY = re.compile(r"[, \t\r\n]*([^:=(, \t\r\n]*)")
 _SIMPLE = re.compile(r"[^, \t\r\n()]*")
 _SPACE = ", \t\r\n"
+_FLAT = re.compile(r"([^:=, \t\r\n]+)(?:[:=]([^, \t\r\n]*))?")
+_ODD = re.compile(r"[()]|(?:^|[, \t\r\n])[:=]")          # what _FLAT does not read right
 
 
-def key_values(source: str) -> Iterator[tuple[str, str]]:
-    """Yield (key, value) of the items of *source*; the value is "" where there is none.
+def key_values(source: str) -> Iterable[tuple[str, str]]:
+    """(key, value) of each item of *source*; the value is "" where there is none.
 
     A value may hold balanced parentheses with separators inside.  ``key(value)->rest`` yields
     ``value)->rest``, which keeps an argument and a destination apart.
     """
+    return _nested(source) if _ODD.search(source) else _FLAT.findall(source)
+
+
+def _nested(source: str) -> Iterator[tuple[str, str]]:
     at, end = 0, len(source)
     match_key, match_simple = _KEY.match, _SIMPLE.match
     while True:

@@ -11,13 +11,14 @@ A Match is built, then never changed; any thread may read it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fastpath import flowtext
-from fastpath._flow import WINDOWS, FlowKey, Window
+from fastpath._flow import WINDOWS, FlowKey, Patch, Window
 from fastpath.errors import ParseError
-from fastpath.fields import BY_NAME, FIELDS, Field, Prereq
+from fastpath.fields import BY_NAME, FIELDS, Field, Fmt, Prereq
 from fastpath.ofproto import numbers
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.numbers import PortNames
@@ -69,14 +70,62 @@ _W = WINDOWS
 _PACKET_TYPE, _DL_TYPE, _NW_PROTO = _W["packet_type"], _W["dl_type"], _W["nw_proto"]
 
 
-class Match:
-    """A value and a mask over the flow key; bits outside the mask are zero in the value."""
+def _patch(f: Field, value: int, mask: int | None = None) -> Patch:
+    """What a match on *f* sets; *value* and *mask* (None = exact) are numbers of the field's width."""
+    slot = _SLOTS[f.name]
+    bits = slot.bits
+    m = slot.exact if mask is None or mask >= full_mask(f) else mask << slot.lsb & bits
+    if f.name == "dl_vlan" and value == 0xFFFF and m:
+        value, m, bits = 0, 0xFFFF, 0xFFFF
+    elif slot.present and m:
+        value = value << slot.lsb | slot.present
+    else:
+        value <<= slot.lsb
+    w = slot.window
+    return Patch(_only(w, bits), _only(w, value & m), _only(w, m), ethernet=f.prereq is not Prereq.NONE)
 
-    __slots__ = ("key", "mask")
+
+def _only(w: Window, value: int) -> FlowKey:
+    key = FlowKey()
+    key.set(w, value)
+    return key
+
+
+@lru_cache(maxsize=4096)
+def _read_item(name: str, value: str) -> Patch:
+    """What the item *name*=*value* sets, for fields whose text names no port.  Tables say the same again
+    and again, and reading it is most of what their text costs."""
+    f = BY_NAME[name]
+    v, m = parse_value(f, value or "0/0", None)
+    return _patch(f, v, m)
+
+
+class Match:
+    """A value and a mask over the flow key; bits outside the mask are zero in the value.
+
+    A match that is kept is packed: equal masks are one object, and of the key there are only the
+    words that the mask has.  ``key`` then makes a new FlowKey each time it is read.
+    """
+
+    __slots__ = ("_key", "_words", "mask")
 
     def __init__(self, key: FlowKey | None = None, mask: FlowKey | None = None) -> None:
-        self.key = FlowKey() if key is None else key
+        self._key = FlowKey() if key is None else key
+        self._words: bytes | None = None
         self.mask = FlowKey() if mask is None else mask
+
+    @property
+    def key(self) -> FlowKey:
+        """The value.  Change it only where the match was just made."""
+        return self._key if self._words is None else FlowKey.unpack(self.mask, self._words)
+
+    def packed(self) -> Match:
+        """An equal match, to be kept and never changed."""
+        if self._words is not None:
+            return self
+        new = Match(_NOTHING, _shared(self.mask))
+        new._words = self._key.pack(self.mask)
+        return new
 
     @classmethod
     def parse(cls, source: str, *, ports: PortNames | None = None) -> Match:
@@ -100,19 +149,18 @@ class Match:
 
     def parse_item(self, name: str, value: str, ports: PortNames | None = None) -> bool:
         """Take one item of flow text into the match; return False if *name* is no field or protocol."""
-        protocol = PROTOCOLS.get(name)
+        protocol = _PROTOCOL_PATCHES.get(name)
         if protocol is not None:
-            self.set_dl_type(protocol[0])
-            if protocol[1]:
-                self.key.set(_NW_PROTO, protocol[1])
-                self.mask.set(_NW_PROTO, 0xFF)
+            protocol.apply(self._key, self.mask)
             return True
         f = BY_NAME.get(name)
         if f is not None:
             if f.member == "tun_opts":
                 raise ParseError(f"{name}: no TLV table says which tunnel option it is")
-            v, m = parse_value(f, value or "0/0", ports)
-            self.set(f, v, m)
+            if f.fmt in _PORT_FORMATS and not value.isdecimal():
+                self.set(f, *parse_value(f, value or "0/0", ports))
+            else:
+                _read_item(name, value).apply(self._key, self.mask)
             return True
         if name == "eth":
             self.key.packet_type, self.mask.packet_type = PT_ETH, 0xFFFFFFFF
@@ -137,36 +185,9 @@ class Match:
             raise ParseError("actions are invalid with specified match (OFPBAC_MATCH_INCONSISTENT)")
         self.set(f, old_value & keep | v << s.ofs, mask)
 
-    def set_dl_type(self, dl_type: int) -> None:
-        """Match an Ethernet type (and that the packet is Ethernet)."""
-        self.key.set(_DL_TYPE, dl_type)
-        self.mask.set(_DL_TYPE, 0xFFFF)
-        self._default_packet_type()
-
-    def _default_packet_type(self) -> None:
-        if not self.mask.get(_PACKET_TYPE):
-            self.mask.set(_PACKET_TYPE, 0xFFFFFFFF)
-
     def set(self, f: Field, value: int, mask: int | None = None) -> None:
         """Match *f*: *value* under *mask* (None = exact), replacing what was said of the field before."""
-        slot = _SLOTS[f.name]
-        w, bits = slot.window, slot.bits
-        m = slot.exact if mask is None or mask >= full_mask(f) else mask << slot.lsb & bits
-        if f.name == "dl_vlan" and value == 0xFFFF and m:
-            value, m, bits = 0, 0xFFFF, 0xFFFF
-        elif slot.present and m:
-            value = value << slot.lsb | slot.present
-        else:
-            value <<= slot.lsb
-        value &= m
-        if bits == w.limit:
-            self.key.set(w, value)
-            self.mask.set(w, m)
-        else:
-            self.key.set(w, self.key.get(w) & ~bits | value)
-            self.mask.set(w, self.mask.get(w) & ~bits | m)
-        if f.prereq is not Prereq.NONE:
-            self._default_packet_type()
+        _patch(f, value, mask).apply(self._key, self.mask)
 
     def get(self, f: Field) -> tuple[int, int]:
         """Return (value, mask) of *f*, as numbers of the field's width."""
@@ -200,10 +221,8 @@ class Match:
 
     def normalized(self) -> Match:
         """The match without the bits that cannot matter given the others, as the reference keeps it."""
-        mask = self.mask.copy()
-        for name in _unreachable(self.key, mask):
-            mask.set(_W[name], 0)
-        return Match(self.key.masked(mask), mask)
+        key = self.key
+        return Match(key, self.mask.masked(_reachable_mask(*_protocols(key)))).packed()
 
     def format(self, *, priority: int | None = None, ports: Mapping[int, str] | None = None) -> str:
         """Text of the match as ovs-ofctl prints it; *ports* maps numbers to names."""
@@ -216,10 +235,44 @@ class Match:
         return f"Match({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Match) and self.key == other.key and self.mask == other.mask
+        return isinstance(other, Match) and self.mask == other.mask and self.key == other.key
 
     def __hash__(self) -> int:
         return hash((self.key, self.mask))
+
+
+_NOTHING = FlowKey()
+_PORT_FORMATS = (Fmt.OFP_PORT, Fmt.OFP_PORT32)
+_MASKS_KEPT = 4096
+_masks: dict[FlowKey, FlowKey] = {}
+
+
+def _shared(mask: FlowKey) -> FlowKey:
+    """The one object that stands for all masks equal to *mask*."""
+    if len(_masks) > _MASKS_KEPT:       # somebody makes up masks; those in use stay with their matches
+        _masks.clear()
+    found = _masks.get(mask)
+    if found is None:
+        found = mask.copy()             # whoever made *mask* may still change it
+        _masks[found] = found
+    return found
+
+
+def _protocol_patch(dl_type: int, proto: int) -> Patch:
+    bits, key = _full("dl_type", *(("nw_proto",) if proto else ())), FlowKey()
+    key.set(_DL_TYPE, dl_type)
+    key.set(_NW_PROTO, proto)
+    return Patch(bits, key, bits, ethernet=True)
+
+
+def _full(*names: str) -> FlowKey:
+    mask = FlowKey()
+    for name in names:
+        mask.fill(_W[name])
+    return mask
+
+
+_PROTOCOL_PATCHES = {name: _protocol_patch(*protocol) for name, protocol in PROTOCOLS.items()}
 
 
 # -- normalization --------------------------------------------------------------------------------
@@ -240,7 +293,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "nsh": ("nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_path_hdr", "nsh_c1", "nsh_c2", "nsh_c3",
             "nsh_c4"),
 }
-_GROUPED = tuple((group, name, _W[name]) for group, names in _GROUPS.items() for name in names)
 _CT_MEMBERS = ("ct_nw_proto", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst", "ct_tp_src",
                "ct_tp_dst")
 # Conntrack bits that only a valid packet has (new, est, rel, rpl, snat, dnat), and two more.
@@ -249,17 +301,24 @@ FRAG_LATER = 2
 _L4 = {TCP: ("tp", "tcp_flags"), UDP: ("tp",), SCTP: ("tp",)}
 
 
-def reachable_groups(key: FlowKey) -> set[str]:
-    """Groups of header members that a packet as *key* describes it can have."""
+def _protocols(key: FlowKey) -> tuple[int, int, int]:
+    """Ethernet type, IP protocol and ICMPv6 type: what decides which members a packet has."""
     dl_type, proto = key.get(_DL_TYPE), key.get(_NW_PROTO)
+    if dl_type not in (ETH_IP, ETH_IPV6):
+        return dl_type, 0, 0
+    return dl_type, proto, key.tp_src if proto == ICMPV6 else 0
+
+
+def _reachable_groups(dl_type: int, proto: int, icmp_type: int) -> set[str]:
+    """Groups of header members that a packet of these protocols can have."""
     if dl_type == ETH_IP:
         return {"nw_proto", "ipvx", "nw_addr", *(("tp",) if proto == ICMP else _L4.get(proto, ()))}
     if dl_type == ETH_IPV6:
         groups = {"nw_proto", "ipvx", "ipv6", *_L4.get(proto, ())}
         if proto == ICMPV6:
             groups.add("tp")
-            if key.tp_src in (135, 136):
-                groups |= {"nd", "nd_ext", "tcp_flags", "arp_ha" if key.tp_src == 135 else "arp_tha"}
+            if icmp_type in (135, 136):
+                groups |= {"nd", "nd_ext", "tcp_flags", "arp_ha" if icmp_type == 135 else "arp_tha"}
         return groups
     if dl_type in (ETH_ARP, ETH_RARP):
         return {"nw_proto", "nw_addr", "arp_ha", "arp_tha"}
@@ -268,12 +327,31 @@ def reachable_groups(key: FlowKey) -> set[str]:
     return {"nsh"} if dl_type == ETH_NSH else set()
 
 
+@lru_cache(maxsize=1024)
+def _reachable_mask(dl_type: int, proto: int, icmp_type: int) -> FlowKey:
+    """Every bit of the key but those of members that a packet of these protocols cannot have."""
+    mask = FlowKey.from_bytes(b"\xff" * len(bytes(_NOTHING)))
+    groups = _reachable_groups(dl_type, proto, icmp_type)
+    for group, names in _GROUPS.items():
+        if group not in groups:
+            for name in names:
+                mask.set(_W[name], 0)
+    return mask
+
+
+# A match that says nothing of these lacks no prerequisite that would be asked for.
+_DEPENDENT = _full("nw_frag", "ipv6_label", *_GROUPS["nsh"], *_CT_MEMBERS)
+
+
 def missing_prerequisite(match: Match) -> str | None:
     """Name of a member that *match* asks for though no packet it allows can have it, else None.
 
     Only the cases that the reference refuses; the rest is for ``normalized`` to drop.
     """
-    key, mask = match.key, match.mask
+    mask = match.mask
+    if not mask.meets(_DEPENDENT):
+        return None
+    key = match.key
     if mask.nw_frag & key.nw_frag & FRAG_LATER and (mask.tp_src or mask.tp_dst or mask.tcp_flags):
         return "tp_src" if mask.tp_src else "tp_dst" if mask.tp_dst else "tcp_flags"
     if key.dl_type == ETH_IP and mask.ipv6_label:
@@ -297,10 +375,3 @@ def ct_valid(key: FlowKey, mask: FlowKey) -> bool:
     """Whether the conntrack state matched is that of tracked, valid packets only."""
     state = key.ct_state
     return bool(state & _CT_IMPLIES_VALID or (state & _CT_TRACKED and mask.ct_state & ~state & _CT_INVALID))
-
-
-def _unreachable(key: FlowKey, mask: FlowKey) -> Iterator[str]:
-    groups = reachable_groups(key)
-    for group, name, window in _GROUPED:
-        if group not in groups and mask.get(window):
-            yield name

@@ -62,7 +62,7 @@ class Rule:
     def __init__(self, match: Match, priority: int = DEFAULT_PRIORITY, actions: ActionList = (), *,
                  table_id: int = 0, cookie: int = 0, idle_timeout: float = 0, hard_timeout: float = 0,
                  importance: int = 0, flags: FlowFlags = FlowFlags.NONE, now: float = 0.0) -> None:
-        self.match, self.priority, self.actions = match, priority, actions
+        self.match, self.priority, self.actions = match.packed(), priority, actions
         self.table_id, self.cookie = table_id, cookie
         self.idle_timeout, self.hard_timeout, self.importance = idle_timeout, hard_timeout, importance
         self.flags = flags

@@ -59,7 +59,10 @@ class Subfield:
     @classmethod
     def whole(cls, f: Field) -> Subfield:
         """All bits of *f*."""
-        return cls(f, 0, f.bits)
+        found = _WHOLE.get(f.name)
+        if found is None:
+            found = _WHOLE[f.name] = cls(f, 0, f.bits)
+        return found
 
     @classmethod
     def parse(cls, text: str) -> Subfield:
@@ -133,3 +136,6 @@ class Subfield:
         if self.n_bits == 1:
             return f"{name}[{self.ofs}]"
         return f"{name}[{self.ofs}..{self.ofs + self.n_bits - 1}]"
+
+
+_WHOLE: dict[str, Subfield] = {}        # by name of the field, made when first asked for

@@ -51,11 +51,13 @@ class ParseContext:
     """What the text of an action may refer to.
 
     *nested* parses a list of actions inside another action; its second argument is the name of that
-    action, because ct(exec()), clone() and write_actions() each allow different things.
+    action, because ct(exec()), clone() and write_actions() each allow different things.  *known* are
+    actions read before, by name and argument: equal ones become one object.
     """
 
     ports: PortNames | None
     nested: Callable[[str, str], ActionList]
+    known: dict[tuple[str, str], Action]
 
 
 def c_hex(value: int) -> str:

@@ -20,6 +20,7 @@ from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.subfield import Subfield
 
+_REMEMBERED = 20_000
 Parser = Callable[[str, ParseContext], Action]
 
 PARSERS: dict[str, Parser] = {
@@ -95,19 +96,37 @@ def parse_actions(source: str, *, ports: PortNames | None = None) -> ActionList:
 
     An empty list and ``drop`` are both ().  Raises ParseError in the words of ovs-ofctl.
     """
-    def nested(inner: str, outer: str) -> ActionList:
-        return _parse_list(inner, context, outer)
-    context = ParseContext(ports, nested)
-    return _parse_list(source, context, "")
+    return ActionReader(ports).read(source)
+
+
+class ActionReader:
+    """``parse_actions`` for many lists with the same *ports*; equal actions of theirs are one object."""
+
+    def __init__(self, ports: PortNames | None = None) -> None:
+        self._context = ParseContext(ports, self._nested, {})
+
+    def read(self, source: str) -> ActionList:
+        """Actions and instructions of *source*, as ``parse_actions`` returns them."""
+        if len(self._context.known) > _REMEMBERED:
+            self._context.known.clear()
+        return _parse_list(source, self._context, "")
+
+    def _nested(self, inner: str, outer: str) -> ActionList:
+        return _parse_list(inner, self._context, outer)
 
 
 def _parse_list(source: str, ctx: ParseContext, outer: str) -> ActionList:
     actions: list[Action] = []
     drop = False
     for name, value in key_values(source):
+        known = ctx.known.get((name, value))
+        if known is not None:
+            actions.append(known)
+            continue
         parser = PARSERS.get(name) or PARSERS.get(name.lower())
         if parser is not None:
-            actions.append(parser(value, ctx))
+            action = ctx.known[name, value] = parser(value, ctx)
+            actions.append(action)
         elif name.lower() == "drop":
             drop = True
         elif name.lower() == "apply_actions":
@@ -183,4 +202,4 @@ def _refuse_order(this: Instruction, last: Instruction) -> None:
                      f"{last.name.lower()}, for OpenFlow 1.1+ compatibility")
 
 
-__all__ = ["PARSERS", "format_list", "parse_actions"]
+__all__ = ["PARSERS", "ActionReader", "format_list", "parse_actions"]
