@@ -31,7 +31,12 @@ _TCI = (WINDOWS["vlan_tci"], WINDOWS["vlan1_tci"])
 _NW_PROTO, _NW_SRC, _NW_DST = WINDOWS["nw_proto"], WINDOWS["nw_src"], WINDOWS["nw_dst"]
 _VID, _PCP = 0x0FFF, 0xE000
 _BROADCAST = (1 << 48) - 1
-_RESERVED, _RESERVED_MASK = 0x0180C2000000, 0xFFFFFFFFFFF0      # IEEE 802.1D table 7-10
+_RESERVED = frozenset((
+    *range(0x0180C2000000, 0x0180C2000010),             # IEEE 802.1D table 7-10: STP, pause, LACP, LLDP
+    0x00E02B000000, 0x00E02B000004, 0x00E02B000006,     # Extreme: EDP, EAPS
+    0x01000C000000, 0x01000CCCCCCC, 0x01000CCCCCCD,     # Cisco: ISL; CDP, VTP, DTP, PAgP, UDLD; PVST+
+    0x01000CCDCDCD, *range(0x01000CCCCCC0, 0x01000CCCCCC8),     # STP Uplink Fast; CFM
+))
 _ARP_REQUEST, _ARP_REPLY = 1, 2
 _ANY_VLAN = VlanConfig()
 
@@ -78,8 +83,8 @@ def _name(port: PortView | None) -> str:
 
 
 def is_reserved(mac: int) -> bool:
-    """Whether bridges do not forward frames to *mac*: 01:80:c2:00:00:00 to 0f."""
-    return mac & _RESERVED_MASK == _RESERVED
+    """Whether bridges do not forward frames to *mac*, which belong to protocols of one link."""
+    return mac in _RESERVED
 
 
 # -- VLANs ---------------------------------------------------------------------------------------------
