@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t
 
 from fastpath._megaflow cimport MegaflowTable
 from fastpath._meter cimport meters_t
-from fastpath._turn cimport DP_MAX_THREADS, dp_t, thread_t
+from fastpath._turn cimport DP_MAX_THREADS, dp_t, dport_t, thread_t
 from fastpath._upcall cimport upcall_t
 
 cdef class Datapath:
@@ -12,6 +12,7 @@ cdef class Datapath:
     cdef meters_t *meters
     cdef uint32_t n_threads     # made so far, thread 0 included
     cdef uint32_t n_running
+    cdef int started_by         # process the threads run in; a child of it has none
     cdef bint busy              # a turn is in progress
     cdef readonly MegaflowTable flows
     cdef dict ports
@@ -21,7 +22,10 @@ cdef class Datapath:
     cdef void drain(self, uint32_t slot)
     cdef void room_for_port(self, uint32_t number) except *
     cdef void spread(self) except *
+    cdef void forget_port(self, dport_t *d, uint32_t number) except *
     cdef int not_in_turn(self) except -1
+    cdef void lose_threads(self) except *
+    cdef void answered(self, uint32_t number) noexcept
     cdef object upcall(self, upcall_t *u)
     cdef bint waiting(self) noexcept
     cdef void stop_world(self) except *

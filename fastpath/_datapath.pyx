@@ -13,15 +13,16 @@ from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
-from posix.unistd cimport close, read, write
+from posix.unistd cimport close, getpid, read, write
 
+from fastpath._actions cimport count_drop
 from fastpath._bytes cimport fence, load_acquire32, load_relaxed64, store_relaxed64, store_release32
 from fastpath._extract cimport extract_packet
 from fastpath._flow cimport FlowKey, hash_finish
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
 from fastpath._megaflow cimport MF_MAX_PORTS, MegaflowTable, mf_offline, mf_online, mf_register, single_output
 from fastpath._meter cimport meter_t, meters_del, meters_free, meters_new, meters_set
-from fastpath._packet cimport N_DROPS, batch_t, drop_text, packet_free, packet_md, packet_t, pool_free, pool_new
+from fastpath._packet cimport DROP_NO_MEMORY, N_DROPS, batch_t, drop_text, packet_free, packet_md, packet_t, pool_free, pool_new
 from fastpath._port cimport Port, packet_of, vnet_of
 from fastpath._sigcache cimport sc_destroy, sc_init
 from fastpath._turn cimport (DP_MAX_THREADS, connect, dport_t, forward, gate, outq_t, pollfd, pthread_t, receive,
@@ -56,6 +57,7 @@ cdef extern from "<sys/eventfd.h>" nogil:
 
 cdef enum:
     DRAIN_BATCHES = 128         # at most so many batches of a port that is removed go on
+    MAX_WAIT_MS = 86_400_000
 
 
 @cython.no_gc_clear                     # its threads use the ports until __dealloc__ has stopped them
@@ -70,6 +72,7 @@ cdef class Datapath:
     def __cinit__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 128, upcall_quota: int = 1024,
                   upcalls_per_turn: int = 64, ring_bytes: int = 1 << 21, pool_limit: int = 16384,
                   cache_buckets: int = 1 << 18, spin_s: float = 50e-6):
+        self.dp.event_fd = -1
         for name, size in (("ring_bytes", ring_bytes), ("cache_buckets", cache_buckets)):
             if size <= 0 or size & (size - 1):
                 raise ValueError(f"{name} is {size}, expected a power of two")
@@ -99,7 +102,7 @@ cdef class Datapath:
         free(self.dp.polled)
         if self.meters != NULL:
             meters_free(self.meters)
-        if self.dp.event_fd > 0:
+        if self.dp.event_fd >= 0:
             close(self.dp.event_fd)
 
     cdef thread_t *new_thread(self) except NULL:
@@ -112,16 +115,19 @@ cdef class Datapath:
         th.dp = &self.dp
         th.index = self.n_threads
         th.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-        th.reader = mf_register(self.dp.table)
+        if th.wake_fd < 0:
+            free_thread(th)
+            raise OSError(errno, "no descriptor free for a datapath thread")
         th.a.pool = pool_new(self.pool_limit)
         th.out = <outq_t **>calloc(self.dp.n_slots + 1, sizeof(outq_t *))
         th.dirty = <uint32_t *>calloc(self.dp.n_slots + 1, sizeof(uint32_t))
+        if (th.a.pool == NULL or th.out == NULL or th.dirty == NULL or not sc_init(&th.cache, self.cache_buckets)
+                or not ring_init(&th.ring, self.ring_room) or not self.outqs(th)):
+            free_thread(th)
+            raise MemoryError("no room for a datapath thread")
+        th.reader = mf_register(self.dp.table)      # one for each of DP_MAX_THREADS
         self.thread[self.n_threads] = th
         self.n_threads += 1         # from here on it is freed with us
-        if (th.wake_fd < 0 or th.reader == NULL or th.a.pool == NULL or th.out == NULL or th.dirty == NULL
-                or not sc_init(&th.cache, self.cache_buckets) or not ring_init(&th.ring, self.ring_room)
-                or not self.outqs(th)):
-            raise MemoryError("no room for a datapath thread")
         connect(th)
         th.a.meters = self.meters
         th.a.now_ns = self.thread[0].a.now_ns
@@ -160,25 +166,40 @@ cdef class Datapath:
         if d == NULL:
             raise MemoryError(f"no room for port {port.name!r}")
         slot = number
+        d.port = port.c
         self.stop_world()
         try:
             self.room_for_port(slot)
-            port.c.odp_port = slot
-            d.port = port.c
             self.dp.port[slot] = d
             self.ports[number] = port
             for i in range(self.n_threads):
                 if not self.outqs(self.thread[i]):
                     raise MemoryError(f"no room for queues to port {port.name!r}")
             self.spread()
+            port.c.odp_port = slot
+        except MemoryError:
+            self.forget_port(d, number)
+            raise
         finally:
             self.start_world()
         return number
 
+    cdef void forget_port(self, dport_t *d, uint32_t number) except *:
+        """Take a port off every array, the threads standing still and nothing waiting for it."""
+        cdef uint32_t i
+        self.ports.pop(number, None)
+        for i in range(self.n_threads if number < self.dp.n_slots else 0):
+            free(self.thread[i].out[number])
+            self.thread[i].out[number] = NULL
+        if number < self.dp.n_slots:
+            self.dp.port[number] = NULL
+        free(d)
+        self.spread()
+
     def del_port(self, number: int) -> Port:
         """Stop polling a port and return it.  What it had accepted is forwarded first, as far as it says
         that nothing waits (at most some thousand packets: a replay has no end)."""
-        cdef uint32_t slot, i
+        cdef uint32_t slot
         cdef Port port
         self.not_in_turn()
         if number not in self.ports:
@@ -187,13 +208,8 @@ cdef class Datapath:
         self.stop_world()
         try:
             self.drain(slot)
-            port = self.ports.pop(number)
-            free(self.dp.port[slot])
-            self.dp.port[slot] = NULL
-            for i in range(self.n_threads):
-                free(self.thread[i].out[slot])
-                self.thread[i].out[slot] = NULL
-            self.spread()
+            port = self.ports[number]
+            self.forget_port(self.dp.port[slot], slot)
         finally:
             self.start_world()
         return port
@@ -240,13 +256,17 @@ cdef class Datapath:
 
     cdef void spread(self) except *:
         """Deal the ports out to the running threads, or all to thread 0, and what each sleeps on."""
-        cdef uint32_t i
+        cdef uint32_t i, n_fds = len(self.ports) + 1
         cdef dport_t *d
         cdef thread_t *th
-        self.dp.n_polled = 0
         for i in range(self.n_threads):
             th = self.thread[i]
-            th.fds = <pollfd *>grown(th.fds, 0, len(self.ports) + 1, sizeof(pollfd))
+            if th.n_fds_room < n_fds:
+                th.fds = <pollfd *>grown(th.fds, 0, 2 * n_fds, sizeof(pollfd))
+                th.n_fds_room = 2 * n_fds
+        self.dp.n_polled = 0            # nothing fails from here on
+        for i in range(self.n_threads):
+            th = self.thread[i]
             th.fds[0].fd, th.fds[0].events = th.wake_fd, POLLIN
             th.n_fds = 1
             th.must_poll = False
@@ -269,7 +289,20 @@ cdef class Datapath:
     cdef int not_in_turn(self) except -1:
         if self.busy:
             raise RuntimeError("called from within a turn, by a port's receive or send")
+        if self.n_running and self.started_by != getpid():
+            self.lose_threads()
         return 0
+
+    cdef void lose_threads(self) except *:
+        """After a fork: the threads are the parent's, here are only copies of what they had in hand."""
+        cdef uint32_t i
+        for i in range(1, self.n_running + 1):
+            mf_offline(self.thread[i].reader)
+            store_release32(&self.thread[i].parked, 0)
+        for i in range(self.dp.n_polled):
+            store_release32(&self.dp.polled[i].port.tx_lock, 0)
+        self.n_running = 0
+        self.spread()
 
     def turn(self, uint32_t rounds=1) -> int:
         """One batch of each port, in this thread; return the packets received.  Not while threads run.
@@ -313,6 +346,7 @@ cdef class Datapath:
         if p == NULL or not load_metadata(p, &key.f):
             if p != NULL:
                 packet_free(p)
+            count_drop(&th.a, DROP_NO_MEMORY)
             return False
         b.n, b.p[0] = 1, p
         self.busy = True
@@ -366,11 +400,16 @@ cdef class Datapath:
     cdef object upcall(self, upcall_t *u):
         cdef FlowKey key = FlowKey.__new__(FlowKey)
         memcpy(&key.f, upcall_key(u), 8 * u.n_words)
-        if key.f.in_port < self.dp.n_slots and self.dp.port[key.f.in_port] != NULL:
-            store_relaxed64(&self.dp.port[key.f.in_port].answered, self.dp.port[key.f.in_port].answered + 1)
+        self.answered(key.f.in_port)
         return (key, PyBytes_FromStringAndSize(<const char *>upcall_frame(u), u.frame_len),
                 None if u.is_miss else PyBytes_FromStringAndSize(<const char *>upcall_userdata(u), u.userdata_len),
                 vnet_of(&u.vnet), u.total_len)
+
+    cdef void answered(self, uint32_t number) noexcept:
+        """Count an upcall of a port as taken out, unless it was one of the port that had the number before."""
+        cdef dport_t *d = self.dp.port[number] if number < self.dp.n_slots else NULL
+        if d != NULL and d.answered < load_relaxed64(&d.asked):
+            store_relaxed64(&d.answered, d.answered + 1)
 
     cdef bint waiting(self) noexcept:
         cdef uint32_t i
@@ -380,9 +419,12 @@ cdef class Datapath:
         return False
 
     def wait(self, double timeout_s) -> bool:
-        """Block, without the GIL, until upcalls wait; False when *timeout_s* passes first."""
+        """Block, without the GIL, until upcalls wait; False when *timeout_s* (at most a day) passes first."""
         cdef pollfd p
-        cdef int ready, timeout = <int>(timeout_s * 1000 + 0.999)
+        cdef int ready, timeout
+        if not timeout_s >= 0:
+            raise ValueError(f"cannot wait {timeout_s} seconds: expected 0 or more")
+        timeout = <int>min(timeout_s * 1000 + 0.999, MAX_WAIT_MS)
         if self.arm():
             return True
         p.fd, p.events = self.dp.event_fd, POLLIN
@@ -460,8 +502,13 @@ cdef class Datapath:
         while self.n_threads < n + 1:
             self.new_thread()
         store_release32(&self.dp.stop, 0)
+        self.started_by = getpid()
         self.n_running = n
-        self.spread()
+        try:
+            self.spread()
+        except MemoryError:
+            self.n_running = 0
+            raise
         for i in range(1, n + 1):
             if not launch(self.thread[i]):
                 self.n_running = i - 1
@@ -475,6 +522,8 @@ cdef class Datapath:
 
     cdef void halt(self) except *:
         cdef uint32_t i
+        if self.n_running and self.started_by != getpid():
+            self.lose_threads()
         store_release32(&self.dp.stop, 1)
         with nogil:
             for i in range(1, self.n_running + 1):
@@ -503,6 +552,15 @@ cdef class Datapath:
             out["missed"] += load_relaxed64(&th.n_missed)
             out["lost"] += load_relaxed64(&th.n_lost)
         return out
+
+    def n_held(self) -> int:
+        """Packets of this datapath's pools that are in use.  None between turns, unless a port keeps some."""
+        cdef uint32_t i
+        cdef uint64_t held = 0
+        for i in range(self.n_threads):
+            held += (self.thread[i].a.pool.n_packets - self.thread[i].a.pool.n_free
+                     - self.thread[i].a.pool.n_bare)
+        return held
 
     def drops(self) -> dict:
         """Packets dropped so far by reason, those reasons that had any."""
@@ -538,7 +596,7 @@ cdef void free_thread(thread_t *th) noexcept:
     ring_destroy(&th.ring)
     if th.a.pool != NULL:
         pool_free(th.a.pool)
-    if th.wake_fd > 0:
+    if th.wake_fd >= 0:
         close(th.wake_fd)
     free(th)
 

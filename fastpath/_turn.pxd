@@ -82,7 +82,7 @@ ctypedef struct thread_t:
     uint32_t parked             # atomic: it waits for dp.pause to end
     int32_t wake_fd
     pollfd *fds                 # what it sleeps on
-    uint32_t n_fds
+    uint32_t n_fds, n_fds_room  # in use; length of fds[]
     bint must_poll              # one of its ports has no descriptor
 
 cdef uint32_t turn(thread_t *th) noexcept nogil                     # packets received

@@ -17,17 +17,20 @@ no lock of the switch.
 
 from __future__ import annotations
 
+import atexit
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import inf
 from types import TracebackType
 from typing import NoReturn, TypeVar
+from weakref import WeakSet
 
 from fastpath._port import Port as IoPort
 from fastpath.bridge import Bridge, Port, check_name
 from fastpath.dpif.provider import DatapathStats
-from fastpath.dpif.userspace import UserspaceDpif
+from fastpath.dpif.userspace import MAX_NOW_S, UserspaceDpif
 from fastpath.errors import ConfigError, FastpathError, NotFoundError
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
@@ -46,6 +49,19 @@ LINK_TICK_S = 1.0           # seconds of real time between looks at the links of
 PORT_TICK = 0.001           # seconds of virtual time between looks at ports that hold packets back
 _ENDLESS_TURNS = 1024        # turns at most of one forward() beside an endless replay
 _DRAIN_TURNS = 1024         # turns at most, after threads stopped, for what ports had accepted
+
+
+_SWITCHES: WeakSet[Switch] = WeakSet()
+
+
+def _after_fork() -> None:
+    """A thread that is not here may have held a lock: the child's switches get new ones."""
+    for switch in _SWITCHES:
+        if not switch.is_closed:
+            switch.lock = lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +104,10 @@ class Switch:
         self._loop: Loop | None = None
         self._links_at = 0.0            # under real time: when links are next looked at
         self._look_again = 0.0          # under real time: when deadlines are next asked for
+        self._raised: Exception | None = None       # by a callback in the policy thread, the first
         self._is_forwarding = False
-        self._is_closed = False
+        self.is_closed = False
+        _SWITCHES.add(self)
 
     # -- bridges ---------------------------------------------------------------------------------------
 
@@ -180,6 +198,8 @@ class Switch:
         _check_seconds("advance", seconds)
         with self.lock:
             target = self._virtual.now() + seconds
+            if target > MAX_NOW_S:
+                raise ConfigError(f"advance {seconds}: the clock ends at {MAX_NOW_S:.0f} s")
             self.forward()
             while True:
                 due = self._next_deadline()
@@ -305,7 +325,13 @@ class Switch:
             if self._loop is None:
                 self.dpif.set_now(self.now)
                 self.dpif.start_threads(threads)
-                self._loop = Loop(self._policy_step, self.dpif.wait, name="fastpath-policy")
+                try:
+                    self._loop = Loop(self._policy_step, self.dpif.wait, name="fastpath-policy")
+                except RuntimeError:            # no thread to be had: then none runs
+                    self.dpif.stop_threads()
+                    raise
+                atexit.register(self.stop)      # before the interpreter is taken down under the threads
+                atexit.register(self.stop)      # before the interpreter is taken down under the threads
 
     def _policy_step(self) -> float:
         with self.lock:
@@ -320,8 +346,15 @@ class Switch:
                 self._look_again = min(self._next_deadline(), now + MAX_WAIT)
             events = self.backer.take_events()
             timeout = 0.0 if n or self.backer.is_dirty() else self._look_again - now
-        self.feed.publish(events)               # without the lock: a callback may wait for another thread
+        self._tell(events)                      # without the lock: a callback may wait for another thread
         return timeout
+
+    def _tell(self, events: list[Event]) -> None:
+        """Publish from the policy thread, which goes on when a callback raises: stop() raises it again."""
+        try:
+            self.feed.publish(events)
+        except Exception as error:
+            self._raised = self._raised or error
 
     @property
     def is_running(self) -> bool:
@@ -329,16 +362,25 @@ class Switch:
         return self._loop is not None and self._loop.is_running
 
     def stop(self) -> None:
-        """Stop the threads; packets the ports had accepted are forwarded first."""
+        """Stop the threads; packets the ports had accepted are forwarded first.
+
+        Raises what a callback raised while they ran.  In a process forked meanwhile, which has no
+        threads, it forwards nothing: the packets are the parent's.
+        """
         loop, self._loop = self._loop, None
         if loop is None:
             return
+        atexit.unregister(self.stop)
         try:
             loop.stop()
         finally:
             with self.lock:
                 self.dpif.stop_threads()
-                self._drain()
+                if not loop.is_orphan:
+                    self._drain()
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            raise raised
 
     def _drain(self) -> None:
         for _ in range(_DRAIN_TURNS):
@@ -378,19 +420,21 @@ class Switch:
 
     def close(self) -> None:
         """Stop, forget all bridges, close all ports.  May be called again."""
-        if self._is_closed:
+        if self.is_closed:
             return
-        self._is_closed = True
+        self.is_closed = True
         try:
             self.stop()
         finally:
             with self.lock:
-                self._publish()
-                self.feed.close()
-                for bridge in self:
-                    bridge.close_ports()
-                self.dpif.close()
-                self.lock = _ClosedLock()
+                try:
+                    self._publish()
+                finally:
+                    self.feed.close()
+                    for bridge in self:
+                        bridge.close_ports()
+                    self.dpif.close()
+                    self.lock = _ClosedLock()
 
     def __enter__(self) -> Switch:
         with self.lock:             # raises once closed

@@ -26,8 +26,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FLAGS = {"address": "-fsanitize=address -fno-omit-frame-pointer -O1 -Wno-error",
+FLAGS = {"address": ("-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+                    " -O1 -Wno-error"),
          "thread": "-fsanitize=thread -fno-omit-frame-pointer -O1 -Wno-error"}
+LDFLAGS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
 RUNTIME = {"address": "libasan.so", "thread": "libtsan.so"}
 # Races whose top frame is the interpreter or numpy.  ("race:" would match any frame of a stack, and all
 # stacks of a writer begin in the interpreter.)
@@ -92,7 +94,7 @@ def build(kind: str, modules: frozenset[str], edits: tuple[Edit, ...] = ()) -> P
     with locked(tree / "lock"):
         copy_sources(tree)
         spoil(tree, edits)
-        env = os.environ | {"FASTPATH_CFLAGS": FLAGS[kind], "FASTPATH_LDFLAGS": f"-fsanitize={kind}",
+        env = os.environ | {"FASTPATH_CFLAGS": FLAGS[kind], "FASTPATH_LDFLAGS": LDFLAGS[kind],
                             "FASTPATH_ONLY": ",".join(sorted(modules)), "FASTPATH_BUILD_DIR": "build/cython"}
         done = subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=tree, env=env,
                               capture_output=True, text=True, timeout=600)

@@ -27,12 +27,13 @@ from fastpath.dpif.provider import (
     PortStats,
     Upcall,
 )
-from fastpath.errors import FastpathError, NotFoundError
+from fastpath.errors import ConfigError, FastpathError, NotFoundError
 
 if TYPE_CHECKING:
     from fastpath._megaflow import Counters
 
 RANK_EVERY_S = 1.0              # how often subtables are put in order of their hits
+MAX_NOW_S = 1e10                # three centuries: nanoseconds of it fit 64 bits
 KEEP_PROGRAMS = 1024            # compiled programs remembered beyond those in use
 
 
@@ -111,7 +112,7 @@ class UserspaceDpif(Dpif):
                     return self._dp.execute(op.packet, op.key, self._compile(op.actions), op.vnet)
                 case _:
                     raise TypeError(f"{op!r} is not an operation")
-        except (FastpathError, ValueError) as error:
+        except (FastpathError, ValueError, MemoryError) as error:
             return error
 
     def _delete(self, ufids: list[int]) -> list[object]:
@@ -215,6 +216,8 @@ class UserspaceDpif(Dpif):
     def set_now(self, now: float) -> None:
         """The time of inline turns and of Execute.  Running threads read the monotonic clock, so then
         *now* should be of that clock."""
+        if not 0 <= now <= MAX_NOW_S:
+            raise ConfigError(f"the time cannot be {now} s: expected 0 to {MAX_NOW_S:.0f}")
         self._dp.set_now(round(now * 1e9))
         if self._ranked_at is None or not 0 <= now - self._ranked_at < RANK_EVERY_S:
             self._flows.rank()
@@ -228,6 +231,10 @@ class UserspaceDpif(Dpif):
         return DatapathStats(n_hit=n["hit"], n_cache_hit=n["cache_hit"], n_missed=n["missed"],
                              n_lost=n["lost"], n_flows=len(self._flows), n_masks=self._flows.n_masks,
                              drops=self._dp.drops())
+
+    def n_held(self) -> int:
+        """Packets in the datapath's hands: 0 between turns.  Not while threads run."""
+        return self._dp.n_held()
 
     def meter_set(self, meter_id: int, *, pktps: bool, rate: int, burst: int) -> None:
         """Create or change a meter with one drop band."""

@@ -34,6 +34,7 @@ class Loop:
         self._step, self._wait = step, wait
         self._stopping = threading.Event()
         self._error: BaseException | None = None
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -41,6 +42,11 @@ class Loop:
     def is_running(self) -> bool:
         """Whether the loop still takes steps."""
         return self._thread.is_alive() and not self._stopping.is_set()
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether its thread is another process's: this one was forked from it."""
+        return not self._ended and not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -50,6 +56,8 @@ class Loop:
                     self._wait(min(timeout, MAX_WAIT))
         except BaseException as error:      # handed to whoever stops the loop
             self._error = error
+        finally:
+            self._ended = True
 
     def sleep(self, seconds: float | None) -> bool:
         """Let *seconds* (None: any time) pass while the loop runs; True if it ended before."""

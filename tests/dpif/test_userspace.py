@@ -234,3 +234,24 @@ def test_waiting_ends_at_the_first_upcall(lab: Lab) -> None:
     assert lab.dpif.arm() is True and lab.dpif.event_fd >= 0
     lab.dpif.recv(10)
     assert lab.dpif.arm() is False and lab.dpif.disarm() is False
+
+
+def test_upcalls_of_a_removed_port_are_not_those_of_the_next_with_its_number() -> None:
+    lab = Lab(upcall_quota=3)
+    lab.ports[1].inject_many([frame()] * 3)
+    lab.dpif.turn()
+    lab.dpif.port_del(1)
+    fresh = MemoryPort("q1")
+    lab.dpif.port_add(fresh, 1)
+    assert len(lab.dpif.recv(10)) == 3
+    fresh.inject_many([frame()] * 5)
+    lab.dpif.turn()
+    assert len(lab.dpif.recv(10)) == 3 and lab.dpif.stats().drops == {"upcall_quota": 2}
+
+
+def test_a_packet_for_which_no_buffer_is_free_is_a_counted_drop() -> None:
+    lab = Lab(pool_limit=1)
+    assert lab.dpif.operate([Execute(frame(), FlowKey(in_port=1), (Output(2), Output(3)))]) == [True]
+    assert lab.dpif.n_held() == 0 and lab.dpif.stats().drops == {"no_memory": 1}
+    assert lab.dpif.operate([Execute(frame(), FlowKey(in_port=1), (Output(2),))] * 2) == [True, False]
+    assert lab.dpif.stats().drops == {"no_memory": 2}
