@@ -34,6 +34,13 @@ enum odp_opcode {
     ODP_POP_VLAN,
     ODP_PUSH_MPLS,
     ODP_POP_MPLS,
+    ODP_PUSH_ETH,
+    ODP_POP_ETH,
+    ODP_PUSH_NSH,
+    ODP_POP_NSH,
+    ODP_ADD_MPLS,
+    ODP_CT,
+    ODP_CT_CLEAR,
     ODP_TRUNC,
     ODP_RECIRC,
     ODP_HASH,
@@ -81,6 +88,8 @@ typedef struct { odp_op_t h; uint32_t port, spare; } odp_output_t;
 typedef struct { odp_op_t h; be16 tpid, tci; uint32_t spare; } odp_push_vlan_t;
 typedef struct { odp_op_t h; be32 lse; be16 ethertype, spare; } odp_push_mpls_t;
 typedef struct { odp_op_t h; be16 ethertype, spare[3]; } odp_pop_mpls_t;
+typedef struct { odp_op_t h; uint8_t dst[6], src[6]; uint32_t spare; } odp_push_eth_t;
+typedef struct { odp_op_t h; uint32_t len, spare; } odp_push_nsh_t;     /* then len bytes of header, padded */
 typedef struct { odp_op_t h; uint32_t n, spare; } odp_u32_t;        /* trunc, recirc, meter, drop */
 typedef struct { odp_op_t h; uint32_t alg, basis; } odp_hash_t;
 typedef struct { odp_op_t h; uint32_t probability, spare; } odp_sample_t;           /* then the program */

@@ -7,7 +7,8 @@ cdef extern from "_odp.h" nogil:
     enum odp_opcode:
         ODP_OUTPUT, ODP_SET_ETH, ODP_SET_IPV4, ODP_SET_IPV6, ODP_SET_ARP, ODP_SET_TCP, ODP_SET_UDP, ODP_SET_SCTP
         ODP_SET_ICMP, ODP_SET_ICMPV6, ODP_SET_ND, ODP_SET_ND_EXT, ODP_SET_MPLS, ODP_SET_NSH, ODP_SET_MARK
-        ODP_SET_PRIORITY, ODP_SET_TUNNEL, ODP_PUSH_VLAN, ODP_POP_VLAN, ODP_PUSH_MPLS, ODP_POP_MPLS, ODP_TRUNC
+        ODP_SET_PRIORITY, ODP_SET_TUNNEL, ODP_PUSH_VLAN, ODP_POP_VLAN, ODP_PUSH_MPLS, ODP_POP_MPLS
+        ODP_PUSH_ETH, ODP_POP_ETH, ODP_PUSH_NSH, ODP_POP_NSH, ODP_ADD_MPLS, ODP_CT, ODP_CT_CLEAR, ODP_TRUNC
         ODP_RECIRC, ODP_HASH, ODP_METER, ODP_SAMPLE, ODP_CLONE, ODP_CHECK_LEN, ODP_USERSPACE, ODP_DROP
         N_ODP_OPS
     enum:
@@ -82,6 +83,11 @@ cdef extern from "_odp.h" nogil:
         be16 ethertype
     ctypedef struct odp_pop_mpls_t:
         be16 ethertype
+    ctypedef struct odp_push_eth_t:
+        uint8_t dst[6]
+        uint8_t src[6]
+    ctypedef struct odp_push_nsh_t:
+        uint32_t len
     ctypedef struct odp_u32_t:
         uint32_t n
     ctypedef struct odp_hash_t:

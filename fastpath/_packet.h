@@ -86,7 +86,8 @@ typedef struct batch {
     X(NO_MEMORY, "no_memory")                   /* pool exhausted */ \
     X(NO_FLOW, "no_flow")                       /* miss while upcalls are off */ \
     X(GSO, "cannot_segment")                    /* larger than the port takes and not to be cut */ \
-    X(FAULT, "fault_injected")
+    X(FAULT, "fault_injected")                  /* a port that is meant to lose packets */ \
+    X(NO_CONNTRACK, "no_conntrack")             /* ct() where there is no connection tracking */
 
 enum drop_reason {
 #define X(name, text) DROP_##name,

@@ -13,7 +13,7 @@ cdef extern from "_packet.h" nogil:
     enum drop_reason:
         DROP_RX_INVALID, DROP_ACTION, DROP_EXPLICIT, DROP_INVALID_PORT, DROP_TX_FULL
         DROP_UPCALL_FULL, DROP_UPCALL_QUOTA, DROP_RECIRC_DEPTH, DROP_METER, DROP_NO_ROOM
-        DROP_BAD_ACTION, DROP_NO_MEMORY, DROP_NO_FLOW, DROP_GSO, DROP_FAULT
+        DROP_BAD_ACTION, DROP_NO_MEMORY, DROP_NO_FLOW, DROP_GSO, DROP_FAULT, DROP_NO_CONNTRACK
     const char *const drop_text[N_DROPS]
     ctypedef struct vnet_t:
         uint8_t flags, gso_type

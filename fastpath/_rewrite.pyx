@@ -10,22 +10,30 @@ field holds the sum of the pseudo header: addresses change it, ports and payload
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
 
-from fastpath._bytes cimport get16, get32, load_be16, load_be32, ntoh16, put16, put32, store_be16, store_be32
+from fastpath._bytes cimport get16, get32, hton32, load_be16, load_be32, ntoh16, put16, put32, store_be16, store_be32
 from fastpath._csum cimport crc32c, recalc_csum_range
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, be16, be32, flow_t
-from fastpath._odp cimport (N_ODP_OPS, ODP_POP_MPLS, ODP_POP_VLAN, ODP_PUSH_MPLS, ODP_PUSH_VLAN, ODP_SET_ARP,
+from fastpath._odp cimport (N_ODP_OPS, ODP_ADD_MPLS, ODP_CT, ODP_CT_CLEAR, ODP_POP_ETH, ODP_POP_MPLS, ODP_POP_NSH,
+                            ODP_POP_VLAN, ODP_PUSH_ETH, ODP_PUSH_MPLS, ODP_PUSH_NSH, ODP_PUSH_VLAN, ODP_SET_ARP,
                             ODP_SET_ETH, ODP_SET_ICMP, ODP_SET_ICMPV6, ODP_SET_IPV4, ODP_SET_IPV6, ODP_SET_MARK,
                             ODP_SET_MPLS, ODP_SET_ND, ODP_SET_ND_EXT, ODP_SET_NSH, ODP_SET_PRIORITY, ODP_SET_SCTP,
-                            ODP_SET_TCP, ODP_SET_TUNNEL, ODP_SET_UDP, odp_op_t, odp_pop_mpls_t, odp_push_mpls_t,
-                            odp_push_vlan_t, odp_set_arp_t, odp_set_eth_t, odp_set_icmp_t, odp_set_ipv4_t,
-                            odp_set_ipv6_t, odp_set_mpls_t, odp_set_nd_ext_t, odp_set_nd_t, odp_set_nsh_t,
-                            odp_set_ports_t, odp_set_tunnel_t, odp_set_u32_t, odp_word_t)
-from fastpath._packet cimport (DROP_NO_MEMORY, DROP_NO_ROOM, OFS_NONE, VNET_NEEDS_CSUM, packet_md, packet_pull,
+                            ODP_SET_TCP, ODP_SET_TUNNEL, ODP_SET_UDP, odp_op_t, odp_pop_mpls_t, odp_push_eth_t,
+                            odp_push_mpls_t, odp_push_nsh_t, odp_push_vlan_t, odp_set_arp_t, odp_set_eth_t,
+                            odp_set_icmp_t, odp_set_ipv4_t, odp_set_ipv6_t, odp_set_mpls_t, odp_set_nd_ext_t,
+                            odp_set_nd_t, odp_set_nsh_t, odp_set_ports_t, odp_set_tunnel_t, odp_set_u32_t, odp_word_t)
+from fastpath._packet cimport (DROP_BAD_ACTION, DROP_NO_CONNTRACK, DROP_NO_MEMORY, DROP_NO_ROOM, OFS_NONE, VNET_NEEDS_CSUM, packet_md, packet_pull,
                                packet_push, packet_t)
 
 cdef enum:
     OK = -1
     ETH_LEN = 14
+    PT_IPV4 = 0x10800           # packet types, namespace << 16 | type
+    PT_IPV6 = 0x186dd
+    PT_NSH = 0x1894f
+    NSH_IPV4 = 1                # next protocols of NSH
+    NSH_IPV6 = 2
+    NSH_ETHERNET = 3
+    NSH_NSH = 4
     VLAN_CFI = 0x1000
     MPLS_BOS = 0x100
 
@@ -439,6 +447,94 @@ cdef int pop_mpls(packet_t *p, const odp_op_t *op) noexcept nogil:
     return OK
 
 
+cdef int push_eth(packet_t *p, const odp_op_t *op) noexcept nogil:
+    cdef const odp_push_eth_t *a = <const odp_push_eth_t *>op
+    if p.packet_type == 0:
+        return OK
+    if packet_push(p, ETH_LEN) == NULL:
+        return DROP_NO_ROOM
+    memcpy(p.data, a.dst, 12)
+    store_be16(p.data + 12, (<const be16 *>&p.packet_type)[1])
+    p.packet_type = 0
+    return OK
+
+
+cdef int pop_eth(packet_t *p, const odp_op_t *op) noexcept nogil:
+    cdef uint32_t at = p.l2_5_ofs if p.l2_5_ofs != OFS_NONE else p.l3_ofs
+    if p.packet_type != 0 or at == OFS_NONE or at < ETH_LEN or at > p.len:
+        return OK
+    p.packet_type = packet_type_of(load_be16(p.data + at - 2))
+    packet_pull(p, at)
+    return OK
+
+
+cdef inline be32 packet_type_of(be16 ethertype) noexcept nogil:
+    """A packet that starts with the header an Ethernet type names."""
+    return hton32(<uint32_t>1 << 16 | ntoh16(ethertype))
+
+
+# RFC 8300, section 2.2: what follows a header, as its next protocol tells.
+cdef inline uint8_t nsh_next_of(be32 packet_type) noexcept nogil:
+    return (NSH_ETHERNET if packet_type == 0 else NSH_IPV4 if packet_type == hton32(PT_IPV4) else
+            NSH_IPV6 if packet_type == hton32(PT_IPV6) else NSH_NSH)
+
+
+cdef int push_nsh(packet_t *p, const odp_op_t *op) noexcept nogil:
+    cdef const odp_push_nsh_t *a = <const odp_push_nsh_t *>op
+    if a.len < 8 or a.len > op.size - sizeof(odp_push_nsh_t):
+        return DROP_BAD_ACTION
+    if packet_push(p, a.len) == NULL:
+        return DROP_NO_ROOM
+    memcpy(p.data, a + 1, a.len)
+    p.data[3] = nsh_next_of(p.packet_type)
+    p.packet_type = hton32(PT_NSH)
+    p.l2_5_ofs = p.l4_ofs = OFS_NONE
+    p.l3_ofs = 0
+    return OK
+
+
+cdef int pop_nsh(packet_t *p, const odp_op_t *op) noexcept nogil:
+    cdef uint32_t size
+    cdef uint8_t next
+    if p.packet_type != hton32(PT_NSH) or p.len < 8:
+        return DROP_BAD_ACTION
+    size = 4 * (get16(p.data) & 0x3f)
+    next = p.data[3]
+    if size < 8 or size > p.len or not NSH_IPV4 <= next <= NSH_NSH:
+        return DROP_BAD_ACTION
+    packet_pull(p, size)
+    p.packet_type = (0 if next == NSH_ETHERNET else
+                     hton32(PT_IPV4 if next == NSH_IPV4 else PT_IPV6 if next == NSH_IPV6 else PT_NSH))
+    p.l2_5_ofs = p.l3_ofs = p.l4_ofs = OFS_NONE         # extraction finds them after recirculation
+    return OK
+
+
+cdef int add_mpls(packet_t *p, const odp_op_t *op) noexcept nogil:
+    cdef const odp_push_mpls_t *a = <const odp_push_mpls_t *>op
+    if packet_push(p, 4) == NULL:
+        return DROP_NO_ROOM
+    store_be32(p.data, a.lse)
+    p.packet_type = packet_type_of(a.ethertype)
+    p.l2_5_ofs = 0
+    p.l3_ofs = p.l4_ofs = OFS_NONE
+    return OK
+
+
+cdef int ct(packet_t *p, const odp_op_t *op) noexcept nogil:
+    # What conntrack would have refused or rewritten must not pass as if it had been asked.
+    return DROP_NO_CONNTRACK
+
+
+cdef int ct_clear(packet_t *p, const odp_op_t *op) noexcept nogil:
+    if p.md != NULL:
+        p.md.ct_state = 0           # extraction takes the other members only with a state
+        p.md.ct_zone = 0
+        p.md.ct_mark = 0
+        p.md.ct_nw_proto = 0
+        memset(p.md.ct_label, 0, sizeof(p.md.ct_label))
+    return OK
+
+
 # ---- the table --------------------------------------------------------------------------------------
 
 cdef rewriter_t table[N_ODP_OPS]
@@ -469,6 +565,13 @@ row(ODP_PUSH_VLAN, push_vlan, sizeof(odp_push_vlan_t))
 row(ODP_POP_VLAN, pop_vlan, sizeof(odp_op_t))
 row(ODP_PUSH_MPLS, push_mpls, sizeof(odp_push_mpls_t))
 row(ODP_POP_MPLS, pop_mpls, sizeof(odp_pop_mpls_t))
+row(ODP_PUSH_ETH, push_eth, sizeof(odp_push_eth_t))
+row(ODP_POP_ETH, pop_eth, sizeof(odp_op_t))
+row(ODP_PUSH_NSH, push_nsh, sizeof(odp_push_nsh_t))
+row(ODP_POP_NSH, pop_nsh, sizeof(odp_op_t))
+row(ODP_ADD_MPLS, add_mpls, sizeof(odp_push_mpls_t))
+row(ODP_CT, ct, sizeof(odp_op_t))
+row(ODP_CT_CLEAR, ct_clear, sizeof(odp_op_t))
 
 
 cdef rewriter_t *rewriters() noexcept nogil:

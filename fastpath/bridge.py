@@ -39,6 +39,7 @@ from fastpath.ofproto.xlate.context import (
     XlateIn,
 )
 from fastpath.ofproto.xlate.pipeline import translate
+from fastpath.ofproto.xlate.retrace import explain, parse_ct_state
 from fastpath.ofproto.xlate.trace import Trace
 from fastpath.runtime.feed import Stream
 from fastpath.runtime.loop import Lock
@@ -386,12 +387,15 @@ class Bridge:
             raise ConfigError(f"port number {which}: not between 0 and {OFPP_NONE}")
         return which if isinstance(which, int) else self.port(which).number
 
-    def trace(self, what: str | bytes | FlowKey, *, in_port: Port | str | int | None = None) -> Trace:
+    def trace(self, what: str | bytes | FlowKey, *, in_port: Port | str | int | None = None,
+              ct_next: Iterable[str] = ()) -> Trace:
         """What would be done with a packet, and why; ``str()`` of it is as ``ofproto/trace`` prints.
 
         *what* is a flow (``in_port=1,udp,nw_dst=10.0.0.1``), a frame's bytes, or a flow key.  Nothing
-        is learned, counted or sent.
+        is learned, counted or sent.  *ct_next* says how conntrack would find the packet each time it goes
+        through it (``"trk,est"``), one after the other; then, and without it, as new.
         """
+        states = [parse_ct_state(text) for text in ct_next]
         with self._lock:
             if isinstance(what, str):
                 key = Match.parse(what, ports=self.ofproto.port_numbers()).key
@@ -399,13 +403,10 @@ class Bridge:
                 key = what.copy() if isinstance(what, FlowKey) else extract(what)
             if in_port is not None:
                 key.in_port = self._number(in_port)
-            trace = Trace()
             frozen = self.ofproto.recirc.get(key.recirc_id) if key.recirc_id else None
-            out = translate(XlateIn(
-                bridge=self.ofproto, flow=key, now=self.switch.now, side_effects=False, trace=trace,
-                packet=what if isinstance(what, bytes) else None, frozen=frozen))
-            self.ofproto.recirc.release(out.recirc_ids)
-            return trace
+            return explain(XlateIn(
+                bridge=self.ofproto, flow=key, now=self.switch.now, side_effects=False,
+                packet=what if isinstance(what, bytes) else None, frozen=frozen), states)
 
     # -- MAC table -------------------------------------------------------------------------------------
 

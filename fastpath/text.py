@@ -160,6 +160,46 @@ def format_mac_masked(value: int, mask: int) -> str:
     return format_mac(value) if mask == MAC_MAX else f"{format_mac(value)}/{format_mac(mask)}"
 
 
+def format_address_range(family: int, low: int, high: int, port_low: int, port_high: int) -> str:
+    """``A[-B][:P[-Q]]`` of an IPv4 or IPv6 (*family* 4 or 6) range; missing ends are 0, family 0 says nothing."""
+    if not family:
+        return ""
+    show = format_ipv4 if family == 4 else format_ipv6
+    ends = [show(low)] + ([show(high)] if high else [])
+    if not port_low:
+        return "-".join(ends)
+    if family == 6:
+        ends = [f"[{end}]" for end in ends]         # else the colon before the port would be one more group
+    return f"{'-'.join(ends)}:{port_low}" + (f"-{port_high}" if port_high else "")
+
+
+def parse_address_range(source: str) -> tuple[int, int, int, int, int]:
+    """(family, first address, last, first port, last) of ``A[-B][:P[-Q]]``, IPv6 in brackets with ports.
+
+    Ends that are missing, or equal to the first, are 0.  Raises ParseError in the words of ovs-ofctl.
+    """
+    bad = ParseError(f'invalid nat range "{source}"')
+    if source[:1] == "[" or source.count(":") > 1:
+        family, read = 6, parse_ipv6
+        addresses, colon, ports = source.rpartition("]:") if "]:" in source else (source, "", "")
+        addresses += "]" if colon else ""
+    else:
+        family, read = 4, parse_ipv4
+        addresses, colon, ports = source.partition(":")
+    first, dash, last = addresses.partition("-")
+    p, port_dash, q = ports.partition("-")
+    try:
+        low, high = (read(end[1:-1] if end[:1] + end[-1:] == "[]" else end) for end in (first, last or first))
+        port_low = parse_int(p, bits=16) if colon else 0
+        port_high = parse_int(q, bits=16) if port_dash else 0
+    except ParseError:
+        raise bad from None
+    if "-" in q or (colon and not port_low) or high < low or (dash and not last) or (
+            port_dash and port_high < port_low):
+        raise bad
+    return family, low, 0 if high == low else high, port_low, 0 if port_high == port_low else port_high
+
+
 def format_flags(value: int, names: tuple[str, ...], separator: str = "|") -> str:
     """Names of the set bits joined by *separator*, ``0`` if none; unnamed bits as hexadecimal."""
     out = [name for i, name in enumerate(names) if value >> i & 1]

@@ -21,7 +21,7 @@ def main(args: argparse.Namespace) -> int:
     if args.socket:
         for flow, frame in questions:
             request = {"bridge": args.bridge, "flow": flow, "packet": frame and frame.hex(),
-                       "in_port": args.in_port}
+                       "in_port": args.in_port, "ct_next": args.ct_next}
             print(control.ask(args.socket, "trace", request))
         return 0
     if not args.flows:
@@ -32,14 +32,14 @@ def main(args: argparse.Namespace) -> int:
         for i, (flow, frame) in enumerate(questions):
             if i:
                 print("\n" + "-" * 79)
-            print(_explain(bridge, flow, in_port) if flow is not None
-                  else bridge.trace(frame or b"", in_port=in_port or 1))
+            print(_explain(bridge, flow, in_port, args.ct_next) if flow is not None
+                  else bridge.trace(frame or b"", in_port=in_port or 1, ct_next=args.ct_next))
     return 0
 
 
-def _explain(bridge: Bridge, flow: str, in_port: int | None) -> Trace:
+def _explain(bridge: Bridge, flow: str, in_port: int | None, ct_next: list[str]) -> Trace:
     try:
-        return bridge.trace(flow, in_port=in_port)
+        return bridge.trace(flow, in_port=in_port, ct_next=ct_next)
     except ParseError as error:
         raise ParseError(f"flow {flow!r}: {error}") from None
 

@@ -60,6 +60,86 @@ class PopMpls:
 
 
 @dataclass(frozen=True, slots=True)
+class PushEth:
+    """Put an Ethernet header before a packet that has none."""
+
+    src: int
+    dst: int
+
+
+@dataclass(frozen=True, slots=True)
+class PopEth:
+    """Remove the Ethernet header; the packet is then of the type that it named."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushNsh:
+    """Put a network service header before the packet.  *mdtype* 1 has *context*, 2 has *metadata*: TLVs as
+    they go over the wire."""
+
+    flags: int = 0
+    ttl: int = 63
+    mdtype: int = 1
+    np: int = 0
+    spi: int = 0
+    si: int = 255
+    context: tuple[int, int, int, int] = (0, 0, 0, 0)
+    metadata: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PopNsh:
+    """Remove the network service header."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddMpls:
+    """Put label stack entry *lse* before the whole packet, its Ethernet header included; the packet is then
+    of type (1, *ethertype*)."""
+
+    ethertype: int
+    lse: int
+
+
+@dataclass(frozen=True, slots=True)
+class CtNat:
+    """What ct() is to do with addresses.  *direction* "src" or "dst" chooses new ones for a new connection,
+    from a range (*family* 4 or 6, 0 for none) whose missing ends are 0; "" does what the connection says."""
+
+    direction: str = ""
+    family: int = 0
+    addr_min: int = 0
+    addr_max: int = 0
+    port_min: int = 0
+    port_max: int = 0
+    persistent: bool = False
+    hash: bool = False
+    random: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ct:
+    """Send the packet through conntrack in *zone*.
+
+    *commit* keeps the connection, *force* one that the other side had opened.  *mark* and *label* are
+    (value, mask) of what to set in it; *helper* "ftp" or "tftp" watches it for related ones.
+    """
+
+    zone: int = 0
+    commit: bool = False
+    force: bool = False
+    mark: tuple[int, int] | None = None
+    label: tuple[int, int] | None = None
+    helper: str = ""
+    nat: CtNat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CtClear:
+    """Forget what conntrack said of the packet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trunc:
     """Cut the packet to *max_len* bytes at the next output."""
 
@@ -148,6 +228,7 @@ class Drop:
     reason: int
 
 
-OdpAction: TypeAlias = (Output | SetMasked | PushVlan | PopVlan | PushMpls | PopMpls | Trunc | Recirc | Hash
-                        | Meter | Sample | Clone | CheckPktLen | Userspace | Drop)
+OdpAction: TypeAlias = (
+    Output | SetMasked | PushVlan | PopVlan | PushMpls | PopMpls | PushEth | PopEth | PushNsh | PopNsh | AddMpls
+    | Ct | CtClear | Trunc | Recirc | Hash | Meter | Sample | Clone | CheckPktLen | Userspace | Drop)
 OdpActions: TypeAlias = tuple[OdpAction, ...]

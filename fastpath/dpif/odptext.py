@@ -7,21 +7,28 @@ reason, all of a probability).  Rows of attributes: ``dpif.key``.  Text of keys:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from fastpath import text
 from fastpath.dpif.actions import (
+    AddMpls,
     CheckPktLen,
     Clone,
+    Ct,
+    CtClear,
     Drop,
     Hash,
     Meter,
     OdpAction,
     OdpActions,
     Output,
+    PopEth,
     PopMpls,
+    PopNsh,
     PopVlan,
+    PushEth,
     PushMpls,
+    PushNsh,
     PushVlan,
     Recirc,
     Sample,
@@ -31,9 +38,12 @@ from fastpath.dpif.actions import (
     Trunc,
     Userspace,
 )
+from fastpath.dpif.cttext import format_ct, parse_ct
+from fastpath.dpif.encaptext import PARSERS, PLAIN, format_encap, format_lse, parse_push_mpls
 from fastpath.dpif.key import ATTRS
 from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key, format_member, hexa, parse_member
 from fastpath.dpif.program import SLOW_REASONS
+from fastpath.dpif.terms import fields, need, split_terms
 from fastpath.errors import ParseError
 
 __all__ = ["format_actions", "format_flow", "format_key", "parse_actions"]
@@ -78,9 +88,15 @@ def _format_plain(action: OdpAction) -> str:
         case PopVlan():
             return "pop_vlan"
         case PushMpls(ethertype, lse):
-            return f"push_mpls({_format_lse(lse)},eth_type=0x{ethertype:x})"
+            return f"push_mpls({format_lse(lse)},eth_type=0x{ethertype:x})"
         case PopMpls(ethertype):
             return f"pop_mpls(eth_type=0x{ethertype:x})"
+        case Ct():
+            return format_ct(action)
+        case PushEth() | PopEth() | PushNsh() | PopNsh() | AddMpls():
+            return format_encap(action)
+        case CtClear():
+            return "ct_clear"
         case Trunc(n):
             return f"trunc({n})"
         case Recirc(n):
@@ -92,10 +108,6 @@ def _format_plain(action: OdpAction) -> str:
         case Drop():
             return "drop"
     raise AssertionError(action)
-
-
-def _format_lse(lse: int) -> str:
-    return f"label={lse >> 12},tc={lse >> 9 & 7},ttl={lse & 255},bos={lse >> 8 & 1}"
 
 
 def _format_set(attr: str, members: tuple[tuple[str, int, int], ...]) -> str:
@@ -118,7 +130,7 @@ def _format_mpls(members: tuple[tuple[str, int, int], ...]) -> str:
         value |= v << MPLS_SHIFTS[name]
         mask |= m << MPLS_SHIFTS[name]
     if mask == 0xFFFFFFFF:
-        return _format_lse(value)
+        return format_lse(value)
     return (f"label={value >> 12}/0x{mask >> 12:x},tc={value >> 9 & 7}/{mask >> 9 & 7:x},"
             f"ttl={value & 255}/0x{mask & 255:x},bos={value >> 8 & 1}/{mask >> 8 & 1:x}")
 
@@ -134,9 +146,6 @@ def _format_userdata(userdata: SlowPath | ToController) -> str:
 
 # ---- parse --------------------------------------------------------------------------------------------
 
-_NAME = re.compile(r"[^(),]+")
-
-
 def parse_actions(source: str, ports: Mapping[str, int] | None = None) -> OdpActions:
     """Return the actions of *source*, in the form format_actions() writes; ports may be names in *ports*.
 
@@ -148,59 +157,10 @@ def parse_actions(source: str, ports: Mapping[str, int] | None = None) -> OdpAct
     return tuple(_parse(name, inside, ports) for name, inside in split_terms(source))
 
 
-def split_terms(source: str) -> Iterator[tuple[str, str | None]]:
-    """Yield (name, what stands in its parentheses or None) of each term of ``a(b),c``."""
-    at = 0
-    while at < len(source):
-        m = _NAME.match(source, at)
-        if not m:
-            raise ParseError(f"{source[at:]!r}: expected a name or a number")
-        name, at, inside = m.group().strip(), m.end(), None
-        if source[at:at + 1] == "(":
-            end = _closing(source, at)
-            inside, at = source[at + 1:end], end + 1
-        yield name, inside
-        if at < len(source):
-            if source[at] != ",":
-                raise ParseError(f"{source[at:]!r}: expected a comma")
-            at += 1
-            if at == len(source):
-                raise ParseError(f"{source!r}: nothing after the last comma")
-
-
-def _closing(source: str, at: int) -> int:
-    depth = 0
-    for i in range(at, len(source)):
-        depth += (source[i] == "(") - (source[i] == ")")
-        if not depth:
-            return i
-    raise ParseError(f"{source[at:]!r}: a parenthesis is not closed")
-
-
-def _fields(name: str, inside: str, *known: str) -> dict[str, str]:
-    """``a=1,b(2)`` as a dict; exactly the names *known* may be there."""
-    out = {}
-    for key, nested in split_terms(inside):
-        key, _, value = key.partition("=")
-        if key not in known or key in out:
-            raise ParseError(f"{name}({inside}): {key!r} is twice or not one of {', '.join(known)}")
-        out[key] = nested if nested is not None else value
-    return out
-
-
-def _need(name: str, fields: dict[str, str], key: str, *, bits: int = 32, default: str | None = None) -> int:
-    value = fields.get(key, default)
-    if value is None:
-        raise ParseError(f"{name}: {key}= is missing")
-    return text.parse_int(value, bits=bits, what=key)
-
-
 def _parse(name: str, inside: str | None, ports: Mapping[str, int] | None) -> OdpAction:
     if inside is None:
-        if name == "pop_vlan":
-            return PopVlan()
-        if name == "drop":
-            return Drop(0)
+        if name in _PLAIN:
+            return _PLAIN[name]
         if ports and name in ports:
             return Output(ports[name])
         return Output(text.parse_int(name, bits=32, what="action or port"))
@@ -217,14 +177,14 @@ def _parse_nested(name: str, inside: str, ports: Mapping[str, int] | None) -> Od
     if name == "clone":
         return Clone(parse_actions(inside, ports))
     if name == "sample":
-        f = _fields(name, inside, "sample", "actions")
+        f = fields(name, inside, "sample", "actions")
         m = re.fullmatch(r"(\d+(?:\.\d*)?)%", f.get("sample", ""))
         if not m or float(m.group(1)) > 100:
             raise ParseError(f"sample({inside}): needs sample=P% with P from 0 to 100")
         probability = int(_ALWAYS * (float(m.group(1)) / 100) + 0.5)
         return Sample(probability, parse_actions(f.get("actions", ""), ports))
-    f = _fields(name, inside, "size", "gt", "le")
-    return CheckPktLen(_need(name, f, "size", bits=16), parse_actions(f.get("gt", ""), ports),
+    f = fields(name, inside, "size", "gt", "le")
+    return CheckPktLen(need(name, f, "size", bits=16), parse_actions(f.get("gt", ""), ports),
                        parse_actions(f.get("le", ""), ports))
 
 
@@ -247,21 +207,14 @@ def _parse_set(inside: str) -> SetMasked:
 
 
 def _parse_push_vlan(inside: str) -> PushVlan:
-    f = _fields("push_vlan", inside, "tpid", "vid", "pcp", "cfi")
-    tci = _need("push_vlan", f, "vid", bits=12) | _need("push_vlan", f, "pcp", bits=3, default="0") << 13
-    return PushVlan(_need("push_vlan", f, "tpid", bits=16, default="0x8100"),
-                    tci | _need("push_vlan", f, "cfi", bits=1, default="1") << 12)
-
-
-def _parse_push_mpls(inside: str) -> PushMpls:
-    f = _fields("push_mpls", inside, "label", "tc", "ttl", "bos", "eth_type")
-    lse = sum(_need("push_mpls", f, name, bits=bits) << MPLS_SHIFTS[name]
-              for name, bits in (("label", 20), ("tc", 3), ("ttl", 8), ("bos", 1)))
-    return PushMpls(_need("push_mpls", f, "eth_type", bits=16), lse)
+    f = fields("push_vlan", inside, "tpid", "vid", "pcp", "cfi")
+    tci = need("push_vlan", f, "vid", bits=12) | need("push_vlan", f, "pcp", bits=3, default="0") << 13
+    return PushVlan(need("push_vlan", f, "tpid", bits=16, default="0x8100"),
+                    tci | need("push_vlan", f, "cfi", bits=1, default="1") << 12)
 
 
 def _parse_pop_mpls(inside: str) -> PopMpls:
-    return PopMpls(_need("pop_mpls", _fields("pop_mpls", inside, "eth_type"), "eth_type", bits=16))
+    return PopMpls(need("pop_mpls", fields("pop_mpls", inside, "eth_type"), "eth_type", bits=16))
 
 
 def _parse_hash(inside: str) -> Hash:
@@ -276,8 +229,8 @@ _CONTROLLER = (("reason", 16), ("dont_send", 1), ("continuation", 1), ("recirc_i
 
 
 def _parse_userspace(inside: str) -> Userspace:
-    f = _fields("userspace", inside, "pid", "slow_path", "controller")
-    pid = _need("userspace", f, "pid")
+    f = fields("userspace", inside, "pid", "slow_path", "controller")
+    pid = need("userspace", f, "pid")
     if "slow_path" in f:
         reasons = tuple(r for r in re.split("[,|]", f["slow_path"]) if r != "0")
         unknown = [r for r in reasons if r not in SLOW_REASONS]
@@ -286,14 +239,16 @@ def _parse_userspace(inside: str) -> Userspace:
         return Userspace(SlowPath(reasons), pid)
     if "controller" not in f:
         raise ParseError(f"userspace({inside}): needs slow_path() or controller()")
-    c = _fields("controller", f["controller"], *(name for name, _ in _CONTROLLER))
-    n = {name: _need("controller", c, name, bits=bits) for name, bits in _CONTROLLER}
+    c = fields("controller", f["controller"], *(name for name, _ in _CONTROLLER))
+    n = {name: need("controller", c, name, bits=bits) for name, bits in _CONTROLLER}
     return Userspace(ToController(n["reason"], bool(n["dont_send"]), bool(n["continuation"]), n["recirc_id"],
                                   n["rule_cookie"], n["controller_id"], n["max_len"]), pid)
 
 
+_PLAIN: dict[str, OdpAction] = {
+    "pop_vlan": PopVlan(), "ct": Ct(), "ct_clear": CtClear(), "drop": Drop(0), **PLAIN}
 _NUMBERED: dict[str, Callable[[int], OdpAction]] = {
     "trunc": Trunc, "recirc": Recirc, "meter": Meter, "drop": Drop}
 _PARSERS: dict[str, Callable[[str], OdpAction]] = {
-    "set": _parse_set, "push_vlan": _parse_push_vlan, "push_mpls": _parse_push_mpls,
-    "pop_mpls": _parse_pop_mpls, "hash": _parse_hash, "userspace": _parse_userspace}
+    "set": _parse_set, "push_vlan": _parse_push_vlan, "push_mpls": parse_push_mpls, **PARSERS,
+    "pop_mpls": _parse_pop_mpls, "ct": parse_ct, "hash": _parse_hash, "userspace": _parse_userspace}

@@ -10,19 +10,27 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from fastpath import text
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.actions import (
+    AddMpls,
     CheckPktLen,
     Clone,
+    Ct,
+    CtClear,
     Drop,
     Hash,
     Meter,
     OdpAction,
     OdpActions,
     Output,
+    PopEth,
     PopMpls,
+    PopNsh,
     PopVlan,
+    PushEth,
     PushMpls,
+    PushNsh,
     PushVlan,
     Recirc,
     Sample,
@@ -37,11 +45,12 @@ from fastpath.fields import DP_WORDS, TNL_WORD
 
 (OUTPUT, SET_ETH, SET_IPV4, SET_IPV6, SET_ARP, SET_TCP, SET_UDP, SET_SCTP, SET_ICMP, SET_ICMPV6, SET_ND,
  SET_ND_EXT, SET_MPLS, SET_NSH, SET_MARK, SET_PRIORITY, SET_TUNNEL, PUSH_VLAN, POP_VLAN, PUSH_MPLS, POP_MPLS,
- TRUNC, RECIRC,
- HASH, METER, SAMPLE, CLONE, CHECK_LEN, USERSPACE, DROP) = range(1, 31)
+ PUSH_ETH, POP_ETH, PUSH_NSH, POP_NSH, ADD_MPLS, CT, CT_CLEAR, TRUNC, RECIRC, HASH, METER, SAMPLE, CLONE,
+ CHECK_LEN, USERSPACE, DROP) = range(1, 38)
 
 HASH_ALGS = ("l4", "sym_l4")
 MAX_NESTING = 10
+NSH_MAX = 252                   # bytes of the longest NSH header
 _VLAN_TPIDS = (0x8100, 0x88A8)
 _MPLS_TYPES = (0x8847, 0x8848)
 
@@ -122,6 +131,12 @@ def _one(action: OdpAction, depth: int) -> bytes:
             return _set(attr, members)
         case PushVlan() | PopVlan() | PushMpls() | PopMpls():
             return _push_pop(action)
+        case PushEth() | PopEth() | PushNsh() | PopNsh() | AddMpls():
+            return _encap(action)
+        case Ct():
+            return _op(CT)              # which no datapath can do yet
+        case CtClear():
+            return _op(CT_CLEAR)
         case Trunc(n):
             return _u32(TRUNC, n, "trunc length")
         case Recirc(n):
@@ -171,6 +186,39 @@ def _push_pop(action: PushVlan | PopVlan | PushMpls | PopMpls) -> bytes:
         case PopMpls(ethertype):
             return _op(POP_MPLS, struct.pack(">H", _fit(ethertype, 0xFFFF, "Ethernet type")))
     raise AssertionError(action)
+
+
+def _encap(action: PushEth | PopEth | PushNsh | PopNsh | AddMpls) -> bytes:
+    match action:
+        case PushEth(src, dst):
+            return _op(PUSH_ETH, _fit(dst, text.MAC_MAX, "dst").to_bytes(6, "big")
+                       + _fit(src, text.MAC_MAX, "src").to_bytes(6, "big"))
+        case PopEth():
+            return _op(POP_ETH)
+        case PushNsh():
+            header = nsh_header(action)
+            return _op(PUSH_NSH, struct.pack("=II", len(header), 0) + header)
+        case PopNsh():
+            return _op(POP_NSH)
+        case AddMpls(ethertype, lse):
+            if ethertype not in _MPLS_TYPES:
+                raise ConfigError(f"add_mpls: Ethernet type {ethertype:#06x} is neither 0x8847 nor 0x8848")
+            return _op(ADD_MPLS, struct.pack(">IH", _fit(lse, 0xFFFFFFFF, "label stack entry"), ethertype))
+    raise AssertionError(action)
+
+
+def nsh_header(a: PushNsh) -> bytes:
+    """Bytes of the header (RFC 8300 section 2).  Raises ConfigError for a member that does not fit."""
+    if a.mdtype == 1:
+        metadata = b"".join(_fit(c, 0xFFFFFFFF, "context").to_bytes(4, "big") for c in a.context)
+    else:
+        metadata = a.metadata
+    size = 8 + len(metadata)
+    if size % 4 or size > NSH_MAX:
+        raise ConfigError(f"push_nsh: {len(metadata)} bytes of metadata, not a multiple of 4 to {NSH_MAX - 8}")
+    first = _fit(a.flags, 3, "flags") << 12 | _fit(a.ttl, 63, "ttl") << 6 | size // 4
+    path = _fit(a.spi, 0xFFFFFF, "spi") << 8 | _fit(a.si, 0xFF, "si")
+    return struct.pack(">HBBI", first, _fit(a.mdtype, 15, "mdtype"), _fit(a.np, 255, "np"), path) + metadata
 
 
 def _set(attr: str, members: tuple[tuple[str, int, int], ...]) -> bytes:

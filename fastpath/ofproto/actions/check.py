@@ -12,7 +12,7 @@ from fastpath.errors import ParseError
 from fastpath.ofproto.actions import legacy, mpls, output, set_field, vlan
 from fastpath.ofproto.actions.balance import Multipath
 from fastpath.ofproto.actions.base import Action, ActionList
-from fastpath.ofproto.actions.ct import Ct
+from fastpath.ofproto.actions.ct import Ct, Nat
 from fastpath.ofproto.actions.encap import Encap
 from fastpath.ofproto.actions.instructions import GotoTable, Meter, WriteActions
 from fastpath.ofproto.actions.learn import Learn, LearnKind
@@ -20,7 +20,7 @@ from fastpath.ofproto.actions.misc import CheckPktLarger, Clone
 from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_IN_PORT, OFPP_LOCAL
 from fastpath.ofproto.actions.sample import FinTimeout
 from fastpath.ofproto.actions.state import MAX_VLANS, HeaderState
-from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, TCP, Match
+from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, TCP, UDP, Match
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.text import OFPP_MAX
 
@@ -28,6 +28,7 @@ INCONSISTENT = "OFPBAC_MATCH_INCONSISTENT"
 TABLE_ALL = 255
 METER_MAX = 0xFFFF0000
 _RESERVED_MIN = 0xFFF8
+_ALG_PROTO = {"ftp": TCP, "tftp": UDP}
 
 
 def check_actions(actions: ActionList, match: Match, *, table_id: int = TABLE_ALL) -> None:
@@ -111,13 +112,13 @@ class _Checker:
             self.only_of10 = True       # later versions take the id together with the presence bit
 
     def _check_ct(self, action: Ct, state: HeaderState, match: Match) -> None:
-        if not state.is_ip:
+        if not state.is_ip or state.nw_proto != _ALG_PROTO.get(action.alg, state.nw_proto):
             refuse(INCONSISTENT)
         if isinstance(action.zone, Subfield):
             _readable(action.zone, state)
             if action.zone.n_bits != 16:
                 refuse("OFPBAC_BAD_SET_LEN")
-        if action.actions and not action.commit:
+        if not action.commit and any(a != Nat() for a in action.actions):
             refuse("OFPBAC_BAD_ARGUMENT")
         nat = action.nat
         if nat is not None and nat.family and state.dl_type != (ETH_IP if nat.family == 4 else ETH_IPV6):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fastpath import text as _text
+from fastpath import text
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ActionList, ParseContext, Plain, PortNumbers
@@ -50,7 +50,7 @@ class Nat(Action):
                     raise ParseError('May only specify one of "src" or "dst".')
                 direction = key
                 if value:
-                    spec = _parse_range(value)
+                    spec = text.parse_address_range(value)
             elif key in ("persistent", "hash", "random"):
                 flags.add(key)
             else:
@@ -66,58 +66,24 @@ class Nat(Action):
             return "nat"
         parts = [self.direction]
         if self.family:
-            parts[0] += f"={self._format_range()}"
+            parts[0] += "=" + text.format_address_range(self.family, self.addr_min, self.addr_max,
+                                                        self.port_min, self.port_max)
         parts += [name for name in ("persistent", "hash", "random") if getattr(self, name)]
         return f"nat({','.join(parts)})"
-
-    def _format_range(self) -> str:
-        show = _text.format_ipv4 if self.family == 4 else _text.format_ipv6
-        ends = [show(self.addr_min)] + ([show(self.addr_max)] if self.addr_max else [])
-        if not self.port_min:
-            return "-".join(ends)
-        if self.family == 6:
-            ends = [f"[{e}]" for e in ends]         # else the colon before the port would be one more group
-        return f"{'-'.join(ends)}:{self.port_min}" + (f"-{self.port_max}" if self.port_max else "")
-
-
-def _parse_range(source: str) -> tuple[int, int, int, int, int]:
-    """(family, first address, last, first port, last) of ``A[-B][:P[-Q]]``, IPv6 in brackets with ports."""
-    bad = ParseError(f'invalid nat range "{source}"')
-    if source[:1] == "[" or source.count(":") > 1:
-        family = 6
-        addresses, colon, ports = source.rpartition("]:") if "]:" in source else (source, "", "")
-        addresses = addresses.replace("[", "").replace("]", "")
-    else:
-        family = 4
-        addresses, colon, ports = source.partition(":")
-    read = _text.parse_ipv4 if family == 4 else _text.parse_ipv6
-    first, dash, last = addresses.partition("-")
-    try:
-        low, high = read(first), read(last) if dash else 0
-    except ParseError:
-        raise bad from None
-    p, port_dash, q = ports.partition("-")
-    port_low, port_high = numbers.c_int(p) if colon else 0, numbers.c_int(q) if port_dash else 0
-    if port_low is None or port_high is None or not 0 <= port_low <= 0xFFFF or not 0 <= port_high <= 0xFFFF:
-        raise bad
-    if (colon and not port_low) or (dash and high < low) or (port_dash and port_high < port_low):
-        raise bad
-    return family, low, 0 if high == low else high, port_low, 0 if port_high == port_low else port_high
 
 
 @dataclass(frozen=True, slots=True)
 class Ct(Action):
     """Send the packet through conntrack in *zone* (a number or a subfield of 16 bits).
 
-    With *table* the packet then comes back and goes on there.  *actions* (exec) set the mark and
-    labels of the connection.
+    With *table* the packet then comes back and goes on there.  *actions* are nat and what sets the mark and
+    labels of the connection (exec), in the order given; only a nat that comes first is printed by itself.
     """
 
     commit: bool = False
     force: bool = False
     table: int = NO_RECIRC
     zone: int | Subfield = 0
-    nat: Nat | None = None
     alg: str = ""
     actions: ActionList = ()
 
@@ -126,7 +92,6 @@ class Ct(Action):
         commit = force = False
         table, alg = NO_RECIRC, ""
         zone: int | Subfield = 0
-        nat: Nat | None = None
         actions: ActionList = ()
         for key, value in key_values(arg):
             match key:
@@ -143,14 +108,19 @@ class Ct(Action):
                         raise ParseError(f'invalid alg "{value}"')
                     alg = "" if value == "none" else value
                 case "nat":
-                    nat = Nat.parse(value)
+                    actions += (Nat.parse(value),)
                 case "exec":
-                    actions = ctx.nested(value, "ct")
+                    actions += ctx.nested(value, "ct")
                 case _:
                     raise ParseError(f"invalid argument to \"ct\" action: `{key}'")
         if force and not commit:
             raise ParseError('"force" flag requires "commit" flag.')
-        return cls(commit, force, table, zone, nat, alg, actions)
+        return cls(commit, force, table, zone, alg, actions)
+
+    @property
+    def nat(self) -> Nat | None:
+        """The nat inside, None without one."""
+        return next((a for a in reversed(self.actions) if isinstance(a, Nat)), None)
 
     def format(self, ports: PortNumbers = None) -> str:
         parts = [name for name in ("commit", "force") if getattr(self, name)]
@@ -158,10 +128,12 @@ class Ct(Action):
             parts.append(f"table={self.table}")
         if self.zone:
             parts.append(f"zone={self.zone}")
-        if self.nat is not None:
-            parts.append(self.nat.format())
-        if self.actions:
-            parts.append(f"exec({format_list(self.actions, ports)})")
+        actions = self.actions
+        if actions and isinstance(actions[0], Nat):
+            parts.append(actions[0].format())
+            actions = actions[1:]
+        if actions:
+            parts.append(f"exec({format_list(actions, ports)})")
         if self.alg:
             parts.append(f"alg={self.alg}")
         return f"ct({','.join(parts)})"

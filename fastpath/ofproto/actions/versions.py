@@ -56,7 +56,7 @@ def _rewrite(actions: ActionList, version: int, state: HeaderState) -> Iterator[
             case Clone(inner):
                 yield Clone(tuple(_rewrite(inner, version, state.copy())))
             case Ct() if action.actions:
-                yield Ct(action.commit, action.force, action.table, action.zone, action.nat, action.alg,
+                yield Ct(action.commit, action.force, action.table, action.zone, action.alg,
                          tuple(_rewrite(action.actions, version, state.copy())))
             case WriteActions(inner) if version > OF10:
                 if inner:

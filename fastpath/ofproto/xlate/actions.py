@@ -10,13 +10,13 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from fastpath.dpif import actions as odp
-from fastpath.ofproto.actions import balance, controller, instructions, legacy, misc, mpls, vlan
+from fastpath.ofproto.actions import balance, controller, ct, instructions, legacy, misc, mpls, vlan
 from fastpath.ofproto.actions import output as out
 from fastpath.ofproto.actions import set_field as field
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.xlate import balance as choice
+from fastpath.ofproto.xlate import conntrack, freeze, output, set_field, vlan_mpls, walk
 from fastpath.ofproto.xlate import controller as to_controller
-from fastpath.ofproto.xlate import freeze, output, set_field, vlan_mpls, walk
 from fastpath.ofproto.xlate.context import Xlate
 
 Handler: TypeAlias = Callable[..., Any]
@@ -105,6 +105,9 @@ TABLE: dict[type[Action], tuple[Handler, Call]] = {
     mpls.SetMplsTc:            (vlan_mpls.set_mpls_tc, Call.PLAIN),
     mpls.SetMplsTtl:           (vlan_mpls.set_mpls_ttl, Call.PLAIN),
     mpls.DecMplsTtl:           (vlan_mpls.dec_mpls_ttl, Call.STOP),
+    ct.Ct:                     (conntrack.ct, Call.LAST),
+    ct.Nat:                    (nothing, Call.PLAIN),           # conntrack.ct has read it
+    ct.CtClear:                (conntrack.ct_clear, Call.PLAIN),
     instructions.Meter:        (meter, Call.PLAIN),
     instructions.ClearActions: (walk.clear_actions, Call.PLAIN),
     instructions.WriteActions: (walk.write_actions, Call.PLAIN),

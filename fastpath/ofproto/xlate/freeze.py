@@ -137,6 +137,15 @@ def finish(x: Xlate) -> None:
     cancel(x)
 
 
+def fork(x: Xlate, table_id: int) -> int:
+    """Emit the recirculation of a copy that goes on with a lookup in *table_id*; return its id, 0 for
+    none.  The packet in hand is as the datapath has it already."""
+    recirc_id = hold_state(x, table_id, action_set=x.hand.action_set)
+    if recirc_id:
+        x.out.actions.append(odp.Recirc(recirc_id))
+    return recirc_id
+
+
 def thaw(x: Xlate, state: FrozenState) -> Sequence[Action]:
     """Restore the pipeline from *state*; return the actions left over, none meaning a table lookup."""
     hand, parent = x.hand, x.node

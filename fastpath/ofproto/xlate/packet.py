@@ -89,6 +89,20 @@ def clear_conntrack(key: FlowKey) -> None:
         key.set(window, 0)
 
 
+# Members of the packet in hand, those of the first packet of its connection, for swapping.
+_TUPLE_V4, _TUPLE_V6 = (tuple((WINDOWS[name], WINDOWS[f"ct_{name}"]) for name in (*addresses, *rest))
+                        for rest in [("nw_proto", "tp_src", "tp_dst")]
+                        for addresses in (("nw_src", "nw_dst"), ("ipv6_src", "ipv6_dst")))
+
+
+def swap_conntrack_tuple(key: FlowKey, is_v4: bool) -> None:
+    """Exchange addresses, ports and protocol with what conntrack says they were in the first packet."""
+    for here, there in _TUPLE_V4 if is_v4 else _TUPLE_V6:
+        value = key.get(here)
+        key.set(here, key.get(there))
+        key.set(there, value)
+
+
 # -- VLAN tags -----------------------------------------------------------------------------------------
 
 def count_vlans(key: FlowKey) -> int:

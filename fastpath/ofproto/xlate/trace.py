@@ -17,6 +17,7 @@ from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions
 
 if TYPE_CHECKING:
+    from fastpath.ofproto.actions.ct import Nat
     from fastpath.ofproto.xlate.context import RuleView, Xlate, XlateError, XlateOut
 
 
@@ -37,6 +38,7 @@ class Kind(Enum):
 _FORM = {Kind.DETAIL: " -> {}", Kind.WARN: " >> {}", Kind.ERROR: " >>>> {} <<<<"}
 # Kinds that are indented even when last among their siblings: nothing goes on below them at their level.
 _TERMINAL = frozenset((Kind.ACTION, Kind.DETAIL, Kind.WARN, Kind.ERROR, Kind.BUCKET))
+_RULE = "=" * 79
 _EXPLANATION = {                            # of slow-path reasons, in the order they are printed
     "cfm": "Consists of CFM packets", "bfd": "Consists of BFD packets", "lacp": "Consists of LACP packets",
     "stp": "Consists of STP packets", "lldp": "Consists of LLDP packets",
@@ -79,9 +81,28 @@ class Node:
             yield from child.walk()
 
 
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A copy that conntrack will bring back: its id, its flow as it left, the nat it goes through."""
+
+    recirc_id: int
+    flow: FlowKey
+    nat: Nat | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What became of a fork.  *head* is what is told before the trace: how it was resumed."""
+
+    fork: Fork
+    head: str
+    trace: Trace
+
+
 @dataclass(slots=True)
 class Trace:
-    """One translation told.  Filled by ``translate`` when given as ``XlateIn.trace``."""
+    """One translation told.  Filled by ``translate`` when given as ``XlateIn.trace``; what comes of its
+    *forks* is added by ``retrace`` as *resumed*, for them and for the forks of those."""
 
     flow: FlowKey = field(default_factory=FlowKey)
     root: Node = field(default_factory=lambda: Node(Kind.BRIDGE, ""))      # its children are the top level
@@ -90,6 +111,8 @@ class Trace:
     actions: OdpActions = ()
     slow: frozenset[str] = frozenset()
     error: XlateError | None = None
+    forks: list[Fork] = field(default_factory=list)
+    resumed: list[Resumed] = field(default_factory=list)
 
     def finish(self, out: XlateOut) -> None:
         """Take over the answer."""
@@ -101,9 +124,13 @@ class Trace:
         for child in self.root.children:
             yield from child.walk()
 
+    def passes(self) -> list[Trace]:
+        """This translation and those of the recirculated copies, in the order they are told."""
+        return [self, *(resumed.trace for resumed in self.resumed)]
+
     def steps(self) -> list[Node]:
-        """The table lookups, in order."""
-        return [n for n in self.nodes() if n.kind is Kind.TABLE]
+        """The table lookups, in order, of all passes."""
+        return [n for p in self.passes() for n in p.nodes() if n.kind is Kind.TABLE]
 
     @property
     def rules(self) -> list[RuleView]:
@@ -125,7 +152,10 @@ class Trace:
         elif self.slow:
             lines.append("This flow is handled by the userspace slow path because it:")
             lines += [f"  - {text}." for reason, text in _EXPLANATION.items() if reason in self.slow]
-        return "\n".join(lines)
+        told = "\n".join(lines)
+        for resumed in self.resumed:
+            told += f"\n\n{_RULE}\n{resumed.head}\n{_RULE}\n\n{resumed.trace.format(ports)}"
+        return told
 
     def __str__(self) -> str:
         return self.format()

@@ -10,25 +10,26 @@ from collections.abc import Callable, Sequence
 
 from fastpath._flow import WINDOWS
 from fastpath.dpif import actions as odp
+from fastpath.ofproto.actions import ct, legacy, misc, mpls, output, vlan
 from fastpath.ofproto.actions import instructions as inst
-from fastpath.ofproto.actions import legacy, misc, mpls, output, vlan
 from fastpath.ofproto.actions import set_field as sf
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.xlate import freeze
+from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.commit import commit
 from fastpath.ofproto.xlate.context import (
     MAX_DEPTH,
     MAX_RESUBMITS,
     MAX_STACK_BYTES,
     OFPP_UNSET,
+    Hand,
     RuleHit,
     RuleView,
     TableHit,
     Xlate,
     XlateError,
 )
-from fastpath.ofproto.xlate.packet import FRAG_ANY
 from fastpath.ofproto.xlate.trace import Kind, bits_added, report
 
 _IN_PORT, _NW_FRAG = WINDOWS["in_port"], WINDOWS["nw_frag"]
@@ -62,7 +63,7 @@ def look_up(x: Xlate, in_port: int, table_id: int) -> RuleView | None:
     flow, wc, bridge = hand.flow, hand.wc, hand.bridge
     ports = None
     dropped = False
-    if flow.get(_NW_FRAG) & FRAG_ANY and bridge.frag_handling != "nx-match":
+    if flow.get(_NW_FRAG) & pk.FRAG_ANY and bridge.frag_handling != "nx-match":
         # No fragment shows its ports, not even the first: all fragments of a packet fare alike.
         ports = (flow.get(_TP_SRC), flow.get(_TP_DST))
         dropped = bridge.frag_handling == "drop"
@@ -96,17 +97,26 @@ def _describe(rule: RuleView | None, dropped: bool) -> str:
     return f"{match}{', ' if match else ''}priority {rule.priority}{cookie}"
 
 
-def enter_table(x: Xlate, in_port: int, table_id: int, *, last: bool, run: _Run | None = None) -> None:
-    """Look the flow up in a table and carry out what its rule says (*run*, by default plainly)."""
+def enter_table(x: Xlate, in_port: int, table_id: int, *, last: bool, run: _Run | None = None,
+                original: bool = False) -> None:
+    """Look the flow up in a table and carry out what its rule says (*run*, by default plainly).  With
+    *original* the lookup sees the addresses and ports of the connection's first packet."""
     hand, budget = x.hand, x.budget
     if hand.was_mpls:
         freeze.trigger(x)           # the table may match what an MPLS pop uncovered
         return
     if not _affordable(x):
         return
+    if original and not (hand.flow.ct_nw_proto and pk.is_ip(hand.flow)):
+        report(x, Kind.ERROR, "resubmit(ct) with non-tracked or non-IP packet!")
+        return
     old_table, old_rule, old_cookie, old_node = hand.table_id, hand.rule, hand.cookie, x.node
     hand.table_id = table_id
+    if original:
+        _swap_tuples(hand)
     rule = look_up(x, in_port, table_id)
+    if original:
+        _swap_tuples(hand)
     deepens = table_id <= old_table
     budget.resubmits += 1
     budget.depth += deepens
@@ -116,15 +126,18 @@ def enter_table(x: Xlate, in_port: int, table_id: int, *, last: bool, run: _Run 
     hand.table_id, hand.rule, hand.cookie, x.node = old_table, old_rule, old_cookie, old_node
 
 
+def _swap_tuples(hand: Hand) -> None:
+    """Exchange addresses, ports and protocol with those of the connection's first packet, in the mask too."""
+    is_v4 = hand.flow.dl_type == pk.ETH_IP
+    pk.swap_conntrack_tuple(hand.flow, is_v4)
+    pk.swap_conntrack_tuple(hand.wc, is_v4)
+
+
 def resubmit(x: Xlate, a: output.Resubmit, last: bool) -> None:
     """Look up again, maybe in another table, maybe as if from another port."""
     in_port = x.hand.flow.get(_IN_PORT) if a.in_port == output.OFPP_IN_PORT else a.in_port
-    if a.ct:
-        # Connection tracking is not there yet, so no packet is tracked.
-        report(x, Kind.ERROR, "resubmit(ct) with non-tracked or non-IP packet!")
-        return
     table = x.hand.table_id if a.table == output.CURRENT_TABLE else a.table
-    enter_table(x, in_port, table, last=last)
+    enter_table(x, in_port, table, last=last, original=a.ct)
 
 
 def goto_table(x: Xlate, a: inst.GotoTable, last: bool) -> None:
@@ -191,7 +204,7 @@ def _report_set(x: Xlate, verb: str) -> None:
 # -- copies --------------------------------------------------------------------------------------------
 
 # Actions whose effect on the datapath's packet no later action can take back.
-_IRREVERSIBLE = (inst.Meter, output.OutputTrunc)
+_IRREVERSIBLE = (inst.Meter, output.OutputTrunc, ct.Ct, ct.Nat)
 
 
 def finish_list(x: Xlate) -> None:
