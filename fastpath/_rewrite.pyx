@@ -27,6 +27,7 @@ from fastpath._packet cimport (DROP_BAD_ACTION, DROP_NO_CONNTRACK, DROP_NO_MEMOR
 cdef enum:
     OK = -1
     ETH_LEN = 14
+    ETH_TEB = 0x6558            # Ethernet type of whole Ethernet frames
     PT_IPV4 = 0x10800           # packet types, namespace << 16 | type
     PT_IPV6 = 0x186dd
     PT_NSH = 0x1894f
@@ -437,11 +438,14 @@ cdef int pop_mpls(packet_t *p, const odp_op_t *op) noexcept nogil:
     cdef const odp_pop_mpls_t *a = <const odp_pop_mpls_t *>op
     cdef uint32_t at = p.l2_5_ofs, type = ntoh16(a.ethertype)
     cdef bint bottom
-    if at == OFS_NONE or at < ETH_LEN or at + 4 > p.len:
+    if at == OFS_NONE or (at < ETH_LEN and p.packet_type == 0) or at + 4 > p.len:
         return OK
     bottom = get32(p.data + at) & MPLS_BOS or (type != 0x8847 and type != 0x8848)
-    store_be16(p.data + at - 2, a.ethertype)
-    memmove(p.data + 4, p.data, at)
+    if p.packet_type != 0:
+        p.packet_type = 0 if type == ETH_TEB else packet_type_of(a.ethertype)
+    else:
+        store_be16(p.data + at - 2, a.ethertype)
+        memmove(p.data + 4, p.data, at)
     packet_pull(p, 4)
     p.l2_5_ofs = OFS_NONE if bottom else <uint16_t>at
     return OK

@@ -161,7 +161,7 @@ def format_mac_masked(value: int, mask: int) -> str:
 
 
 def format_address_range(family: int, low: int, high: int, port_low: int, port_high: int) -> str:
-    """``A[-B][:P[-Q]]`` of an IPv4 or IPv6 (*family* 4 or 6) range; missing ends are 0, family 0 says nothing."""
+    """``A[-B][:P[-Q]]`` of a range of IPv4 or IPv6 (*family* 4 or 6, 0 for none); missing ends are 0."""
     if not family:
         return ""
     show = format_ipv4 if family == 4 else format_ipv6

@@ -90,6 +90,15 @@ def test_extract_prints_the_key_of_every_packet(files: Path, run: Run) -> None:
     assert out.splitlines() == [format_flow(extract(record.frame)) for record in read_pcap(files / "in.pcap")]
 
 
+def test_trace_is_told_what_conntrack_finds(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "ct.txt").write_text("ip,actions=ct(table=1)\ntable=1,ct_state=+trk+est,ip,actions=1\n")
+    trace = ("trace", "--flows", tmp_path / "ct.txt", "in_port=2,ip")
+    status, new, _err = run(*trace)
+    assert status == 0 and "default ct_state=trk|new" in new and new.endswith("Datapath actions: drop\n")
+    status, known, _err = run(*trace, "--ct-next", "trk,est")
+    assert status == 0 and "with ct_state=est|trk" in known and known.endswith("Datapath actions: 1\n")
+
+
 @pytest.mark.parametrize("args, words", [
     (["replay", "none.pcap", "--flows", "flows.txt", "--out", "o"], "none.pcap: no such file"),
     (["replay", "flows.txt", "--flows", "flows.txt", "--out", "o"], "flows.txt: offset 0: not a pcap file"),

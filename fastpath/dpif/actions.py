@@ -229,6 +229,7 @@ class Drop:
 
 
 OdpAction: TypeAlias = (
-    Output | SetMasked | PushVlan | PopVlan | PushMpls | PopMpls | PushEth | PopEth | PushNsh | PopNsh | AddMpls
-    | Ct | CtClear | Trunc | Recirc | Hash | Meter | Sample | Clone | CheckPktLen | Userspace | Drop)
+    Output | SetMasked | PushVlan | PopVlan | PushMpls | PopMpls | PushEth | PopEth | PushNsh
+    | PopNsh | AddMpls | Ct | CtClear | Trunc | Recirc | Hash | Meter | Sample | Clone | CheckPktLen
+    | Userspace | Drop)
 OdpActions: TypeAlias = tuple[OdpAction, ...]

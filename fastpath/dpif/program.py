@@ -215,7 +215,7 @@ def nsh_header(a: PushNsh) -> bytes:
         metadata = a.metadata
     size = 8 + len(metadata)
     if size % 4 or size > NSH_MAX:
-        raise ConfigError(f"push_nsh: {len(metadata)} bytes of metadata, not a multiple of 4 to {NSH_MAX - 8}")
+        raise ConfigError(f"push_nsh: {len(metadata)} bytes of metadata, up to {NSH_MAX - 8} in fours fit")
     first = _fit(a.flags, 3, "flags") << 12 | _fit(a.ttl, 63, "ttl") << 6 | size // 4
     path = _fit(a.spi, 0xFFFFFF, "spi") << 8 | _fit(a.si, 0xFF, "si")
     return struct.pack(">HBBI", first, _fit(a.mdtype, 15, "mdtype"), _fit(a.np, 255, "np"), path) + metadata

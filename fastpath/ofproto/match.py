@@ -296,7 +296,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 _CT_MEMBERS = ("ct_nw_proto", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst", "ct_tp_src",
                "ct_tp_dst")
 # Conntrack bits that only a valid packet has (new, est, rel, rpl, snat, dnat), and two more.
-_CT_IMPLIES_VALID, _CT_INVALID, _CT_TRACKED = 0xCF, 0x10, 0x20
+_CT_IMPLIES_VALID, CT_INVALID, _CT_TRACKED = 0xCF, 0x10, 0x20
 FRAG_LATER = 2
 _L4 = {TCP: ("tp", "tcp_flags"), UDP: ("tp",), SCTP: ("tp",)}
 
@@ -374,4 +374,4 @@ def missing_prerequisite(match: Match) -> str | None:
 def ct_valid(key: FlowKey, mask: FlowKey) -> bool:
     """Whether the conntrack state matched is that of tracked, valid packets only."""
     state = key.ct_state
-    return bool(state & _CT_IMPLIES_VALID or (state & _CT_TRACKED and mask.ct_state & ~state & _CT_INVALID))
+    return bool(state & _CT_IMPLIES_VALID or (state & _CT_TRACKED and mask.ct_state & ~state & CT_INVALID))

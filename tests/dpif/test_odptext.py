@@ -11,16 +11,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastpath.dpif.actions import (
+    AddMpls,
     CheckPktLen,
     Clone,
+    Ct,
+    CtClear,
+    CtNat,
     Hash,
     Meter,
     OdpAction,
     OdpActions,
     Output,
+    PopEth,
     PopMpls,
+    PopNsh,
     PopVlan,
+    PushEth,
     PushMpls,
+    PushNsh,
     PushVlan,
     Recirc,
     Sample,
@@ -67,8 +75,47 @@ def actions(attrs: list[str], extra: list[st.SearchStrategy[OdpAction]]) -> st.S
     return st.lists(st.one_of(flat, flat, nested), max_size=4).map(tuple)
 
 
-OURS = actions(SETTABLE, [st.builds(PushMpls, st.sampled_from((0x8847, 0x8848)), U32),
-                          st.builds(PopMpls, U16), st.builds(Hash, st.sampled_from(("l4", "sym_l4")), U32)])
+MAC, U8 = st.integers(0, (1 << 48) - 1), st.integers(0, 255)
+
+
+@st.composite
+def nats(draw: st.DrawFn) -> CtNat:
+    """What ct() may do with addresses; ends of a range are left out where they are equal."""
+    direction = draw(st.sampled_from(("src", "dst", "")))
+    if not direction or draw(st.booleans()):
+        return CtNat(direction)
+    family = draw(st.sampled_from((4, 6)))
+    low, high = sorted(draw(st.tuples(*2 * [st.integers(1, (1 << (32 if family == 4 else 128)) - 1)])))
+    p, q = sorted(draw(st.tuples(*2 * [st.integers(0, 0xFFFF)])))
+    return CtNat(direction, family, low, high if high > low else 0, p, q if q > p > 0 else 0,
+                 *draw(st.tuples(*3 * [st.booleans()])))
+
+
+@st.composite
+def tracks(draw: st.DrawFn) -> Ct:
+    def masked(bits: int) -> st.SearchStrategy[tuple[int, int]]:
+        full = (1 << bits) - 1
+        return st.tuples(st.integers(0, full), st.integers(1, full) | st.just(full))
+    commit = draw(st.booleans())
+    return Ct(draw(U16), commit, commit and draw(st.booleans()), draw(st.none() | masked(32)),
+              draw(st.none() | masked(128)), draw(st.sampled_from(("", "ftp", "tftp"))),
+              draw(st.none() | nats()))
+
+
+@st.composite
+def services(draw: st.DrawFn) -> PushNsh:
+    mdtype = draw(st.sampled_from((1, 2)))
+    context = draw(st.tuples(*4 * [U32])) if mdtype == 1 else (0, 0, 0, 0)
+    metadata = draw(st.binary(max_size=60)) if mdtype == 2 else b""
+    return PushNsh(draw(st.integers(0, 3)), draw(st.integers(0, 63)), mdtype, draw(U8),
+                   draw(st.integers(0, 0xFFFFFF)), draw(U8), context, metadata + bytes(-len(metadata) % 4))
+
+
+OURS = actions(SETTABLE, [
+    st.builds(PushEth, MAC, MAC), st.just(PopEth()), services(), st.just(PopNsh()),
+    st.builds(AddMpls, st.sampled_from((0x8847, 0x8848)), U32), tracks(), st.just(CtClear()),
+    st.builds(PushMpls, st.sampled_from((0x8847, 0x8848)), U32),
+    st.builds(PopMpls, U16), st.builds(Hash, st.sampled_from(("l4", "sym_l4")), U32)])
 # What the reference's own parser takes: it has no text for the rest.
 THEIRS = actions([a for a in SETTABLE if a != "nsh"], [])
 
@@ -107,6 +154,13 @@ def test_equals_the_reference(more: int) -> None:
     "set(mpls(label=3/0xff,tc=1/7,ttl=3/0xff,bos=1/1))",
     "set(tunnel(tun_id=0x1,src=1.2.3.4,dst=1.2.3.5,tos=0,ttl=64,flags(df|key)))",
     "sample(sample=50.0%,actions(drop))", "clone(drop)", "check_pkt_len(size=200,gt(drop),le(5))",
+    "push_eth(src=00:00:00:00:00:01,dst=00:00:00:00:00:02),pop_eth",
+    "push_nsh(flags=0,ttl=63,mdtype=1,np=3,spi=0x0,si=255,c1=0x0,c2=0x0,c3=0x0,c4=0x0),pop_nsh()",
+    "push_nsh(flags=0,ttl=63,mdtype=2,np=1,spi=0x1,si=2,md2=0x10000004aabbccdd)",
+    "add_mpls(label=1,tc=0,ttl=64,bos=1,eth_type=0x8847)", "ct", "ct(zone=5,nat),recirc(0x1)", "ct_clear",
+    "ct(commit,zone=5,mark=0x1/0xf,label=0x5,helper=ftp,nat(src=1.1.1.1-1.1.1.9:1000-2000,random))",
+    "ct(force_commit,mark=0x1/0xffffffff,label=0x5/0xff,nat(dst=[fe80::1]-[fe80::5]:80,persistent,hash))",
+    "ct(commit,nat(src=fe80::1-fe80::5))",
     "userspace(pid=0,slow_path(cfm,action))", "userspace(pid=0,slow_path(0))",
 ])
 def test_text_survives(text: str) -> None:
@@ -123,6 +177,8 @@ def test_ports_may_be_names() -> None:
     "set(ipv4(ttl=256))", "set(eth(src=1))", "sample(sample=101.0%,actions(2))", "sample(actions(2))",
     "push_vlan(pcp=1)", "hash(l7(0))", "check_pkt_len(gt(1),le(2))", "userspace(slow_path(action))",
     "userspace(pid=0,slow_path(rain))", "userspace(pid=0)", "trunc(x)", "pop_mpls()", "set()",
+    "pop_nsh(1)", "push_eth(src=00:00:00:00:00:01)", "ct(zone=70000)", "ct(colour=1)", "ct(nat(src,dst))",
+    "ct(nat(src=1.2.3.4-))", "push_nsh(flags=0)", "ct(mark=1/g)",
 ])
 def test_bad_text_is_refused(text: str) -> None:
     with pytest.raises(ParseError):

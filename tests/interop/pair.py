@@ -9,6 +9,7 @@ match." there too.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
 import time
 from collections.abc import Iterator
@@ -86,23 +87,35 @@ class Pair:
         return bridge
 
     def text(self, trace: Trace) -> list[str]:
-        trace.actions = renumbered(trace.actions, self.numbers)
+        for one in trace.passes():
+            one.actions = renumbered(one.actions, self.numbers)
         return lines(str(trace))
 
-    def reference_text(self, bridge: str, packet: str) -> list[str]:
-        return lines(FOREIGN_MISS.sub("No match.", self.ref.trace(bridge, packet)))
+    def add_patched_bridges(self) -> None:
+        """Bridges br0 and br1 with dummy ports 1 and 2 each, joined by their ports 3."""
+        for name, ports, local in (("br0", {"p1": 1, "p2": 2}, 100), ("br1", {"p4": 4, "p5": 5}, 101)):
+            self.add_bridge(name, ports, local)
+        for name, peer in (("br0", "br1"), ("br1", "br0")):
+            self.ref.vsctl("add-port", name, f"to-{peer}", "--", "set", "interface", f"to-{peer}",
+                           "type=patch", f"options:peer=to-{name}", "ofport_request=3")
+            self.switch[name].add_patch(f"to-{peer}", peer=f"to-{name}", number=3)
 
-    def agree(self, bridge: str, packet: str, rules: tuple[str, ...]) -> None:
-        """Assert that both say the same of *packet*."""
+    def reference_text(self, bridge: str, packet: str, ct_next: tuple[str, ...] = ()) -> list[str]:
+        options = [word for flags in ct_next for word in ("--ct-next", flags)]
+        return lines(FOREIGN_MISS.sub("No match.", self.ref.trace(bridge, packet, *options)))
+
+    def agree(self, bridge: str, packet: str, rules: tuple[str, ...], ct_next: tuple[str, ...] = ()) -> None:
+        """Assert that both say the same of *packet*, conntrack finding it in the states *ct_next*."""
         self.n_traces += 1
-        ours = self.text(self.switch[bridge].trace(packet))
-        theirs = self.reference_text(bridge, packet)
+        ours = self.text(self.switch[bridge].trace(packet, ct_next=ct_next))
+        theirs = self.reference_text(bridge, packet, ct_next)
         if ours != theirs:
             # The reference lets go of replaced rules a moment after it was told to, and until then their
             # masks still count: ask again.
             time.sleep(0.25)
-            theirs = self.reference_text(bridge, packet)
-        assert ours == theirs, "\n".join([f"trace of {packet}", *rules])
+            theirs = self.reference_text(bridge, packet, ct_next)
+        assert ours == theirs, "\n".join([f"trace of {packet} {ct_next}", *rules, *difflib.unified_diff(
+            theirs, ours, "reference", "ours", n=2, lineterm="")])
 
     def compare(self, bridge: str, case: Case) -> bool:
         """Compare all packets of *case*; False when the reference does not take its rules."""

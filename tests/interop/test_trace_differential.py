@@ -32,12 +32,7 @@ def test_generated_tables_and_packets(pair: Pair, more: int, chunk: int) -> None
 
 
 def test_across_a_patch(pair: Pair, more: int) -> None:
-    for name, ports, local in (("br0", {"p1": 1, "p2": 2}, 100), ("br1", {"p4": 4, "p5": 5}, 101)):
-        pair.add_bridge(name, ports, local)
-    for name, peer in (("br0", "br1"), ("br1", "br0")):
-        pair.ref.vsctl("add-port", name, f"to-{peer}", "--", "set", "interface", f"to-{peer}", "type=patch",
-                       f"options:peer=to-{name}", "ofport_request=3")
-        pair.switch[name].add_patch(f"to-{peer}", peer=f"to-{name}", number=3)
+    pair.add_patched_bridges()
     n_taken = 0
     for seed in range(5000, 5000 + 40 * more):
         far, near = Maker(seed), Maker(seed + 100_000)

@@ -20,7 +20,7 @@ from fastpath.ofproto.actions.misc import CheckPktLarger, Clone
 from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_IN_PORT, OFPP_LOCAL
 from fastpath.ofproto.actions.sample import FinTimeout
 from fastpath.ofproto.actions.state import MAX_VLANS, HeaderState
-from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, TCP, UDP, Match
+from fastpath.ofproto.match import CT_INVALID, ETH_IP, ETH_IPV6, ETH_MPLS, TCP, UDP, Match
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.text import OFPP_MAX
 
@@ -118,6 +118,8 @@ class _Checker:
             _readable(action.zone, state)
             if action.zone.n_bits != 16:
                 refuse("OFPBAC_BAD_SET_LEN")
+        if action.commit and match.key.ct_state & CT_INVALID:
+            refuse(INCONSISTENT)
         if not action.commit and any(a != Nat() for a in action.actions):
             refuse("OFPBAC_BAD_ARGUMENT")
         nat = action.nat

@@ -261,6 +261,7 @@ class Hand:
     action_set: list[Action] = field(default_factory=list)
     was_mpls: bool = False                  # an MPLS pop left a payload the key does not describe
     conntracked: bool = False
+    entry: str = ""                         # name of the port the packet came in by
     in_action_set: bool = False
     in_packet_out: bool = False
 

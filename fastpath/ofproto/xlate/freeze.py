@@ -105,13 +105,13 @@ def frozen_metadata(flow: FlowKey) -> tuple[tuple[str, int], ...]:
 
 
 def hold_state(x: Xlate, table_id: int, *, actions: Sequence[Action] = (), action_set: Sequence[Action] = (),
-               userdata: bytes = b"") -> int:
+               userdata: bytes = b"", entry: str = "") -> int:
     """Recirculation id of the pipeline as it stands; 0, with the error set, when there is none to be had."""
     hand = x.hand
     recirc_id = hand.bridge.recirc.alloc(FrozenState(
         bridge=hand.bridge, table_id=table_id, metadata=frozen_metadata(hand.flow), stack=tuple(hand.stack),
         actions=tuple(actions), action_set=tuple(action_set), conntracked=hand.conntracked,
-        was_mpls=hand.was_mpls, userdata=userdata))
+        was_mpls=hand.was_mpls, userdata=userdata, entry=entry))
     if not recirc_id:
         report(x, Kind.ERROR, "Failed to allocate recirculation id")
         x.fail(XlateError.NO_RECIRCULATION_CONTEXT)
@@ -125,7 +125,7 @@ def finish(x: Xlate) -> None:
     commit(x)
     pause = x.out.pause
     recirc_id = hold_state(x, 0, actions=x.out.frozen_actions, action_set=x.hand.action_set,
-                           userdata=pause.userdata if pause else b"")
+                           userdata=pause.userdata if pause else b"", entry=x.hand.entry)
     if not recirc_id or (pause and x.env.trace is not None and not x.env.side_effects):
         return
     if pause is None:
@@ -140,7 +140,7 @@ def finish(x: Xlate) -> None:
 def fork(x: Xlate, table_id: int) -> int:
     """Emit the recirculation of a copy that goes on with a lookup in *table_id*; return its id, 0 for
     none.  The packet in hand is as the datapath has it already."""
-    recirc_id = hold_state(x, table_id, action_set=x.hand.action_set)
+    recirc_id = hold_state(x, table_id, action_set=x.hand.action_set, entry=x.hand.entry)
     if recirc_id:
         x.out.actions.append(odp.Recirc(recirc_id))
     return recirc_id

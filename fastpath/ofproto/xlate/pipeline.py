@@ -118,6 +118,7 @@ def _run(x: Xlate) -> bool:
     x.node = report(x, Kind.BRIDGE, f'bridge("{hand.bridge.name}")')
     actions = env.actions
     port = env.bridge.port(hand.base.get(_IN_PORT))
+    hand.entry = port.name if port is not None and port.peer is None else ""
     if env.frozen is not None:
         actions = freeze.thaw(x, env.frozen) or None
     elif hand.flow.get(_RECIRC_ID):

@@ -6,6 +6,7 @@ after them that the connection is new.  NAT is taken to choose the first address
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -23,26 +24,33 @@ _ADDRESSES = {4: ("nw_src", "nw_dst"), 6: ("ipv6_src", "ipv6_dst")}
 
 
 def explain(env: XlateIn, ct_next: Iterable[int] = ()) -> Trace:
-    """Trace of *env* and of the copies it sends through conntrack, which finds the states *ct_next*."""
+    """Trace of *env* and of the copies it sends through conntrack, which finds the states *ct_next*.
+
+    A fork's recirculation id is held until the fork has been followed; a state that turns up again after
+    that gets a new one, as in the reference.
+    """
     states = iter(ct_next)
     recirc = env.bridge.recirc
-    trace, held = _pass(env)
-    queue = list(trace.forks)
+    trace = _pass(env)
+    queue = deque(trace.forks)
     while queue and len(trace.resumed) < MAX_PASSES:
-        fork = queue.pop(0)
+        fork = queue.popleft()
         head = _resume(fork, next(states, None))
-        again, ids = _pass(replace(env, flow=fork.flow, frozen=recirc.get(fork.recirc_id)))
-        held += ids
+        again = _pass(replace(env, flow=fork.flow, frozen=recirc.get(fork.recirc_id)))
+        recirc.release((fork.recirc_id,))
         trace.resumed.append(Resumed(fork, head, again))
         queue += again.forks
-    recirc.release(held)
+    recirc.release(fork.recirc_id for fork in queue)
     return trace
 
 
-def _pass(env: XlateIn) -> tuple[Trace, list[int]]:
-    """Trace of one translation, and the recirculation ids it holds."""
-    trace = Trace()
-    return trace, list(translate(replace(env, trace=trace)).recirc_ids)
+def _pass(env: XlateIn) -> Trace:
+    """Trace of one translation; the ids of its forks are held."""
+    trace, recirc = Trace(), env.bridge.recirc
+    out = translate(replace(env, trace=trace))
+    recirc.hold(fork.recirc_id for fork in trace.forks)
+    recirc.release(out.recirc_ids)
+    return trace
 
 
 def _resume(fork: Fork, state: int | None) -> str:
