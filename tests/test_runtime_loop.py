@@ -71,10 +71,10 @@ def test_callbacks_get_events_of_their_kind_until_they_are_stopped() -> None:
     numbers: list[object] = []
     stop = feed.call(int, numbers.append)
     for event in (1, "a", 2):
-        feed.publish(event)
+        feed.publish([event])
     stop()
     stop()
-    feed.publish(3)
+    feed.publish([3])
     assert numbers == [1, 2]
 
 
@@ -86,7 +86,7 @@ def test_a_stream_yields_what_is_published_from_another_thread_and_ends() -> Non
 
         def publish() -> None:
             for i in range(100):
-                feed.publish(i)
+                feed.publish([i])
             feed.close()
         threading.Timer(0.01, publish).start()
         return [event async for event in stream]

@@ -12,6 +12,10 @@ done, had the flow been there a moment earlier.  A translation may change things
 addresses), so before a batch is installed the installed flows are made to agree with the change, and
 answers of the batch itself that it outdates are not installed.
 
+Flows are installed after the packets that asked for them were sent, and a burst of packets of few flows
+is sent whole first: a flow that is there too early lets packets of datapath threads overtake those that
+wait here.  Packets that miss between the last look and the installation still can be overtaken.
+
 The first packet of a flow is counted here, since the datapath counts from the second on.
 """
 
@@ -32,6 +36,8 @@ from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.pipeline import translate
 
 BATCH = 64                          # upcalls taken at a time, as the reference does
+BURST = 1024                        # upcalls at most before the flows they ask for are installed
+FEW = 8                             # flows that wait for a burst to end; more, and each packet costs a search
 _IN_PORT = WINDOWS["in_port"]
 
 
@@ -48,6 +54,7 @@ class UpcallStats:
     n_not_cached: int = 0           # answers good for one packet only, outdated, or above the flow limit
     n_nowhere: int = 0              # from a port no bridge has, or recirculated to nothing
     n_error: int = 0                # translations given up; the packet is dropped
+    n_not_executed: int = 0         # answers the datapath could not carry out; the packet is dropped
 
 
 class UpcallHandler:
@@ -62,31 +69,44 @@ class UpcallHandler:
         self._executes: list[Operation] = []
 
     def run(self, now: float) -> int:
-        """Answer up to BATCH waiting upcalls; return how many there were."""
-        upcalls = self.backer.dpif.recv(BATCH)
-        if not upcalls:
-            return 0
-        for upcall in upcalls:
-            userdata = upcall.userdata
-            if userdata is None:
-                self._miss(upcall, now)
-            elif isinstance(userdata, SlowPath):
-                self._slow(upcall, now)
-            else:
-                self._to_controller(upcall, userdata)
+        """Answer waiting upcalls, some BATCH of them or a burst; return how many there were."""
+        n = 0
+        while n < BURST:
+            upcalls = self.backer.dpif.recv(BATCH)
+            n += len(upcalls)
+            for upcall in upcalls:
+                self._answer(upcall, now)
+            self._carry_out()
+            if len(upcalls) < BATCH or not 0 < len(self._fresh) <= FEW:
+                break
         if self.backer.is_dirty():
             self.revalidator.settle(now)
-        self._operate(now)
-        return len(upcalls)
+        self._install(now)
+        return n
 
-    def _operate(self, now: float) -> None:
-        fresh, executes = self._fresh, self._executes
-        self._fresh, self._executes = [], []
-        puts: list[Operation] = [FlowPut(ukey.key, ukey.mask, ukey.actions) for ukey in fresh]
-        if not puts and not executes:
+    def _answer(self, upcall: Upcall, now: float) -> None:
+        userdata = upcall.userdata
+        if userdata is None:
+            self._miss(upcall, now)
+        elif isinstance(userdata, SlowPath):
+            self._slow(upcall, now)
+        else:
+            self._to_controller(upcall, userdata)
+
+    def _carry_out(self) -> None:
+        """Have the datapath do what was decided for the packets."""
+        executes, self._executes = self._executes, []
+        if executes:
+            for result in self.backer.dpif.operate(executes):
+                self.stats.n_not_executed += result is False or isinstance(result, Exception)
+
+    def _install(self, now: float) -> None:
+        """Install the flows of the batch, whose packets have been sent."""
+        fresh, self._fresh = self._fresh, []
+        if not fresh:
             return
-        results = self.backer.dpif.operate(puts + executes)
-        for ukey, ufid in zip(fresh, results, strict=False):
+        results = self.backer.dpif.operate([FlowPut(ukey.key, ukey.mask, ukey.actions) for ukey in fresh])
+        for ukey, ufid in zip(fresh, results, strict=True):
             if isinstance(ufid, int):
                 ukey.ufid = ufid
                 self.revalidator.add(ukey)

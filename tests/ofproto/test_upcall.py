@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from model.dpif import SIZE, World
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import Output, SlowPath
-from fastpath.dpif.provider import Upcall
+from fastpath.dpif.provider import Execute, FlowPut, Operation, Upcall
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.events import PacketIn
 from fastpath.ofproto.flow_text import parse_flow
@@ -164,3 +166,28 @@ def test_every_upcall_is_answered_whatever_their_number(n: int) -> None:
     w = World()
     w.bridge("udp,tp_dst=1,actions=drop", "actions=output:3")
     assert len(w.send(*[udp(tp_dst=i + 2) for i in range(n)])) == n
+
+
+@pytest.mark.parametrize(("n_flows", "n_first"), [(1, 1000), (3, 1000), (20, 64)])
+def test_a_burst_of_few_flows_is_sent_before_they_are_installed(n_flows: int, n_first: int) -> None:
+    w = World()
+    w.bridge("actions=output:2")
+    w.bridge(*(f"priority={i},in_port=1,udp,tp_dst={i},actions=output:2" for i in range(n_flows)), name="br1")
+    operate, log = w.dpif.operate, []
+
+    def logged(ops: Sequence[Operation]) -> list[object]:
+        log.extend(type(op) for op in ops)
+        return operate(ops)
+
+    w.dpif.operate = logged         # type: ignore[method-assign]
+    w.send(*(udp(in_port=4, tp_dst=i % n_flows) for i in range(1000)))
+    assert log.index(FlowPut) == n_first and log.count(Execute) == 1000
+    assert len(w.revalidator) == n_flows
+
+
+def test_packets_the_datapath_could_not_send_are_counted() -> None:
+    w = World()
+    w.bridge("in_port=1,actions=output:2")
+    w.dpif.operate = lambda ops: [MemoryError(), False][:len(ops)]      # type: ignore[method-assign]
+    w.send(udp(), udp())
+    assert w.upcalls.stats.n_not_executed == 2 and len(w.revalidator) == 0
