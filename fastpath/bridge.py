@@ -372,12 +372,11 @@ class Bridge:
             out = translate(XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame,
                                     actions=parse_actions(actions, ports=ofproto.port_numbers())))
             switch.upcalls.count(out, len(frame), switch.now)
-            if out.actions:
-                odp_key = key.copy()
-                odp_key.in_port = ofproto.odp_port(number)
-                (result,) = switch.dpif.operate([Execute(frame, odp_key, out.actions)])
-                if isinstance(result, Exception):
-                    raise result
+            odp_key = key.copy()
+            odp_key.in_port = ofproto.odp_port(number)
+            (result,) = switch.dpif.operate([Execute(frame, odp_key, out.actions)])
+            if isinstance(result, Exception):
+                raise result
             switch.forward()
 
     def _number(self, which: Port | str | int) -> int:

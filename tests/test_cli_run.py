@@ -273,6 +273,15 @@ def test_views_show_a_running_instance(served: str, capsys: Capture) -> None:
     assert capsys.readouterr().out == ""
 
 
+def test_a_link_that_is_down_is_shown() -> None:
+    with Switch(seed=0) as switch:
+        br = switch.add_bridge("br0")
+        br.add_port("a")
+        br.ofproto.set_port(br.add_port("b").of, link_up=False)
+        text = control.COMMANDS["show"](switch, {})
+    assert "  1: a (MemoryPort)\n  2: b (MemoryPort, link down)\n" in text
+
+
 def test_what_a_running_instance_has_against_a_question_is_told(served: str, capsys: Capture) -> None:
     for args in (["show", "--bridge", "br7"], ["dump-flows", "zork=1"], ["trace", "zork=1"]):
         assert main([args[0], "--socket", served, *args[1:]]) == 2

@@ -390,3 +390,33 @@ def test_ports_that_hold_packets_back_follow_virtual_time(sw: Switch, tmp_path: 
     assert end.take() == []
     sw.run(0.2)
     assert len(end.take()) == 1
+
+
+@pytest.mark.parametrize("actions", ["drop", "dec_ttl", "in_port", "output:7", "NORMAL", "clone(output:a)"])
+def test_every_packet_that_comes_out_nowhere_is_counted_as_dropped(actions: str) -> None:
+    """The first one too, which ofproto handles; and one that a controller sends into nothing."""
+    with Switch(seed=0) as sw:
+        br = sw.add_bridge("br0")
+        br.add_port("a")
+        br.add_flow(f"in_port=a,actions={actions}" if actions != "in_port" else "in_port=a,actions=output:a")
+        for n in range(1, 4):
+            assert br.inject("a", frame(dst=1)) == {}
+            assert sum(sw.stats().datapath.drops.values()) == n
+        br.packet_out(frame(), "drop")
+        assert sum(sw.stats().datapath.drops.values()) == 4
+
+
+def test_a_link_that_goes_down_is_told_and_still_sent_to() -> None:
+    """The reference floods to ports that are down, too."""
+    with Switch(realtime=True) as sw:
+        br = sw.add_bridge("br0", normal=True)
+        a, b = br.add_port("a"), br.add_port("b")
+        told: list[PortStatus] = []
+        sw.on(PortStatus, told.append)
+        sw.forward()
+        told.clear()
+        b.of.link_up = False                # as if it had been down at the last look
+        sw._watch_links(0.0)
+        assert b.of.link_up and a.of.link_up
+        sw.forward()
+        assert [(event.name, event.link_up) for event in told] == [("b", True)]

@@ -43,19 +43,3 @@ def test_all_of_a_long_queue_passes_beside_an_endless_replay(tmp_path: Path) -> 
         a.io.inject_many([frame()] * 1000)      # type: ignore[union-attr]
         sw.forward()
         assert len(br.port("sink").io.take()) == 1000   # type: ignore[union-attr]
-
-
-def test_a_link_that_goes_down_is_told_and_still_sent_to() -> None:
-    """The reference floods to ports that are down, too."""
-    with fastpath.Switch(realtime=True) as sw:
-        br = sw.add_bridge("br0", normal=True)
-        a, b = br.add_port("a"), br.add_port("b")
-        told: list[fastpath.PortStatus] = []
-        sw.on(fastpath.PortStatus, told.append)
-        sw.forward()
-        told.clear()
-        b.of.link_up = False                # as if it had been down at the last look
-        sw._watch_links(0.0)
-        assert b.of.link_up and a.of.link_up
-        sw.forward()
-        assert [(event.name, event.link_up) for event in told] == [("b", True)]

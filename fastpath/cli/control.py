@@ -47,7 +47,7 @@ def _show(switch: Switch, args: Args) -> str:
         lines.append(f"{bridge.name}: {n_rules} rules, {n_macs} addresses")
         for port in bridge.ports:
             to = f"patch to {port.of.peer_name}" if port.of.is_patch else type(port.io).__name__
-            lines.append(f"  {port.number}: {port.name} ({to})")
+            lines.append(f"  {port.number}: {port.name} ({to}{'' if port.of.link_up else ', link down'})")
     stats = switch.stats()
     return "\n".join([*lines, table.summary(stats.datapath)])
 

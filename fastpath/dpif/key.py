@@ -14,6 +14,7 @@ class Form(Enum):
 
     DEC = "decimal"
     HEX = "hexadecimal"
+    HEX0 = "hexadecimal, zero too with its 0x"
     MAC = "Ethernet address"
     IPV4 = "IPv4 address"
     IPV6 = "IPv6 address"
@@ -69,7 +70,7 @@ ATTRS: dict[str, tuple[Member, ...]] = {
     "icmp": _ICMP, "icmpv6": _ICMP,
     "nd": (Member("target", "nd_target", _V6, 128), Member("sll", "arp_sha", _MAC, 48),
            Member("tll", "arp_tha", _MAC, 48)),
-    "nd_ext": (Member("nd_reserved", "igmp_group_ip4", _X, 32),
+    "nd_ext": (Member("nd_reserved", "igmp_group_ip4", Form.HEX0, 32),
                Member("nd_options_type", "tcp_flags", _D, 8)),
 }
 

@@ -38,6 +38,8 @@ def _value(m: Member, n: int) -> str:
             return text.format_ipv6(n)
         case Form.HEX:
             return hexa(n)
+        case Form.HEX0:
+            return f"{n:#x}"
         case Form.FRAG:
             return _FRAG.get(n, hexa(n))
         case Form.FLAGS:

@@ -169,8 +169,8 @@ class UpcallHandler:
         return bridge, frozen, out
 
     def _execute(self, upcall: Upcall, actions: OdpActions) -> None:
-        if actions:
-            self._executes.append(Execute(upcall.packet, upcall.key, actions, upcall.vnet))
+        """Have the datapath do *actions* on the packet; it drops and counts one without any."""
+        self._executes.append(Execute(upcall.packet, upcall.key, actions, upcall.vnet))
 
     def count(self, out: XlateOut, size: int, now: float) -> None:
         """Credit the translation of a packet that no flow stands for (packet-out)."""

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fastpath.dpif.actions import (
@@ -132,6 +132,7 @@ def test_equals_the_reference(more: int) -> None:
         pytest.skip("ovs-dpctl is not installed")
 
     @settings(max_examples=60 * more, deadline=None, suppress_health_check=list(HealthCheck))
+    @example((SetMasked("nd_ext", (("nd_reserved", 0, 0xFFFFFFFF),)),))
     @given(THEIRS)
     def law(wanted: OdpActions) -> None:
         text = format_actions(wanted)
