@@ -32,6 +32,17 @@ static inline uint32_t get32(const void *p) { return ntoh32(load_be32(p)); }
 static inline void put16(void *p, uint16_t v) { store_be16(p, hton16(v)); }
 static inline void put32(void *p, uint32_t v) { store_be32(p, hton32(v)); }
 
+/* Two neighbours in memory as one word, the first at the lower address. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+static inline uint16_t pair8(uint8_t a, uint8_t b) { return (uint16_t)(a | b << 8); }
+static inline uint32_t pair16(uint16_t a, uint16_t b) { return a | (uint32_t)b << 16; }
+static inline uint64_t pair32(uint32_t a, uint32_t b) { return a | (uint64_t)b << 32; }
+#else
+static inline uint16_t pair8(uint8_t a, uint8_t b) { return (uint16_t)(a << 8 | b); }
+static inline uint32_t pair16(uint16_t a, uint16_t b) { return (uint32_t)a << 16 | b; }
+static inline uint64_t pair32(uint32_t a, uint32_t b) { return (uint64_t)a << 32 | b; }
+#endif
+
 #undef likely
 #undef unlikely
 #define likely(x) __builtin_expect(!!(x), 1)

@@ -23,6 +23,10 @@ cdef extern from "_bytes.h" nogil:
     uint32_t get32(const void *p)
     void put16(void *p, uint16_t v)
     void put32(void *p, uint32_t v)
+    # Two neighbours in memory as one word.
+    uint16_t pair8(uint8_t a, uint8_t b)
+    uint32_t pair16(uint16_t a, uint16_t b)
+    uint64_t pair32(uint32_t a, uint32_t b)
     bint likely(bint x)
     bint unlikely(bint x)
     void prefetch(const void *p)

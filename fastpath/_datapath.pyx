@@ -113,6 +113,7 @@ cdef class Datapath:
         if th == NULL:
             raise MemoryError("no room for a datapath thread")
         th.dp = &self.dp
+        th.stale = 0xFFFFFFFFU
         th.index = self.n_threads
         th.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if th.wake_fd < 0:
@@ -354,6 +355,7 @@ cdef class Datapath:
             mf_online(self.dp.table, th.reader)
             th.executing = True
             extract_packet(p, &th.keys[0])
+            th.stale |= 1
             run(th, code, size, single_output(code, size), &b)
             recirculate(th)
             th.executing = False

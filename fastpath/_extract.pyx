@@ -1,9 +1,9 @@
 # cython: language_level=3
 """Packet bytes -> flow key, layer offsets and packet hash.
 
-Read from extract_inline down: metadata, then one function a layer.  Every walk goes through one
+Read from extract_whole down: metadata, then one function a layer.  Every walk goes through one
 length-checked cursor, so what is truncated or lies about its length leaves its members zero and
-nothing is read past the end.  What counts as whole follows the reference switch to the byte: the key
+nothing is read past the end.  extract_plain is the same for the packets there are most of, by whole words.  What counts as whole follows the reference switch to the byte: the key
 decides which rule a malformed packet meets, so two switches must agree on it.
 """
 
@@ -11,8 +11,8 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from fastpath._bytes cimport (get16, get32, hton16, hton32, likely, load_be16, load_be32, load_be64, prefetch,
-                              unlikely, zero_words)
+from fastpath._bytes cimport (get16, get32, hton16, hton32, likely, load_be16, load_be32, load_be64, pair8, pair16,
+                              pair32, prefetch, unlikely, zero_words)
 from fastpath._flow cimport FlowKey, hash_add, hash_finish
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, be16, be32, be64, flow_t
 from fastpath._packet cimport OFS_NONE, batch_t, packet_t
@@ -50,6 +50,18 @@ cdef enum:
     N_MPLS = 3
     CT_TUPLE_V4_WORD = 23           # words of ct_nw_src/dst, ct_ipv6_src/dst: see _flow_layout.h
     CT_TUPLE_V6_WORD = 24
+    PLAIN_WORDS = 10                # words that extract_plain writes; see _flow_layout.h
+
+cdef extern from *:
+    """
+    #define AT(member, word, byte) (offsetof(flow_t, member) == 8 * (word) + (byte))
+    _Static_assert(AT(in_port, 0, 0) && AT(recirc_id, 0, 4) && AT(dl_dst, 1, 0) && AT(dl_src, 1, 6)
+                   && AT(dl_type, 2, 4) && AT(vlan_tpid, 3, 0) && AT(nw_src, 4, 0) && AT(nw_dst, 4, 4)
+                   && AT(nw_frag, 5, 0) && AT(nw_tos, 5, 1) && AT(nw_ttl, 5, 2) && AT(nw_proto, 5, 3)
+                   && AT(tp_src, 6, 0) && AT(tp_dst, 6, 2) && AT(tcp_flags, 6, 4) && AT(packet_type, 7, 0)
+                   && AT(dp_hash, 8, 0) && AT(pkt_mark, 8, 4) && AT(ct_mark, 9, 0) && AT(skb_priority, 9, 4),
+                   "the words that extract_plain writes");
+    """
 
 
 ctypedef struct cursor_t:
@@ -72,7 +84,53 @@ cdef inline uint16_t offset_of(const packet_t *p, const cursor_t *c) noexcept no
     return <uint16_t>n if likely(n < OFS_NONE) else <uint16_t>OFS_NONE
 
 
-cdef inline void extract_inline(packet_t *p, flow_t *key, bint clean) noexcept nogil:
+cdef inline bint has_tunnel(const flow_t *key) noexcept nogil:
+    return (key.tun_dst | load_be64(key.tun_ipv6_dst) | load_be64(key.tun_ipv6_dst + 8)) != 0
+
+
+cdef inline bint extract_plain(packet_t *p, flow_t *key, bint stale) noexcept nogil:
+    """Untagged IPv4 without options, not a fragment, TCP or UDP: False, and nothing done, if *p* is not that.
+    Unless *stale*, the words from PLAIN_WORDS on are zero already."""
+    cdef const uint8_t *d = p.data
+    cdef uint32_t total, size, header
+    cdef uint16_t flags = 0
+    if unlikely(p.len < 42 or (get32(d + 12) & 0xFFFFFF00U) != (<uint32_t>ETH_IPV4 << 16 | 0x4500)
+                or p.packet_type != 0 or p.md != NULL):
+        return False
+    total = get16(d + 16)
+    size = p.len - 14
+    if unlikely(total > size or size - total > 0xFFFF or get16(d + 20) & 0x3FFF):
+        return False
+    if d[23] == IP_TCP:
+        if unlikely(total < 40):
+            return False
+        header = (d[46] >> 4) * 4
+        if unlikely(header < 20 or header > total - 20):
+            return False
+        flags = load_be16(d + 46) & hton16(0x0FFF)
+    elif unlikely(d[23] != IP_UDP or total < 28):
+        return False
+    if unlikely(stale):
+        if has_tunnel(key):
+            zero_words(&key.w[PLAIN_WORDS], FLOW_DP_WORDS - PLAIN_WORDS)
+        else:
+            zero_words(&key.w[PLAIN_WORDS], FLOW_TNL_WORD - PLAIN_WORDS)
+    p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad = OFS_NONE, 14, 34, <uint16_t>(size - total)
+    key.w[0] = pair32(p.in_port, p.recirc_id)
+    key.w[1] = load_be64(d)
+    key.w[2] = pair32(load_be32(d + 8), pair16(load_be16(d + 12), 0))
+    key.w[3] = 0
+    key.w[4] = load_be64(d + 26)
+    key.w[5] = pair32(pair16(pair8(0, d[15]), load_be16(d + 22)), 0)
+    key.w[6] = pair32(load_be32(d + 34), pair16(flags, 0))
+    key.w[7] = 0
+    key.w[8] = pair32(p.dp_hash, p.pkt_mark)
+    key.w[9] = pair32(0, p.skb_priority)
+    p.hash = finish_packet_hash(ip_hash(load_be32(d + 26), load_be32(d + 30), load_be32(d + 34), d[23]))
+    return True
+
+
+cdef inline void extract_whole(packet_t *p, flow_t *key, bint clean) noexcept nogil:
     """*clean*: the key's tunnel words are zero unless it shows a tunnel destination."""
     cdef cursor_t c, far            # `far` goes to functions that are calls: c itself stays in registers
     cdef uint16_t dl_type
@@ -82,7 +140,7 @@ cdef inline void extract_inline(packet_t *p, flow_t *key, bint clean) noexcept n
     p.l2_5_ofs = p.l3_ofs = p.l4_ofs = OFS_NONE
     p.l2_pad = 0
     # More than half of a key is tunnel, which few packets have: not clearing it halves the time.
-    if clean and likely((key.tun_dst | load_be64(key.tun_ipv6_dst) | load_be64(key.tun_ipv6_dst + 8)) == 0):
+    if clean and likely(not has_tunnel(key)):
         zero_words(key.w, FLOW_TNL_WORD)
     else:
         zero_words(key.w, FLOW_DP_WORDS)
@@ -129,21 +187,22 @@ cdef inline void extract_inline(packet_t *p, flow_t *key, bint clean) noexcept n
 
 
 cdef void extract_packet(packet_t *p, flow_t *key) noexcept nogil:
-    extract_inline(p, key, False)
+    extract_whole(p, key, False)
 
 
 cdef void extract_batch(batch_t *b, flow_t *keys) noexcept nogil:
     cdef uint32_t i
     for i in range(b.n):
-        extract_inline(b.p[i], &keys[i], False)
+        extract_whole(b.p[i], &keys[i], False)
 
 
-cdef void extract_batch_reuse(batch_t *b, flow_t *keys) noexcept nogil:
-    cdef uint32_t i
+cdef void extract_batch_reuse(batch_t *b, flow_t *keys, uint32_t *stale) noexcept nogil:
+    cdef uint32_t i, was = stale[0], now = 0
     for i in range(b.n):
-        if i + 4 < b.n:
-            prefetch(b.p[i + 4].data)
-        extract_inline(b.p[i], &keys[i], True)
+        if unlikely(not extract_plain(b.p[i], &keys[i], was >> i & 1)):
+            extract_whole(b.p[i], &keys[i], True)
+            now |= <uint32_t>1 << i
+    stale[0] = now | was & ~((<uint64_t>1 << b.n) - 1)
 
 
 # -- metadata ----------------------------------------------------------------------------------------
@@ -435,16 +494,23 @@ cdef void pull_nd(cursor_t *c, flow_t *key) noexcept nogil:
 
 # -- hashes ------------------------------------------------------------------------------------------
 
+cdef inline uint64_t ip_hash(be32 nw_src, be32 nw_dst, be32 ports, uint8_t proto) noexcept nogil:
+    return hash_add(<uint64_t>nw_src << 32 | nw_dst, <uint64_t>ports << 8 | proto)
+
+
+cdef inline uint32_t finish_packet_hash(uint64_t h) noexcept nogil:
+    return <uint32_t>hash_finish(h) | 1         # 0 says "none"
+
+
 cdef inline uint32_t packet_hash(const flow_t *key) noexcept nogil:
     """What spreads packets over caches: addresses, protocol and ports; the MACs of what has none."""
     # Loads no wider than the stores of a moment ago: one across two stores would wait for both.
-    cdef uint64_t h = hash_add(<uint64_t>key.nw_src << 32 | key.nw_dst,
-                               <uint64_t>load_be32(&key.tp_src) << 8 | key.nw_proto)
+    cdef uint64_t h = ip_hash(key.nw_src, key.nw_dst, load_be32(&key.tp_src), key.nw_proto)
     if key.dl_type == hton16(ETH_IPV6):
         h = hash_add(hash_add(h, key.w[12] ^ key.w[14]), key.w[13] ^ key.w[15])
     elif unlikely(key.dl_type != hton16(ETH_IPV4)):
         h = hash_add(hash_add(h, key.w[1]), load_be32(key.dl_src + 2))
-    return <uint32_t>hash_finish(h) | 1         # 0 says "none"
+    return finish_packet_hash(h)
 
 
 cdef uint32_t hash_l4(const flow_t *key, uint32_t basis) noexcept nogil:

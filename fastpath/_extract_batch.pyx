@@ -135,7 +135,7 @@ cdef int64_t walk(uint8_t *data, int64_t n_bytes, const int64_t *at, const int64
     cdef packet_t packets[BATCH_MAX]
     cdef batch_t b
     cdef int64_t i, done = 0
-    cdef uint32_t k
+    cdef uint32_t k, stale
     for k in range(BATCH_MAX):
         packets[k] = like[0]
         b.p[k] = &packets[k]
@@ -147,7 +147,8 @@ cdef int64_t walk(uint8_t *data, int64_t n_bytes, const int64_t *at, const int64
             packets[b.n].data = data + at[i]
             packets[b.n].len = <uint32_t>size[i]
             b.n += 1
-        extract_batch_reuse(&b, rows + done)         # zeroed, or from an earlier call
+        stale = 0xFFFFFFFFU
+        extract_batch_reuse(&b, rows + done, &stale)         # zeroed, or from an earlier call
         done += b.n
     return -1
 
@@ -161,6 +162,7 @@ def repeat(frames, unsigned int n, *, bint reuse=True) -> float:
     cdef uint8_t room[BATCH_MAX][SMALL_ROOM + HEADROOM + 64]     # apart as in a pool
     cdef batch_t b
     cdef unsigned int i
+    cdef uint32_t stale = 0xFFFFFFFFU
     memset(packets, 0, sizeof(packets))
     memset(keys, 0, sizeof(keys))
     b.n = 0
@@ -177,7 +179,7 @@ def repeat(frames, unsigned int n, *, bint reuse=True) -> float:
     with nogil:
         for i in range(n):
             if reuse:
-                extract_batch_reuse(&b, keys)
+                extract_batch_reuse(&b, keys, &stale)
             else:
                 extract_into(&b, keys)
     return (time.thread_time_ns() - start) / (<double>n * b.n)

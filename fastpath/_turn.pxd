@@ -71,6 +71,7 @@ ctypedef struct thread_t:
     uint64_t n_hit, n_cache_hit, n_missed, n_lost       # read by the owner at any time
     # the batch in hand
     flow_t keys[BATCH_MAX]
+    uint32_t stale              # of keys: see extract_batch_reuse
     uint64_t hashes[BATCH_MAX]
     mf_flow_t *found[BATCH_MAX]
     uint8_t open[BATCH_MAX]

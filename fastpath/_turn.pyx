@@ -23,7 +23,7 @@ from posix.unistd cimport read, write
 from fastpath._actions cimport actx_t, count_drop, drop, run_program
 from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_acquire32, load_acquire_ptr,
                               load_relaxed64, ntoh16, store_relaxed64, store_release32, unlikely)
-from fastpath._extract cimport extract_batch, extract_packet
+from fastpath._extract cimport extract_batch_reuse, extract_packet
 from fastpath._flow_layout cimport flow_t
 from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online, mf_program_t,
                                  mf_quiesce)
@@ -83,7 +83,7 @@ cdef uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil:
 
 cdef inline void read_keys(thread_t *th, batch_t *b) noexcept nogil:
     cdef uint32_t i
-    extract_batch(b, th.keys)
+    extract_batch_reuse(b, th.keys, &th.stale)
     for i in range(b.n):
         th.hashes[i] = sc_hash(&th.keys[i], b.p[i].hash)
 

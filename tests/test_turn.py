@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model.packets import mutated
 
 from fastpath._datapath import Datapath
+from fastpath._extract import extract
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import Drop, OdpActions, Output, Recirc, SlowPath, Trunc, Userspace
 from fastpath.dpif.program import compile_actions
@@ -178,3 +181,22 @@ def test_a_truncated_upcall_has_the_bytes_that_were_left() -> None:
     dp.execute(frame(1, 7, 100), FlowKey(), compile_actions((Trunc(60), Userspace(SlowPath(("lldp",))))))
     (_, data, _, _, _), = dp.recv(9)
     assert data == frame(1, 7, 100)[:60]
+
+
+def test_a_key_keeps_nothing_of_the_packet_before(more: int) -> None:
+    rng = Random(4)
+    frames = [f for f in mutated(rng, 3000 * more) if len(f) >= 14]
+    plain = [frame(i % 10, i) for i in range(len(frames))]
+    mixed = [f for pair in zip(frames, plain, strict=True) for f in pair]
+    rng.shuffle(mixed)
+    dp = Datapath(seed=9, upcall_quota=10**6, upcalls_per_turn=10**6)
+    port = MemoryPort("p1")
+    dp.add_port(port, 1)
+    for start in range(0, len(mixed), 500):
+        sent = mixed[start:start + 500]
+        port.inject_many(sent)
+        while dp.turn():
+            pass
+        asked = dp.recv(10**6)
+        assert [data for _, data, _, _, _ in asked] == sent
+        assert [key for key, _, _, _, _ in asked] == [extract(f, in_port=1) for f in sent]
