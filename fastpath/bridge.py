@@ -428,7 +428,8 @@ class Bridge:
 
     def dump_ports(self) -> str:
         """Counters of all ports, as ``ovs-ofctl dump-ports`` prints them."""
-        return views.format_ports([(port.number, port.stats()) for port in self.ports])
+        with self._lock:                        # a port may go between the list and its counters
+            return views.format_ports([(port.number, port.stats()) for port in self.ports])
 
     def megaflows(self) -> list[views.Megaflow]:
         """Installed flows of packets that came in here, with live counters."""
