@@ -35,6 +35,7 @@ IPS = ("10.0.0.1", "10.0.0.2", "10.0.1.1", "10.128.0.1", "192.168.0.1")
 IP6S = (0xfd000000000000000000000000000001, 0xfd000000000000000000000000000002, 0xfd010000 << 96)
 PORTS = (0, 1, 2, 53, 80, 0x8050, 8080)
 VIDS = (0, 10, 20)
+ND_TYPES = (128, 135, 135, 136)
 VLAN_TYPES = (0x8100, 0x88a8)
 IP, IPV6, ARP, MPLS = 0x0800, 0x86dd, 0x0806, 0x8847
 
@@ -67,8 +68,9 @@ class Universe:
             setattr(key, ("vlan_tci", "vlan1_tci")[i], 0x1000 | r.choice((0, 3)) << 13 | r.choice(VIDS))
         if key.dl_type == MPLS:
             n = r.randint(1, 3)
+            deep = n == 3 and r.random() < 0.3      # the stack goes on where the key ends
             for i in range(n):
-                setattr(key, f"mpls_lse{i}", r.choice((16, 17)) << 12 | (i == n - 1) << 8 | 64)
+                setattr(key, f"mpls_lse{i}", r.choice((16, 17)) << 12 | (i == n - 1 and not deep) << 8 | 64)
         elif key.dl_type == ARP:
             key.nw_proto, key.nw_src, key.nw_dst = r.randint(1, 2), ip(r.choice(IPS)), ip(r.choice(IPS))
             key.arp_sha, key.arp_tha = key.dl_src, r.choice(MACS)
@@ -90,6 +92,14 @@ class Universe:
             key.tp_src, key.tp_dst = r.choice(PORTS) & limit, r.choice(PORTS) & limit
             if key.nw_proto == 6:
                 key.tcp_flags = r.choice((2, 0x10, 0x12))
+            elif key.nw_proto == 58:
+                self._nd(key)
+
+    def _nd(self, key: FlowKey) -> None:
+        r = self.rng
+        key.tp_src, key.tp_dst = r.choice(ND_TYPES), r.choice((0, 0, 0, 1))
+        if is_nd(key):
+            key.nd_target, key.arp_sha, key.arp_tha = r.choice(IP6S), key.dl_src, r.choice((0, MACS[0]))
 
     def match(self) -> str:
         r = self.rng
@@ -110,7 +120,8 @@ class Universe:
 
     def _protocol(self) -> list[str]:
         r = self.rng
-        kind = r.choice(("", "ip", "ip", "tcp", "udp", "udp", "icmp", "ipv6", "tcp6", "udp6", "arp", "mpls"))
+        kind = r.choice(("", "ip", "ip", "tcp", "udp", "udp", "icmp", "ipv6", "tcp6", "udp6", "arp", "mpls",
+                         "icmp6"))
         items = [kind] if kind else []
         if kind in ("ip", "tcp", "udp", "icmp"):
             for name in ("nw_src", "nw_dst"):
@@ -127,8 +138,14 @@ class Universe:
                     items.append(f"{name}={r.choice(PORTS)}" + r.choice(("", "", "/0xff00", "/0x8000")))
         if kind == "icmp" and r.random() < 0.5:
             items.append(f"icmp_type={r.choice((0, 1, 53))}")
+        if kind == "tcp" and r.random() < 0.3:
+            items.append(r.choice(("tcp_flags=+syn", "tcp_flags=-ack", "tcp_flags=2")))
+        if kind == "icmp6" and r.random() < 0.8:
+            items.append(f"icmp_type={r.choice((128, 135, 135, 136))},icmp_code=0")
+            if items[-1][10:13] != "128" and r.random() < 0.6:
+                items.append(r.choice(("nd_target=fd00::1", f"nd_sll={mac(MACS[0])}", "nd_target=fd00::/16")))
         if kind == "arp" and r.random() < 0.5:
-            items.append(f"arp_tpa={r.choice(IPS)}")
+            items.append(r.choice((f"arp_tpa={r.choice(IPS)}", "arp_op=1", f"arp_spa={r.choice(IPS)}/24")))
         if kind == "mpls" and r.random() < 0.6:
             items.append(r.choice(("mpls_label=16", "mpls_bos=1")))
         return items
@@ -147,6 +164,10 @@ class Universe:
         return r.choice((
             f"output:{r.randint(1, N_PORTS)}", f"mod_dl_dst:{mac(r.choice(MACS[:3]))}",
             f"mod_dl_src:{mac(r.choice(MACS[:3]))}", f"mod_vlan_vid:{r.choice(VIDS)}", "strip_vlan",
+            "mod_vlan_pcp:3", "set_field:fd00::9->nd_target", f"set_field:{mac(MACS[2])}->nd_sll",
+            f"set_field:{r.choice(IPS)}->arp_spa", "set_mpls_label:17", "dec_mpls_ttl", "pop_mpls:0x8847",
+            "mod_nw_ecn:1", "set_field:fd00::9->ipv6_dst", "move:NXM_OF_IP_SRC[]->NXM_OF_IP_DST[]",
+            "move:NXM_OF_UDP_SRC[0..3]->NXM_NX_REG0[0..3]", "move:NXM_OF_ARP_OP[0..2]->NXM_NX_REG0[0..2]",
             f"mod_nw_dst:{r.choice(IPS)}", f"mod_tp_dst:{r.choice(PORTS)}", "mod_nw_tos:40", "dec_ttl",
             f"load:{r.randint(0, 2)}->NXM_NX_REG0[0..3]", "move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[]",
             "move:NXM_OF_VLAN_TCI[0..11]->NXM_NX_REG0[0..11]", "push_vlan:0x8100,set_field:4116->vlan_vid",
@@ -187,6 +208,10 @@ def ask(w: World, key: FlowKey) -> tuple[OdpActions, frozenset[str], list[object
     return out.actions, out.slow, rules_of(out.effects)
 
 
+def is_nd(key: FlowKey) -> bool:
+    return key.dl_type == IPV6 and key.nw_proto == 58 and key.tp_src in ND_TYPES[1:] and not key.tp_dst
+
+
 def possible(key: FlowKey) -> None:
     """Make *key* one that extraction could give: no bits of headers that are not there."""
     if key.vlan_tpid not in VLAN_TYPES or not key.vlan_tci & 0x1000:
@@ -201,6 +226,8 @@ def possible(key: FlowKey) -> None:
         key.nw_frag, key.tp_src, key.tp_dst, key.tcp_flags = 3, 0, 0, 0
     elif key.nw_proto in (1, 58):
         key.tp_src, key.tp_dst = key.tp_src & 0xff, key.tp_dst & 0xff
+    if key.dl_type != ARP and not is_nd(key):
+        key.arp_sha = key.arp_tha = key.nd_target = 0
 
 
 def lookalike(ukey: Ukey, other: FlowKey, rng: random.Random) -> FlowKey | None:
@@ -250,6 +277,7 @@ def check_forwarding(w: World, u: Universe, n: int) -> None:
         key = u.packet()
         before = len(w.dpif.done)
         w.send(key)
+        w.revalidator.push()        # a station that moves back is learned by the flow its packet hit
         w.revalidator.settle(w.now)
         answer = ask(w, key)
         done = [actions for _key, actions in w.dpif.done[before:]]
