@@ -100,6 +100,8 @@ class _Checker:
                 self.needs_of11 = True
                 if state.n_vlans >= MAX_VLANS:
                     refuse("OFPBAC_BAD_TAG")
+            case mpls.PushMpls(ethertype) if ethertype not in (mpls.ETH_MPLS, mpls.ETH_MPLS_MCAST):
+                refuse("OFPBAC_BAD_ARGUMENT")
             case Encap():
                 self.needs_of11 = True
             case _:

@@ -50,7 +50,12 @@ class SetMplsLabel(Action):
     def parse(cls, arg: str, ctx: ParseContext) -> SetMplsLabel:
         if not arg:
             raise ParseError("set_mpls_label: expected label.")
-        return cls(_number(arg) & 0xFFFFF)
+        label = numbers.c_int(arg)
+        if label is None:
+            raise ParseError(f"invalid numeric format {arg}")
+        if not 0 <= label < 1 << 20:
+            raise ParseError(f"{arg}: not a valid MPLS label")
+        return cls(label)
 
     def format(self, ports: PortNumbers = None) -> str:
         return f"set_mpls_label({self.label})"
@@ -66,7 +71,10 @@ class SetMplsTc(Action):
     def parse(cls, arg: str, ctx: ParseContext) -> SetMplsTc:
         if not arg:
             raise ParseError("set_mpls_tc: expected tc.")
-        return cls(_number(arg) & 7)
+        tc = numbers.u8(arg, "MPLS TC")
+        if tc > 7:
+            raise ParseError(f"{arg}: not a valid MPLS TC")
+        return cls(tc)
 
     def format(self, ports: PortNumbers = None) -> str:
         return f"set_mpls_tc({self.tc})"
@@ -82,15 +90,10 @@ class SetMplsTtl(Action):
     def parse(cls, arg: str, ctx: ParseContext) -> SetMplsTtl:
         if not arg:
             raise ParseError("set_mpls_ttl: expected ttl.")
-        return cls(_number(arg) & 0xFF)
+        return cls(numbers.u8(arg, "MPLS TTL"))
 
     def format(self, ports: PortNumbers = None) -> str:
         return f"set_mpls_ttl({self.ttl})"
-
-
-def _number(arg: str) -> int:
-    value = numbers.c_int(arg)
-    return value if value is not None else 0       # as atoi and strtoul do in the reference
 
 
 class DecMplsTtl(Plain):
