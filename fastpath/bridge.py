@@ -38,6 +38,7 @@ from fastpath.ofproto.xlate.context import (
     VlanMode,
     XlateIn,
 )
+from fastpath.ofproto.xlate.freeze import resumed_state
 from fastpath.ofproto.xlate.pipeline import translate
 from fastpath.ofproto.xlate.retrace import explain, parse_ct_state
 from fastpath.ofproto.xlate.trace import Trace
@@ -369,15 +370,38 @@ class Bridge:
             number = self._number(in_port)
             key = extract(frame)
             key.in_port = number
-            out = translate(XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame,
-                                    actions=parse_actions(actions, ports=ofproto.port_numbers())))
-            switch.upcalls.count(out, len(frame), switch.now)
-            odp_key = key.copy()
-            odp_key.in_port = ofproto.odp_port(number)
-            (result,) = switch.dpif.operate([Execute(frame, odp_key, out.actions)])
-            if isinstance(result, Exception):
-                raise result
-            switch.forward()
+            self._carry_out(XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame,
+                                    actions=parse_actions(actions, ports=ofproto.port_numbers())),
+                            ofproto.odp_port(number))
+
+    def resume(self, packet_in: PacketIn) -> None:
+        """Let a packet that a ``controller(pause)`` action sent up go on where it stopped, in the bridge it
+        stopped in.  The packet and the metadata of its key may be others by now (``dataclasses.replace``).
+        Outputs as for ``packet_out``.  A paused packet may be resumed several times, or never."""
+        switch, waits = self.switch, packet_in.continuation
+        if waits is None:
+            raise ConfigError("resume: this packet was not paused")
+        with switch.lock:
+            if switch.backer.bridges.get(waits.state.bridge.name) is not waits.state.bridge:
+                raise NotFoundError(f"resume: bridge {waits.state.bridge.name!r} is gone")
+            given = packet_in.key
+            key = extract(packet_in.packet, packet_type=given.packet_type, dp_hash=given.dp_hash,
+                          pkt_mark=given.pkt_mark, skb_priority=given.skb_priority, md=given)
+            self._carry_out(XlateIn(
+                bridge=waits.state.bridge, flow=key, now=switch.now, packet=packet_in.packet,
+                frozen=resumed_state(waits.state, given)), waits.odp_port)
+
+    def _carry_out(self, env: XlateIn, odp_port: int) -> None:
+        """Do with one packet what translation says, as if it had entered the datapath by *odp_port*."""
+        switch, frame = self.switch, env.packet or b""
+        out = translate(env)
+        switch.upcalls.count(out, len(frame), switch.now)
+        key = env.flow.copy()
+        key.in_port = odp_port
+        (result,) = switch.dpif.operate([Execute(frame, key, out.actions)])
+        if isinstance(result, Exception):
+            raise result
+        switch.forward()
 
     def _number(self, which: Port | str | int) -> int:
         if isinstance(which, str) and which.lower() in _PORT_WORDS:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from fastpath._flow import FlowKey
 from fastpath.ofproto.actions.controller import PacketInReason
+from fastpath.ofproto.recirc import Continuation
 from fastpath.ofproto.rule import RemovedReason, Rule
 
 
@@ -25,7 +26,11 @@ class PortChange(IntEnum):
 @dataclass(frozen=True, slots=True)
 class PacketIn:
     """A packet for the controller.  *packet* is cut to *max_len* where the action asked for it;
-    *key* holds the metadata and registers as they were, its in_port being the ofp_port."""
+    *key* holds the metadata and registers as they were, its in_port being the ofp_port.
+
+    Where the action said "pause", the packet is whole and waits for ``Bridge.resume`` to be given this
+    event, or one with another packet or key in it; *continuation* says how to go on then.
+    """
 
     bridge: str
     in_port: int
@@ -37,6 +42,7 @@ class PacketIn:
     controller_id: int
     userdata: bytes
     key: FlowKey
+    continuation: Continuation | None = None
 
 
 @dataclass(frozen=True, slots=True)

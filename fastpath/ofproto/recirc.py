@@ -42,6 +42,17 @@ class FrozenState:
     entry: str = ""                 # port the packet came in by; not kept for what a packet-in shows
 
 
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What a paused packet needs to go on; for whoever is told of the packet to hand back, not to look into.
+
+    *odp_port* is where the packet entered the datapath, 0xffffffff for nowhere.
+    """
+
+    state: FrozenState
+    odp_port: int
+
+
 class RecircTable:
     """Ids in use over one datapath."""
 

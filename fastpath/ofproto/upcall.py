@@ -30,7 +30,7 @@ from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.events import PacketIn
-from fastpath.ofproto.recirc import FrozenState
+from fastpath.ofproto.recirc import Continuation, FrozenState
 from fastpath.ofproto.revalidate import Revalidator, Ukey, credit_effects, flow_mask
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.pipeline import translate
@@ -201,8 +201,10 @@ class UpcallHandler:
             setattr(key, name, value)
         key.recirc_id = 0
         packet = upcall.packet
+        waits = Continuation(frozen, upcall.key.get(_IN_PORT)) if userdata.continuation else None
         self.backer.events.append(PacketIn(
-            bridge=frozen.bridge.name, in_port=key.get(_IN_PORT), packet=packet[:userdata.max_len],
+            bridge=frozen.bridge.name, in_port=key.get(_IN_PORT),
+            packet=packet if waits else packet[:userdata.max_len],
             total_len=upcall.total_len or len(packet), reason=PacketInReason(userdata.reason),
             table_id=frozen.table_id, cookie=userdata.rule_cookie, controller_id=userdata.controller_id,
-            userdata=frozen.userdata, key=key))
+            userdata=frozen.userdata, key=key, continuation=waits))

@@ -13,7 +13,7 @@ list.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
@@ -135,6 +135,12 @@ def finish(x: Xlate) -> None:
             reason=pause.reason, dont_send=False, continuation=True, recirc_id=recirc_id,
             rule_cookie=x.hand.cookie, controller_id=pause.controller_id, max_len=pause.max_len)))
     cancel(x)
+
+
+def resumed_state(state: FrozenState, key: FlowKey) -> FrozenState:
+    """State to go on from after a pause: metadata is that of *key* now, and there is always something to do,
+    as without actions the tables would be looked up again."""
+    return replace(state, metadata=frozen_metadata(key), actions=state.actions or (misc.Note(b""),))
 
 
 def fork(x: Xlate, table_id: int) -> int:
