@@ -26,7 +26,7 @@ cdef class Classifier:
     cdef Py_ssize_t n_live      # rules not removed in any version
     cdef dict _by_mask          # mask words -> address of the subtable
     cdef list _objects, _free_ids
-    cdef list _pending          # (subtable, rule) addresses, removed in some version, until purge()
+    cdef dict _pending          # rule removed in some version -> its subtable (addresses), until purge()
 
     # Best rule for *key* visible in *version*, or NULL.  With wc != NULL, or-s into it every bit the
     # answer depends on.  Call it with the GIL, or between enter() and leave().

@@ -178,7 +178,7 @@ cdef class Classifier:
         self.subtables = NULL
         memset(self.field, 0, sizeof(self.field))
         self._by_mask = {}
-        self._objects, self._free_ids, self._pending = [], [], []
+        self._objects, self._free_ids, self._pending = [], [], {}
         self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else hash_finish(
             (<object>seed & 0xFFFFFFFFFFFFFFFF))
         names = tuple(dict.fromkeys(prefixes))
@@ -539,7 +539,7 @@ cdef class Classifier:
     cdef object retire_rule(self, subtable_t *s, rule_t *r, uint64_t version):
         """End the visibility of *r* with *version*; purge() takes it out."""
         store_relaxed64(&r.remove_version, version)
-        self._pending.append((<uintptr_t>s, <uintptr_t>r))
+        self._pending[<uintptr_t>r] = <uintptr_t>s
 
     cdef rule_t *find_live(self, FlowKey key, FlowKey mask, int32_t priority, subtable_t **s):
         cdef uint64_t w[FLOW_WORDS]
@@ -565,18 +565,37 @@ cdef class Classifier:
         self.retire_rule(s, r, version)
         return self._objects[id]
 
+    def restore(self, FlowKey key not None, FlowKey mask not None, int32_t priority, obj,
+                version) -> None:
+        """Undo the removal of *obj* in *version*, which nobody has purged.  Raises ValueError if there was
+        none, or if a rule of the same match and priority came since."""
+        cdef uint64_t w[FLOW_WORDS]
+        cdef subtable_t *s = self.subtable_of(&mask.f)
+        cdef rule_t *r
+        if s != NULL:
+            words_of(s, &key.f, w)
+            r = head_of(s, w, rule_hash(s, w, self.seed))
+            while r != NULL and not (r.remove_version == <uint64_t>version and self._objects[r.id] is obj):
+                r = r.next
+            if r != NULL and self.find_live(key, mask, priority, &s) == NULL:
+                store_relaxed64(&r.remove_version, RULE_NEVER)
+                del self._pending[<uintptr_t>r]
+                self.n_live += 1
+                return
+        raise ValueError(f"no rule of this match and priority {priority} waits to be removed in {version}")
+
     def purge(self, uint64_t version) -> int:
         """Free the rules that no lookup of *version* or a later one sees; return how many."""
         cdef rule_t *r
         cdef uint32_t id
-        kept, gone = [], []
-        for pair in self._pending:
-            r = <rule_t *><uintptr_t>pair[1]
+        kept, gone = {}, []
+        for address, subtable in self._pending.items():
+            r = <rule_t *><uintptr_t>address
             if r.remove_version > version:
-                kept.append(pair)
+                kept[address] = subtable
                 continue
             id = r.id
-            self.displace(<subtable_t *><uintptr_t>pair[0], r)
+            self.displace(<subtable_t *><uintptr_t>subtable, r)
             gone.append(self.take_id(id))
         self._pending = kept
         epoch_collect(&self.epoch)

@@ -7,13 +7,15 @@ Switch, and then let packets move.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from fastpath._extract import extract
 from fastpath._flow import FlowKey
 from fastpath._port import Port as IoPort
+from fastpath.bundle import Bundle
 from fastpath.dpif.provider import Execute, PortStats
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, ParseError
 from fastpath.io._memory import MemoryPort
@@ -22,14 +24,16 @@ from fastpath.io.textfile import read_text
 from fastpath.ofproto import views
 from fastpath.ofproto.actions.table import parse_actions
 from fastpath.ofproto.bridge import Ofproto
-from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus
+from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, TableStatus
+from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
-from fastpath.ofproto.flow_text import parse_filter, parse_flow
 from fastpath.ofproto.learning import MacEntry
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.port import OfPort, vlan_config
-from fastpath.ofproto.rule import RemovedReason, Rule
+from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
+from fastpath.ofproto.subfield import Subfield
+from fastpath.ofproto.table import Miss
 from fastpath.ofproto.xlate.context import (
     OFPP_CONTROLLER,
     OFPP_IN_PORT,
@@ -262,7 +266,7 @@ class Bridge:
         if isinstance(flows, str):
             flows = flows.splitlines()
         mods: list[FlowMod] = []
-        reader = FlowReader(self.ofproto.port_numbers())
+        reader = self._reader()
         for line, flow in enumerate(flows, 1):
             if not isinstance(flow, str):
                 mods.append(_checked(flow))
@@ -273,10 +277,44 @@ class Bridge:
                     mods.append(reader.read(source))
             except ParseError as error:
                 raise ParseError(f"{name}:{line}: {error}") from None
-        with self._lock:
+        with self.changing() as change:
             for mod in mods:
-                self._do(mod)
+                self.ofproto.stage(change, mod)
         return len(mods)
+
+    def bundle(self, *, ordered: bool = True, atomic: bool = True) -> Bundle:
+        """A context manager that collects changes and carries them out at its end, all or none."""
+        return Bundle(self, ordered=ordered, atomic=atomic)
+
+    @contextmanager
+    def changing(self) -> Iterator[Change]:
+        """Holds the lock of the switch for flow mods staged in a Change: they take effect at the end, or,
+        if an exception comes out of the block, not at all."""
+        with self._lock:
+            self.switch.push_stats()
+            change = Change(self.ofproto.tables, self.switch.now)
+            try:
+                yield change
+            except BaseException:
+                change.revert()
+                raise
+            self._tell(self.ofproto.commit(change))
+
+    def set_table(self, table: int, *, name: str | None = None, max_flows: int | None = None,
+                  evict: str | Iterable[str] | bool | None = None,
+                  vacancy: tuple[int, int] | bool | None = None, miss: Miss | str | None = None) -> None:
+        """Change settings of a table, those given: its name, how many rules it takes, what happens when it
+        is full (*evict*: False refuses; True or groups, subfields such as ``NXM_OF_IN_PORT[]``, give up
+        a rule of the largest group), percentages free below and above which a TableStatus tells, and
+        what becomes of packets that match nothing ("default", "controller", "continue", "drop")."""
+        if isinstance(evict, str):
+            evict = [evict]
+        groups = evict if evict is None or isinstance(evict, bool) else [Subfield.parse(s) for s in evict]
+        with self._lock:
+            self.switch.push_stats()
+            self.ofproto.configure_table(table, self.switch.now, name=name, max_rules=max_flows, evict=groups,
+                                         vacancy=vacancy, miss=None if miss is None else Miss(miss))
+            self.switch.announce()
 
     def mod_flows(self, flow: str | FlowMod, *, strict: bool = False) -> list[Rule]:
         """Change the actions of the rules a match covers (or equals, if *strict*), adding it if none."""
@@ -286,23 +324,36 @@ class Bridge:
         """Remove the rules a match covers (all of them by default); return them."""
         return self._apply(flow, Command.DELETE_STRICT if strict else Command.DELETE)
 
+    def _reader(self) -> FlowReader:
+        """Reads flow text that may name this bridge's ports and tables."""
+        return FlowReader(self.ofproto.port_numbers(), self.ofproto.tables.table_numbers())
+
     def _apply(self, flow: str | FlowMod, command: Command) -> list[Rule]:
         with self._lock:
             if isinstance(flow, str):
-                flow = parse_flow(flow, command, ports=self.ofproto.port_numbers())
+                flow = self._reader().read(flow, command)
             return self._do(_checked(flow))
 
     def _do(self, mod: FlowMod) -> list[Rule]:
         """Carry out one flow mod; return the rules added or changed, or for a delete those removed."""
-        now = self.switch.now
-        result = self.ofproto.apply(mod, now)
-        if result.removed:
-            if self.ofproto.wants_removed(result.removed):
-                self.switch.revalidator.push()          # flows still hold the rules: counters become final
+        result = self.ofproto.apply(mod, self.switch.now)
+        if result.replaced and not mod.flags & FlowFlags.RESET_COUNTS:
+            self.switch.revalidator.push()              # flows still hold the rule that was replaced
+            (new,), (old,) = result.added, result.replaced
+            new.n_packets, new.n_bytes = old.n_packets, old.n_bytes
+        return self._tell(result)
+
+    def _tell(self, result: FlowModResult) -> list[Rule]:
+        """Raise the events of a change that was carried out; return the rules it is about."""
+        gone = result.removed + result.evicted
+        if gone and self.ofproto.wants_removed(gone):
+            self.switch.revalidator.push()              # flows still hold the rules: counters become final
+            now = self.switch.now
             self.ofproto.removed(((rule, RemovedReason.DELETE) for rule in result.removed), now)
+            self.ofproto.removed(((rule, RemovedReason.EVICTION) for rule in result.evicted), now)
+        if self.ofproto.backer.events:
             self.switch.announce()
-            return result.removed
-        return result.added + result.modified
+        return result.removed or result.added + result.modified
 
     def rules(self, filter: str = "") -> list[Rule]:
         """Rules, counters up to date: all, or those a match such as ``table=0,ip`` covers."""
@@ -310,14 +361,14 @@ class Bridge:
             self.switch.push_stats()
             if not filter:
                 return list(self.ofproto.tables.rules())
-            return self.ofproto.tables.select(parse_filter(filter, ports=self.ofproto.port_numbers()))
+            return self.ofproto.tables.select(self._reader().read_filter(filter))
 
     def dump_flows(self, filter: str = "", *, stats: bool = True, names: bool = False) -> str:
         """Rules as text, a line each, as ``ovs-ofctl dump-flows`` prints them."""
         with self._lock:
             self.switch.push_stats()
             ports = {port.number: port.name for port in self.ports} if names else None
-            chosen = parse_filter(filter, ports=self.ofproto.port_numbers()) if filter else None
+            chosen = self._reader().read_filter(filter) if filter else None
             return "\n".join(self.ofproto.tables.dump(self.switch.now, chosen, stats=stats, ports=ports))
 
     # -- packets ---------------------------------------------------------------------------------------
@@ -476,6 +527,10 @@ class Bridge:
     def on_port_status(self, callback: Callable[[PortStatus], object]) -> Callable[[], None]:
         """Call *callback* when a port is added, removed or changed."""
         return self._on(PortStatus, callback)
+
+    def on_table_status(self, callback: Callable[[TableStatus], object]) -> Callable[[], None]:
+        """Call *callback* when the free room of a table passes one of its marks (``set_table``)."""
+        return self._on(TableStatus, callback)
 
     def _on(self, kind: type[E], callback: Callable[[E], object]) -> Callable[[], None]:
         name = self.name

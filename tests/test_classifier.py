@@ -127,6 +127,20 @@ class AgainstLinear(RuleBasedStateMachine):
         if old:
             self.model.end(old, version)
 
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        """A removal in the version that is being made may be undone, if nobody took the place."""
+        gone = [r for r in self.model.rules if r.removed == self.version]
+        if not gone:
+            return
+        r = gone[data.draw(st.integers(0, len(gone) - 1))]
+        if self.model.find_exact(r.key, r.mask, r.priority, LATEST):
+            with pytest.raises(ValueError, match="waits to be removed"):
+                self.cls.restore(r.key, r.mask, r.priority, r.obj, self.version)
+        else:
+            self.cls.restore(r.key, r.mask, r.priority, r.obj, self.version)
+            r.removed = NEVER
+
     @rule()
     def next_version(self) -> None:
         self.version += 1

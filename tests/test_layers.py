@@ -37,7 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"switch", "ofproto", "dpif", "io", "runtime", "engine", "openflow", "testing"} | FACTS,
     "__init__": {"switch", "ofproto", "dpif", "io", "engine"} | FACTS,
 }
-SAME_LAYER = {"bridge": "switch", "__main__": "cli"}      # modules that belong to another one's layer
+# Modules that belong to another one's layer.
+SAME_LAYER = {"bridge": "switch", "bundle": "switch", "__main__": "cli"}
 # Within ofproto only these parts of dpif and the engine are known: never which provider it is.
 OFPROTO_SEES = {"fastpath.dpif.provider", "fastpath.dpif.key", "fastpath.dpif.actions",
                 "fastpath.dpif.odptext", "fastpath._flow", "fastpath._classifier", "fastpath._extract"}

@@ -8,13 +8,15 @@ beyond port numbers, no clock and no thread: the owner of the Switch calls it an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from fastpath._flow import FlowKey
-from fastpath.errors import ConfigError, ExistsError, NotFoundError
+from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowError
 from fastpath.ofproto.backer import Backer
-from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus
+from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, TableStatus
+from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import FlowMod
-from fastpath.ofproto.flow_tables import FlowModResult, FlowTables
+from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.recirc import RecircTable
@@ -22,6 +24,7 @@ from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, VlanConfig
 
 NO_ODP_PORT = 0xffffffff
+INTERNAL_TABLE = 254                # holds what translation needs for itself; no user changes it
 FRAG_HANDLING = ("normal", "drop", "nx-match")
 
 
@@ -96,7 +99,7 @@ class Ofproto:
         table = self.tables.get(table_id)
         if table is None:
             return None
-        rule: Rule | None = table.classifier.lookup(key, wc)
+        rule: Rule | None = table.classifier.lookup(key, wc, self.tables.version)
         return rule
 
     def count_lookups(self, table_id: int, n: int, *, matched: bool) -> None:
@@ -214,10 +217,42 @@ class Ofproto:
     def apply(self, mod: FlowMod, now: float) -> FlowModResult:
         """Carry out a flow mod.  FlowRemoved events are the caller's to raise (``removed``), once it
         has brought the counters of the removed rules up to date."""
-        result = self.tables.apply(mod, now)
+        change = Change(self.tables, now)
+        try:
+            self.stage(change, mod)
+        except OpenFlowError:
+            change.revert()
+            raise
+        return self.commit(change)
+
+    def stage(self, change: Change, mod: FlowMod) -> None:
+        """Make *mod* part of *change*.  Raises OpenFlowError; then the change must be reverted."""
+        if mod.table_id == INTERNAL_TABLE:
+            raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
+        change.stage(mod)
+
+    def commit(self, change: Change) -> FlowModResult:
+        """Let *change* take effect."""
+        result = change.commit()
         if result:
             self.touch()
+        self._tell_vacancies()
         return result
+
+    def configure_table(self, table_id: int, now: float, **settings: Any) -> None:
+        """Change settings of a table, as ``Table.configure`` takes them."""
+        evicted = self.tables.configure(table_id, **settings)
+        self.touch()
+        self.removed(((rule, RemovedReason.EVICTION) for rule in evicted), now)
+        self._tell_vacancies()
+
+    def _tell_vacancies(self) -> None:
+        for table_id, reason in self.tables.vacancies:
+            table = self.tables.table(table_id)
+            assert table.vacancy is not None
+            self.backer.events.append(TableStatus(self.name, table_id, reason, table.vacancy,
+                                                  table.free_percent))
+        self.tables.vacancies.clear()
 
     @staticmethod
     def wants_removed(rules: Iterable[Rule]) -> bool:
@@ -246,6 +281,7 @@ class Ofproto:
         if expired:
             self.touch()
             self.removed(expired, now)
+            self._tell_vacancies()
         self.macs.expire(now)
 
     def close(self) -> None:

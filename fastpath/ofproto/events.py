@@ -13,6 +13,7 @@ from fastpath._flow import FlowKey
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.recirc import Continuation
 from fastpath.ofproto.rule import RemovedReason, Rule
+from fastpath.ofproto.table import VacancyReason
 
 
 class PortChange(IntEnum):
@@ -54,6 +55,11 @@ class FlowRemoved:
     reason: RemovedReason
     duration: float
 
+    @property
+    def duration_ns(self) -> int:
+        """How long the rule was there, in nanoseconds."""
+        return round(self.duration * 1_000_000_000)
+
 
 @dataclass(frozen=True, slots=True)
 class PortStatus:
@@ -66,4 +72,15 @@ class PortStatus:
     link_up: bool
 
 
-Event: TypeAlias = PacketIn | FlowRemoved | PortStatus
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """The free room of a table fell below its lower mark or rose above its upper one, in percent."""
+
+    bridge: str
+    table_id: int
+    reason: VacancyReason
+    vacancy: tuple[int, int]
+    free_percent: int
+
+
+Event: TypeAlias = PacketIn | FlowRemoved | PortStatus | TableStatus

@@ -12,30 +12,17 @@ One writer.  ``version`` grows with every change, so that whoever cached an answ
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
+from typing import Any
 
 from fastpath.errors import OpenFlowError
+from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod, outputs_to, uses_group
-from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
-from fastpath.ofproto.table import N_TABLES, Table
-
-COOKIE_KEEP = (1 << 64) - 1         # as in the reference, an add with it keeps the cookie of what it replaces
-
-
-@dataclass(slots=True)
-class FlowModResult:
-    """Rules a flow mod touched.  A replaced rule gives no flow-removed message; a removed one may."""
-
-    added: list[Rule] = field(default_factory=list)
-    replaced: list[Rule] = field(default_factory=list)
-    modified: list[Rule] = field(default_factory=list)
-    removed: list[Rule] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.modified or self.removed)
+from fastpath.ofproto.rule import RemovedReason, Rule
+from fastpath.ofproto.table import N_TABLES, Table, VacancyReason
 
 
 class FlowTables:
@@ -48,6 +35,7 @@ class FlowTables:
         self._order = count()
         self.version = 0
         self.n_rules = 0
+        self.vacancies: list[tuple[int, VacancyReason]] = []       # for the owner to tell, and to clear
 
     # -- looking ----------------------------------------------------------------------------------
 
@@ -71,7 +59,7 @@ class FlowTables:
     def rules(self) -> Iterator[Rule]:
         """All rules: by table, then highest priority first, then oldest first."""
         for table in self.tables():
-            yield from sorted(table, key=lambda r: (-r.priority, r.created))
+            yield from sorted(table, key=lambda r: (-r.priority, r.serial))
 
     def __len__(self) -> int:
         return self.n_rules
@@ -95,68 +83,96 @@ class FlowTables:
 
     def apply(self, fm: FlowMod, now: float) -> FlowModResult:
         """Do what *fm* asks.  Raises OpenFlowError with nothing changed if it is refused."""
-        result = FlowModResult()
-        if fm.command is Command.ADD:
-            self._add(fm, now, result)
-        elif fm.command in (Command.MODIFY, Command.MODIFY_STRICT):
-            self._modify(fm, now, result)
-        else:
-            for rule in self.select(fm):
-                self._remove(rule)
-                result.removed.append(rule)
-        if result:
-            self.version += 1
-        return result
-
-    def _add(self, fm: FlowMod, now: float, result: FlowModResult) -> None:
-        table = self.table(0 if fm.table_id == TABLE_ALL else fm.table_id)
-        old = table.find_exact(fm.match, fm.priority)
-        if old is None:
-            if fm.flags & FlowFlags.CHECK_OVERLAP and table.overlaps(fm.match, fm.priority) is not None:
-                raise OpenFlowError("OFPFMFC_OVERLAP", "the rule overlaps one of the same priority")
-            if table.max_rules is not None and len(table) >= table.max_rules:
-                raise OpenFlowError("OFPFMFC_TABLE_FULL",
-                                    f"table {table.table_id} holds {table.max_rules} rules")
-        cookie = fm.new_cookie or 0
-        if old is not None and cookie == COOKIE_KEEP:
-            cookie = old.cookie
-        rule = Rule(fm.match, fm.priority, fm.actions, table_id=table.table_id, cookie=cookie,
-                    idle_timeout=fm.idle_timeout, hard_timeout=fm.hard_timeout, importance=fm.importance,
-                    flags=fm.flags, now=now)
-        if old is not None:
-            if not fm.flags & FlowFlags.RESET_COUNTS:
-                rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
-            old.removed = True
-            result.replaced.append(old)
-            self.n_rules -= 1
-        table.insert(rule)
-        self.n_rules += 1
-        self._watch(rule)
-        result.added.append(rule)
-
-    def _modify(self, fm: FlowMod, now: float, result: FlowModResult) -> None:
-        rules = self.select(fm)
-        if not rules and not fm.cookie_mask and fm.new_cookie is not None:
-            self._add(fm, now, result)
-            return
-        for rule in rules:
-            self._tables[rule.table_id].set_actions(rule, fm.actions)
-            rule.modified = now
-            if fm.new_cookie is not None:
-                rule.cookie = fm.new_cookie
-            if fm.flags & FlowFlags.RESET_COUNTS:
-                rule.n_packets = rule.n_bytes = 0
-        result.modified += rules
-
-    def _remove(self, rule: Rule) -> None:
-        self._tables[rule.table_id].remove(rule)
-        self.n_rules -= 1
+        change = Change(self, now)
+        try:
+            change.stage(fm)
+        except OpenFlowError:
+            change.revert()
+            raise
+        return change.commit()
 
     def remove(self, rule: Rule) -> None:
         """Take one rule out, for reasons of the caller's (a group or meter it used is gone)."""
         if not rule.removed:
-            self._remove(rule)
-            self.version += 1
+            self.take(rule)
+            self.publish({rule.table_id})
+
+    # The steps of a Change.  They show in the version after this one, until ``publish``.
+
+    def put(self, rule: Rule, old: Rule | None) -> None:
+        """Add *rule*, which takes the place of *old* if that is not None."""
+        table = self._tables[rule.table_id]
+        rule.serial = next(self._order)
+        table.insert(rule, self.version + 1)
+        if old is None:
+            self.n_rules += 1
+        else:
+            old.removed = True
+            if table.eviction is not None:
+                table.eviction.remove(old)
+        if table.eviction is not None:
+            table.eviction.add(rule)
+        self._watch(rule)
+
+    def take(self, rule: Rule) -> None:
+        """Remove *rule*."""
+        table = self._tables[rule.table_id]
+        table.remove(rule, self.version + 1)
+        if table.eviction is not None:
+            table.eviction.remove(rule)
+        self.n_rules -= 1
+
+    def set_actions(self, rule: Rule, actions: ActionList) -> None:
+        """Give *rule* other actions; this shows at once."""
+        self._tables[rule.table_id].set_actions(rule, actions)
+
+    def put_back(self, rule: Rule) -> None:
+        """Undo ``take``."""
+        table = self._tables[rule.table_id]
+        table.restore(rule, self.version + 1)
+        if table.eviction is not None:
+            table.eviction.add(rule)
+        self.n_rules += 1
+
+    def take_back(self, rule: Rule, old: Rule | None) -> None:
+        """Undo ``put``."""
+        self.take(rule)
+        if old is not None:
+            self.put_back(old)
+
+    def publish(self, touched: Iterable[int]) -> None:
+        """Show the steps since the last version, which were in the tables *touched*."""
+        self.version += 1
+        for table_id in touched:
+            table = self._tables[table_id]
+            table.classifier.purge(self.version)
+            reason = table.vacancy_changed()
+            if reason is not None:
+                self.vacancies.append((table_id, reason))
+
+    def drop(self, touched: Iterable[int]) -> None:
+        """Free what was staged and undone in the tables *touched*."""
+        for table_id in touched:
+            self._tables[table_id].classifier.purge(self.version)
+
+    def configure(self, table_id: int, **settings: Any) -> list[Rule]:
+        """Set what ``Table.configure`` takes; return the rules evicted because a limit was lowered."""
+        table = self.table(table_id)
+        table.configure(**settings)
+        evicted: list[Rule] = []
+        while len(table) > table.max_rules and table.eviction is not None:
+            victim = table.eviction.choose()
+            if victim is None:
+                break
+            self.take(victim)
+            evicted.append(victim)
+        if evicted:
+            self.publish({table_id})
+        return evicted
+
+    def table_numbers(self) -> dict[str, int]:
+        """Numbers of the tables that have names."""
+        return {table.name: i for i, table in self._tables.items() if table.name}
 
     # -- time -------------------------------------------------------------------------------------
 
@@ -172,6 +188,9 @@ class FlowTables:
         if hard_timeout and (not rule.hard_timeout or rule.hard_timeout > hard_timeout):
             rule.hard_timeout = hard_timeout
         self._watch(rule)
+        eviction = self._tables[rule.table_id].eviction
+        if eviction is not None and not rule.removed:
+            eviction.add(rule)
 
     def next_deadline(self) -> float:
         """No rule expires before this; infinity if none can.  Some rule may still have been used since."""
@@ -193,12 +212,12 @@ class FlowTables:
             if reason is None:
                 again.append(rule)
             else:
-                self._remove(rule)
+                self.take(rule)
                 out.append((rule, reason))
         for rule in again:
             self._watch(rule)
         if out:
-            self.version += 1
+            self.publish({rule.table_id for rule, _ in out})
         return out
 
     # -- text -------------------------------------------------------------------------------------
@@ -207,7 +226,7 @@ class FlowTables:
              ports: Mapping[int, str] | None = None) -> list[str]:
         """Lines as ``ovs-ofctl dump-flows`` prints them, of all rules or of those *fm* selects."""
         rules = list(self.rules()) if fm is None else sorted(
-            self.select(fm), key=lambda r: (r.table_id, -r.priority, r.created))
+            self.select(fm), key=lambda r: (r.table_id, -r.priority, r.serial))
         return [rule.format(now, stats=stats, ports=ports) for rule in rules]
 
 

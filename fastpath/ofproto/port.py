@@ -77,13 +77,18 @@ class OfPort:
 
     def configure(self, flags: Mapping[str, bool]) -> None:
         """Set flags by name.  Raises ConfigError for one there is not, with nothing changed."""
+        self.check_flags(flags)
+        for name, value in flags.items():
+            setattr(self, name, value)
+
+    @staticmethod
+    def check_flags(flags: Mapping[str, bool]) -> None:
+        """Raise ConfigError for flags that ``configure`` would not take."""
         for name, value in flags.items():
             if name not in FLAGS:
                 raise ConfigError(f"{name!r}: no setting of a port, expected one of {', '.join(FLAGS)}")
             if not isinstance(value, bool):
                 raise ConfigError(f"{name}={value!r}: expected True or False")
-        for name, value in flags.items():
-            setattr(self, name, value)
 
     @property
     def live(self) -> bool:

@@ -57,7 +57,8 @@ class Rule:
     """
 
     __slots__ = ("actions", "cookie", "created", "flags", "hard_timeout", "idle_timeout", "importance",
-                 "match", "modified", "n_bytes", "n_packets", "priority", "removed", "table_id", "used")
+                 "match", "modified", "n_bytes", "n_packets", "priority", "removed", "serial", "table_id",
+                 "used")
 
     def __init__(self, match: Match, priority: int = DEFAULT_PRIORITY, actions: ActionList = (), *,
                  table_id: int = 0, cookie: int = 0, idle_timeout: float = 0, hard_timeout: float = 0,
@@ -68,6 +69,7 @@ class Rule:
         self.flags = flags
         self.created = self.modified = self.used = now
         self.n_packets = self.n_bytes = 0
+        self.serial = 0                 # order in which rules came, given by their tables
         self.removed = False            # no longer in a table; holders of a reference should let go
 
     def credit(self, n_packets: int, n_bytes: int, used: float) -> None:

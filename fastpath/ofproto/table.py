@@ -5,16 +5,21 @@ One writer; the caller sees to it that nobody looks up while a change is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from enum import Enum, IntEnum
 
 from fastpath._classifier import Classifier
 from fastpath._flow import FlowKey
+from fastpath.errors import ConfigError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.conjunction import Conjunction
+from fastpath.ofproto.eviction import EvictionGroups
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.subfield import Subfield
 
 N_TABLES = 255
+UNLIMITED = (1 << 32) - 1
 DEFAULT_PREFIXES = ("nw_dst", "nw_src")          # the default of Open vSwitch 3.1
 
 
@@ -23,17 +28,82 @@ def has_conjunction(actions: ActionList) -> bool:
     return any(isinstance(a, Conjunction) for a in actions)
 
 
+class VacancyReason(IntEnum):
+    """Which mark a table passed (OpenFlow 1.4 section 7.4.5)."""
+
+    DOWN = 3
+    UP = 4
+
+
+class Miss(Enum):
+    """What becomes of a packet that no rule of a table matches (OpenFlow 1.1 section 4.1.1)."""
+
+    DEFAULT = "default"             # as the version says: to the controller in 1.0 to 1.2, dropped since 1.3
+    CONTROLLER = "controller"
+    CONTINUE = "continue"
+    DROP = "drop"
+
+
 class Table:
     """Rules of table *table_id*, with how often it was searched and how often a rule was found."""
 
-    __slots__ = ("classifier", "max_rules", "n_lookups", "n_matched", "name", "table_id")
+    __slots__ = ("_awaited", "classifier", "eviction", "max_rules", "miss", "n_lookups", "n_matched", "name",
+                 "table_id", "vacancy")
 
     def __init__(self, table_id: int, *, seed: int = 0, name: str = "") -> None:
         self.table_id = table_id
         self.name = name
-        self.max_rules: int | None = None       # refuse additions beyond it
+        self.max_rules = UNLIMITED              # refuse additions beyond it, or evict
+        self.eviction: EvictionGroups | None = None
+        self.vacancy: tuple[int, int] | None = None     # percent free to tell below, and above
+        self._awaited = VacancyReason.DOWN
+        self.miss = Miss.DEFAULT
         self.n_lookups = self.n_matched = 0
         self.classifier: Classifier[Rule] = Classifier(prefixes=DEFAULT_PREFIXES, seed=seed)
+
+    def configure(self, *, name: str | None = None, max_rules: int | None = None,
+                  evict: Sequence[Subfield] | bool | None = None,
+                  vacancy: tuple[int, int] | bool | None = None, miss: Miss | None = None) -> None:
+        """Change settings; None leaves them as they are.  *evict* is the subfields that make the groups
+        which give up rules when the table is full, True for one group of all, False for refusing the
+        new rule instead.  *vacancy* is the marks (down, up), False for none."""
+        if name is not None:
+            self.name = name
+        if max_rules is not None:
+            self.max_rules = max_rules
+        if evict is not None:
+            self.eviction = None if evict is False else EvictionGroups(() if evict is True else evict)
+            if self.eviction is not None:
+                for rule in self:
+                    self.eviction.add(rule)
+        if vacancy is not None:
+            if isinstance(vacancy, bool):
+                self.vacancy = None
+            elif 0 <= vacancy[0] <= vacancy[1] <= 100:
+                self.vacancy = vacancy
+                low = self.free_percent < vacancy[1]
+                self._awaited = VacancyReason.UP if low else VacancyReason.DOWN
+            else:
+                raise ConfigError(f"vacancy marks {vacancy}: not 0 <= down <= up <= 100")
+        if miss is not None:
+            self.miss = miss
+
+    @property
+    def free_percent(self) -> int:
+        """How much of the room for rules is free."""
+        return max(0, self.max_rules - len(self)) * 100 // self.max_rules if self.max_rules else 0
+
+    def vacancy_changed(self) -> VacancyReason | None:
+        """The mark that was passed since the last call, if any; then the other one is waited for."""
+        if self.vacancy is None:
+            return None
+        if self._awaited is VacancyReason.DOWN and self.free_percent < self.vacancy[0]:
+            self._awaited = VacancyReason.UP
+            return VacancyReason.DOWN
+        if self._awaited is VacancyReason.UP and self.free_percent > self.vacancy[1]:
+            self._awaited = VacancyReason.DOWN
+            return VacancyReason.UP
+        return None
 
     def lookup(self, key: FlowKey, wc: FlowKey | None = None) -> Rule | None:
         """Best rule for *key*; or-s into *wc* every bit the answer depends on."""
@@ -43,11 +113,12 @@ class Table:
             self.n_matched += 1
         return rule
 
-    def insert(self, rule: Rule) -> Rule | None:
-        """Add *rule*, replacing and returning one with equal match and priority."""
+    def insert(self, rule: Rule, version: int | None = None) -> Rule | None:
+        """Add *rule*, replacing and returning one with equal match and priority: at once, or for those who
+        look in *version* and later."""
         m = rule.match
         parts = [(a.conj_id, a.clause - 1, a.n_clauses) for a in rule.actions if isinstance(a, Conjunction)]
-        return self.classifier.replace(m.key, m.mask, rule.priority, rule, conj=parts)
+        return self.classifier.replace(m.key, m.mask, rule.priority, rule, version, conj=parts)
 
     def set_actions(self, rule: Rule, actions: ActionList) -> None:
         """Give *rule*, which is in the table, other actions; it may join or leave conjunctions."""
@@ -56,10 +127,20 @@ class Table:
         if was_part or has_conjunction(actions):
             self.insert(rule)
 
-    def remove(self, rule: Rule) -> None:
-        """Take *rule* out."""
-        self.classifier.remove(rule.match.key, rule.match.mask, rule.priority)
+    def remove(self, rule: Rule, version: int | None = None) -> None:
+        """Take *rule* out, at once or for those who look in *version* and later."""
+        self.classifier.remove(rule.match.key, rule.match.mask, rule.priority, version)
         rule.removed = True
+
+    def restore(self, rule: Rule, version: int) -> None:
+        """Undo the removal or replacement of *rule* in *version*.  A rule that was added in that version,
+        too, is not kept for older ones and is added again."""
+        m = rule.match
+        try:
+            self.classifier.restore(m.key, m.mask, rule.priority, rule, version)
+        except ValueError:
+            self.insert(rule, version)
+        rule.removed = False
 
     def find_exact(self, match: Match, priority: int) -> Rule | None:
         """Rule with exactly this match and priority."""

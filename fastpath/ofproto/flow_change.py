@@ -1,0 +1,155 @@
+"""Change: flow mods that take effect together or not at all.
+
+Rules are staged in the classifier under the version after the one that lookups ask for, so nobody sees
+them before ``commit`` says that this version is the present one; what they replace stays until then.
+Rules that a modify touches keep their identity and are changed in place, which needs the owner's lock to
+be held from the first ``stage`` to the end.  Each step is logged, and ``revert`` walks the log backwards:
+afterwards rules, counters, times, timeouts and cookies are those of before, in the same order
+(CVE-2018-17205 was a switch that fell over on this way back).
+
+One Change at a time, by the owner of the tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from fastpath.errors import OpenFlowError
+from fastpath.ofproto.actions.base import ActionList
+from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
+from fastpath.ofproto.rule import FlowFlags, Rule
+
+if TYPE_CHECKING:
+    from fastpath.ofproto.flow_tables import FlowTables
+
+COOKIE_KEEP = (1 << 64) - 1         # as in the reference, an add with it keeps the cookie of what it replaces
+
+
+@dataclass(slots=True)
+class FlowModResult:
+    """Rules a flow mod touched.  A replaced rule gives no flow-removed message; a removed or evicted one
+    may."""
+
+    added: list[Rule] = field(default_factory=list)
+    replaced: list[Rule] = field(default_factory=list)
+    modified: list[Rule] = field(default_factory=list)
+    removed: list[Rule] = field(default_factory=list)
+    evicted: list[Rule] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.modified or self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Modified:
+    """A rule as it was before a modify."""
+
+    rule: Rule
+    actions: ActionList
+    cookie: int
+    modified: float
+    n_packets: int
+    n_bytes: int
+
+
+_Step: TypeAlias = "tuple[Rule, Rule | None] | Rule | _Modified"     # added (for another), removed, modified
+
+
+class Change:
+    """Flow mods on *tables* at time *now*; ``result`` says what they did."""
+
+    def __init__(self, tables: FlowTables, now: float) -> None:
+        self._tables, self._now = tables, now
+        self._log: list[_Step] = []
+        self.result = FlowModResult()
+
+    def stage(self, fm: FlowMod) -> None:
+        """Do what *fm* asks, for those who ask for the next version.  Raises OpenFlowError if it is
+        refused; then the change must be reverted."""
+        if fm.command is Command.ADD:
+            self._add(fm)
+        elif fm.command in (Command.MODIFY, Command.MODIFY_STRICT):
+            self._modify(fm)
+        else:
+            for rule in self._tables.select(fm):
+                self._take(rule)
+                self.result.removed.append(rule)
+
+    def commit(self) -> FlowModResult:
+        """Let everybody see the change."""
+        if self._log:
+            self._tables.publish(self._touched())
+        return self.result
+
+    def revert(self) -> None:
+        """Make all as it was before the first ``stage``."""
+        tables = self._tables
+        for step in reversed(self._log):
+            if isinstance(step, Rule):
+                tables.put_back(step)
+            elif isinstance(step, _Modified):
+                rule = step.rule
+                tables.set_actions(rule, step.actions)
+                rule.cookie, rule.modified = step.cookie, step.modified
+                rule.n_packets, rule.n_bytes = step.n_packets, step.n_bytes
+            else:
+                tables.take_back(*step)
+        tables.drop(self._touched())
+        self._log.clear()
+        self.result = FlowModResult()
+
+    def _touched(self) -> set[int]:
+        rules = (step[0] if isinstance(step, tuple) else step if isinstance(step, Rule) else step.rule
+                 for step in self._log)
+        return {rule.table_id for rule in rules}
+
+    def _add(self, fm: FlowMod) -> None:
+        table = self._tables.table(0 if fm.table_id == TABLE_ALL else fm.table_id)
+        old = table.find_exact(fm.match, fm.priority)
+        if old is None:
+            if fm.flags & FlowFlags.CHECK_OVERLAP and table.overlaps(fm.match, fm.priority) is not None:
+                raise OpenFlowError("OFPFMFC_OVERLAP", "the rule overlaps one of the same priority")
+            if len(table) >= table.max_rules:
+                self._evict_from(table.table_id)
+        cookie = fm.new_cookie or 0
+        if old is not None and cookie == COOKIE_KEEP:
+            cookie = old.cookie
+        rule = Rule(fm.match, fm.priority, fm.actions, table_id=table.table_id, cookie=cookie,
+                    idle_timeout=fm.idle_timeout, hard_timeout=fm.hard_timeout, importance=fm.importance,
+                    flags=fm.flags, now=self._now)
+        if old is not None:
+            if not fm.flags & FlowFlags.RESET_COUNTS:
+                rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
+            self.result.replaced.append(old)
+        self._tables.put(rule, old)
+        self._log.append((rule, old))
+        self.result.added.append(rule)
+
+    def _evict_from(self, table_id: int) -> None:
+        table = self._tables.table(table_id)
+        victim = table.eviction.choose() if table.eviction is not None else None
+        if victim is None:
+            raise OpenFlowError("OFPFMFC_TABLE_FULL", f"table {table_id} holds {table.max_rules} rules")
+        self._take(victim)
+        self.result.evicted.append(victim)
+
+    def _modify(self, fm: FlowMod) -> None:
+        rules = self._tables.select(fm)
+        if not rules and not fm.cookie_mask and fm.new_cookie is not None:
+            self._add(fm)
+            return
+        for rule in rules:
+            self._log.append(_Modified(rule, rule.actions, rule.cookie, rule.modified, rule.n_packets,
+                                       rule.n_bytes))
+            self._tables.set_actions(rule, fm.actions)
+            rule.modified = self._now
+            if fm.new_cookie is not None:
+                rule.cookie = fm.new_cookie
+            if fm.flags & FlowFlags.RESET_COUNTS:
+                rule.n_packets = rule.n_bytes = 0
+        self.result.modified += rules
+
+    def _take(self, rule: Rule) -> None:
+        self._tables.take(rule)
+        self._log.append(rule)
