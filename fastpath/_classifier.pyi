@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ DEFAULT_PREFIXES: tuple[str, ...]
 
 T = TypeVar("T")
 
+@final
 class Classifier(Generic[T]):
     def __init__(self, prefixes: Iterable[str] = ..., seed: int | None = ...) -> None: ...
     def insert(self, key: FlowKey, mask: FlowKey, priority: int, obj: T, version: int = 0,

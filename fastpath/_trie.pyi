@@ -1,3 +1,6 @@
+from typing import final
+
+@final
 class PrefixTrie:
     n_bits: int
     def __init__(self, n_bits: int) -> None: ...
