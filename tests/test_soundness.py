@@ -4,7 +4,7 @@ Random tables over a small universe of values, so that rules, prefixes and packe
 through upcall, installation and revalidation over the model datapath.  Then, for every installed flow:
 
 * packets that agree with it in the bits of its mask, whatever their other bits, get the same actions
-  from translation, and credit the same rules;
+  from translation, and credit the same rules and learned addresses;
 * two flows that cover one packet have the same actions;
 * what was done with each packet is what translation says of it alone;
 
@@ -14,7 +14,6 @@ and all of that again after the tables changed under the installed flows.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 
 import pytest
 from model.dpif import World
@@ -26,7 +25,7 @@ from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.port import OfPort, vlan_config
 from fastpath.ofproto.revalidate import Ukey
-from fastpath.ofproto.xlate.context import Effect, RuleHit, XlateIn
+from fastpath.ofproto.xlate.context import Effect, XlateIn
 from fastpath.ofproto.xlate.pipeline import translate
 
 N_PORTS = 4
@@ -38,6 +37,10 @@ VIDS = (0, 10, 20)
 ND_TYPES = (128, 135, 135, 136)
 VLAN_TYPES = (0x8100, 0x88a8)
 IP, IPV6, ARP, MPLS = 0x0800, 0x86dd, 0x0806, 0x8847
+ANY = ((IP, IP, IP, IPV6, ARP, MPLS, 0x88b5),
+       ("", "ip", "ip", "tcp", "udp", "udp", "icmp", "ipv6", "tcp6", "udp6", "arp", "mpls", "icmp6"))
+THEMES = (ANY, ANY, ANY, ((MPLS,), ("", "mpls")), ((IPV6,), ("icmp6", "icmp6", "ipv6")),
+          ((ARP, ARP, IP), ("", "arp")))
 
 
 def ip(text: str) -> int:
@@ -50,15 +53,16 @@ def mac(value: int) -> str:
 
 
 class Universe:
-    """Draws rules and packets that have much to do with each other."""
+    """Draws rules and packets that have much to do with each other, now and then all of one protocol."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
+        self.dl_types, self.kinds = self.rng.choice(THEMES)
 
     def packet(self) -> FlowKey:
         r = self.rng
         key = FlowKey(in_port=r.randint(1, N_PORTS), dl_src=r.choice(MACS[:3]), dl_dst=r.choice(MACS),
-                      dl_type=r.choice((IP, IP, IP, IPV6, ARP, MPLS, 0x88b5)))
+                      dl_type=r.choice(self.dl_types))
         if key.dl_dst == key.dl_src:
             # NORMAL learns before it looks up: a packet to itself after a move is told apart from what a
             # translation without learning, which is the law's yardstick, says of it.
@@ -120,8 +124,7 @@ class Universe:
 
     def _protocol(self) -> list[str]:
         r = self.rng
-        kind = r.choice(("", "ip", "ip", "tcp", "udp", "udp", "icmp", "ipv6", "tcp6", "udp6", "arp", "mpls",
-                         "icmp6"))
+        kind = r.choice(self.kinds)
         items = [kind] if kind else []
         if kind in ("ip", "tcp", "udp", "icmp"):
             for name in ("nw_src", "nw_dst"):
@@ -196,8 +199,9 @@ class Universe:
 
 # -- the laws -----------------------------------------------------------------------------------------
 
-def ask(w: World, key: FlowKey) -> tuple[OdpActions, frozenset[str], list[object]]:
-    """What translation says of a packet, without side effects: actions, slow-path reasons, rules hit."""
+def ask(w: World, key: FlowKey) -> tuple[OdpActions, frozenset[str], list[Effect]]:
+    """What translation says of a packet, without side effects: actions, slow-path reasons, and what its
+    count is credited to: rules, tables, patch ports, learned addresses."""
     where = w.backer.where(key)
     assert where is not None
     bridge, port, frozen = where
@@ -205,7 +209,7 @@ def ask(w: World, key: FlowKey) -> tuple[OdpActions, frozenset[str], list[object
     flow.in_port = port.ofp_port
     out = translate(XlateIn(bridge=bridge, flow=flow, now=w.now, side_effects=False, frozen=frozen))
     w.backer.recirc.release(out.recirc_ids)
-    return out.actions, out.slow, rules_of(out.effects)
+    return out.actions, out.slow, list(out.effects)
 
 
 def is_nd(key: FlowKey) -> bool:
@@ -220,6 +224,10 @@ def possible(key: FlowKey) -> None:
         key.vlan1_tpid = key.vlan1_tci = 0
     if key.dl_type != MPLS:
         key.mpls_lse0 = key.mpls_lse1 = key.mpls_lse2 = 0
+    if key.mpls_lse0 & 0x100:
+        key.mpls_lse1 = 0
+    if (key.mpls_lse0 | key.mpls_lse1) & 0x100:
+        key.mpls_lse2 = 0
     if key.dl_type not in (IP, IPV6):
         key.nw_frag = 0
     if key.nw_frag & 2:
@@ -255,7 +263,7 @@ def check_flows(w: World, u: Universe, n_lookalikes: int) -> int:
                 continue
             tried += 1
             where = f"{ukey.key!r} under {ukey.mask!r}: {key!r}"
-            assert ask(w, key) == (ukey.answer, ukey.slow, rules_of(ukey.effects)), where
+            assert ask(w, key) == (ukey.answer, ukey.slow, list(ukey.effects)), where
     bits = [(number(f.key), number(f.mask), f.actions) for f in flows]
     for i, (key, mask, actions) in enumerate(bits):
         for other, other_mask, other_actions in bits[:i]:
@@ -265,10 +273,6 @@ def check_flows(w: World, u: Universe, n_lookalikes: int) -> int:
 
 def number(key: FlowKey) -> int:
     return int.from_bytes(bytes(key), "big")
-
-
-def rules_of(effects: Iterable[Effect]) -> list[object]:
-    return [effect.rule for effect in effects if isinstance(effect, RuleHit)]
 
 
 def check_forwarding(w: World, u: Universe, n: int) -> None:

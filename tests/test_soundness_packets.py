@@ -66,6 +66,9 @@ class Half:
         self.switch.push_stats()
         return out
 
+    def addresses(self) -> list[tuple[int, int, int]]:
+        return sorted((entry.mac, entry.vlan, entry.port) for entry in self.bridge.fdb())
+
     def counts(self) -> list[tuple[str, int, int]]:
         return sorted((str(rule), rule.n_packets, rule.n_bytes) for rule in self.bridge.rules())
 
@@ -88,6 +91,7 @@ def test_a_switch_that_caches_forwards_as_one_that_translates_every_packet(part:
             assert cached.inject(port, packet) == plain.inject(port, packet), (seed, step, port, packet.hex())
         assert cached.packet_ins == plain.packet_ins
         assert cached.counts() == plain.counts(), seed
+        assert cached.addresses() == plain.addresses(), seed
         hits += cached.switch.stats().datapath.n_hit
         assert plain.switch.stats().n_flows == 0
         cached.switch.close()

@@ -84,7 +84,7 @@ class Ofproto:
         self.frag_handling = "normal"
         self._ports: dict[int, OfPort] = {}
         self._by_name: dict[str, OfPort] = {}
-        self._flood_order: tuple[OfPort, ...] = ()
+        self._flood_order: tuple[OfPort, ...] | None = None     # None: sorted when asked for
         self._free_from = 1             # all numbers below are in use
         backer.add_bridge(self)
 
@@ -126,6 +126,9 @@ class Ofproto:
 
     def ports(self) -> Sequence[OfPort]:
         """All ports in the order flooding visits them: LOCAL first, then by number."""
+        if self._flood_order is None:
+            self._flood_order = tuple(sorted(self._ports.values(),
+                                             key=lambda p: (p.ofp_port != OFPP_LOCAL, p.ofp_port)))
         return self._flood_order
 
     def meter(self, meter_id: int) -> int | None:
@@ -207,8 +210,7 @@ class Ofproto:
         self.touch()
 
     def _ports_changed(self, port: OfPort, change: PortChange) -> None:
-        self._flood_order = tuple(sorted(self._ports.values(),
-                                         key=lambda p: (p.ofp_port != OFPP_LOCAL, p.ofp_port)))
+        self._flood_order = None
         self.touch()
         self.backer.events.append(PortStatus(self.name, port.ofp_port, port.name, change, port.link_up))
 
