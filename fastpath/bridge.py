@@ -353,7 +353,7 @@ class Bridge:
             self.ofproto.removed(((rule, RemovedReason.EVICTION) for rule in result.evicted), now)
         if self.ofproto.backer.events:
             self.switch.announce()
-        return result.removed or result.added + result.modified
+        return result.added + result.modified or result.removed
 
     def rules(self, filter: str = "") -> list[Rule]:
         """Rules, counters up to date: all, or those a match such as ``table=0,ip`` covers."""

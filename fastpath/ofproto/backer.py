@@ -39,6 +39,7 @@ class Backer:
         # addresses.  A learned address concerns the few flows that asked for it, not all of a bridge.
         self.dirty: set[BridgeView] = set()
         self.dirty_macs: set[MacKey] = set()
+        self.n_changes = 0                      # of bridges, ever
         self.asked_macs: list[MacKey] = []      # by the translation going on
         self.events: deque[Event] = deque()
         self._free_odp = 1                      # all numbers from 1 up to it are in use

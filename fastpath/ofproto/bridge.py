@@ -8,7 +8,7 @@ beyond port numbers, no clock and no thread: the owner of the Switch calls it an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from fastpath._flow import FlowKey
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowError
@@ -21,7 +21,7 @@ from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
-from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, VlanConfig
+from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, RuleView, VlanConfig
 
 NO_ODP_PORT = 0xffffffff
 INTERNAL_TABLE = 254                # holds what translation needs for itself; no user changes it
@@ -134,6 +134,48 @@ class Ofproto:
     def meter(self, meter_id: int) -> int | None:
         """Datapath number of a meter; none can be configured yet."""
         return None
+
+    def learn(self, mod: FlowMod, limit: int, now: float) -> None:
+        """Carry out a learn action's flow mod.  What is there already merely starts its hard timeout anew,
+        which is no change to translations."""
+        if not self.may_learn(mod, limit):
+            return
+        rule = self.tables.find(mod)
+        if rule is not None and rule.actions == mod.actions and rule.cookie == mod.new_cookie:
+            rule.modified = now
+        else:
+            result = self.apply(mod, now)
+            self.removed(((gone, RemovedReason.DELETE) for gone in result.removed), now)
+            self.removed(((gone, RemovedReason.EVICTION) for gone in result.evicted), now)
+
+    def may_learn(self, mod: FlowMod, limit: int, waiting: Sequence[FlowMod] = ()) -> bool:
+        """Whether *limit* leaves room for a rule.  One that is there with other actions or timeouts counts
+        against its own change, as in the reference."""
+        if mod.table_id == INTERNAL_TABLE:
+            raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
+        table = self.tables.get(mod.table_id)
+        if mod in waiting or self.knows(mod):
+            return True
+        if limit:
+            here = table.count_cookie(mod.new_cookie or 0) if table is not None else 0
+            new = {m.match for m in waiting if (m.table_id, m.new_cookie) == (mod.table_id, mod.new_cookie)
+                   and self.tables.find(m) is None}
+            if here + len(new) >= limit:
+                return False
+        if table is not None and self.tables.find(mod) is None:
+            table.make_room()
+        return True
+
+    def knows(self, mod: FlowMod) -> bool:
+        """Whether the rule is there just as *mod* says."""
+        rule = self.tables.find(mod)
+        return rule is not None and (
+            rule.actions, rule.cookie, rule.idle_timeout, rule.hard_timeout, rule.importance, rule.flags) == (
+            mod.actions, mod.new_cookie, mod.idle_timeout, mod.hard_timeout, mod.importance, mod.flags)
+
+    def shorten(self, rule: RuleView, idle_timeout: int, hard_timeout: int) -> None:
+        """Lower a rule's timeouts (fin_timeout)."""
+        self.tables.shorten(cast(Rule, rule), idle_timeout=idle_timeout, hard_timeout=hard_timeout)
 
     # -- ports ---------------------------------------------------------------------------------------
 
@@ -272,6 +314,7 @@ class Ofproto:
     def touch(self) -> None:
         """Something changed that translations may depend on."""
         self.backer.dirty.add(self)
+        self.backer.n_changes += 1
 
     def next_deadline(self) -> float:
         """When ``wake`` next has something to do, as far as known; inf for never."""

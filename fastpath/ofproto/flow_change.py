@@ -80,6 +80,7 @@ class Change:
         """Let everybody see the change."""
         if self._log:
             self._tables.publish(self._touched())
+            self.result.removed += self._tables.bury()
         return self.result
 
     def revert(self) -> None:
@@ -110,8 +111,10 @@ class Change:
         if old is None:
             if fm.flags & FlowFlags.CHECK_OVERLAP and table.overlaps(fm.match, fm.priority) is not None:
                 raise OpenFlowError("OFPFMFC_OVERLAP", "the rule overlaps one of the same priority")
-            if len(table) >= table.max_rules:
-                self._evict_from(table.table_id)
+            victim = table.make_room()
+            if victim is not None:
+                self._take(victim)
+                self.result.evicted.append(victim)
         cookie = fm.new_cookie or 0
         if old is not None and cookie == COOKIE_KEEP:
             cookie = old.cookie
@@ -125,14 +128,6 @@ class Change:
         self._tables.put(rule, old)
         self._log.append((rule, old))
         self.result.added.append(rule)
-
-    def _evict_from(self, table_id: int) -> None:
-        table = self._tables.table(table_id)
-        victim = table.eviction.choose() if table.eviction is not None else None
-        if victim is None:
-            raise OpenFlowError("OFPFMFC_TABLE_FULL", f"table {table_id} holds {table.max_rules} rules")
-        self._take(victim)
-        self.result.evicted.append(victim)
 
     def _modify(self, fm: FlowMod) -> None:
         rules = self._tables.select(fm)

@@ -21,6 +21,7 @@ from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod, outputs_to, uses_group
+from fastpath.ofproto.learned_cookies import LearnedCookies
 from fastpath.ofproto.rule import RemovedReason, Rule
 from fastpath.ofproto.table import N_TABLES, Table, VacancyReason
 
@@ -33,6 +34,7 @@ class FlowTables:
         self._tables: dict[int, Table] = {}
         self._deadlines: list[tuple[float, int, Rule]] = []
         self._order = count()
+        self._learned = LearnedCookies()
         self.version = 0
         self.n_rules = 0
         self.vacancies: list[tuple[int, VacancyReason]] = []       # for the owner to tell, and to clear
@@ -64,6 +66,11 @@ class FlowTables:
     def __len__(self) -> int:
         return self.n_rules
 
+    def find(self, fm: FlowMod) -> Rule | None:
+        """The rule of the table, match and priority of *fm*."""
+        table = self._tables.get(fm.table_id)
+        return None if table is None else table.find_exact(fm.match, fm.priority)
+
     def select(self, fm: FlowMod) -> list[Rule]:
         """Rules that *fm*, a modify, delete or dump filter, speaks of."""
         if fm.table_id == TABLE_ALL:
@@ -91,11 +98,26 @@ class FlowTables:
             raise
         return change.commit()
 
-    def remove(self, rule: Rule) -> None:
-        """Take one rule out, for reasons of the caller's (a group or meter it used is gone)."""
-        if not rule.removed:
-            self.take(rule)
-            self.publish({rule.table_id})
+    def remove(self, rule: Rule) -> list[Rule]:
+        """Take one rule out, for reasons of the caller's (a group or meter it used is gone); return the
+        learned rules that had to go with it."""
+        if rule.removed:
+            return []
+        self.take(rule)
+        self.publish({rule.table_id})
+        return self.bury()
+
+    def bury(self) -> list[Rule]:
+        """Remove the rules that were learned by rules now gone, if these wanted that; return them."""
+        gone: list[Rule] = []
+        while dead := self._learned.take_dead():
+            for table_id, cookie in dead:
+                rules = [rule for rule in self._tables.get(table_id) or () if rule.cookie == cookie]
+                for rule in rules:
+                    self.take(rule)
+                gone += rules
+            self.publish({rule.table_id for rule in gone})
+        return gone
 
     # The steps of a Change.  They show in the version after this one, until ``publish``.
 
@@ -104,9 +126,11 @@ class FlowTables:
         table = self._tables[rule.table_id]
         rule.serial = next(self._order)
         table.insert(rule, self.version + 1)
+        self._learned.add(rule.actions)
         if old is None:
             self.n_rules += 1
         else:
+            self._learned.discard(old.actions)
             old.removed = True
             if table.eviction is not None:
                 table.eviction.remove(old)
@@ -120,10 +144,13 @@ class FlowTables:
         table.remove(rule, self.version + 1)
         if table.eviction is not None:
             table.eviction.remove(rule)
+        self._learned.discard(rule.actions)
         self.n_rules -= 1
 
     def set_actions(self, rule: Rule, actions: ActionList) -> None:
         """Give *rule* other actions; this shows at once."""
+        self._learned.add(actions)
+        self._learned.discard(rule.actions)
         self._tables[rule.table_id].set_actions(rule, actions)
 
     def put_back(self, rule: Rule) -> None:
@@ -132,6 +159,7 @@ class FlowTables:
         table.restore(rule, self.version + 1)
         if table.eviction is not None:
             table.eviction.add(rule)
+        self._learned.add(rule.actions)
         self.n_rules += 1
 
     def take_back(self, rule: Rule, old: Rule | None) -> None:
@@ -168,6 +196,7 @@ class FlowTables:
             evicted.append(victim)
         if evicted:
             self.publish({table_id})
+            self.bury()
         return evicted
 
     def table_numbers(self) -> dict[str, int]:
@@ -218,6 +247,7 @@ class FlowTables:
             self._watch(rule)
         if out:
             self.publish({rule.table_id for rule, _ in out})
+            out += [(rule, RemovedReason.DELETE) for rule in self.bury()]
         return out
 
     # -- text -------------------------------------------------------------------------------------

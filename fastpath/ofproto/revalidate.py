@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import TypeVar, cast
@@ -37,6 +38,7 @@ from typing import TypeVar, cast
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.actions import OdpActions, SlowPath, Userspace
 from fastpath.dpif.provider import FlowDel, FlowPut, FlowStats, Operation
+from fastpath.errors import OpenFlowError
 from fastpath.ofproto.backer import Backer, MacKey
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.port import OfPort
@@ -46,13 +48,16 @@ from fastpath.ofproto.xlate.context import (
     VLAN_CFI,
     BridgeView,
     Effect,
+    FinTimeouts,
     Learned,
+    LearnedRule,
     PatchCrossing,
     RuleHit,
     TableHit,
     XlateIn,
     XlateOut,
 )
+from fastpath.ofproto.xlate.learn import ends_connection
 from fastpath.ofproto.xlate.pipeline import translate
 
 MAX_IDLE = 10.0                 # seconds without packets after which a flow goes
@@ -201,18 +206,19 @@ class Revalidator:
 
     # -- counters ----------------------------------------------------------------------------------
 
-    def credit(self, ukey: Ukey, n_packets: int, n_bytes: int, used: float) -> None:
+    def credit(self, ukey: Ukey, n_packets: int, n_bytes: int, used: float, tcp_flags: int = 0) -> None:
         """Let the effects of *ukey* know of packets."""
         if used > ukey.used:
             ukey.used = used
-        credit_effects(ukey.effects, n_packets, n_bytes, used)
+        credit_effects(ukey.effects, n_packets, n_bytes, used, tcp_flags)
 
     def _push(self, ukey: Ukey, stats: FlowStats) -> None:
         n_packets = stats.n_packets - ukey.n_packets
         if n_packets > 0:
             n_bytes = stats.n_bytes - ukey.n_bytes
             ukey.n_packets, ukey.n_bytes = stats.n_packets, stats.n_bytes
-            self.credit(ukey, n_packets, n_bytes, ukey.used if stats.used is None else stats.used)
+            self.credit(ukey, n_packets, n_bytes, ukey.used if stats.used is None else stats.used,
+                        stats.tcp_flags)
 
     def push(self, ukeys: Sequence[Ukey] | None = None) -> None:
         """Credit what the datapath counted since the last time, for *ukeys* or for all."""
@@ -357,9 +363,10 @@ class Revalidator:
         self.flow_limit = min(self.cap, max(limit, FLOW_LIMIT_MIN))
 
 
-def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used: float) -> None:
+def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used: float,
+                   tcp_flags: int = 0) -> None:
     """Count packets on the rules, tables and patch ports a translation went through, and renew the
-    addresses it learned."""
+    addresses and rules it learned."""
     for effect in effects:
         if isinstance(effect, RuleHit):
             cast(Rule, effect.rule).credit(n_packets, n_bytes, used)
@@ -374,6 +381,18 @@ def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used
         elif isinstance(effect, Learned):
             effect.bridge.macs.update(effect.mac, effect.vlan, effect.port, used,
                                       gratuitous=effect.gratuitous)
+        elif isinstance(effect, LearnedRule):
+            _learn_again(effect, used)
+        elif isinstance(effect, FinTimeouts) and ends_connection(tcp_flags):
+            effect.bridge.shorten(effect.rule, effect.idle_timeout, effect.hard_timeout)
+
+
+def _learn_again(effect: LearnedRule, now: float) -> None:
+    """Renew a learned rule, or learn it anew; not when the rule that learned it is gone, as then
+    delete_learned may just have removed it.  Refusals show at the next translation."""
+    if effect.learner is None or not effect.learner.removed:
+        with suppress(OpenFlowError):
+            effect.bridge.learn(effect.mod, effect.limit, now)
 
 
 K = TypeVar("K")

@@ -10,7 +10,7 @@ from enum import Enum, IntEnum
 
 from fastpath._classifier import Classifier
 from fastpath._flow import FlowKey
-from fastpath.errors import ConfigError
+from fastpath.errors import ConfigError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.conjunction import Conjunction
 from fastpath.ofproto.eviction import EvictionGroups
@@ -141,6 +141,19 @@ class Table:
         except ValueError:
             self.insert(rule, version)
         rule.removed = False
+
+    def make_room(self) -> Rule | None:
+        """The rule to evict before another is added; None while there is room.  Raises OpenFlowError."""
+        if len(self) < self.max_rules:
+            return None
+        victim = self.eviction.choose() if self.eviction is not None else None
+        if victim is None:
+            raise OpenFlowError("OFPFMFC_TABLE_FULL", f"table {self.table_id} holds {self.max_rules} rules")
+        return victim
+
+    def count_cookie(self, cookie: int) -> int:
+        """Rules that carry *cookie*."""
+        return sum(rule.cookie == cookie for rule in self)
 
     def find_exact(self, match: Match, priority: int) -> Rule | None:
         """Rule with exactly this match and priority."""

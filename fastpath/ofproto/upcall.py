@@ -33,6 +33,7 @@ from fastpath.ofproto.events import PacketIn
 from fastpath.ofproto.recirc import Continuation, FrozenState
 from fastpath.ofproto.revalidate import Revalidator, Ukey, credit_effects, flow_mask
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
+from fastpath.ofproto.xlate.packet import tcp_flags
 from fastpath.ofproto.xlate.pipeline import translate
 
 BATCH = 64                          # upcalls taken at a time, as the reference does
@@ -124,9 +125,10 @@ class UpcallHandler:
         for ukey in self._fresh:
             if key.matches(ukey.key, ukey.mask):
                 self.stats.n_shared += 1
-                credit_effects(ukey.effects, 1, size, now)
+                credit_effects(ukey.effects, 1, size, now, tcp_flags(key))
                 self._execute(upcall, ukey.answer)
                 return
+        changes = self.backer.n_changes
         asked = self._translate(upcall, now)
         if asked is None:
             return
@@ -134,6 +136,11 @@ class UpcallHandler:
         credit_effects(out.effects, 1, size, now)
         self._drop_outdated(now)
         self._execute(upcall, out.actions)
+        if self.backer.n_changes != changes:
+            # It learned a rule: what the next packet meets may be another answer.
+            revalidator.linger(out.recirc_ids, now)
+            asked = self._translate(upcall, now, side_effects=False)
+            out = asked[2] if asked is not None else out
         if out.avoid_caching or len(revalidator) + len(self._fresh) >= revalidator.flow_limit:
             self.stats.n_not_cached += 1
             revalidator.linger(out.recirc_ids, now)
@@ -153,7 +160,8 @@ class UpcallHandler:
                     self.stats.n_not_cached += 1
                 self._fresh = fresh
 
-    def _translate(self, upcall: Upcall, now: float) -> tuple[Ofproto, FrozenState | None, XlateOut] | None:
+    def _translate(self, upcall: Upcall, now: float, *,
+                   side_effects: bool = True) -> tuple[Ofproto, FrozenState | None, XlateOut] | None:
         """Translation of a packet with all its side effects, None if nobody is there to ask."""
         where = self.backer.where(upcall.key)
         if where is None:
@@ -163,7 +171,8 @@ class UpcallHandler:
         flow = upcall.key.copy()
         flow.set(_IN_PORT, port.ofp_port)
         self.backer.asked_macs.clear()
-        out = translate(XlateIn(bridge=bridge, flow=flow, now=now, packet=upcall.packet, frozen=frozen))
+        out = translate(XlateIn(bridge=bridge, flow=flow, now=now, packet=upcall.packet, frozen=frozen,
+                                side_effects=side_effects))
         if out.error is not None:
             self.stats.n_error += 1
         return bridge, frozen, out

@@ -41,3 +41,29 @@ def case(seed: int, kinds: Sequence[Make], n_packets: int = 6) -> Case:
         match = random.choice(("", "in_port=1,", "ip,", "tcp,", "in_port=2,", "ipv6,", "dl_vlan=5,"))
         rules.append(f"{match}priority={priority} actions={','.join(actions)},output:NXM_NX_REG7[0..15]")
     return Case(seed, "OpenFlow13", tuple(rules), tuple(maker.packet() for _ in range(n_packets)))
+
+
+LEARN_MATCHES = (
+    "NXM_OF_ETH_TYPE[]", "eth_type=0x800,NXM_OF_IP_DST[]=NXM_OF_IP_SRC[]", "NXM_OF_VLAN_TCI[0..11]",
+    "NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]", "NXM_OF_ETH_SRC[]", "eth_type=0x800,nw_proto=6,NXM_OF_TCP_DST[]",
+    "NXM_NX_REG0[0..3]=NXM_NX_REG3[4..7]", "in_port=1", "NXM_OF_IN_PORT[]", "dl_dst=00:00:00:00:00:02",
+    "NXM_NX_REG1[3..6]=5", "eth_type=0x86dd,NXM_NX_IPV6_SRC[]", "OXM_OF_METADATA[16..31]=NXM_NX_REG0[0..15]",
+    "eth_type=0x800,NXM_OF_IP_SRC[8..31]",
+    "eth_type=0x806,NXM_OF_ARP_TPA[]=NXM_OF_ARP_SPA[]",  "vlan_tci=0x1005")
+LEARN_LOADS = (
+    "load:NXM_OF_IN_PORT[]->NXM_NX_REG0[0..15]", "load:0x7->NXM_NX_REG2[3..9]", "output:NXM_OF_IN_PORT[]",
+    "load:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[]", "output:NXM_NX_REG0[]", "load:0->NXM_NX_XXREG3[100..120]",
+    "load:NXM_OF_VLAN_TCI[0..11]->NXM_OF_VLAN_TCI[0..11]", "output:NXM_NX_REG3[0..7]",
+    "load:NXM_NX_TUN_ID[0..31]->NXM_NX_REG5[]")
+LEARN_OPTIONS = (
+    "idle_timeout=300", "hard_timeout=300", "priority=7", "priority=50000", "cookie=0x5", "send_flow_rem",
+    "fin_idle_timeout=5", "fin_hard_timeout=9", "delete_learned", "result_dst=NXM_NX_REG5[3]", "limit=1",
+    "limit=2,result_dst=OXM_OF_METADATA[63]")
+
+
+def learn(random: Random) -> str:
+    """With the sources of its matches as they come; some make no sense where they stand."""
+    options = random.sample(LEARN_OPTIONS, random.randint(0, 3))
+    specs = [*random.sample(LEARN_MATCHES, random.randint(1, 2)),
+             *random.sample(LEARN_LOADS, random.randint(0, 3))]
+    return f"learn(table={random.choice('1122')},{','.join([*options, *specs])})"

@@ -14,10 +14,14 @@ from fastpath.ofproto.actions import balance, controller, ct, instructions, lega
 from fastpath.ofproto.actions import output as out
 from fastpath.ofproto.actions import set_field as field
 from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.conjunction import Conjunction
+from fastpath.ofproto.actions.learn import Learn
+from fastpath.ofproto.actions.sample import FinTimeout
 from fastpath.ofproto.xlate import balance as choice
-from fastpath.ofproto.xlate import conntrack, freeze, output, set_field, vlan_mpls, walk
+from fastpath.ofproto.xlate import conntrack, freeze, learn, output, set_field, vlan_mpls, walk
 from fastpath.ofproto.xlate import controller as to_controller
 from fastpath.ofproto.xlate.context import Xlate
+from fastpath.ofproto.xlate.trace import Kind, report
 
 Handler: TypeAlias = Callable[..., Any]
 
@@ -43,6 +47,11 @@ def meter(x: Xlate, a: instructions.Meter) -> None:
 
 def nothing(x: Xlate, a: Action) -> None:
     """Actions without an effect on the packet."""
+
+
+def conjunction(x: Xlate, a: Conjunction) -> None:
+    """Part of a match; here only by a packet-out or a group."""
+    report(x, Kind.WARN, "executing no-op conjunction action")
 
 
 def exit_(x: Xlate, a: misc.Exit) -> None:
@@ -75,6 +84,9 @@ TABLE: dict[type[Action], tuple[Handler, Call]] = {
     out.SetQueue:              (output.queue, Call.PLAIN),
     out.PopQueue:              (output.queue, Call.PLAIN),
     out.Resubmit:              (walk.resubmit, Call.JUMP),
+    Learn:                     (learn.learn, Call.PLAIN),
+    FinTimeout:                (learn.fin_timeout, Call.PLAIN),
+    Conjunction:               (conjunction, Call.PLAIN),
     balance.Multipath:         (choice.multipath, Call.PLAIN),
     balance.Bundle:            (choice.bundle, Call.LAST),
     controller.Controller:     (to_controller.controller, Call.PAUSE),

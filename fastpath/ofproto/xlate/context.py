@@ -21,6 +21,7 @@ from fastpath.dpif.actions import OdpAction, OdpActions
 if TYPE_CHECKING:
     from fastpath.ofproto.actions.base import Action
     from fastpath.ofproto.actions.controller import Controller
+    from fastpath.ofproto.flow_mod import FlowMod
     from fastpath.ofproto.learning import MacTable
     from fastpath.ofproto.recirc import FrozenState, RecircTable
     from fastpath.ofproto.xlate.trace import Node, Trace
@@ -122,6 +123,9 @@ class RuleView(Protocol):
     @property
     def cookie(self) -> int: ...
     @property
+    def removed(self) -> bool:
+        """Whether it is in its table no longer."""
+    @property
     def match(self) -> MatchView: ...
     @property
     def actions(self) -> Sequence[Action]: ...
@@ -153,6 +157,17 @@ class BridgeView(Protocol):
     def port(self, ofp_port: int) -> PortView | None: ...
     def ports(self) -> Iterable[PortView]:
         """All ports in the order flooding visits them: LOCAL first, then by number."""
+    def learn(self, mod: FlowMod, limit: int, now: float) -> None:
+        """Add, renew or change the rule *mod* (a strict modify) names, if it ``may_learn`` it.  Raises
+        OpenFlowError."""
+    def may_learn(self, mod: FlowMod, limit: int, waiting: Sequence[FlowMod] = ()) -> bool:
+        """Whether the rule is there just as *mod* says, or its table has, once those *waiting* are learned,
+        fewer than *limit* rules of its cookie (0: no limit).  Raises OpenFlowError for what ``learn`` would
+        refuse."""
+    def knows(self, mod: FlowMod) -> bool:
+        """Whether the rule is there just as *mod* says."""
+    def shorten(self, rule: RuleView, idle_timeout: int, hard_timeout: int) -> None:
+        """Lower a rule's timeouts to these many seconds where they are longer (0: leave alone)."""
     def meter(self, meter_id: int) -> int | None:
         """Datapath number of an OpenFlow meter, None if it is not configured."""
 
@@ -211,7 +226,27 @@ class Learned:
     gratuitous: bool
 
 
-Effect: TypeAlias = RuleHit | TableHit | PatchCrossing | Learned
+@dataclass(frozen=True, slots=True)
+class LearnedRule:
+    """Packets of this flow keep the rule *mod* of *bridge* alive, as long as *learner* says so."""
+
+    bridge: BridgeView
+    learner: RuleView | None
+    mod: FlowMod
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinTimeouts:
+    """When packets of this flow end their TCP connection, *rule* is to time out sooner."""
+
+    bridge: BridgeView
+    rule: RuleView
+    idle_timeout: int
+    hard_timeout: int
+
+
+Effect: TypeAlias = RuleHit | TableHit | PatchCrossing | Learned | LearnedRule | FinTimeouts
 
 
 @dataclass(slots=True)
@@ -228,7 +263,6 @@ class XlateIn:
     frozen: FrozenState | None = None       # what flow.recirc_id stands for; None if it is 0
     # Packet-out: run these instead of looking up table 0.
     actions: Sequence[Action] | None = None
-    tcp_flags: int = 0
 
 
 @dataclass(slots=True)
@@ -280,6 +314,8 @@ class Out:
     frozen_actions: list[Action] = field(default_factory=list)
     unrolled: tuple[int, int] | None = None     # table and cookie the last of frozen_actions runs under
     avoid_caching: bool = False
+    # What learn actions want.  Done at the end: the tables are those of when translation began.
+    learned: list[LearnedRule] = field(default_factory=list)
 
 
 @dataclass(slots=True)

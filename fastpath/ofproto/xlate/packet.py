@@ -79,6 +79,11 @@ def is_nd(key: FlowKey, wc: FlowKey | None) -> bool:
     return key.get(_TP_SRC) in (ND_SOLICIT, ND_ADVERT)
 
 
+def tcp_flags(key: FlowKey) -> int:
+    """TCP's flags; 0 for what is not TCP (ND keeps something else in that member)."""
+    return key.tcp_flags if is_transport(key, TCP, None) else 0
+
+
 def is_later_fragment(key: FlowKey) -> bool:
     return bool(key.get(_NW_FRAG) & FRAG_LATER)
 

@@ -15,7 +15,7 @@ from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
 from fastpath.fields import DP_WORDS, FLOW_SIZE, MEMBERS, OFFSETS, TNL_WORD
 from fastpath.ofproto.actions.base import Action
-from fastpath.ofproto.xlate import freeze
+from fastpath.ofproto.xlate import freeze, learn
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.actions import TABLE, Call, unsupported
 from fastpath.ofproto.xlate.context import (
@@ -59,6 +59,8 @@ def translate(env: XlateIn) -> XlateOut:
     x = _begin(env)
     if not _run(x):
         _finish_mask(x)
+    if x.out.learned:
+        learn.finish(x)
     out = XlateOut(
         actions=_final_actions(x), mask=x.hand.wc, final=x.hand.flow,
         slow=frozenset() if x.out.error is not None else frozenset(x.out.slow), effects=tuple(x.out.effects),

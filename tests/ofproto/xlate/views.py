@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fastpath._flow import FlowKey
 from fastpath.errors import ParseError
+from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.learning import MacTable
@@ -66,6 +68,20 @@ class Bridge:
 
     def ports(self) -> list[Port]:
         return sorted(self._ports.values(), key=lambda p: (p.ofp_port != OFPP_LOCAL, p.ofp_port))
+
+    def learn(self, mod: FlowMod, limit: int, now: float) -> None:
+        if self.may_learn(mod, limit):
+            self.tables.apply(mod, now)
+
+    def may_learn(self, mod: FlowMod, limit: int, waiting: Sequence[FlowMod] = ()) -> bool:
+        n = self.tables.table(mod.table_id).count_cookie(mod.new_cookie or 0)
+        return not limit or self.knows(mod) or n + len(waiting) < limit
+
+    def knows(self, mod: FlowMod) -> bool:
+        return self.tables.find(mod) is not None
+
+    def shorten(self, rule: Rule, idle_timeout: int, hard_timeout: int) -> None:
+        self.tables.shorten(rule, idle_timeout=idle_timeout, hard_timeout=hard_timeout)
 
     def meter(self, meter_id: int) -> int | None:
         return self.meters.get(meter_id)
