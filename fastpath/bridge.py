@@ -24,7 +24,7 @@ from fastpath.io.textfile import read_text
 from fastpath.ofproto import views
 from fastpath.ofproto.actions.table import parse_actions
 from fastpath.ofproto.bridge import Ofproto
-from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, TableStatus
+from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, Sampled, TableStatus
 from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
@@ -531,6 +531,12 @@ class Bridge:
     def on_table_status(self, callback: Callable[[TableStatus], object]) -> Callable[[], None]:
         """Call *callback* when the free room of a table passes one of its marks (``set_table``)."""
         return self._on(TableStatus, callback)
+
+    def on_sample(self, callback: Callable[[Sampled], object]) -> Callable[[], None]:
+        """Call *callback* with the packets sample actions choose, which do nothing until somebody listens."""
+        with self._lock:
+            self.ofproto.export_flows(True)
+        return self._on(Sampled, callback)
 
     def _on(self, kind: type[E], callback: Callable[[E], object]) -> Callable[[], None]:
         name = self.name

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from fastpath._datapath import Datapath
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import SlowPath, Userspace
-from fastpath.dpif.program import compile_actions, decode_userdata
+from fastpath.dpif.program import compile_actions
+from fastpath.dpif.userdata import decode_userdata
 
 UP = Userspace(SlowPath(("lacp",)))
 steps = st.lists(st.one_of(st.integers(14, 900), st.just("recv")), max_size=120)

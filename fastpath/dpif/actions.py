@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+NO_PORT = 0xFFFFFFFF
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -214,10 +216,26 @@ class ToController:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowSample:
+    """Userdata: report the packet to the IPFIX collectors of a set, as a sample action asks.  *output_port*
+    is a datapath port or NO_PORT; *direction* "ingress", "egress" or neither."""
+
+    probability: int                    # of 65536
+    collector_set_id: int
+    obs_domain_id: int
+    obs_point_id: int
+    output_port: int
+    direction: str = ""
+
+
+Userdata: TypeAlias = SlowPath | ToController | FlowSample
+
+
+@dataclass(frozen=True, slots=True)
 class Userspace:
     """Hand the packet to ofproto with *userdata*."""
 
-    userdata: SlowPath | ToController
+    userdata: Userdata
     pid: int = 0
 
 

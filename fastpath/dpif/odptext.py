@@ -33,8 +33,6 @@ from fastpath.dpif.actions import (
     Recirc,
     Sample,
     SetMasked,
-    SlowPath,
-    ToController,
     Trunc,
     Userspace,
 )
@@ -42,8 +40,8 @@ from fastpath.dpif.cttext import format_ct, parse_ct
 from fastpath.dpif.encaptext import PARSERS, PLAIN, format_encap, format_lse, parse_push_mpls
 from fastpath.dpif.key import ATTRS
 from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key, format_member, hexa, parse_member
-from fastpath.dpif.program import SLOW_REASONS
 from fastpath.dpif.terms import fields, need, split_terms
+from fastpath.dpif.userdata import format_userspace, parse_userspace
 from fastpath.errors import ParseError
 
 __all__ = ["format_actions", "format_flow", "format_key", "parse_actions"]
@@ -66,8 +64,8 @@ def _format(action: OdpAction, names: Mapping[int, str] | None) -> str:
             return (names or {}).get(port, str(port))
         case SetMasked(attr, members):
             return _format_set(attr, members)
-        case Userspace(userdata, pid):
-            return f"userspace(pid={pid},{_format_userdata(userdata)})"
+        case Userspace():
+            return format_userspace(action)
         case Sample(probability, actions):
             percent = 100.0 * probability / _ALWAYS
             return f"sample(sample={percent:.1f}%,actions({format_actions(actions, names)}))"
@@ -133,15 +131,6 @@ def _format_mpls(members: tuple[tuple[str, int, int], ...]) -> str:
         return format_lse(value)
     return (f"label={value >> 12}/0x{mask >> 12:x},tc={value >> 9 & 7}/{mask >> 9 & 7:x},"
             f"ttl={value & 255}/0x{mask & 255:x},bos={value >> 8 & 1}/{mask >> 8 & 1:x}")
-
-
-def _format_userdata(userdata: SlowPath | ToController) -> str:
-    if isinstance(userdata, SlowPath):
-        return f"slow_path({','.join(r for r in SLOW_REASONS if r in userdata.reasons) or '0'})"
-    u = userdata
-    return (f"controller(reason={u.reason},dont_send={u.dont_send:d},continuation={u.continuation:d},"
-            f"recirc_id={u.recirc_id},rule_cookie={hexa(u.rule_cookie)},controller_id={u.controller_id},"
-            f"max_len={u.max_len})")
 
 
 # ---- parse --------------------------------------------------------------------------------------------
@@ -224,31 +213,10 @@ def _parse_hash(inside: str) -> Hash:
     raise ParseError(f"hash({inside}): needs l4(BASIS) or sym_l4(BASIS)")
 
 
-_CONTROLLER = (("reason", 16), ("dont_send", 1), ("continuation", 1), ("recirc_id", 32), ("rule_cookie", 64),
-               ("controller_id", 16), ("max_len", 16))
-
-
-def _parse_userspace(inside: str) -> Userspace:
-    f = fields("userspace", inside, "pid", "slow_path", "controller")
-    pid = need("userspace", f, "pid")
-    if "slow_path" in f:
-        reasons = tuple(r for r in re.split("[,|]", f["slow_path"]) if r != "0")
-        unknown = [r for r in reasons if r not in SLOW_REASONS]
-        if unknown:
-            raise ParseError(f"slow_path: {unknown[0]!r} is not one of {', '.join(SLOW_REASONS)}")
-        return Userspace(SlowPath(reasons), pid)
-    if "controller" not in f:
-        raise ParseError(f"userspace({inside}): needs slow_path() or controller()")
-    c = fields("controller", f["controller"], *(name for name, _ in _CONTROLLER))
-    n = {name: need("controller", c, name, bits=bits) for name, bits in _CONTROLLER}
-    return Userspace(ToController(n["reason"], bool(n["dont_send"]), bool(n["continuation"]), n["recirc_id"],
-                                  n["rule_cookie"], n["controller_id"], n["max_len"]), pid)
-
-
 _PLAIN: dict[str, OdpAction] = {
     "pop_vlan": PopVlan(), "ct": Ct(), "ct_clear": CtClear(), "drop": Drop(0), **PLAIN}
 _NUMBERED: dict[str, Callable[[int], OdpAction]] = {
     "trunc": Trunc, "recirc": Recirc, "meter": Meter, "drop": Drop}
 _PARSERS: dict[str, Callable[[str], OdpAction]] = {
     "set": _parse_set, "push_vlan": _parse_push_vlan, "push_mpls": parse_push_mpls, **PARSERS,
-    "pop_mpls": _parse_pop_mpls, "ct": parse_ct, "hash": _parse_hash, "userspace": _parse_userspace}
+    "pop_mpls": _parse_pop_mpls, "ct": parse_ct, "hash": _parse_hash, "userspace": parse_userspace}

@@ -8,7 +8,6 @@ here with ConfigError, so that running a program never fails for what it says.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 
 from fastpath import text
 from fastpath._flow import WINDOWS, FlowKey
@@ -35,12 +34,11 @@ from fastpath.dpif.actions import (
     Recirc,
     Sample,
     SetMasked,
-    SlowPath,
-    ToController,
     Trunc,
     Userspace,
 )
-from fastpath.errors import ConfigError, FormatError
+from fastpath.dpif.userdata import encode_userdata
+from fastpath.errors import ConfigError
 from fastpath.fields import DP_WORDS, TNL_WORD
 
 (OUTPUT, SET_ETH, SET_IPV4, SET_IPV6, SET_ARP, SET_TCP, SET_UDP, SET_SCTP, SET_ICMP, SET_ICMPV6, SET_ND,
@@ -254,51 +252,3 @@ def _tunnel_words(members: tuple[tuple[str, int, int], ...]) -> list[tuple[int, 
         key.set(window, _fit(value, window.limit, f"tunnel {name}"))
     words = struct.unpack(f"={DP_WORDS - TNL_WORD}Q", bytes(key)[8 * TNL_WORD:8 * DP_WORDS])
     return [(TNL_WORD + i, word) for i, word in enumerate(words) if word]
-
-
-# ---- userdata: what comes back with the packet of a userspace action -----------------------------------
-
-_SLOW, _CONTROLLER = 1, 2
-SLOW_REASONS = ("cfm", "bfd", "lacp", "stp", "lldp", "action", "match")
-
-
-def encode_userdata(userdata: SlowPath | ToController) -> bytes:
-    """Bytes that decode_userdata() turns back into *userdata*."""
-    match userdata:
-        case SlowPath(reasons):
-            bits = 0
-            for reason in reasons:
-                if reason not in SLOW_REASONS:
-                    raise ConfigError(f"slow path reason {reason!r} is not one of {', '.join(SLOW_REASONS)}")
-                bits |= 1 << SLOW_REASONS.index(reason)
-            return struct.pack("=BBH", _SLOW, 0, bits)
-        case ToController(reason, dont_send, continuation, recirc_id, cookie, controller_id, max_len):
-            flags = dont_send | continuation << 1
-            return struct.pack("=BBHHHIQ", _CONTROLLER, flags, _fit(reason, 0xFFFF, "reason"),
-                               _fit(controller_id, 0xFFFF, "controller id"), _fit(max_len, 0xFFFF, "max_len"),
-                               _fit(recirc_id, 0xFFFFFFFF, "recirc id"), cookie)
-    raise AssertionError(userdata)
-
-
-def decode_userdata(data: bytes) -> SlowPath | ToController:
-    """What encode_userdata() was given.  Raises FormatError for bytes it never makes."""
-    try:
-        return _DECODERS[data[0]](data)
-    except (struct.error, IndexError, KeyError):
-        raise FormatError(f"userdata {data.hex()!r} is neither of a slow path nor of a controller") from None
-
-
-def _decode_slow(data: bytes) -> SlowPath:
-    _, _, bits = struct.unpack("=BBH", data)
-    if bits >> len(SLOW_REASONS):
-        raise struct.error
-    return SlowPath(tuple(name for i, name in enumerate(SLOW_REASONS) if bits >> i & 1))
-
-
-def _decode_controller(data: bytes) -> ToController:
-    _, flags, reason, controller_id, max_len, recirc_id, cookie = struct.unpack("=BBHHHIQ", data)
-    return ToController(reason, bool(flags & 1), bool(flags & 2), recirc_id, cookie, controller_id, max_len)
-
-
-_DECODERS: dict[int, Callable[[bytes], SlowPath | ToController]] = {
-    _SLOW: _decode_slow, _CONTROLLER: _decode_controller}

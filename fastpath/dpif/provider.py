@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fastpath._flow import FlowKey
-from fastpath.dpif.actions import OdpActions, SlowPath, ToController
+from fastpath.dpif.actions import OdpActions, Userdata
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Upcall:
 
     packet: bytes
     key: FlowKey                    # as extracted; in_port is the odp_port
-    userdata: SlowPath | ToController | None = None
+    userdata: Userdata | None = None
     vnet: bytes = b""
     total_len: int = 0              # before truncation
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fastpath._datapath import Datapath
 from fastpath._port import Port
 from fastpath.dpif.actions import OdpActions
-from fastpath.dpif.program import compile_actions, decode_userdata
+from fastpath.dpif.program import compile_actions
 from fastpath.dpif.provider import (
     DatapathStats,
     DpFlow,
@@ -27,6 +27,7 @@ from fastpath.dpif.provider import (
     PortStats,
     Upcall,
 )
+from fastpath.dpif.userdata import decode_userdata
 from fastpath.errors import ConfigError, FastpathError, NotFoundError
 
 if TYPE_CHECKING:

@@ -81,6 +81,7 @@ class Ofproto:
         self.features: Features = backer.features
         self.recirc: RecircTable = backer.recirc
         self.forward_bpdu = False
+        self.exports_flows = False
         self.frag_handling = "normal"
         self._ports: dict[int, OfPort] = {}
         self._by_name: dict[str, OfPort] = {}
@@ -114,6 +115,11 @@ class Ofproto:
     def flood_vlans(self) -> frozenset[int]:
         """VLANs in which NORMAL does not learn."""
         return self.macs.flood_vlans
+
+    def export_flows(self, on: bool) -> None:
+        """Say whether somebody collects what sample actions report."""
+        self.exports_flows = on
+        self.touch()
 
     def set_flood_vlans(self, vlans: Iterable[int]) -> None:
         """Name the VLANs in which NORMAL floods and learns nothing."""

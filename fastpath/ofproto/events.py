@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from fastpath._flow import FlowKey
+from fastpath.dpif.actions import FlowSample
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.recirc import Continuation
 from fastpath.ofproto.rule import RemovedReason, Rule
@@ -83,4 +84,16 @@ class TableStatus:
     free_percent: int
 
 
-Event: TypeAlias = PacketIn | FlowRemoved | PortStatus | TableStatus
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A packet that a sample action chose.  *bridge* and *in_port* are where it came into the switch;
+    *sample* says how often such a packet is chosen and which collectors are to hear of it."""
+
+    bridge: str
+    in_port: int
+    packet: bytes
+    total_len: int
+    sample: FlowSample
+
+
+Event: TypeAlias = PacketIn | FlowRemoved | PortStatus | TableStatus | Sampled

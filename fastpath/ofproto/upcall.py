@@ -24,12 +24,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastpath._flow import WINDOWS
-from fastpath.dpif.actions import OdpActions, SlowPath, ToController
+from fastpath.dpif.actions import FlowSample, OdpActions, SlowPath, ToController
 from fastpath.dpif.provider import Execute, FlowPut, Operation, Upcall
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
-from fastpath.ofproto.events import PacketIn
+from fastpath.ofproto.events import PacketIn, Sampled
 from fastpath.ofproto.recirc import Continuation, FrozenState
 from fastpath.ofproto.revalidate import Revalidator, Ukey, credit_effects, flow_mask
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
@@ -49,6 +49,7 @@ class UpcallStats:
     n_miss: int = 0
     n_slow: int = 0
     n_controller: int = 0
+    n_sampled: int = 0
     n_shared: int = 0               # answered by an earlier packet of the same batch
     n_installed: int = 0
     n_refused: int = 0              # flows the datapath would not take (limit, or there already)
@@ -91,6 +92,8 @@ class UpcallHandler:
             self._miss(upcall, now)
         elif isinstance(userdata, SlowPath):
             self._slow(upcall, now)
+        elif isinstance(userdata, FlowSample):
+            self._sampled(upcall, userdata)
         else:
             self._to_controller(upcall, userdata)
 
@@ -195,6 +198,14 @@ class UpcallHandler:
         if asked is not None:
             self._execute(upcall, asked[2].actions)
             self.revalidator.linger(asked[2].recirc_ids, now)
+
+    def _sampled(self, upcall: Upcall, sample: FlowSample) -> None:
+        """Raise Sampled for the bridge the packet came in by."""
+        self.stats.n_sampled += 1
+        where = self.backer.where(upcall.key)
+        if where is not None:
+            self.backer.events.append(Sampled(where[0].name, where[1].ofp_port, upcall.packet,
+                                              upcall.total_len or len(upcall.packet), sample))
 
     def _to_controller(self, upcall: Upcall, userdata: ToController) -> None:
         """Raise PacketIn for the bridge whose action asked for it."""

@@ -40,7 +40,8 @@ from fastpath.dpif.actions import (
 )
 from fastpath.dpif.key import ATTRS, Form
 from fastpath.dpif.odptext import format_actions, parse_actions
-from fastpath.dpif.program import SLOW_REASONS, compile_actions
+from fastpath.dpif.program import compile_actions
+from fastpath.dpif.userdata import SLOW_REASONS
 from fastpath.errors import ParseError
 
 U16, U32 = st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)

@@ -1,4 +1,4 @@
-"""Programs: what compiles, what is refused, userdata there and back."""
+"""Programs: what compiles and what is refused."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import fastpath
 from fastpath.dpif import program
@@ -20,18 +18,15 @@ from fastpath.dpif.actions import (
     PushVlan,
     SetMasked,
     SlowPath,
-    ToController,
     Trunc,
     Userspace,
 )
 from fastpath.dpif.program import (
-    SLOW_REASONS,
     compile_actions,
-    decode_userdata,
-    encode_userdata,
     program_is_output,
 )
-from fastpath.errors import ConfigError, FormatError
+from fastpath.dpif.userdata import SLOW_REASONS
+from fastpath.errors import ConfigError
 
 
 def test_opcodes_are_those_of_the_header() -> None:
@@ -85,28 +80,3 @@ def test_what_cannot_run_is_refused(action: OdpAction, part: str) -> None:
 
 def test_ten_levels_compile() -> None:
     assert compile_actions((nested(10),))
-
-
-U16 = st.integers(0, 0xFFFF)
-USERDATA = st.one_of(
-    st.lists(st.sampled_from(SLOW_REASONS), unique=True).map(
-        lambda chosen: SlowPath(tuple(r for r in SLOW_REASONS if r in chosen))),
-    st.builds(ToController, U16, st.booleans(), st.booleans(), st.integers(0, 0xFFFFFFFF),
-              st.integers(0, (1 << 64) - 1), U16, U16))
-
-
-@given(USERDATA)
-def test_userdata_comes_back(userdata: SlowPath | ToController) -> None:
-    data = encode_userdata(userdata)
-    assert decode_userdata(data) == userdata
-    for n in range(len(data)):
-        with pytest.raises(FormatError):
-            decode_userdata(data[:n])
-
-
-@given(st.binary(max_size=24))
-def test_any_bytes_are_userdata_or_refused(data: bytes) -> None:
-    try:
-        assert decode_userdata(data) is not None
-    except FormatError as e:
-        assert data.hex() in str(e)

@@ -43,6 +43,55 @@ def case(seed: int, kinds: Sequence[Make], n_packets: int = 6) -> Case:
     return Case(seed, "OpenFlow13", tuple(rules), tuple(maker.packet() for _ in range(n_packets)))
 
 
+def queue(random: Random) -> str:
+    return random.choice(("set_queue:5", "set_queue:0", "pop_queue", "enqueue(2,7)", "enqueue(1,7)",
+                          "enqueue(in_port,1)", "enqueue(9,1)"))
+
+
+def sample(random: Random) -> str:
+    terms = [f"probability={random.choice((1, 100, 32768, 65535))}"]
+    port = random.choice(("1", "2", "9", "LOCAL"))
+    terms += random.sample((f"collector_set_id={random.randint(0, 9)}", "obs_domain_id=5",
+                            "obs_point_id=4294967295", f"sampling_port={port}"), random.randint(0, 3))
+    return f"sample({','.join([*terms, *random.choice(([], [], ['ingress'], ['egress']))])})"
+
+
+def truncated(random: Random) -> str:
+    port = random.choice(("1", "2", "LOCAL", "9", "in_port"))
+    return f"output(port={port},max_len={random.choice((14, 64, 1500, 65535))})"
+
+
+def check_pkt_larger(random: Random) -> str:
+    target = random.choice(("reg0[0]", "xxreg1[77]"))
+    return f"check_pkt_larger({random.choice((0, 64, 1500, 65535))})->{target}"
+
+
+def plain(random: Random) -> str:
+    """Something between the others, for them to have an effect on."""
+    return random.choice((
+        "output:2", "output:1", "mod_dl_src:00:00:00:00:00:05", "resubmit(,1)", "resubmit(,1)", "note:01.02",
+        "exit", "push_vlan:0x8100", "load:1->NXM_NX_REG0[0]", "LOCAL", "push:NXM_NX_REG0[]",
+        "pop:NXM_NX_REG1[]", "CONTROLLER:60", "output:NXM_NX_REG0[0..3]",
+        "clone(mod_dl_dst:00:00:00:00:00:07,output:2)"))
+
+
+def mixed_case(seed: int, kinds: Sequence[Make], n_packets: int = 5) -> Case:
+    """Two tables of actions of *kinds* among plain ones, with an action set now and then."""
+    random, maker = Random(seed), Maker(seed)
+    rules = []
+    for table, priority in ((0, 1), (0, 2), (0, 3), (1, 1), (1, 2)):
+        match = random.choice(("", "in_port=1,", "ip,", "reg0=1,", "in_port=2,", "tcp,"))
+        actions = [random.choice((*kinds, plain))(random) for _ in range(random.randint(1, 5))]
+        if table:
+            actions = [a for a in actions if "resubmit" not in a] or ["output:3"]
+        elif random.random() < 0.3:
+            actions.append("write_actions(output:3)")
+        if table == 0 and random.random() < 0.3:
+            actions.append("goto_table:1")
+        rules.append(f"table={table},{match}priority={priority} actions={','.join(actions)}")
+    return Case(seed, "OpenFlow13", tuple(rules), tuple(maker.packet() for _ in range(n_packets)))
+
+
 LEARN_MATCHES = (
     "NXM_OF_ETH_TYPE[]", "eth_type=0x800,NXM_OF_IP_DST[]=NXM_OF_IP_SRC[]", "NXM_OF_VLAN_TCI[0..11]",
     "NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]", "NXM_OF_ETH_SRC[]", "eth_type=0x800,nw_proto=6,NXM_OF_TCP_DST[]",

@@ -16,9 +16,19 @@ from fastpath.ofproto.actions import set_field as field
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.conjunction import Conjunction
 from fastpath.ofproto.actions.learn import Learn
-from fastpath.ofproto.actions.sample import FinTimeout
+from fastpath.ofproto.actions.sample import FinTimeout, Sample
 from fastpath.ofproto.xlate import balance as choice
-from fastpath.ofproto.xlate import conntrack, freeze, learn, output, set_field, vlan_mpls, walk
+from fastpath.ofproto.xlate import (
+    conntrack,
+    freeze,
+    learn,
+    length,
+    output,
+    sample,
+    set_field,
+    vlan_mpls,
+    walk,
+)
 from fastpath.ofproto.xlate import controller as to_controller
 from fastpath.ofproto.xlate.context import Xlate
 from fastpath.ofproto.xlate.trace import Kind, report
@@ -29,13 +39,15 @@ Handler: TypeAlias = Callable[..., Any]
 class Call(Enum):
     """How a handler is called: ``PLAIN`` f(x, a); ``LAST`` f(x, a, last), *last* saying that nothing
     follows; ``JUMP`` like LAST, the action having done its work even if what it led to froze; ``STOP``
-    f(x, a), True ending this list; ``PAUSE`` f(x, a), True meaning that the next actions are for later."""
+    f(x, a), True ending this list; ``PAUSE`` f(x, a), True meaning that the next actions are for later;
+    ``REST`` f(x, a, rest), True meaning that it has carried out the *rest* of this list."""
 
     PLAIN = 0
     LAST = 1
     JUMP = 2
     STOP = 3
     PAUSE = 4
+    REST = 5
 
 
 def meter(x: Xlate, a: instructions.Meter) -> None:
@@ -81,10 +93,11 @@ TABLE: dict[type[Action], tuple[Handler, Call]] = {
     out.OutputTrunc:           (output.output_trunc, Call.LAST),
     out.Enqueue:               (output.enqueue, Call.LAST),
     out.Group:                 (output.group, Call.STOP),
-    out.SetQueue:              (output.queue, Call.PLAIN),
-    out.PopQueue:              (output.queue, Call.PLAIN),
+    out.SetQueue:              (output.set_queue, Call.PLAIN),
+    out.PopQueue:              (output.pop_queue, Call.PLAIN),
     out.Resubmit:              (walk.resubmit, Call.JUMP),
     Learn:                     (learn.learn, Call.PLAIN),
+    Sample:                    (sample.sample, Call.PLAIN),
     FinTimeout:                (learn.fin_timeout, Call.PLAIN),
     Conjunction:               (conjunction, Call.PLAIN),
     balance.Multipath:         (choice.multipath, Call.PLAIN),
@@ -130,6 +143,6 @@ TABLE: dict[type[Action], tuple[Handler, Call]] = {
     misc.Note:                 (nothing, Call.PLAIN),
     misc.DebugSlow:            (slow, Call.PLAIN),
     misc.DebugRecirc:          (recirculate, Call.PAUSE),
-    misc.CheckPktLarger:       (unsupported, Call.STOP),
+    misc.CheckPktLarger:       (length.check_pkt_larger, Call.REST),
     freeze.UnrollXlate:        (freeze.unroll, Call.PLAIN),
 }

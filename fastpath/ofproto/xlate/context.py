@@ -70,6 +70,7 @@ class Features:
     recirc: bool = True
     trunc: bool = True
     clone: bool = True
+    check_pkt_len: bool = True
 
 
 class PortView(Protocol):
@@ -149,6 +150,9 @@ class BridgeView(Protocol):
     @property
     def forward_bpdu(self) -> bool:
         """Whether NORMAL forwards reserved multicast (01:80:c2:00:00:0x)."""
+    @property
+    def exports_flows(self) -> bool:
+        """Whether there are collectors that sample actions can report to."""
     @property
     def frag_handling(self) -> str:
         """"normal", "drop" or "nx-match"."""

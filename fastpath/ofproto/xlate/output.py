@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastpath._flow import WINDOWS
 from fastpath.dpif import actions as odp
 from fastpath.ofproto.actions import output as act
-from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.base import Action, c_hex
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.xlate.context import (
     OFPP_ALL,
@@ -30,7 +30,7 @@ from fastpath.ofproto.xlate.trace import Kind, report
 from fastpath.ofproto.xlate.walk import enter_table
 from fastpath.text import format_ofp_port
 
-_IN_PORT = WINDOWS["in_port"]
+_IN_PORT, _PRIORITY = WINDOWS["in_port"], WINDOWS["skb_priority"]
 
 
 def send(x: Xlate, port: int, max_len: int, *, last: bool, truncate: bool = False) -> None:
@@ -90,14 +90,31 @@ def output_trunc(x: Xlate, a: act.OutputTrunc, last: bool) -> None:
 
 
 def enqueue(x: Xlate, a: act.Enqueue, last: bool) -> None:
-    """Output through a queue.  No datapath here has queues, so it is an ordinary output."""
-    x.hand.wc.fill(WINDOWS["skb_priority"])
-    send(x, a.port, 0, last=last)
+    """Output through a queue, which others do not use."""
+    flow, in_port = x.hand.flow, x.hand.flow.get(_IN_PORT)
+    x.hand.wc.fill(_PRIORITY)
+    port = in_port if a.port == OFPP_IN_PORT else a.port
+    if a.port == in_port:
+        return
+    priority = flow.get(_PRIORITY)
+    flow.set(_PRIORITY, a.queue)
+    to_port(x, port, last=last)
+    flow.set(_PRIORITY, priority)
 
 
-def queue(x: Xlate, a: act.SetQueue | act.PopQueue) -> None:
-    """Choose a queue: there is none to choose, yet the choice depends on the packet's priority."""
-    x.hand.wc.fill(WINDOWS["skb_priority"])
+def set_queue(x: Xlate, a: act.SetQueue) -> None:
+    """Choose the queue of later outputs; its number goes along as the packet's priority."""
+    x.hand.wc.fill(_PRIORITY)
+    x.hand.flow.set(_PRIORITY, a.queue)
+
+
+def pop_queue(x: Xlate, a: act.PopQueue) -> None:
+    """Go back to the priority the packet came with."""
+    priority = x.env.flow.get(_PRIORITY)
+    x.hand.wc.fill(_PRIORITY)
+    if x.hand.flow.get(_PRIORITY) != priority:
+        x.hand.flow.set(_PRIORITY, priority)
+        report(x, Kind.DETAIL, f"queue = {c_hex(priority)}")
 
 
 def group(x: Xlate, a: act.Group) -> bool:

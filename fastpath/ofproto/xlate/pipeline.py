@@ -159,11 +159,17 @@ def run(x: Xlate, actions: Sequence[Action], last: bool) -> None:
         before = _tell(x, a)
         handler, call = TABLE.get(type(a), _UNKNOWN)
         at_end = last and i == final and not hand.action_set
-        answer = handler(x, a, at_end) if call in (Call.LAST, Call.JUMP) else handler(x, a)
+        match call:
+            case Call.LAST | Call.JUMP:
+                answer = handler(x, a, at_end)
+            case Call.REST:
+                answer = handler(x, a, actions[i + 1:])
+            case _:
+                answer = handler(x, a)
         if before is not None:
             _tell_effect(x, before)
         x.node = parent
-        if call is Call.STOP and answer:
+        if call in (Call.STOP, Call.REST) and answer:
             return
         if call is not Call.JUMP and out.error is None and budget.exit and not out.frozen_actions:
             freeze.put_off(x, actions[i + (call is Call.PAUSE and bool(answer)):])

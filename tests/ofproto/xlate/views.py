@@ -48,6 +48,7 @@ class Bridge:
         self.recirc = recirc if recirc is not None else RecircTable()
         self.flood_vlans: frozenset[int] = frozenset()
         self.forward_bpdu = False
+        self.exports_flows = False
         self.frag_handling = "normal"
         self.tables = FlowTables(seed=1)
         self.meters: dict[int, int] = {}
