@@ -43,8 +43,8 @@ def _format(size, order):
 def extract_many(frames, *, uint32_t in_port=0, FlowKey md=None, out=None):
     """Array of the flow keys of *frames*, in order.
 
-    *frames* is a sequence of bytes, or (buffer, offsets, lengths): one bytes-like object and two
-    sequences of numbers.  *md* is a key whose conntrack and tunnel members every packet brings along.
+    *frames* is an iterable of bytes-like objects (the rows of an array of bytes, say), or (buffer,
+    offsets, lengths): one bytes-like object and two sequences of numbers.  *md* is a key whose conntrack and tunnel members every packet brings along.
     *out* is an array that an earlier call returned, to be filled anew.  Raises ValueError for a frame
     that reaches outside the buffer.
     """
@@ -61,7 +61,9 @@ def extract_many(frames, *, uint32_t in_port=0, FlowKey md=None, out=None):
         out = _rows(out, len(offsets))
         _from_buffer(frames[0], offsets, lengths, out, &like)
         return out
-    frames = list(frames)
+    if isinstance(frames, (bytes, bytearray, memoryview)) or getattr(frames, "ndim", 2) != 2:
+        raise TypeError(f"{type(frames).__name__} given, expected frames, for one frame [frame]")
+    frames = [frame if isinstance(frame, bytes) else bytes(memoryview(frame)) for frame in frames]
     out = _rows(out, len(frames))
     _from_list(frames, out, &like)
     return out
@@ -92,9 +94,6 @@ cdef int _from_list(list frames, out, const packet_t *like) except -1:
     cdef Py_buffer rows
     cdef packet_t p = like[0]
     cdef Py_ssize_t i, n = len(frames)
-    for frame in frames:
-        if not isinstance(frame, bytes):
-            raise TypeError(f"frame is {type(frame).__name__}, expected bytes")
     PyObject_GetBuffer(out, &rows, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
     try:
         for i in range(n):

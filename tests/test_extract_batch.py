@@ -53,10 +53,20 @@ def test_frame_outside_the_buffer_is_refused(offset: int, length: int) -> None:
 
 
 def test_what_is_no_frame_is_refused() -> None:
-    with pytest.raises(TypeError, match="frame is str"):
+    with pytest.raises(TypeError, match="bytes-like object is required, not 'str'"):
         extract_many([b"", "text"])  # type: ignore[list-item]
+    for one in (bytes(60), bytearray(60), memoryview(bytes(60)), np.zeros(60, np.uint8)):
+        with pytest.raises(TypeError, match=r"expected frames, for one frame \[frame\]"):
+            extract_many(one)
     with pytest.raises(ValueError, match="not two lists of one length"):
         extract_many((bytes(100), [0, 1], [20]))
+
+
+def test_frames_may_be_any_bytes() -> None:
+    packet = bytes(range(60))
+    rows = np.frombuffer(packet * 2, np.uint8).reshape(2, 60)
+    for frames in ([packet, bytearray(packet)], [memoryview(packet)] * 2, rows, iter([packet] * 2)):
+        assert (extract_many(frames) == extract_many([packet] * 2)).all()
 
 
 def test_rows_of_keys_and_back() -> None:

@@ -25,7 +25,15 @@ def parse_flow(source: str, command: str | Command | None = "add", *,
     may begin with one (a missing one means add).  *ports* maps port names to numbers.  The match
     is normalized.  Raises ParseError in the words of ovs-ofctl.
     """
-    return FlowReader(ports).read(source, COMMANDS[command] if isinstance(command, str) else command)
+    return FlowReader(ports).read(source, _command(command))
+
+
+def _command(word: str | Command | None) -> Command | None:
+    if not isinstance(word, str):
+        return word
+    if word not in COMMANDS:
+        raise ParseError(f"{word!r}: no command, expected one of {', '.join(COMMANDS)}")
+    return COMMANDS[word]
 
 
 def parse_filter(source: str, *, ports: PortNames | None = None) -> FlowMod:
@@ -46,7 +54,7 @@ def iter_flows(lines: Iterable[str], command: str | Command | None = None, *, po
                name: str = "flows") -> Iterator[FlowMod]:
     """As parse_flows, one at a time."""
     reader = FlowReader(ports)
-    chosen = COMMANDS[command] if isinstance(command, str) else command
+    chosen = _command(command)
     for number, line in enumerate(lines, 1):
         source = line.partition("#")[0].strip()
         if not source:

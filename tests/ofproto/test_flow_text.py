@@ -66,6 +66,12 @@ def test_dump_lines_can_be_fed_back() -> None:
     assert (fm.new_cookie, fm.idle_timeout, fm.priority, str(fm.match)) == (1, 7, 100, "tcp,tp_dst=80")
 
 
+def test_a_command_there_is_not_is_refused() -> None:
+    for parse in (parse_flow, lambda flow, command: parse_flows([flow], command)):
+        with pytest.raises(ParseError, match="'remove': no command, expected one of add, "):
+            parse("ip", "remove")
+
+
 def test_command_in_front() -> None:
     assert parse_flow("delete tcp", None).command is Command.DELETE
     assert parse_flow("modify_strict tcp,actions=drop", None).command is Command.MODIFY_STRICT
