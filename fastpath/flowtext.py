@@ -49,7 +49,7 @@ def format_flow(key: FlowKey, *, ports: Ports = None) -> str:
         if not getattr(key, name):
             setattr(mask, name, 0)
     if not _ct_tuple_valid(key):
-        for name in _CT_TUPLE:
+        for name in (*_CT_TUPLE, *_CT_ADDRESSES.get(key.dl_type, ())):
             setattr(mask, name, 0)
     for name in (*_REGS, "metadata"):
         if getattr(key, name):
@@ -103,7 +103,9 @@ def format_match(key: FlowKey, mask: FlowKey, *, priority: int | None = None, po
 def packet_mask(key: FlowKey) -> FlowKey:
     """The mask of every field that a packet with this key has."""
     m = FlowKey()
-    _fill(m, *_METADATA, "packet_type", "dl_dst", "dl_src", "dl_type", "vlan_tpid", "vlan_tci")
+    _fill(m, *_METADATA, "packet_type")
+    if not key.packet_type:
+        _fill(m, "dl_dst", "dl_src", "dl_type", "vlan_tpid", "vlan_tci")
     if key.tun_dst or key.tun_ipv6_dst:
         _fill(m, *_TUNNEL)
         if key.tun_flags & TUN_KEY:
@@ -112,7 +114,9 @@ def packet_mask(key: FlowKey) -> FlowKey:
         _fill(m, "tun_id")
     if key.vlan_tci:
         _fill(m, "vlan1_tpid", "vlan1_tci")
-    dl_type = key.dl_type
+    dl_type = key.packet_type & 0xFFFF if key.packet_type >> 16 == 1 else key.dl_type
+    if key.packet_type and not key.packet_type >> 16:
+        return m                    # nothing is known of such a packet
     if dl_type in _IP_WORDS:
         _fill(m, *_IP_MEMBERS[dl_type], *_IP_COMMON)
         if dl_type == IPV6 and _is_nd(key):
@@ -134,7 +138,8 @@ def packet_mask(key: FlowKey) -> FlowKey:
 _REGS = tuple(f"reg{i}" for i in range(N_REGS))
 _METADATA = ("skb_priority", "pkt_mark", "ct_state", "ct_zone", "ct_mark", "ct_label", "recirc_id",
              "dp_hash", "in_port")
-_CT_TUPLE = ("ct_nw_proto", "ct_tp_src", "ct_tp_dst", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst")
+_CT_TUPLE = ("ct_nw_proto", "ct_tp_src", "ct_tp_dst")
+_CT_ADDRESSES = {IPV4: ("ct_nw_src", "ct_nw_dst"), IPV6: ("ct_ipv6_src", "ct_ipv6_dst")}
 _TUNNEL = ("tun_src", "tun_dst", "tun_ipv6_src", "tun_ipv6_dst", "tun_flags", "tun_tos", "tun_ttl",
            "tun_tp_src", "tun_tp_dst", "tun_gbp_id", "tun_gbp_flags", "tun_erspan_ver", "tun_erspan_idx",
            "tun_erspan_dir", "tun_erspan_hwid", "tun_gtpu_flags", "tun_gtpu_msgtype")

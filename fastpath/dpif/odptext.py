@@ -37,7 +37,7 @@ from fastpath.dpif.actions import (
     Userspace,
 )
 from fastpath.dpif.cttext import format_ct, parse_ct
-from fastpath.dpif.encaptext import PARSERS, PLAIN, format_encap, format_lse, parse_push_mpls
+from fastpath.dpif.encaptext import PARSERS, PLAIN, format_encap, format_lse, format_set_nsh, parse_push_mpls
 from fastpath.dpif.key import ATTRS
 from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key, format_member, hexa, parse_member
 from fastpath.dpif.terms import fields, need, split_terms
@@ -111,6 +111,8 @@ def _format_plain(action: OdpAction) -> str:
 def _format_set(attr: str, members: tuple[tuple[str, int, int], ...]) -> str:
     if attr == "mpls":
         return f"set(mpls({_format_mpls(members)}))"
+    if attr == "nsh":
+        return f"set(nsh({format_set_nsh(members)}))"
     rows = {m.name: m for m in ATTRS[attr]}
     if attr in _WHOLE:
         ((name, value, mask),) = members

@@ -31,6 +31,7 @@ from fastpath.ofproto.match import (
 from fastpath.ofproto.subfield import VLAN_CFI
 
 MAX_VLANS = 2
+_UNKNOWN_TYPE = 0xFFFF
 
 
 class HeaderState:
@@ -138,13 +139,14 @@ class HeaderState:
                 self.n_vlans = int(bool(value & VLAN_CFI))
             case Encap(packet_type):
                 self.ethernet = packet_type == 0
-                self.dl_type = packet_type & 0xFFFF
-            case Decap(new_type) if new_type is not None:
-                self.ethernet = new_type == 0
-                self.dl_type = new_type & 0xFFFF
+                if not self.ethernet:
+                    self.dl_type = packet_type & 0xFFFF
+                if not self.is_ip:
+                    self.nw_proto = 0
+            case Decap() if self.ethernet:
+                self.ethernet = False           # the packet is now of the type its header named
             case Decap():
-                # What comes out is known when a packet goes through, so anything may follow.
-                self.ethernet = True
+                self.dl_type = _UNKNOWN_TYPE    # known when a packet goes through: no header may be touched
             case _:
                 pass
 

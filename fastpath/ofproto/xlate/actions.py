@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from fastpath.dpif import actions as odp
-from fastpath.ofproto.actions import balance, controller, ct, instructions, legacy, misc, mpls, vlan
+from fastpath.ofproto.actions import balance, controller, ct, encap, instructions, legacy, misc, mpls, vlan
 from fastpath.ofproto.actions import output as out
 from fastpath.ofproto.actions import set_field as field
 from fastpath.ofproto.actions.base import Action
@@ -30,6 +30,7 @@ from fastpath.ofproto.xlate import (
     walk,
 )
 from fastpath.ofproto.xlate import controller as to_controller
+from fastpath.ofproto.xlate import encap as headers
 from fastpath.ofproto.xlate.context import Xlate
 from fastpath.ofproto.xlate.trace import Kind, report
 
@@ -130,6 +131,9 @@ TABLE: dict[type[Action], tuple[Handler, Call]] = {
     mpls.SetMplsTc:            (vlan_mpls.set_mpls_tc, Call.PLAIN),
     mpls.SetMplsTtl:           (vlan_mpls.set_mpls_ttl, Call.PLAIN),
     mpls.DecMplsTtl:           (vlan_mpls.dec_mpls_ttl, Call.STOP),
+    encap.Encap:               (headers.encap, Call.PLAIN),
+    encap.Decap:               (headers.decap, Call.PAUSE),
+    encap.DecNshTtl:           (headers.dec_nsh_ttl, Call.STOP),
     ct.Ct:                     (conntrack.ct, Call.LAST),
     ct.Nat:                    (nothing, Call.PLAIN),           # conntrack.ct has read it
     ct.CtClear:                (conntrack.ct_clear, Call.PLAIN),

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.dpif import actions as odp
-from fastpath.ofproto.xlate.context import Xlate
+from fastpath.ofproto.xlate.context import Pending, Xlate
 from fastpath.ofproto.xlate.packet import (
     ETH_ARP,
     ETH_IP,
@@ -29,6 +29,7 @@ from fastpath.ofproto.xlate.packet import (
     ICMP,
     ICMPV6,
     MAX_MPLS,
+    PACKET_HEADERS,
     SCTP,
     TCP,
     UDP,
@@ -103,17 +104,22 @@ def commit(x: Xlate) -> None:
     hand = x.hand
     flow, base, wc = hand.flow, hand.base, hand.wc
     wc.fill(_PACKET_TYPE)
+    emit = x.out.actions
+    if hand.pending is not Pending.NOTHING:
+        _commit_encapsulation(x, flow, base)
+    elif flow.packet_type != base.packet_type:
+        _commit_decap(flow, base, emit)
     if flow == base:
         return
-    emit = x.out.actions
     slow = False
-    _set(_ETH, flow, base, wc, emit)
+    if not flow.packet_type:
+        _set(_ETH, flow, base, wc, emit)
     # Uncover the network header before setting it.
     uncovered = is_mpls(base) and not is_mpls(flow)
     if uncovered:
         _commit_mpls(x, flow, base)
     if flow.dl_type == ETH_NSH:
-        _set(_NSH, flow, base, wc, emit)
+        _commit_nsh(flow, base, wc, emit)
     network = _NETWORK.get(base.dl_type)
     if network is not None and not flow.matches(base, network.mask):
         x.hand.pins.fill(_NW_PROTO)
@@ -132,6 +138,57 @@ def commit(x: Xlate) -> None:
     _set(_MARK, flow, base, wc, emit)
     if slow:
         x.out.slow.add("action")
+
+
+def _commit_encapsulation(x: Xlate, flow: FlowKey, base: FlowKey) -> None:
+    """Put the header that is pending in front of the datapath's packet, or take one off."""
+    pending, x.hand.pending = x.hand.pending, Pending.NOTHING
+    emit = x.out.actions
+    if pending is Pending.DECAP:
+        _commit_decap(flow, base, emit)
+    elif not flow.packet_type:
+        emit.append(odp.PushEth(flow.dl_src, flow.dl_dst))
+        base.packet_type, base.dl_src, base.dl_dst = 0, flow.dl_src, flow.dl_dst
+    elif flow.dl_type == ETH_NSH:
+        emit.append(odp.PushNsh(
+            flow.nsh_flags, flow.nsh_ttl, flow.nsh_mdtype, flow.nsh_np, flow.nsh_spi, flow.nsh_si,
+            (flow.nsh_c1, flow.nsh_c2, flow.nsh_c3, flow.nsh_c4), x.hand.encap_data))
+        base.packet_type = flow.packet_type
+        for window in PACKET_HEADERS:
+            base.set(window, flow.get(window))
+    else:
+        # As in the reference, a packet whose Ethernet header had labels behind it gets none: they count.
+        if count_mpls(flow) > count_mpls(base):
+            emit.append(odp.AddMpls(flow.dl_type, flow.mpls_lse0))
+        base.packet_type = flow.packet_type
+        for window in PACKET_HEADERS:
+            base.set(window, flow.get(window))
+
+
+def _commit_decap(flow: FlowKey, base: FlowKey, emit: list[odp.OdpAction]) -> None:
+    """Take off the outermost header.  Only without an Ethernet header is what comes next known."""
+    if not base.packet_type and flow.packet_type >> 16 == 1:
+        emit.append(odp.PopEth())
+        base.packet_type, base.dl_src, base.dl_dst = flow.packet_type, 0, 0
+    elif base.dl_type == ETH_NSH:
+        emit.append(odp.PopNsh())
+
+
+def _commit_nsh(flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[odp.OdpAction]) -> None:
+    """Set the NSH: every member of which bits are known, whether it changes or not, as the reference does.
+    The contexts of a header that has none (metadata of another type) count as known and zero."""
+    if flow.matches(base, _NSH.mask):
+        return
+    has_context = flow.nsh_mdtype == 1
+    members = []
+    for m in _NSH.members:
+        mask = wc.get(m.window)
+        if m.name.startswith("c") and not has_context:
+            members.append((m.name, 0, m.limit))
+        elif mask:
+            members.append((m.name, flow.get(m.window) & mask, mask))
+        base.set(m.window, flow.get(m.window))
+    emit.append(odp.SetMasked("nsh", tuple(members)))
 
 
 def _set(header: _Header, flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[odp.OdpAction]) -> bool:

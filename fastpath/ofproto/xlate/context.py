@@ -283,6 +283,14 @@ class XlateOut:
     avoid_caching: bool = False             # the answer holds for this packet only
 
 
+class Pending(Enum):
+    """A header that the next commit puts in front of the datapath's packet, or takes off it."""
+
+    NOTHING = 0
+    ENCAP = 1
+    DECAP = 2
+
+
 @dataclass(slots=True)
 class Hand:
     """The flow in hand.  Written by set_field, vlan_mpls, freeze and pipeline; *base* by commit."""
@@ -300,6 +308,8 @@ class Hand:
     was_mpls: bool = False                  # an MPLS pop left a payload the key does not describe
     conntracked: bool = False
     entry: str = ""                         # name of the port the packet came in by
+    pending: Pending = Pending.NOTHING
+    encap_data: bytes = b""                 # metadata of the NSH that is pending
     in_action_set: bool = False
     in_packet_out: bool = False
 

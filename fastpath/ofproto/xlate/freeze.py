@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
 from fastpath.fields import BY_NAME, MEMBERS, OFFSETS, TNL_WORD
+from fastpath.ofproto.actions import encap, legacy, misc, mpls, output, vlan
 from fastpath.ofproto.actions import instructions as inst
-from fastpath.ofproto.actions import legacy, misc, mpls, output, vlan
 from fastpath.ofproto.actions import set_field as sf
 from fastpath.ofproto.actions.base import Action, PortNumbers
 from fastpath.ofproto.actions.controller import Controller
@@ -48,7 +48,7 @@ _KEPT = tuple((m.name, WINDOWS[m.name]) for m in MEMBERS
               and m.name not in ("conj_id", "actset_output"))
 # These may tell a controller of the table and cookie they ran under.
 _TELLS_TABLE = (output.OutputReg, output.OutputTrunc, output.Group, output.Output, Controller,
-                mpls.DecMplsTtl, legacy.DecTtl)
+                mpls.DecMplsTtl, legacy.DecTtl, encap.DecNshTtl)
 # These do not look beyond L2, so they can do without knowing what an MPLS pop uncovered.
 _BLIND = (output.Output, output.OutputTrunc, output.Enqueue, output.OutputReg, output.SetQueue, output.Group,
           vlan.SetVlanVid, vlan.SetVlanPcp, legacy.SetEthSrc, legacy.SetEthDst, legacy.SetTunnel)

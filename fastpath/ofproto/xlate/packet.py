@@ -7,6 +7,7 @@ in every mask from the start, so it is not set here.  Functions that change a ke
 from __future__ import annotations
 
 from fastpath._flow import WINDOWS, FlowKey
+from fastpath.fields import MEMBERS, OFFSETS, TNL_WORD
 from fastpath.ofproto.xlate.context import VLAN_CFI
 
 ETH_IP, ETH_ARP, ETH_RARP, ETH_IPV6, ETH_NSH = 0x0800, 0x0806, 0x8035, 0x86DD, 0x894F
@@ -33,6 +34,11 @@ _ABOVE_L2 = tuple(WINDOWS[name] for name in (
     "ipv6_label", "nw_frag", "nw_tos", "nw_ttl", "nw_proto", "nd_target", "arp_sha", "arp_tha", "tcp_flags",
     "nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_path_hdr", "nsh_c1", "nsh_c2", "nsh_c3", "nsh_c4",
     "tp_src", "tp_dst", "ct_tp_src", "ct_tp_dst", "igmp_group_ip4", "dp_hash"))
+# What is the packet's own rather than known about it: all a new outer header hides.
+_KNOWN = ("in_port", "recirc_id", "packet_type", "ct_state", "ct_nw_proto", "ct_zone", "dp_hash", "pkt_mark",
+          "ct_mark", "skb_priority", "ct_label")
+PACKET_HEADERS = tuple(WINDOWS[m.name] for m in MEMBERS
+                       if OFFSETS[m.name] // 8 < TNL_WORD and m.name not in _KNOWN)
 # What conntrack found out about a packet.
 _CONNTRACK = tuple(WINDOWS[name] for name in (
     "ct_state", "ct_zone", "ct_mark", "ct_label", "ct_nw_proto", "ct_tp_src", "ct_tp_dst"))
@@ -204,7 +210,7 @@ def push_mpls(key: FlowKey, n: int, ethertype: int, wc: FlowKey | None = None, *
         key.set(_LSE[0], key.get(_LSE[1]) & ~MPLS_BOS)
     else:
         label, tc, ttl = IPV6_NULL_LABEL if key.get(_DL_TYPE) == ETH_IPV6 else 0, 0, DEFAULT_TTL
-        if is_ip(key):
+        if is_ip(key) and key.packet_type in (0, 1 << 16 | key.dl_type):
             tc = (key.nw_tos & DSCP_MASK) >> 2
             ttl = key.nw_ttl or DEFAULT_TTL
             if wc is not None:

@@ -26,6 +26,8 @@ def to_port(x: Xlate, ofp_port: int, *, last: bool, truncate: bool = False) -> N
         report(x, Kind.DETAIL, "OFPPC_NO_FWD set, skipping output")
     elif port.protected and _came_in_protected(x):
         report(x, Kind.WARN, "Flow is between protected ports, skipping output.")
+    elif hand.flow.packet_type and port.odp_port is not None:
+        report(x, Kind.WARN, "Trying to send non-Ethernet packet through legacy L2 port. Dropping packet.")
     elif port.peer is not None:
         if truncate:
             report(x, Kind.ERROR, "Cannot truncate output to patch port")

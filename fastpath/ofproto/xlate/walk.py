@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from fastpath._flow import WINDOWS
 from fastpath.dpif import actions as odp
-from fastpath.ofproto.actions import ct, legacy, misc, mpls, output, vlan
+from fastpath.ofproto.actions import ct, encap, legacy, misc, mpls, output, vlan
 from fastpath.ofproto.actions import instructions as inst
 from fastpath.ofproto.actions import set_field as sf
 from fastpath.ofproto.actions.base import Action
@@ -204,7 +204,7 @@ def _report_set(x: Xlate, verb: str) -> None:
 # -- copies --------------------------------------------------------------------------------------------
 
 # Actions whose effect on the datapath's packet no later action can take back.
-_IRREVERSIBLE = (inst.Meter, output.OutputTrunc, ct.Ct, ct.Nat)
+_IRREVERSIBLE = (inst.Meter, output.OutputTrunc, ct.Ct, ct.Nat, encap.Encap, encap.Decap, encap.DecNshTtl)
 
 
 def finish_list(x: Xlate) -> None:
