@@ -18,6 +18,7 @@ from fastpath._port import Port as IoPort
 from fastpath.bundle import Bundle
 from fastpath.dpif.provider import Execute, PortStats
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, ParseError
+from fastpath.groups import GroupsAndMeters
 from fastpath.io._memory import MemoryPort
 from fastpath.io.port import open_port
 from fastpath.io.textfile import read_text
@@ -98,15 +99,17 @@ class Port:
         return self.io
 
     def set(self, *, tag: int | None = None, trunks: Iterable[int] | None = None,
-            vlan_mode: VlanMode | str | None = None, priority_tags: str = "no", **flags: bool) -> None:
+            vlan_mode: VlanMode | str | None = None, priority_tags: str = "no",
+            link_up: bool | None = None, **flags: bool) -> None:
         """Change VLAN settings (all of them, if any is given) or flags: ``no_flood``, ``no_forward``,
-        ``no_receive``, ``no_packet_in``, ``protected``."""
+        ``no_receive``, ``no_packet_in``, ``protected``.  *link_up* says how the link is, for ports that
+        have none of their own to watch, such as memory and patch ports."""
         with self.bridge.switch.lock:
             self.bridge.port(self)
             vlan = None
             if tag is not None or trunks is not None or vlan_mode is not None or priority_tags != "no":
                 vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags)
-            self.bridge.ofproto.set_port(self.of, vlan=vlan, flags=flags)
+            self.bridge.ofproto.set_port(self.of, link_up=link_up, vlan=vlan, flags=flags)
             self.bridge.switch.announce()
 
     def stats(self) -> PortStats:
@@ -129,7 +132,7 @@ class Port:
         return f"<Port {self.number} {self.name!r} of {self.bridge.name!r}>"
 
 
-class Bridge:
+class Bridge(GroupsAndMeters):
     """One bridge of a Switch; made by ``Switch.add_bridge``."""
 
     def __init__(self, switch: Switch, ofproto: Ofproto) -> None:
@@ -421,8 +424,11 @@ class Bridge:
             number = self._number(in_port)
             key = extract(frame)
             key.in_port = number
-            self._carry_out(XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame,
-                                    actions=parse_actions(actions, ports=ofproto.port_numbers())),
+            parsed = parse_actions(actions, ports=ofproto.port_numbers())
+            unknown = ofproto.unknown_reference(parsed)
+            if unknown is not None:
+                raise unknown
+            self._carry_out(XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame, actions=parsed),
                             ofproto.odp_port(number))
 
     def resume(self, packet_in: PacketIn) -> None:

@@ -79,11 +79,12 @@ class Switch:
     """Any number of bridges over one datapath.
 
     *seed* fixes hashes and whatever is drawn at random (None: a new one each time).  *flow_limit*
-    bounds the datapath's flows; *max_idle* is how many seconds one lives without packets.
+    bounds the datapath's flows; *max_idle* is how many seconds one lives without packets.  *strict*
+    refuses what Open vSwitch refuses, even where OpenFlow asks for it (meters that remark).
     """
 
     def __init__(self, *, seed: int | None = None, realtime: bool = False, flow_limit: int = FLOW_LIMIT,
-                 max_idle: float = MAX_IDLE) -> None:
+                 max_idle: float = MAX_IDLE, strict: bool = False) -> None:
         if not 0 < flow_limit <= MAX_FLOWS:
             raise ConfigError(f"flow_limit {flow_limit}: not between 1 and {MAX_FLOWS}")
         if not max_idle > 0:
@@ -95,7 +96,7 @@ class Switch:
         self.lock: Lock = lock()
         self.dpif = UserspaceDpif(seed=self.seed, flow_limit=flow_limit)
         self.dpif.set_now(self.clock.now())
-        self.backer = Backer(self.dpif)
+        self.backer = Backer(self.dpif, strict=strict)
         self.revalidator = Revalidator(self.backer, max_idle=max_idle, flow_limit=flow_limit, ramp=realtime)
         self.upcalls = UpcallHandler(self.backer, self.revalidator)
         self.feed: Feed[Event] = Feed()

@@ -27,10 +27,12 @@ MacKey: TypeAlias = "tuple[str, int, int]"          # bridge, VLAN, address
 
 
 class Backer:
-    """What the bridges over one datapath share."""
+    """What the bridges over one datapath share.  *strict*: refuse what the reference refuses, even where
+    OpenFlow asks for it."""
 
-    def __init__(self, dpif: Dpif, *, features: Features | None = None) -> None:
+    def __init__(self, dpif: Dpif, *, features: Features | None = None, strict: bool = False) -> None:
         self.dpif = dpif
+        self.strict = strict
         self.features = features or Features()
         self.recirc = RecircTable()
         self.bridges: dict[str, Ofproto] = {}

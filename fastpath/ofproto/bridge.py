@@ -12,14 +12,18 @@ from typing import Any, cast
 
 from fastpath._flow import FlowKey
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowError
+from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.output import Group as GroupAction
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, TableStatus
 from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.flow_tables import FlowTables
+from fastpath.ofproto.group import Group, GroupMod, GroupModResult, GroupTable
 from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.recirc import RecircTable
+from fastpath.ofproto.references import References, named
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, RuleView, VlanConfig
 
@@ -77,6 +81,8 @@ class Ofproto:
         self.name = name
         self.backer = backer
         self.tables = FlowTables(seed=seed)
+        self.groups = GroupTable(strict=backer.strict)
+        self.references = References(self.tables)
         self.macs = WatchedMacs(name, backer, max_entries=max_macs, aging_s=mac_aging)
         self.features: Features = backer.features
         self.recirc: RecircTable = backer.recirc
@@ -136,6 +142,10 @@ class Ofproto:
             self._flood_order = tuple(sorted(self._ports.values(),
                                              key=lambda p: (p.ofp_port != OFPP_LOCAL, p.ofp_port)))
         return self._flood_order
+
+    def group(self, group_id: int) -> Group | None:
+        """Group of a number, None if there is none."""
+        return self.groups.get(group_id)
 
     def meter(self, meter_id: int) -> int | None:
         """Datapath number of a meter; none can be configured yet."""
@@ -279,6 +289,9 @@ class Ofproto:
         """Make *mod* part of *change*.  Raises OpenFlowError; then the change must be reverted."""
         if mod.table_id == INTERNAL_TABLE:
             raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
+        unknown = self.unknown_reference(mod.actions)
+        if unknown is not None and self.tables.gives_actions(mod):
+            raise unknown
         change.stage(mod)
 
     def commit(self, change: Change) -> FlowModResult:
@@ -303,6 +316,33 @@ class Ofproto:
             self.backer.events.append(TableStatus(self.name, table_id, reason, table.vacancy,
                                                   table.free_percent))
         self.tables.vacancies.clear()
+
+    def unknown_reference(self, actions: Iterable[Action]) -> OpenFlowError | None:
+        """The refusal of *actions* that name a group or a meter there is none of; None if all are there."""
+        for a in named(actions):
+            if isinstance(a, GroupAction):
+                if self.groups.get(a.group_id) is None:
+                    return OpenFlowError("OFPBAC_BAD_OUT_GROUP", f"there is no group {a.group_id}")
+            elif self.meter(a.meter_id) is None:
+                return OpenFlowError("OFPMMFC_INVALID_METER", f"there is no meter {a.meter_id}")
+        return None
+
+    def remove_rules(self, rules: Iterable[Rule], reason: RemovedReason, now: float) -> None:
+        """Take rules out for reasons of ours, their counters up to date."""
+        gone = [(rule, reason) for rule in rules if not rule.removed]
+        for rule, _reason in list(gone):
+            gone += [(learned, RemovedReason.DELETE) for learned in self.tables.remove(rule)]
+        if gone:
+            self.touch()
+            self.removed(gone, now)
+
+    def apply_group(self, gm: GroupMod, now: float) -> GroupModResult:
+        """Carry out a group mod.  Rules that use a group it deletes are the caller's to remove
+        (``references``), once it has brought their counters up to date."""
+        result = self.groups.apply(gm, now)
+        if result:
+            self.touch()
+        return result
 
     @staticmethod
     def wants_removed(rules: Iterable[Rule]) -> bool:

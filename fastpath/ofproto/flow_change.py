@@ -131,7 +131,7 @@ class Change:
 
     def _modify(self, fm: FlowMod) -> None:
         rules = self._tables.select(fm)
-        if not rules and not fm.cookie_mask and fm.new_cookie is not None:
+        if not rules and fm.may_add:
             self._add(fm)
             return
         for rule in rules:

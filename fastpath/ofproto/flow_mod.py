@@ -58,6 +58,11 @@ class FlowMod:
     out_group: int = GROUP_ANY
     buffer_id: int = BUFFER_NONE
 
+    @property
+    def may_add(self) -> bool:
+        """Whether a modify that finds nothing adds."""
+        return not self.cookie_mask and self.new_cookie is not None
+
     def __str__(self) -> str:
         from fastpath.ofproto.flow_text import format_flow_mod  # text is one layer up from values
         return format_flow_mod(self)

@@ -98,6 +98,12 @@ class FlowTables:
             raise
         return change.commit()
 
+    def gives_actions(self, fm: FlowMod) -> bool:
+        """Whether *fm* is to give its actions to any rule: it adds one, or finds one to modify."""
+        if fm.command is Command.ADD or fm.command in (Command.DELETE, Command.DELETE_STRICT):
+            return fm.command is Command.ADD
+        return fm.may_add or bool(self.select(fm))
+
     def remove(self, rule: Rule) -> list[Rule]:
         """Take one rule out, for reasons of the caller's (a group or meter it used is gone); return the
         learned rules that had to go with it."""

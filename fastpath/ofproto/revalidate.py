@@ -49,6 +49,7 @@ from fastpath.ofproto.xlate.context import (
     BridgeView,
     Effect,
     FinTimeouts,
+    GroupHit,
     Learned,
     LearnedRule,
     PatchCrossing,
@@ -370,6 +371,8 @@ def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used
     for effect in effects:
         if isinstance(effect, RuleHit):
             cast(Rule, effect.rule).credit(n_packets, n_bytes, used)
+        elif isinstance(effect, GroupHit):
+            effect.group.credit(effect.bucket, n_packets, n_bytes)
         elif isinstance(effect, TableHit):
             cast(Ofproto, effect.bridge).count_lookups(effect.table_id, n_packets, matched=effect.matched)
         elif isinstance(effect, PatchCrossing):

@@ -91,12 +91,13 @@ PARSERS: dict[str, Parser] = {
 }
 
 
-def parse_actions(source: str, *, ports: PortNames | None = None) -> ActionList:
+def parse_actions(source: str, *, ports: PortNames | None = None, outer: str = "") -> ActionList:
     """Actions and instructions of *source*, what follows ``actions=`` in flow text.
 
-    An empty list and ``drop`` are both ().  Raises ParseError in the words of ovs-ofctl.
+    An empty list and ``drop`` are both ().  *outer* "bucket" allows what a group's bucket does: of the
+    instructions, meter alone.  Raises ParseError in the words of ovs-ofctl.
     """
-    return ActionReader(ports).read(source)
+    return ActionReader(ports).read(source, outer)
 
 
 class ActionReader:
@@ -105,11 +106,11 @@ class ActionReader:
     def __init__(self, ports: PortNames | None = None) -> None:
         self._context = ParseContext(ports, self._nested, {})
 
-    def read(self, source: str) -> ActionList:
+    def read(self, source: str, outer: str = "") -> ActionList:
         """Actions and instructions of *source*, as ``parse_actions`` returns them."""
         if len(self._context.known) > _REMEMBERED:
             self._context.known.clear()
-        return _parse_list(source, self._context, "")
+        return _parse_list(source, self._context, outer)
 
     def _nested(self, inner: str, outer: str) -> ActionList:
         return _parse_list(inner, self._context, outer)
@@ -187,7 +188,7 @@ def _check_order(actions: list[Action], outer: str) -> None:
             continue
         if outer == "clone" and this is Instruction.METER:
             raise ParseError("clone action doesn't support nested action meter")
-        if outer:
+        if outer and not (outer == "bucket" and this is Instruction.METER):
             raise ParseError(f"{this.name.lower()} instruction not allowed here")
         if seen_last and this == last:
             raise ParseError(f"duplicate {this.name.lower()} instruction not allowed, for OpenFlow 1.1+ "

@@ -21,6 +21,7 @@ from fastpath.ofproto.xlate import balance as choice
 from fastpath.ofproto.xlate import (
     conntrack,
     freeze,
+    group,
     learn,
     length,
     output,
@@ -40,8 +41,9 @@ Handler: TypeAlias = Callable[..., Any]
 class Call(Enum):
     """How a handler is called: ``PLAIN`` f(x, a); ``LAST`` f(x, a, last), *last* saying that nothing
     follows; ``JUMP`` like LAST, the action having done its work even if what it led to froze; ``STOP``
-    f(x, a), True ending this list; ``PAUSE`` f(x, a), True meaning that the next actions are for later;
-    ``REST`` f(x, a, rest), True meaning that it has carried out the *rest* of this list."""
+    f(x, a), True ending this list; ``BRANCH`` f(x, a, last), likewise; ``PAUSE`` f(x, a), True
+    meaning that the next actions are for later; ``REST`` f(x, a, rest), True meaning that it has carried out
+    the *rest* of this list."""
 
     PLAIN = 0
     LAST = 1
@@ -49,6 +51,7 @@ class Call(Enum):
     STOP = 3
     PAUSE = 4
     REST = 5
+    BRANCH = 6
 
 
 def meter(x: Xlate, a: instructions.Meter) -> None:
@@ -93,7 +96,7 @@ TABLE: dict[type[Action], tuple[Handler, Call]] = {
     out.OutputReg:             (output.output_reg, Call.LAST),
     out.OutputTrunc:           (output.output_trunc, Call.LAST),
     out.Enqueue:               (output.enqueue, Call.LAST),
-    out.Group:                 (output.group, Call.STOP),
+    out.Group:                 (group.group, Call.BRANCH),
     out.SetQueue:              (output.set_queue, Call.PLAIN),
     out.PopQueue:              (output.pop_queue, Call.PLAIN),
     out.Resubmit:              (walk.resubmit, Call.JUMP),

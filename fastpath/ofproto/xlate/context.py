@@ -16,12 +16,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from fastpath._flow import FlowKey
+from fastpath.dpif import actions as odp
 from fastpath.dpif.actions import OdpAction, OdpActions
 
 if TYPE_CHECKING:
     from fastpath.ofproto.actions.base import Action
     from fastpath.ofproto.actions.controller import Controller
     from fastpath.ofproto.flow_mod import FlowMod
+    from fastpath.ofproto.group import Bucket, Group
     from fastpath.ofproto.learning import MacTable
     from fastpath.ofproto.recirc import FrozenState, RecircTable
     from fastpath.ofproto.xlate.trace import Node, Trace
@@ -172,6 +174,8 @@ class BridgeView(Protocol):
         """Whether the rule is there just as *mod* says."""
     def shorten(self, rule: RuleView, idle_timeout: int, hard_timeout: int) -> None:
         """Lower a rule's timeouts to these many seconds where they are longer (0: leave alone)."""
+    def group(self, group_id: int) -> Group | None:
+        """Group of a number, None if there is none."""
     def meter(self, meter_id: int) -> int | None:
         """Datapath number of an OpenFlow meter, None if it is not configured."""
 
@@ -250,7 +254,15 @@ class FinTimeouts:
     hard_timeout: int
 
 
-Effect: TypeAlias = RuleHit | TableHit | PatchCrossing | Learned | LearnedRule | FinTimeouts
+@dataclass(frozen=True, slots=True)
+class GroupHit:
+    """Packets of this flow count on *group* and on *bucket*, None meaning all of its buckets."""
+
+    group: Group
+    bucket: Bucket | None
+
+
+Effect: TypeAlias = RuleHit | GroupHit | TableHit | PatchCrossing | Learned | LearnedRule | FinTimeouts
 
 
 @dataclass(slots=True)
@@ -311,6 +323,7 @@ class Hand:
     pending: Pending = Pending.NOTHING
     encap_data: bytes = b""                 # metadata of the NSH that is pending
     in_action_set: bool = False
+    in_bucket: bool = False                 # the list being carried out is a group's bucket
     in_packet_out: bool = False
 
 
@@ -326,6 +339,7 @@ class Out:
     frozen: bool = False                    # a freeze waits for the end of the action list
     pause: Controller | None = None         # the freeze is for a controller, which will resume
     frozen_actions: list[Action] = field(default_factory=list)
+    hash: odp.Hash | None = None            # the freeze is for a hash that the datapath is to take
     unrolled: tuple[int, int] | None = None     # table and cookie the last of frozen_actions runs under
     avoid_caching: bool = False
     # What learn actions want.  Done at the end: the tables are those of when translation began.

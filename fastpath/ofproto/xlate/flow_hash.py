@@ -133,10 +133,11 @@ def _symmetric_l2(key: FlowKey, basis: int) -> int:
         return 0
     data = (key.dl_type.to_bytes(2, "big") + _vlans(key).to_bytes(2, "big")
             + _between(key, _MACS).to_bytes(6, "big") + bytes(2))
-    return hash_finish(_add_bytes(basis, data), basis)
+    return hash_finish(add_bytes(basis, data), basis)
 
 
-def _add_bytes(state: int, data: bytes) -> int:
+def add_bytes(state: int, data: bytes) -> int:
+    """Take *data* into a hash under way, zeros behind it up to a whole word."""
     for at in range(0, len(data), 4):
         state = hash_add(state, int.from_bytes(data[at:at + 4], "little"))
     return state
@@ -150,7 +151,7 @@ def _l3l4(udp: bool) -> _Hash:
     def symmetric_l3l4(key: FlowKey, basis: int) -> int:
         if not pk.is_ip(key):
             return _symmetric_l2(key, basis)
-        state = hash_add(_add_bytes(basis, _addresses(key)[:_ADDRESS_SIZE[key.dl_type]]), key.nw_proto)
+        state = hash_add(add_bytes(basis, _addresses(key)[:_ADDRESS_SIZE[key.dl_type]]), key.nw_proto)
         if _hashes_ports(key, udp):
             state = hash_add(state, _swapped(_between(key, _PORTS), 2))
         return hash_finish(state, basis)

@@ -70,7 +70,7 @@ def cancel(x: Xlate) -> None:
     if x.out.frozen:
         x.out.frozen = False
         x.out.frozen_actions.clear()
-        x.out.unrolled = x.out.pause = None
+        x.out.unrolled = x.out.pause = x.out.hash = None
 
 
 def before(x: Xlate, a: Action) -> None:
@@ -129,6 +129,8 @@ def finish(x: Xlate) -> None:
     if not recirc_id or (pause and x.env.trace is not None and not x.env.side_effects):
         return
     if pause is None:
+        if x.out.hash is not None:
+            x.out.actions.append(x.out.hash)
         x.out.actions.append(odp.Recirc(recirc_id))
     else:
         x.out.actions.append(odp.Userspace(odp.ToController(

@@ -47,6 +47,7 @@ def send(x: Xlate, port: int, max_len: int, *, last: bool, truncate: bool = Fals
             flood(x, all_ports=port == OFPP_ALL, last=last)
         case _ if port == OFPP_CONTROLLER:
             reason = (PacketInReason.PACKET_OUT if x.hand.in_packet_out else
+                      PacketInReason.GROUP if x.hand.in_bucket else
                       PacketInReason.ACTION_SET if x.hand.in_action_set else PacketInReason.ACTION)
             to_controller(x, max_len, reason)
         case _ if port == OFPP_NONE:
@@ -89,6 +90,8 @@ def output_trunc(x: Xlate, a: act.OutputTrunc, last: bool) -> None:
         send(x, port, 0, last=last, truncate=True)
 
 
+# -- queues: a datapath's queue is a packet priority -----------------------------------------------------
+
 def enqueue(x: Xlate, a: act.Enqueue, last: bool) -> None:
     """Output through a queue, which others do not use."""
     flow, in_port = x.hand.flow, x.hand.flow.get(_IN_PORT)
@@ -115,12 +118,6 @@ def pop_queue(x: Xlate, a: act.PopQueue) -> None:
     if x.hand.flow.get(_PRIORITY) != priority:
         x.hand.flow.set(_PRIORITY, priority)
         report(x, Kind.DETAIL, f"queue = {c_hex(priority)}")
-
-
-def group(x: Xlate, a: act.Group) -> bool:
-    """Groups are not implemented: the list stops, as with a group that does not exist (True)."""
-    report(x, Kind.WARN, f"group {a.group_id}: groups are not supported yet, dropping")
-    return True
 
 
 def refuse(x: Xlate, a: Action) -> bool:

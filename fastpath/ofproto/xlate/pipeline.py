@@ -56,7 +56,7 @@ def translate(env: XlateIn) -> XlateOut:
     With ``env.packet`` side effects are meant for that packet.  A translation that had to be given up has
     ``error`` set and no actions.
     """
-    x = _begin(env)
+    x = begin(env)
     if not _run(x):
         _finish_mask(x)
     if x.out.learned:
@@ -92,7 +92,8 @@ def _pin_absent_tag(asked: FlowKey, mask: FlowKey) -> None:
         mask.set(_TCI[n], mask.get(_TCI[n]) | VLAN_CFI)
 
 
-def _begin(env: XlateIn) -> Xlate:
+def begin(env: XlateIn) -> Xlate:
+    """A translation at its start: nothing looked up, nothing decided."""
     flow = env.flow.copy()
     flow.actset_output = OFPP_UNSET
     pk.complete_tags(flow)
@@ -160,7 +161,7 @@ def run(x: Xlate, actions: Sequence[Action], last: bool) -> None:
         handler, call = TABLE.get(type(a), _UNKNOWN)
         at_end = last and i == final and not hand.action_set
         match call:
-            case Call.LAST | Call.JUMP:
+            case Call.LAST | Call.JUMP | Call.BRANCH:
                 answer = handler(x, a, at_end)
             case Call.REST:
                 answer = handler(x, a, actions[i + 1:])
@@ -169,7 +170,7 @@ def run(x: Xlate, actions: Sequence[Action], last: bool) -> None:
         if before is not None:
             _tell_effect(x, before)
         x.node = parent
-        if call in (Call.STOP, Call.REST) and answer:
+        if answer and call in (Call.STOP, Call.BRANCH, Call.REST):
             return
         if call is not Call.JUMP and out.error is None and budget.exit and not out.frozen_actions:
             freeze.put_off(x, actions[i + (call is Call.PAUSE and bool(answer)):])

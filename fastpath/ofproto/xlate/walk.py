@@ -39,7 +39,7 @@ _Run = Callable[[Xlate, Sequence[Action], bool], None]
 DROPPED_FRAGMENT = 'Packets are IP fragments and the fragment handling mode is "drop".'
 
 
-def _affordable(x: Xlate) -> bool:
+def affordable(x: Xlate) -> bool:
     """Whether another lookup is within bounds; if not, the error is set."""
     budget = x.budget
     if budget.depth >= MAX_DEPTH:
@@ -105,12 +105,13 @@ def enter_table(x: Xlate, in_port: int, table_id: int, *, last: bool, run: _Run 
     if hand.was_mpls:
         freeze.trigger(x)           # the table may match what an MPLS pop uncovered
         return
-    if not _affordable(x):
+    if not affordable(x):
         return
     if original and not (hand.flow.ct_nw_proto and pk.is_ip(hand.flow)):
         report(x, Kind.ERROR, "resubmit(ct) with non-tracked or non-IP packet!")
         return
     old_table, old_rule, old_cookie, old_node = hand.table_id, hand.rule, hand.cookie, x.node
+    in_bucket, hand.in_bucket = hand.in_bucket, False
     hand.table_id = table_id
     if original:
         _swap_tuples(hand)
@@ -124,6 +125,7 @@ def enter_table(x: Xlate, in_port: int, table_id: int, *, last: bool, run: _Run 
     (run or x.run)(x, rule.actions if rule is not None else (), last)
     budget.depth -= deepens
     hand.table_id, hand.rule, hand.cookie, x.node = old_table, old_rule, old_cookie, old_node
+    hand.in_bucket = in_bucket
 
 
 def _swap_tuples(hand: Hand) -> None:
@@ -175,9 +177,10 @@ def run_action_set(x: Xlate) -> None:
         return
     parent = x.node
     x.node = report(x, Kind.TABLE, "--. Executing action set:")
+    in_bucket, x.hand.in_bucket = x.hand.in_bucket, False
     x.hand.in_action_set = True
     x.run(x, actions, True)
-    x.hand.in_action_set = False
+    x.hand.in_action_set, x.hand.in_bucket = False, in_bucket
     x.node = parent
 
 

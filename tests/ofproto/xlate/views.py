@@ -11,6 +11,7 @@ from fastpath.errors import ParseError
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
+from fastpath.ofproto.group import Group, GroupTable
 from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.recirc import RecircTable
@@ -51,6 +52,7 @@ class Bridge:
         self.exports_flows = False
         self.frag_handling = "normal"
         self.tables = FlowTables(seed=1)
+        self.groups = GroupTable()
         self.meters: dict[int, int] = {}
         self._ports = {OFPP_LOCAL: Port(name, OFPP_LOCAL, local_odp)}
         for i in range(1, n_ports + 1):
@@ -83,6 +85,9 @@ class Bridge:
 
     def shorten(self, rule: Rule, idle_timeout: int, hard_timeout: int) -> None:
         self.tables.shorten(rule, idle_timeout=idle_timeout, hard_timeout=hard_timeout)
+
+    def group(self, group_id: int) -> Group | None:
+        return self.groups.get(group_id)
 
     def meter(self, meter_id: int) -> int | None:
         return self.meters.get(meter_id)

@@ -1,0 +1,72 @@
+"""Which groups and meters actions name, and which rules do so.
+
+A rule may not name a group or meter there is none of, and goes when the one it names is deleted.  Rules are
+many and few name any, so nothing is kept up as rules come and go: ``References`` looks through all of them
+when it is asked after the tables have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.instructions import Meter, WriteActions
+from fastpath.ofproto.actions.misc import Clone
+from fastpath.ofproto.actions.output import Group
+from fastpath.ofproto.flow_tables import FlowTables
+from fastpath.ofproto.rule import Rule
+
+
+def named(actions: Iterable[Action]) -> Iterator[Group | Meter]:
+    """The actions among *actions*, nested ones too, that name a group or a meter."""
+    for a in actions:
+        kind = type(a)
+        if kind is Group or kind is Meter:
+            assert isinstance(a, Group | Meter)
+            yield a
+        elif isinstance(a, Clone | WriteActions):
+            yield from named(a.actions)
+
+
+class References:
+    """Rules of *tables* by the groups and meters they name."""
+
+    def __init__(self, tables: FlowTables) -> None:
+        self._tables = tables
+        self._version = -1
+        self._by_group: dict[int, list[Rule]] = {}
+        self._by_meter: dict[int, list[Rule]] = {}
+
+    def _refresh(self) -> None:
+        if self._version == self._tables.version:
+            return
+        self._version = self._tables.version
+        self._by_group, self._by_meter = {}, {}
+        for rule in self._tables.rules():
+            groups, meters = set(), set()
+            for a in named(rule.actions):
+                if isinstance(a, Group):
+                    groups.add(a.group_id)
+                else:
+                    meters.add(a.meter_id)
+            for index, numbers in ((self._by_group, groups), (self._by_meter, meters)):
+                for number in numbers:
+                    index.setdefault(number, []).append(rule)
+
+    def of_group(self, group_id: int) -> Collection[Rule]:
+        """Rules that name a group."""
+        self._refresh()
+        return self._by_group.get(group_id, ())
+
+    def of_meter(self, meter_id: int) -> Collection[Rule]:
+        """Rules that name a meter."""
+        self._refresh()
+        return self._by_meter.get(meter_id, ())
+
+    def of_groups(self, group_ids: Iterable[int]) -> list[Rule]:
+        """Rules that name any of several groups, each once."""
+        return list(dict.fromkeys(rule for number in group_ids for rule in self.of_group(number)))
+
+    def of_meters(self, meter_ids: Iterable[int]) -> list[Rule]:
+        """Rules that name any of several meters, each once."""
+        return list(dict.fromkeys(rule for number in meter_ids for rule in self.of_meter(number)))
