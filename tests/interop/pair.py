@@ -126,10 +126,12 @@ class Pair:
         ours, theirs = ([line for line in text if "Megaflow" not in line] for text in (ours, theirs))
         self.assert_equal(ours, theirs, packet, rules)
 
-    def agree(self, bridge: str, packet: str, rules: tuple[str, ...], ct_next: tuple[str, ...] = ()) -> None:
-        """Assert that both say the same of *packet*, conntrack finding it in the states *ct_next*."""
+    def agree(self, bridge: str, packet: str, rules: tuple[str, ...], ct_next: tuple[str, ...] = ()) -> Trace:
+        """Assert that both say the same of *packet*, conntrack finding it in the states *ct_next*; return our
+        trace, its ports renumbered."""
         self.n_traces += 1
-        ours = self.text(self.switch[bridge].trace(packet, ct_next=ct_next))
+        trace = self.switch[bridge].trace(packet, ct_next=ct_next)
+        ours = self.text(trace)
         theirs = self.reference_text(bridge, packet, ct_next)
         if ours != theirs:
             # The reference lets go of replaced rules a moment after it was told to, and until then their
@@ -137,6 +139,7 @@ class Pair:
             time.sleep(0.25)
             theirs = self.reference_text(bridge, packet, ct_next)
         self.assert_equal(ours, theirs, f"{packet} {ct_next}", rules)
+        return trace
 
     @staticmethod
     def assert_equal(ours: list[str], theirs: list[str], packet: str, rules: tuple[str, ...]) -> None:
