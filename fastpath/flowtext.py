@@ -293,7 +293,10 @@ def _tunnel(out: list[str], key: FlowKey, mask: FlowKey) -> None:
         out.append(f"tun_ttl={key.tun_ttl}")
     _erspan_gtpu(out, key, mask)
     if m := mask.get(WINDOWS["tun_flags"]) & 0xF:
-        out.append(f"tun_flags={text.format_flags_masked(key.get(WINDOWS['tun_flags']), m, _TUN_FLAGS)}")
+        flags = key.get(WINDOWS["tun_flags"])
+        shown = (text.format_flags(flags, _TUN_FLAGS) if m == 0xF else
+                 text.format_flags_masked(flags, m, _TUN_FLAGS))
+        out.append(f"tun_flags={shown}")
 
 
 def _erspan_gtpu(out: list[str], key: FlowKey, mask: FlowKey) -> None:

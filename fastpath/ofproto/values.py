@@ -211,8 +211,10 @@ def _format_exact(f: Field, value: int) -> str:
             return text.format_ipv4(value)
         case Fmt.IPV6:
             return text.format_ipv6(value)
-        case Fmt.OFP_PORT | Fmt.OFP_PORT32:
+        case Fmt.OFP_PORT:
             return text.format_ofp_port(value)
+        case Fmt.OFP_PORT32:        # reserved ports are the last of either form
+            return text.format_ofp_port(value & 0xFFFF if value >= 0xFFFFFF00 else value)
         case Fmt.FRAG:
             return _FRAG_BY_BITS.get((value, 3), f"{value:#x}")
         case Fmt.PACKET_TYPE:

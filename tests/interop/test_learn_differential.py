@@ -47,7 +47,7 @@ def learned(dump: str) -> list[str]:
 def test_what_is_learned_and_said_of_it(pair: Pair, more: int) -> None:
     bridge = pair.add_bridge("br0", PORTS, 100)
     n_taken = n_learned = 0
-    for seed in range(80 * more):
+    for seed in range(45 * more):
         rules = case(seed)
         # In one bundle with others the reference may add a rule for later that it deletes first.
         pair.ref.ofctl("del-flows", pair.ref.bridge_target("br0"))
@@ -61,4 +61,4 @@ def test_what_is_learned_and_said_of_it(pair: Pair, more: int) -> None:
         assert [line.partition(" actions=")[0] for line in ours] == [
             line.partition(" actions=")[0] for line in theirs], rules
         n_learned += len(ours)
-    assert n_taken > 50 * more and n_learned > 150 * more
+    assert n_taken > 30 * more and n_learned > 90 * more

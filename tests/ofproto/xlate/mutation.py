@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
+from views import Bridge
+
 from fastpath._flow import FlowKey
+from fastpath.ofproto.match import Match
 
 IPV4, IPV6, ARP, MPLS = 0x0800, 0x86DD, 0x0806, 0x8847
 ANY = (0,)
@@ -43,3 +47,18 @@ def mutate(key: FlowKey, random: Random) -> FlowKey:
         for member, value in zip(members, random.choice(values), strict=True):
             setattr(other, member, value)
     return other
+
+
+def assert_sound(bridge: Bridge, packets: Iterable[str], random: Random, n: int) -> int:
+    """Assert that packets the mask of an answer covers get that answer; return how many of the *n* packets
+    like each of *packets* it did cover."""
+    n_covered = 0
+    for packet in packets:
+        key = Match.parse(packet).key
+        first = bridge.xlate(key, side_effects=False)
+        for other in (mutate(key, random) for _ in range(n)):
+            if other.matches(key, first.mask):
+                n_covered += 1
+                again = bridge.xlate(other, side_effects=False)
+                assert (again.actions, again.slow) == (first.actions, first.slow), (packet, other)
+    return n_covered

@@ -1,12 +1,24 @@
-"""multipath and bundle: what they look at is in the mask, and known hash values."""
+"""What actions look at is in the mask; and known hash values of multipath and bundle."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
+import field_sets
 import pytest
-from action_sets import bundle, case, multipath
-from mutation import mutate
+from action_sets import (
+    bundle,
+    case,
+    check_pkt_larger,
+    mixed_case,
+    multipath,
+    queue,
+    sample,
+    truncated,
+)
+from mutation import assert_sound
+from rule_sets import Case
 from views import Bridge
 
 from fastpath._flow import FlowKey
@@ -14,20 +26,19 @@ from fastpath.ofproto.match import Match
 from fastpath.ofproto.xlate.flow_hash import flow_hash, hash_2words, jhash
 
 
-def test_every_packet_a_mask_covers_is_balanced_alike(more: int) -> None:
+@pytest.mark.parametrize(("make", "n_cases", "least"), [
+    (lambda seed: case(seed, (multipath, bundle)), 150, 500),
+    (lambda seed: mixed_case(seed, (queue, sample, truncated, check_pkt_larger)), 60, 300),
+    (field_sets.case, 150, 500)], ids=["hashes", "others", "fields"])
+def test_every_packet_a_mask_covers_is_treated_alike(make: Callable[[int], Case], n_cases: int, least: int,
+                                                     more: int) -> None:
     n_covered = 0
-    for seed in range(150 * more):
-        rules, random, bridge = case(seed, (multipath, bundle)), Random(seed), Bridge()
+    for seed in range(n_cases * more):
+        rules, bridge = make(seed), Bridge()
+        bridge.exports_flows = True
         bridge.add_valid_flows(*rules.rules)
-        for packet in rules.packets:
-            key = Match.parse(packet).key
-            first = bridge.xlate(key, side_effects=False)
-            for other in (mutate(key, random) for _ in range(15)):
-                if other.matches(key, first.mask):
-                    n_covered += 1
-                    again = bridge.xlate(other, side_effects=False)
-                    assert again.actions == first.actions, (seed, packet, other)
-    assert n_covered > 500 * more
+        n_covered += assert_sound(bridge, rules.packets, Random(seed), 15)
+    assert n_covered > least * more
 
 
 # As the self-test in lookup3.c prints them.
