@@ -51,5 +51,14 @@ class OpenFlowError(FastpathError):
         self.code = code
         self.detail = detail
 
+
+class InvalidFlow(ParseError, OpenFlowError):
+    """A flow that can be read but that no switch would take: *code* is what a switch would say."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code)
+        self.args = (message,)
+        self.detail = message
+
     def __reduce__(self) -> tuple[type[OpenFlowError], tuple[str, str]]:
         return type(self), (self.code, self.detail)

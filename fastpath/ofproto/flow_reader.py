@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from fastpath.errors import ParseError
+from fastpath.errors import InvalidFlow, ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_actions
@@ -76,7 +76,7 @@ class FlowReader:
         match.finish()
         missing = missing_prerequisite(match)
         if missing is not None:
-            raise ParseError(f"prerequisites not met for setting {missing}")
+            raise InvalidFlow("OFPBMC_BAD_PREREQ", f"prerequisites not met for setting {missing}")
         if has_actions:
             actions = self._read_actions(actions_text, match, values.get("table_id", TABLE_ALL))
         new_cookie = values.pop("new_cookie", None)
@@ -121,10 +121,8 @@ def _split_actions(source: str) -> tuple[str, str]:
 # -- keys beside the match ------------------------------------------------------------------------
 
 def _table(reader: FlowReader, values: dict[str, int], text: str) -> None:
-    table = numbers.c_int(text)
-    if table is None and reader.tables:
-        table = reader.tables.get(text.strip('"'))
-    if table is None or not 0 <= table <= 255:
+    table = numbers.table(text, reader.tables)
+    if table is None:
         raise ParseError(f'unknown table "{text}"')
     values["table_id"] = table
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fastpath.errors import ParseError
 from fastpath.ofproto.actions.output import OFPP_ANY, format_port
 from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14, format_actions, match_as_version
+from fastpath.ofproto.flow_change import COOKIE_KEEP
 from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.flow_reader import COMMANDS, FlowReader
 from fastpath.ofproto.numbers import PortNames
@@ -80,7 +81,7 @@ def format_flow_mod(fm: FlowMod, version: int = OF10, *, ports: Mapping[int, str
     match = match_as_version(fm.match, version).format(priority=priority, ports=ports)
     if match:
         out.append(match)
-    if fm.new_cookie is not None and fm.new_cookie:
+    if fm.new_cookie and fm.new_cookie != COOKIE_KEEP:
         out.append(f"cookie:{fm.new_cookie:#x}")
     if fm.cookie_mask:
         out.append(f"cookie:{fm.cookie:#x}/{fm.cookie_mask:#x}")

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from fastpath import flowtext
 from fastpath._flow import WINDOWS, FlowKey, Patch, Window
-from fastpath.errors import ParseError
+from fastpath.errors import InvalidFlow, ParseError
 from fastpath.fields import BY_NAME, FIELDS, Field, Fmt, Prereq
 from fastpath.ofproto import numbers
 from fastpath.ofproto.lexer import key_values
@@ -182,7 +182,8 @@ class Match:
         keep = ~(s.limit << s.ofs)
         mask = old_mask & keep | s.limit << s.ofs
         if not f.maskable and mask != (1 << f.bits) - 1:
-            raise ParseError("actions are invalid with specified match (OFPBAC_MATCH_INCONSISTENT)")
+            raise InvalidFlow("OFPBAC_MATCH_INCONSISTENT",
+                              "actions are invalid with specified match (OFPBAC_MATCH_INCONSISTENT)")
         self.set(f, old_value & keep | v << s.ofs, mask)
 
     def set(self, f: Field, value: int, mask: int | None = None) -> None:

@@ -13,8 +13,10 @@ from typing import Final
 
 from fastpath import text
 from fastpath.errors import ParseError
+from fastpath.ofproto import scan
 
 _C_INT = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)\Z")
+_DECIMAL = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]+)")
 U64_MAX: Final = (1 << 64) - 1
 PortNames = Mapping[str, int]           # port name -> OpenFlow port number
 
@@ -69,11 +71,11 @@ def u64(s: str) -> int:
 
 
 def mac(s: str) -> int:
-    """Ethernet address."""
-    try:
-        return text.parse_mac(s)
-    except ParseError:
-        raise ParseError(f"invalid mac address {s}") from None
+    """Ethernet address; what follows it is passed over, as in the reference."""
+    found = scan.mac(s)
+    if found is None:
+        raise ParseError(f"invalid mac address {s}")
+    return found[0]
 
 
 def ipv4(s: str) -> int:
@@ -81,7 +83,23 @@ def ipv4(s: str) -> int:
     try:
         return text.parse_ipv4(s)
     except ParseError:
-        raise ParseError(f"invalid IP address {s}") from None
+        raise ParseError(f"{s}: could not convert to IP address") from None
+
+
+def table(s: str, names: Mapping[str, int] | None = None) -> int | None:
+    """Table number from a decimal number or one of *names*; None if it is neither."""
+    digits = s[1:] if s[:1] == "+" else s
+    if digits.isdecimal() and digits.isascii():
+        number = int(digits)
+        return number if number <= 0xFF else None
+    return names.get(s[1:-1] if len(s) > 1 and s[0] == s[-1] == '"' else s) if names else None
+
+
+def atoi(s: str, bits: int) -> int:
+    """The decimal number *s* begins with, cut to *bits* bits; 0 if there is none (C's atoi)."""
+    m = _DECIMAL.match(s)
+    value = min(max(int(m[1]), -1 << 63), (1 << 63) - 1) if m else 0      # as strtol, which it rests on
+    return value & ((1 << bits) - 1)
 
 
 def port(s: str, names: PortNames | None = None) -> int | None:
@@ -90,14 +108,15 @@ def port(s: str, names: PortNames | None = None) -> int | None:
     Numbers are decimal, as in the reference.  Whether a reserved number means anything where it
     stands is for the caller to say.
     """
-    if not (s.isdecimal() and s.isascii()):
+    digits = s[1:] if s[:1] == "+" else s
+    if not (digits.isdecimal() and digits.isascii()):
         upper = s.upper()
         if upper in text.RESERVED_PORTS:
             return text.RESERVED_PORTS[upper]
         if len(s) > 1 and s[0] == s[-1] == '"':
             s = s[1:-1]
         return names.get(s) if names else None
-    number = int(s)
+    number = int(digits)
     if 0xFFFFFF00 <= number <= 0xFFFFFFFF:
         number &= 0xFFFF
     return number if number <= 0xFFFF else None

@@ -69,7 +69,7 @@ class Subfield:
         """Subfield that is all of *text*.  Raises ParseError in the words of ovs-ofctl."""
         subfield, end = cls.parse_prefix(text)
         if end != len(text):
-            raise ParseError(f"{text}: trailing garbage `{text[end:]}' after subfield")
+            raise ParseError("unexpected input following field syntax")
         return subfield
 
     @classmethod

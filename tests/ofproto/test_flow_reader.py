@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import flows
 
@@ -15,6 +15,7 @@ from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.match import Match
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(flows(of10=True), min_size=1, max_size=6))
 def test_a_reader_reads_each_flow_as_if_it_were_the_first(lines: list[str]) -> None:
     reader = FlowReader()

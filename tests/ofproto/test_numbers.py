@@ -28,7 +28,7 @@ def test_widths() -> None:
         (numbers.u32, "0x100000000", "invalid numeric format 0x100000000"),
         (numbers.u64, "", "missing required numeric argument"),
         (numbers.mac, "1:2", "invalid mac address 1:2"),
-        (numbers.ipv4, "1.2.3", "invalid IP address 1.2.3"),
+        (numbers.ipv4, "1.2.3", "1.2.3: could not convert to IP address"),
     ):
         with pytest.raises(ParseError) as e:
             read(text)
@@ -55,3 +55,16 @@ def test_widths() -> None:
 )
 def test_ports(text: str, port: int | None) -> None:
     assert numbers.port(text, {"p1": 7}) == port
+
+
+@pytest.mark.parametrize(
+    "source, bits, value",
+    [("12", 16, 12), ("x", 16, 0), ("-2", 16, 65534), ("99999999999999999999", 32, 2**32 - 1), (" +7", 8, 7)],
+)
+def test_atoi_takes_what_it_can(source: str, bits: int, value: int) -> None:
+    assert numbers.atoi(source, bits) == value
+
+
+def test_tables_are_decimal_or_named() -> None:
+    assert [numbers.table(s) for s in ("08", "+1", "256", "0x1", "acl")] == [8, 1, None, None, None]
+    assert numbers.table('"acl"', {"acl": 3}) == numbers.table("acl", {"acl": 3}) == 3

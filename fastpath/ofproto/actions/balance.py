@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from fastpath.errors import ParseError
@@ -30,23 +31,23 @@ class Multipath(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Multipath:
-        parts = [p.strip() for p in arg.split(",")]
+        parts = _words(arg)
         if len(parts) < 6:
             raise ParseError(f"{arg}: not enough arguments to multipath action")
         fields, basis, algorithm, links, argument, target_text = parts[:6]
+        fields, algorithm = fields.lower(), algorithm.lower()
         if fields not in HASH_FIELDS:
-            raise ParseError(f"{arg}: unknown fields `{fields}'")
+            raise ParseError(f"{arg}: unknown fields `{parts[0]}'")
         if algorithm not in MULTIPATH_ALGORITHMS:
-            raise ParseError(f"{arg}: unknown algorithm `{algorithm}'")
-        n_links = numbers.c_int(links) or 0
+            raise ParseError(f"{arg}: unknown algorithm `{parts[2]}'")
+        n_links = numbers.atoi(links, 32)
         if not 1 <= n_links <= 65536:
             raise ParseError(f"{arg}: n_links {n_links} is not in valid range 1 to 65536")
         target = Subfield.parse(target_text)
         if target.n_bits < 16 and n_links > 1 << target.n_bits:
             raise ParseError(f"{arg}: {target.n_bits}-bit destination field has {1 << target.n_bits} "
                              f"possible values, less than specified n_links {n_links}")
-        return cls(fields, (numbers.c_int(basis) or 0) & 0xFFFF, algorithm, n_links,
-                   (numbers.c_int(argument) or 0) & 0xFFFFFFFF, target)
+        return cls(fields, numbers.atoi(basis, 16), algorithm, n_links, numbers.atoi(argument, 32), target)
 
     def format(self, ports: PortNumbers = None) -> str:
         return (f"multipath({self.fields},{self.basis},{self.algorithm},{self.n_links},{self.arg},"
@@ -74,32 +75,42 @@ class Bundle(Action):
 
     @classmethod
     def _parse(cls, arg: str, ctx: ParseContext, *, load: bool) -> Bundle:
-        head, colon, members_text = arg.partition(":")
-        parts = [p.strip() for p in head.split(",")]
-        if not colon or len(parts) != (6 if load else 5):
+        parts = _words(arg, 5 if load else 4)
+        delimiter, _, members_text = parts.pop().lstrip(":").partition(":") if len(parts) == 5 + load else \
+            ("", "", "")
+        if not delimiter:
             raise ParseError(f"{arg}: not enough arguments to bundle action")
-        fields, basis, algorithm, kind = parts[:4]
-        if parts[-1] not in ("members", "slaves"):
-            raise ParseError(f"{arg}: missing member delimiter, expected `members', got `{parts[-1]}'")
-        if fields not in HASH_FIELDS:
-            raise ParseError(f"{arg}: unknown fields `{fields}'")
-        if algorithm not in BUNDLE_ALGORITHMS:
-            raise ParseError(f"{arg}: unknown algorithm `{algorithm}'")
-        if kind != "ofport":
-            raise ParseError(f"{arg}: unknown member_type `{kind}'")
+        if delimiter.lower() not in ("members", "slaves"):
+            raise ParseError(f"{arg}: missing member delimiter, expected `members', got `{delimiter}'")
         members = []
-        for m in members_text.replace(",", " ").split():
+        for m in re.findall(r"[^, \[]+", members_text)[:MAX_MEMBERS]:
             port = numbers.port(m, ctx.ports)
             if port is None:
                 raise ParseError(f"{m}: bad port number")
             members.append(port)
-        if len(members) > MAX_MEMBERS:
-            raise ParseError(f"{arg}: too many members")
+        fields, basis, algorithm, kind = parts[:4]
+        if fields.lower() not in HASH_FIELDS:
+            raise ParseError(f"{arg}: unknown fields `{fields}'")
+        if algorithm.lower() not in BUNDLE_ALGORITHMS:
+            raise ParseError(f"{arg}: unknown algorithm `{algorithm}'")
+        if kind.lower() != "ofport":
+            raise ParseError(f"{arg}: unknown member_type `{kind}'")
         target = Subfield.parse(parts[4]) if load else None
-        return cls(fields, (numbers.c_int(basis) or 0) & 0xFFFF, algorithm, tuple(members), target)
+        return cls(fields.lower(), numbers.atoi(basis, 16), algorithm.lower(), tuple(members), target)
 
     def format(self, ports: PortNumbers = None) -> str:
         name = "bundle" if self.target is None else "bundle_load"
         target = "" if self.target is None else f"{self.target},"
         members = ",".join(format_port(m, ports) for m in self.members)
         return f"{name}({self.fields},{self.basis},{self.algorithm},ofport,{target}members:{members})"
+
+
+def _words(arg: str, limit: int = -1) -> list[str]:
+    """Words of *arg* between commas and spaces, any number of which count as one; the *limit*th and what
+    follows is not cut."""
+    parts, rest = list[str](), arg.lstrip(", ")
+    while rest and len(parts) != limit:
+        word, _, rest = re.sub("[, ]", ",", rest, count=1).partition(",")
+        parts.append(word)
+        rest = rest.lstrip(", ")
+    return [*parts, rest] if rest else parts

@@ -8,7 +8,7 @@ stand beside them.
 
 from __future__ import annotations
 
-from fastpath.errors import ParseError
+from fastpath.errors import InvalidFlow
 from fastpath.ofproto.actions import legacy, mpls, output, set_field, vlan
 from fastpath.ofproto.actions.balance import Multipath
 from fastpath.ofproto.actions.base import Action, ActionList
@@ -32,7 +32,7 @@ _ALG_PROTO = {"ftp": TCP, "tftp": UDP}
 
 
 def check_actions(actions: ActionList, match: Match, *, table_id: int = TABLE_ALL) -> None:
-    """Raise ParseError, naming the OpenFlow error, if *actions* cannot stand with *match*."""
+    """Raise InvalidFlow, naming the OpenFlow error, if *actions* cannot stand with *match*."""
     checker = _Checker(table_id)
     checker.check(actions, HeaderState(match), match)
     if checker.only_of10 and checker.needs_of11:
@@ -41,7 +41,7 @@ def check_actions(actions: ActionList, match: Match, *, table_id: int = TABLE_AL
 
 def refuse(code: str) -> None:
     """Raise the error for OpenFlow error *code*."""
-    raise ParseError(f"actions are invalid with specified match ({code})")
+    raise InvalidFlow(code, f"actions are invalid with specified match ({code})")
 
 
 class _Checker:

@@ -28,11 +28,11 @@ class PacketInReason(IntEnum):
 
     @property
     def text(self) -> str:
-        """As flow text writes it."""
-        return self.name.lower()
+        """As flow text writes it: for the two kinds of a miss, not at all."""
+        return self.name.lower() if self < PacketInReason.EXPLICIT_MISS else ""
 
 
-_REASONS = {r.text: r for r in PacketInReason}
+_REASONS = {r.text: r for r in reversed(PacketInReason)}        # of equal texts the first is meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +50,28 @@ class Controller(Action):
     def parse(cls, arg: str, ctx: ParseContext) -> Controller:
         if not arg:
             return cls()
-        if "(" not in arg and "=" not in arg and not arg.startswith("pause"):
+        if arg.isdecimal() and arg.isascii():
             return cls(numbers.u16(arg, "max_len"))
         max_len, reason, controller_id = 0xFFFF, PacketInReason.ACTION, 0
-        userdata, pause, meter_id = b"", False, None
+        hexadecimal, pause, meter_id = "", False, None
         for key, value in key_values(arg):
             if key == "max_len":
                 max_len = numbers.u16(value, key)
             elif key == "reason":
-                if value not in _REASONS:
+                if value.lower() not in _REASONS:
                     raise ParseError(f'unknown reason "{value}"')
-                reason = _REASONS[value]
+                reason = _REASONS[value.lower()]
             elif key == "id":
                 controller_id = numbers.u16(value, key)
             elif key == "userdata":
-                userdata = _bytes(value)
+                hexadecimal = value
             elif key == "pause":
                 pause = True
             elif key == "meter_id":
                 meter_id = numbers.u32(value)
             else:
                 raise ParseError(f'unknown key "{key}" parsing controller action')
-        return cls(max_len, reason, controller_id, userdata, pause, meter_id)
+        return cls(max_len, reason, controller_id, _bytes(hexadecimal), pause, meter_id)
 
     @property
     def is_plain(self) -> bool:

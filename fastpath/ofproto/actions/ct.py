@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from fastpath import text
 from fastpath.errors import ParseError
-from fastpath.ofproto import numbers
+from fastpath.ofproto import numbers, scan
 from fastpath.ofproto.actions.base import Action, ActionList, ParseContext, Plain, PortNumbers
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.lexer import key_values
@@ -50,7 +50,7 @@ class Nat(Action):
                     raise ParseError('May only specify one of "src" or "dst".')
                 direction = key
                 if value:
-                    spec = text.parse_address_range(value)
+                    spec = scan.address_range(value)
             elif key in ("persistent", "hash", "random"):
                 flags.add(key)
             else:
@@ -140,8 +140,8 @@ class Ct(Action):
 
 
 def _table(value: str) -> int:
-    table = numbers.c_int(value)
-    if table is None or not 0 <= table <= 255:
+    table = numbers.table(value)
+    if table is None:
         raise ParseError(f"unknown table {value}")
     if table == NO_RECIRC:
         raise ParseError("invalid table 0xff")

@@ -39,7 +39,7 @@ class Encap(Action):
     def parse(cls, arg: str, ctx: ParseContext) -> Encap:
         header, _, properties = arg.partition("(")
         if header not in PACKET_TYPES:
-            raise ParseError(f"Encap hdr not supported: {header}")
+            raise ParseError(f"Encap hdr not supported: {properties.removesuffix(')')}")
         md_type, tlvs = 0, list[EncapTlv]()
         for key, value in key_values(properties.removesuffix(")")):
             if key == "md_type" and header == "nsh":

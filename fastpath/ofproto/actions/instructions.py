@@ -83,8 +83,8 @@ class GotoTable(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> GotoTable:
-        table = numbers.c_int(arg)
-        if table is None or not 0 <= table <= 255:
+        table = numbers.table(arg)
+        if table is None:
             raise ParseError(f'unknown table "{arg}"')
         return cls(table)
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from fastpath.errors import ParseError
-from fastpath.ofproto import numbers
+from fastpath.ofproto import numbers, scan
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
+from fastpath.ofproto.actions.set_field import LOAD_BYTES
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
 from fastpath.ofproto.subfield import Subfield, field_by_name
-from fastpath.ofproto.values import format_value, parse_value
+from fastpath.ofproto.values import format_value, full_mask, parse_value
 
 
 class LearnKind(Enum):
@@ -73,11 +74,12 @@ class Learn(Action):
             if key == "table":
                 values["table"] = _table(value, arg)
             elif key in ("priority", "idle_timeout", "hard_timeout", "fin_idle_timeout", "fin_hard_timeout"):
-                values[key] = numbers.u16(value, key)
+                values[key] = numbers.atoi(value, 16)
             elif key == "cookie":
-                values[key] = numbers.u64(value)
+                number, _ = scan.integer(value, 0, 8)
+                values[key] = number if isinstance(number, int) else 0
             elif key == "limit":
-                values[key] = numbers.u32(value)
+                values[key] = numbers.atoi(value, 32)
             elif key == "send_flow_rem":
                 flags |= FlowFlags.SEND_FLOW_REM
             elif key == "delete_learned":
@@ -111,9 +113,9 @@ class Learn(Action):
 
 
 def _table(value: str, whole: str) -> int:
-    table = numbers.c_int(value)
-    if table is None or not 0 <= table <= 255:
-        raise ParseError(f'{whole}: unknown table "{value}"')
+    table = numbers.table(value)
+    if table is None:
+        raise ParseError(f'unknown table "{value}"')
     if table == 255:
         raise ParseError(f"{whole}: table id 255 not valid for `learn' action")
     return table
@@ -124,56 +126,56 @@ def _parse_spec(name: str, value: str, whole: str, ctx: ParseContext) -> LearnSp
         return _parse_load(value)
     if name == "output":
         return LearnSpec(LearnKind.OUTPUT, Subfield.parse(value))
-    bracket = "[" in name
-    f = None if bracket else field_by_name(name)
-    if f is not None and not f.ids:
+    f = field_by_name(name)
+    if f is not None and not any(not i.experimenter for i in f.ids):
         raise ParseError(f"{whole}: experimenter OXM field '{f.name}' not supported")
-    if f is None and not bracket:
-        raise ParseError(f"{whole}: unknown keyword {name}")
-    target = Subfield.parse(name)
-    if not value:
-        if f is not None:
-            raise ParseError(f"{whole}: {name} needs a value")
-        return LearnSpec(LearnKind.MATCH, target, target)
-    source: int | Subfield
     try:
-        if f is not None:
-            source, _mask = parse_value(f, value, ctx.ports)
-        else:
-            source = _immediate(value, target)
-    except ParseError as not_a_value:
-        try:
-            source = Subfield.parse(value)
-        except ParseError as not_a_field:
-            raise ParseError(f"{whole}: {name} value {value} cannot be parsed as a subfield ({not_a_field}) "
-                             f"or an immediate value ({not_a_value})") from None
-        if source.n_bits != target.n_bits:
-            raise ParseError(f"{whole}: bit widths of {name} ({target.n_bits}) and {value} ({source.n_bits}) "
-                             "differ") from None
+        target = Subfield.whole(f) if f is not None else Subfield.parse(name)
+    except ParseError:
+        raise ParseError(f"{whole}: unknown keyword {name}") from None
+    if not value:
+        return LearnSpec(LearnKind.MATCH, target, target)
+    try:
+        source = Subfield.parse(value)
+    except ParseError as not_a_field:
+        return LearnSpec(LearnKind.MATCH, _immediate(name, value, whole, target, ctx, not_a_field), target)
+    if source.n_bits != target.n_bits:
+        raise ParseError(f"{whole}: bit widths of {name} ({source.n_bits}) and {value} ({target.n_bits}) "
+                         "differ")
     return LearnSpec(LearnKind.MATCH, source, target)
 
 
-def _immediate(value: str, target: Subfield) -> int:
-    number = numbers.c_int(value)
-    if number is None or not 0 <= number <= target.limit:
-        raise ParseError(f"{value}: bad syntax for {target.field.name}")
+def _immediate(name: str, value: str, whole: str, target: Subfield, ctx: ParseContext,
+               not_a_field: ParseError) -> int:
+    """The number that *value* is in terms of *target*'s field; it is no subfield, as *not_a_field* says."""
+    try:
+        number, mask = parse_value(target.field, value, ctx.ports)
+        if mask != full_mask(target.field) and mask < (1 << target.field.bits) - 1:
+            raise ParseError(f"{value}: wildcards not allowed here")
+        if number > target.limit:
+            raise ParseError(f"{whole}: value {format_value(target.field, number)} does not fit into "
+                             f"{target.n_bits} bits")
+    except ParseError as not_a_value:
+        raise ParseError(f"{whole}: {name} value {value} cannot be parsed as a subfield ({not_a_field}) "
+                         f"or an immediate value ({not_a_value})") from None
     return number
 
 
 def _parse_load(value: str) -> LearnSpec:
-    source_text, arrow, target_text = value.partition("->")
-    number = numbers.c_int(source_text)
-    if not arrow:
-        raise ParseError(f"{value}: missing `->' following value" if number is not None
-                         else f"{value}: missing `->' following source")
-    target = Subfield.parse(target_text)
+    number, end = scan.integer(value, 0, LOAD_BYTES)
     source: int | Subfield
-    if number is not None:
-        if not 0 <= number <= target.limit:
-            raise ParseError(f"{value}: value {source_text} does not fit into {target.n_bits} bits")
+    if isinstance(number, int) and value.startswith("->", end):
+        target = Subfield.parse(value[end + 2:])
+        if number > target.limit:
+            raise ParseError(f"{value}: value does not fit into {target.n_bits} bits")
         source = number
     else:
-        source = Subfield.parse(source_text)
+        if "->" not in value:
+            raise ParseError(f"load: missing `->' in `{value}'")
+        source, end = Subfield.parse_prefix(value)
+        if not value.startswith("->", end):
+            raise ParseError(f"{value}: missing `->' following source")
+        target = Subfield.parse(value[end + 2:])
         if source.n_bits != target.n_bits:
             raise ParseError(f"{value}: source field is {source.n_bits} bits wide but destination is "
                              f"{target.n_bits} bits wide")

@@ -42,7 +42,7 @@ class Output(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Action:
-        if arg.startswith("(") or ("port=" in arg[:12] and "(" not in arg):
+        if "port" in arg and "max_len" in arg:
             return OutputTrunc.parse(arg, ctx)
         port = numbers.port(arg, ctx.ports)
         if port is not None:
@@ -182,9 +182,10 @@ class Resubmit(Action):
                 raise ParseError(f"{parts[0]}: resubmit to unknown port")
             in_port = number
         if len(parts) > 1 and parts[1]:
-            table = numbers.c_int(parts[1]) if parts[1] else CURRENT_TABLE  # type: ignore[assignment]
-            if table is None or not 0 <= table <= 255:
+            found = numbers.table(parts[1])
+            if found is None:
                 raise ParseError(f"{parts[1]}: resubmit to unknown table")
+            table = found
         if len(parts) > 2 and parts[2]:
             if parts[2] != "ct":
                 raise ParseError(f"{parts[2]}: unknown parameter")

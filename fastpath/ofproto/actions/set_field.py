@@ -7,11 +7,12 @@ from dataclasses import field as dataclass_field
 
 from fastpath.errors import ParseError
 from fastpath.fields import Field, Fmt
-from fastpath.ofproto import numbers
+from fastpath.ofproto import scan
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
 from fastpath.ofproto.subfield import Subfield, field_by_name
 from fastpath.ofproto.values import format_value, full_mask, parse_value
 
+LOAD_BYTES = 128                                    # as much as the widest field has
 _NARROWER = {"nw_tos": 0xFC, "arp_op": 0xFF}       # fields whose values use fewer bits than they have
 
 
@@ -84,16 +85,16 @@ class Load(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Load:
-        source, arrow, destination = arg.partition("->")
-        value = numbers.c_int(source)
-        if value is None:
+        if "->" not in arg:
+            raise ParseError(f"{arg}: missing `->'")
+        value, end = scan.integer(arg, 0, LOAD_BYTES)
+        if isinstance(value, scan.Fault):
             raise ParseError(f"{arg}: cannot parse integer value")
-        if not arrow:
-            raise ParseError(f"{arg}: missing `->' following value")
-        target = Subfield.parse(destination)
-        if value < 0 or value > target.limit:
-            raise ParseError(f"{arg}: value {value & numbers.U64_MAX:#x} does not fit into "
-                             f"{target.n_bits} bits")
+        if not arg.startswith("->", end):
+            raise ParseError(f"{arg}: missing `->'")
+        target = Subfield.parse(arg[end + 2:])
+        if value > target.limit:
+            raise ParseError(f"{arg}: value {value:#x} does not fit into {target.n_bits} bits")
         return cls(target, value)
 
     def format(self, ports: PortNumbers = None) -> str:
@@ -132,7 +133,7 @@ class DeleteField(Action):
     def parse(cls, arg: str, ctx: ParseContext) -> DeleteField:
         f = field_by_name(arg)
         if f is None:
-            raise ParseError(f"{arg}: unknown field")
+            raise ParseError(f"unknown field `{arg}'")
         return cls(f)
 
     def format(self, ports: PortNumbers = None) -> str:

@@ -9,6 +9,7 @@ switch of that version would hand it out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fastpath.fields import BY_NAME, Field
 from fastpath.ofproto.actions import legacy, mpls, output, vlan
@@ -80,6 +81,8 @@ def _as_of10(action: Action) -> Iterator[Action]:
                 yield from _as_loads(action)
         case Load() if not _has_short_id(action.target.field):
             yield _as_set_field(action)
+        case Load(target, value) if target.n_bits > LOAD_BITS:
+            yield from _as_loads(SetField(target.field, value << target.ofs, target.limit << target.ofs))
         case legacy.SetIpEcn(ecn):
             yield Load(Subfield.whole(BY_NAME["nw_ecn"]), ecn)
         case legacy.SetIpTtl(ttl):
@@ -140,7 +143,8 @@ def _as_loads(action: SetField) -> Iterator[Action]:
     if not _has_short_id(f):
         yield action
         return
-    mask, at = action.mask & ((1 << f.bits) - 1), 0
+    whole = (1 << f.bits) - 1
+    mask, at = whole if action.is_exact else action.mask & whole, 0
     while mask >> at:
         if not mask >> at & 1:
             at += 1
@@ -172,7 +176,8 @@ def _as_of11_up(action: Action, version: int, state: HeaderState) -> Iterator[Ac
             yield _set("vlan_pcp", pcp) if version >= OF12 else vlan.SetVlanPcp(pcp, False)
         case SetField() if version == OF11:
             setter = _of10_setter(action.field, action.value)
-            yield from setter if setter is not None else _as_loads(action)
+            for a in setter if setter is not None else _as_loads(action):
+                yield replace(a, push=False) if isinstance(a, (vlan.SetVlanVid, vlan.SetVlanPcp)) else a
         case SetField() if version < OF15 and not action.is_exact:
             yield from _as_loads(action)
         case Load() if version >= OF15 or not _has_short_id(action.target.field):
