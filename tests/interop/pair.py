@@ -20,8 +20,10 @@ from rule_sets import Case
 
 import fastpath
 from fastpath.dpif import actions as odp
-from fastpath.ofproto.actions.versions import as_version
+from fastpath.ofproto.actions.versions import OF15, as_version
 from fastpath.ofproto.flow_text import parse_flow
+from fastpath.ofproto.group import GroupMod
+from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.xlate import translate
 from fastpath.ofproto.xlate.context import XlateIn
@@ -70,6 +72,12 @@ def lines(text: str) -> list[str]:
         return m.group(1) + ids.setdefault(str(int(m.group(2), 0)), f"id{len(ids) + 1}")
 
     return re.sub(r"(recirc\(|recirc_id=)(0x[1-9a-f][0-9a-f]*|[1-9][0-9]*)", rename, text).splitlines()
+
+
+def sent(gm: GroupMod) -> GroupMod:
+    """*gm* with actions as they arrive over OpenFlow 1.5."""
+    return dataclasses.replace(gm, buckets=tuple(dataclasses.replace(
+        b, actions=tuple(new for a in b.actions for new in as_version((a,), OF15))) for b in gm.buckets))
 
 
 @dataclasses.dataclass
@@ -156,6 +164,21 @@ class Pair:
         for packet in case.packets:
             self.agree(bridge, packet, case.rules)
         return True
+
+
+def set_groups(pair: Pair, bridge: str, groups: tuple[str, ...]) -> None:
+    """Give both sides these groups and no others, and no rules.
+
+    Rules go first: the reference dies of deleting several groups that one rule names.
+    """
+    target = pair.ref.bridge_target(bridge)
+    pair.ref.ofctl("del-flows", target)
+    pair.ref.ofctl("del-groups", target)
+    pair.ref._run("ovs-ofctl", "-O", "OpenFlow15", "--bundle", "add-groups", target, "-",
+                  text="\n".join(groups) + "\n")
+    pair.switch[bridge].del_groups()
+    for group in groups:
+        pair.switch[bridge].add_group(sent(parse_group_mod(group)))
 
 
 @pytest.fixture

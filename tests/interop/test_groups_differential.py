@@ -6,21 +6,19 @@ buckets, the bucket chosen, masks, odp actions.  Packets with a ``dp_hash`` are 
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import time
 
 import pytest
 from group_sets import GroupCase, GroupMaker
-from pair import Pair, lines
+from pair import Pair, lines, set_groups
 from reference import Reference, Refused
 from rule_sets import Case
 
 import fastpath
 from fastpath.dpif import actions as odp
 from fastpath.errors import FastpathError
-from fastpath.ofproto.actions.versions import OF10, OF13, OF15, as_version
-from fastpath.ofproto.group import GroupMod
+from fastpath.ofproto.actions.versions import OF10, OF13, OF15
 from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.xlate import translate
@@ -29,27 +27,6 @@ from fastpath.ofproto.xlate.trace import Trace
 
 PORTS = {"p1": 1, "p2": 2, "p3": 3}
 N_SETS, CHUNKS = 60, 4
-
-
-def sent(gm: GroupMod) -> GroupMod:
-    """*gm* with actions as they arrive over OpenFlow 1.5."""
-    return dataclasses.replace(gm, buckets=tuple(dataclasses.replace(
-        b, actions=tuple(new for a in b.actions for new in as_version((a,), OF15))) for b in gm.buckets))
-
-
-def set_groups(pair: Pair, bridge: str, groups: tuple[str, ...]) -> None:
-    """Give both sides these groups and no others, and no rules.
-
-    Rules go first: the reference dies of deleting several groups that one rule names.
-    """
-    target = pair.ref.bridge_target(bridge)
-    pair.ref.ofctl("del-flows", target)
-    pair.ref.ofctl("del-groups", target)
-    pair.ref._run("ovs-ofctl", "-O", "OpenFlow15", "--bundle", "add-groups", target, "-",
-                  text="\n".join(groups) + "\n")
-    pair.switch[bridge].del_groups()
-    for group in groups:
-        pair.switch[bridge].add_group(sent(parse_group_mod(group)))
 
 
 def compare(pair: Pair, bridge: str, case: GroupCase) -> bool:
