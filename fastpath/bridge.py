@@ -35,6 +35,7 @@ from fastpath.ofproto.port import OfPort, vlan_config
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.subfield import Subfield
 from fastpath.ofproto.table import Miss
+from fastpath.ofproto.tunnel import parse_tunnel
 from fastpath.ofproto.xlate.context import (
     OFPP_CONTROLLER,
     OFPP_IN_PORT,
@@ -117,7 +118,7 @@ class Port:
         switch = self.bridge.switch
         with switch.lock:
             self.bridge.port(self)
-            if self.of.odp_port is None:
+            if self.of.odp_port is None or self.io is None:
                 switch.push_stats()
                 return self.of.patch_stats
             return switch.dpif.port_stats(self.of.odp_port)
@@ -188,6 +189,21 @@ class Bridge(GroupsAndMeters):
                 raise
             return self._enter(of, opened)
 
+    def add_tunnel(self, name: str, kind: str, *, number: int | None = None, **options: object) -> Port:
+        """Add a tunnel port of *kind* (geneve, vxlan, gre, ...); *options* as Open vSwitch has them:
+        ``remote_ip`` and ``local_ip`` (an address or "flow"), ``key`` or ``in_key`` and ``out_key`` (a number
+        or "flow"), ``dst_port``, ``tos``, ``ttl``, ``csum``, ``df_default``.
+
+        Translation tells the datapath the outer header; no datapath here encapsulates yet, so what is sent to
+        a tunnel is dropped there and counted.
+        """
+        tunnel = parse_tunnel(kind, options)
+        with self._lock:
+            self._check_name(name)
+            of = OfPort(self.ofproto, name, self.ofproto.check_number(number),
+                        self.switch.backer.tunnel_odp_port(tunnel), tunnel=tunnel)
+            return self._enter(of, None)
+
     def add_patch(self, name: str, *, peer: str, number: int | None = None, tag: int | None = None,
                   trunks: Iterable[int] | None = None, vlan_mode: VlanMode | str | None = None,
                   priority_tags: str = "no", **flags: bool) -> Port:
@@ -220,7 +236,7 @@ class Bridge(GroupsAndMeters):
         with self._lock:
             port = self.port(port)
             self.switch.forward()
-            if port.of.odp_port is not None:
+            if port.of.odp_port is not None and port.io is not None:
                 self.switch.detach(port.of.odp_port, port.io)
             self.ofproto.del_port(port.of)
             del self._ports[port.name]

@@ -37,7 +37,7 @@ def _value(m: Member, n: int) -> str:
         case Form.IPV6:
             return text.format_ipv6(n)
         case Form.HEX:
-            return hexa(n)
+            return f"0x{n:x}" if m.name == "tun_id" else hexa(n)
         case Form.HEX0:
             return f"{n:#x}"
         case Form.FRAG:

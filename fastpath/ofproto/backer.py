@@ -21,6 +21,7 @@ from fastpath.ofproto.xlate.context import BridgeView, Features
 if TYPE_CHECKING:
     from fastpath.ofproto.bridge import Ofproto
     from fastpath.ofproto.port import OfPort
+    from fastpath.ofproto.tunnel import Tunnel
 
 _IN_PORT, _RECIRC_ID = WINDOWS["in_port"], WINDOWS["recirc_id"]
 MacKey: TypeAlias = "tuple[str, int, int]"          # bridge, VLAN, address
@@ -46,6 +47,8 @@ class Backer:
         self.events: deque[Event] = deque()
         self._free_odp = 1                      # all numbers from 1 up to it are in use
         self._patches: dict[str, tuple[Ofproto, OfPort]] = {}
+        # Tunnel ports of one kind and UDP port share a port of the datapath.
+        self._tunnels: dict[int, list[tuple[Ofproto, OfPort]]] = {}
 
     def add_bridge(self, bridge: Ofproto) -> None:
         """Enter *bridge*.  Raises ExistsError when its name is taken."""
@@ -63,6 +66,8 @@ class Backer:
         bridge, and names it in return."""
         if port.odp_port is not None:
             self.by_odp[port.odp_port] = (bridge, port)
+        if port.tunnel is not None and port.odp_port is not None:
+            self._tunnels.setdefault(port.odp_port, []).append((bridge, port))
         if port.peer_name is None:
             return
         if port.name in self._patches:
@@ -78,6 +83,9 @@ class Backer:
         """Forget a port; a patch port leaves its peer without one."""
         if port.odp_port is not None:
             self.by_odp.pop(port.odp_port, None)
+            others = [entry for entry in self._tunnels.pop(port.odp_port, ()) if entry[1] is not port]
+            if others:
+                self._tunnels[port.odp_port], self.by_odp[port.odp_port] = others, others[-1]
             self._free_odp = min(self._free_odp, port.odp_port)
         if port.peer_name is not None:
             self._patches.pop(port.name, None)
@@ -93,6 +101,14 @@ class Backer:
             number += 1
         self._free_odp = number
         return number
+
+    def tunnel_odp_port(self, tunnel: Tunnel) -> int:
+        """Datapath port number for a tunnel port: that of others of its kind and UDP port, or a free one."""
+        for number, ports in self._tunnels.items():
+            other = ports[0][1].tunnel
+            if other is not None and (other.kind, other.dst_port) == (tunnel.kind, tunnel.dst_port):
+                return number
+        return self.free_odp_port()
 
     def where(self, key: FlowKey) -> tuple[Ofproto, OfPort, FrozenState | None] | None:
         """Bridge and port a datapath key came in by, and the state to resume from if it was

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastpath.dpif.provider import PortStats
 from fastpath.errors import ConfigError
+from fastpath.ofproto.tunnel import Tunnel
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class OfPort:
     no_packet_in: bool = False
     protected: bool = False
     vlan: VlanConfig = field(default_factory=VlanConfig)
+    tunnel: Tunnel | None = None
     # Both ends of a patch name each other; kept by the backer, which alone sees all bridges.
     peer: tuple[Ofproto, OfPort] | None = field(default=None, repr=False)
     patch_stats: PortStats = field(default_factory=PortStats, repr=False)

@@ -67,9 +67,13 @@ class Control:
 
 
 class Reference:
-    """A private reference switch.  ``ref.appctl(...)``, ``ref.vsctl(...)``, ``ref.ofctl(...)``."""
+    """A private reference switch.  ``ref.appctl(...)``, ``ref.vsctl(...)``, ``ref.ofctl(...)``.
 
-    def __init__(self) -> None:
+    Unless *override* is false every type of port is a dummy, tunnels too.
+    """
+
+    def __init__(self, *, override: bool = True) -> None:
+        self._dummy = "--enable-dummy=override" if override else "--enable-dummy"
         self.dir = Path(tempfile.mkdtemp(prefix="ref-"))
         folders = ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR", "OVS_SYSCONFDIR")
         self.env = dict(os.environ, **dict.fromkeys(folders, str(self.dir)))
@@ -87,7 +91,7 @@ class Reference:
                      "--log-file=" + str(self.dir / "ovsdb.log"), "-vconsole:off")
         self._wait(sock)
         self._run("ovs-vsctl", f"--db=unix:{sock}", "--no-wait", "init")
-        self._daemon("ovs-vswitchd", f"unix:{sock}", "--enable-dummy=override", "--disable-system",
+        self._daemon("ovs-vswitchd", f"unix:{sock}", self._dummy, "--disable-system",
                      f"--unixctl={self.dir}/vswitchd.ctl", "--log-file=" + str(self.dir / "vswitchd.log"),
                      "-vconsole:off")
         self._wait(self.dir / "vswitchd.ctl")

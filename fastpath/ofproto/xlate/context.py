@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastpath.ofproto.group import Bucket, Group
     from fastpath.ofproto.learning import MacTable
     from fastpath.ofproto.recirc import FrozenState, RecircTable
+    from fastpath.ofproto.tunnel import Tunnel
     from fastpath.ofproto.xlate.trace import Node, Trace
 
 # Reserved ports in the 16-bit form used inside translation (OpenFlow 1.0 section 5.3.1).
@@ -104,6 +105,9 @@ class PortView(Protocol):
     @property
     def protected(self) -> bool:
         """Protected ports do not talk to each other under NORMAL."""
+    @property
+    def tunnel(self) -> Tunnel | None:
+        """Settings of a tunnel port, None for other ports."""
     @property
     def peer(self) -> tuple[BridgeView, PortView] | None:
         """Other end of a patch port; None for other ports and for half a pair."""

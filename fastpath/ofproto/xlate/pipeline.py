@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
-from fastpath.fields import DP_WORDS, FLOW_SIZE, MEMBERS, OFFSETS, TNL_WORD
+from fastpath.fields import DP_WORDS, FLOW_SIZE, TNL_WORD
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.xlate import freeze, learn
 from fastpath.ofproto.xlate import packet as pk
@@ -32,17 +32,17 @@ from fastpath.ofproto.xlate.context import (
 )
 from fastpath.ofproto.xlate.port import may_receive
 from fastpath.ofproto.xlate.trace import Kind, Node, bits_added, changes_of, report
+from fastpath.ofproto.xlate.tunnel import TUNNEL, is_tunnelled, mark_tunnel, take_congestion
 from fastpath.ofproto.xlate.walk import finish_list, look_up
 
 _W = WINDOWS
 _IN_PORT, _RECIRC_ID, _DL_TYPE = _W["in_port"], _W["recirc_id"], _W["dl_type"]
 _ALWAYS = (_W["packet_type"], _IN_PORT, _DL_TYPE, _RECIRC_ID)
 _NW_FRAG, _FRAG_BITS = _W["nw_frag"], 3
-_TP_SRC, _TP_DST, _TUN_DST, _TUN_DST6 = _W["tp_src"], _W["tp_dst"], _W["tun_dst"], _W["tun_ipv6_dst"]
+_TP_SRC, _TP_DST = _W["tp_src"], _W["tp_dst"]
 _DL_SRC, _DL_DST = _W["dl_src"], _W["dl_dst"]
 _LSE = tuple(_W[f"mpls_lse{i}"] for i in range(pk.MAX_MPLS))
 _TPID, _TCI = (_W["vlan_tpid"], _W["vlan1_tpid"]), (_W["vlan_tci"], _W["vlan1_tci"])
-_TUNNEL = tuple(_W[m.name] for m in MEMBERS if TNL_WORD <= OFFSETS[m.name] // 8 < DP_WORDS)
 # Bits a datapath may see: not what only translation knows, nor a tunnel that the packet did not come by.
 _SEEN = FlowKey.from_bytes(b"\xff" * (8 * DP_WORDS) + bytes(FLOW_SIZE - 8 * DP_WORDS))
 _SEEN_UNTUNNELLED = FlowKey.from_bytes(b"\xff" * (8 * TNL_WORD) + bytes(FLOW_SIZE - 8 * TNL_WORD))
@@ -98,12 +98,13 @@ def begin(env: XlateIn) -> Xlate:
     flow.actset_output = OFPP_UNSET
     pk.complete_tags(flow)
     base = flow.copy()
-    if flow.get(_TUN_DST) or flow.get(_TUN_DST6):
-        for window in _TUNNEL:          # a datapath does not keep it unless told to
-            base.set(window, 0)
+    for window in TUNNEL:               # a datapath does not keep it unless told to
+        base.set(window, 0)
     wc = FlowKey()
     for window in _ALWAYS:
         wc.fill(window)
+    if is_tunnelled(flow):
+        mark_tunnel(flow, wc)
     if pk.is_ip(flow):
         wc.set(_NW_FRAG, _FRAG_BITS)
     hand = Hand(env.bridge, flow, base, wc, pins=FlowKey(), cookie=NO_COOKIE,
@@ -132,7 +133,7 @@ def _run(x: Xlate) -> bool:
         hand.rule = look_up(x, hand.flow.get(_IN_PORT), hand.table_id)
         actions = hand.rule.actions if hand.rule is not None else ()
         hand.cookie = hand.rule.cookie if hand.rule is not None else 0
-    if port is None or may_receive(port):
+    if take_congestion(hand.flow) and (port is None or may_receive(port)):
         run(x, actions, True)
         if x.out.error is not None:
             return True
@@ -194,7 +195,7 @@ def _tell_effect(x: Xlate, before: tuple[Node, FlowKey, FlowKey]) -> None:
 def _finish_mask(x: Xlate) -> None:
     """Take out of the mask what cannot matter to the datapath, and make the rest something it can match."""
     flow, asked = x.hand.flow, x.env.flow
-    tunnelled = asked.get(_TUN_DST) or asked.get(_TUN_DST6)
+    tunnelled = is_tunnelled(asked)
     wc = x.hand.wc = x.hand.wc.masked(_SEEN if tunnelled else _SEEN_UNTUNNELLED)
     if asked.packet_type:
         wc.set(_DL_SRC, 0)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
-from fastpath.fields import DP_WORDS, MEMBERS, OFFSETS, TNL_WORD
+from fastpath.fields import DP_WORDS, MEMBERS, OFFSETS
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.commit import commit
 from fastpath.ofproto.xlate.context import OFPP_UNSET, BridgeView, PatchCrossing, PortView, Xlate
 from fastpath.ofproto.xlate.trace import Kind, report
+from fastpath.ofproto.xlate.tunnel import TUNNEL, enter_tunnel
 from fastpath.ofproto.xlate.walk import enter_table, finish_list, run_on_copy
 
 _IN_PORT = WINDOWS["in_port"]
-_TUNNEL = tuple(WINDOWS[m.name] for m in MEMBERS if TNL_WORD <= OFFSETS[m.name] // 8 < DP_WORDS)
 _OWN = tuple(WINDOWS[m.name] for m in MEMBERS if OFFSETS[m.name] // 8 >= DP_WORDS and m.name != "conj_id")
 
 
@@ -32,7 +32,7 @@ def to_port(x: Xlate, ofp_port: int, *, last: bool, truncate: bool = False) -> N
         if truncate:
             report(x, Kind.ERROR, "Cannot truncate output to patch port")
         cross(x, port, *port.peer, last=last)
-    elif port.odp_port is not None:
+    elif port.odp_port is not None and (port.tunnel is None or enter_tunnel(x, port, port.tunnel)):
         commit(x)
         x.out.actions.append(odp.Output(port.odp_port))
 
@@ -59,7 +59,7 @@ def may_receive(port: PortView) -> bool:
 def _enter(flow: FlowKey, ofp_port: int) -> None:
     """Make *flow* what a packet looks like that comes in by a patch port: no metadata of the last bridge."""
     flow.set(_IN_PORT, ofp_port)
-    for window in (*_OWN, *_TUNNEL):
+    for window in (*_OWN, *TUNNEL):
         flow.set(window, 0)
     flow.actset_output = OFPP_UNSET
     pk.clear_conntrack(flow)
@@ -73,7 +73,7 @@ def cross(x: Xlate, port: PortView, bridge: BridgeView, peer: PortView, *, last:
     """
     hand, out, node = x.hand, x.out, x.node
     old = (hand.bridge, hand.flow, hand.stack, hand.action_set, hand.was_mpls, hand.conntracked)
-    tunnel_bits = [hand.wc.get(window) for window in _TUNNEL]
+    tunnel_bits = [hand.wc.get(window) for window in TUNNEL]
     hand.bridge, hand.flow, hand.stack, hand.action_set = bridge, hand.flow.copy(), [], []
     hand.conntracked = False
     _enter(hand.flow, peer.ofp_port)
@@ -84,7 +84,7 @@ def cross(x: Xlate, port: PortView, bridge: BridgeView, peer: PortView, *, last:
         finish_list(x)
     x.node = node
     hand.bridge, hand.flow, hand.stack, hand.action_set, hand.was_mpls, hand.conntracked = old
-    for window, bits in zip(_TUNNEL, tunnel_bits, strict=True):
+    for window, bits in zip(TUNNEL, tunnel_bits, strict=True):
         hand.wc.set(window, bits)
     x.budget.exit = False
     out.error = None

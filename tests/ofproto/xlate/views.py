@@ -16,6 +16,7 @@ from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.tunnel import Tunnel
 from fastpath.ofproto.xlate import translate
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, Features, VlanConfig, XlateIn, XlateOut
 from fastpath.ofproto.xlate.trace import Trace
@@ -35,6 +36,7 @@ class Port:
     protected: bool = False
     live: bool = True
     vlan: VlanConfig = field(default_factory=VlanConfig)
+    tunnel: Tunnel | None = None
     peer: tuple[Bridge, Port] | None = None
 
 
