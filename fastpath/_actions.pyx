@@ -16,16 +16,16 @@ from libc.string cimport memcpy, memset
 from fastpath._extract cimport extract_packet, hash_l4, hash_sym_l4
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
-from fastpath._meter cimport meter_run, meters_free, meters_new, meters_set
+from fastpath._meter cimport meter_counters, meter_run, meters_free, meters_new, meters_put
 from fastpath._odp cimport (N_ODP_OPS, ODP_CHECK_LEN, ODP_CLONE, ODP_DROP, ODP_HASH, ODP_HASH_SYM_L4, ODP_METER,
                             ODP_OUTPUT, ODP_RECIRC, ODP_SAMPLE, ODP_TRUNC, ODP_USERSPACE, odp_check_len_t,
                             odp_hash_t, odp_op_t, odp_output_t, odp_sample_t, odp_u32_t, odp_userspace_t)
 from fastpath._offload cimport finish_checksum
-from fastpath._packet cimport (DROP_ACTION, DROP_BAD_ACTION, DROP_EXPLICIT, DROP_METER, DROP_NO_MEMORY,
+from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_BAD_ACTION, DROP_EXPLICIT, DROP_METER, DROP_NO_MEMORY,
                                DROP_RECIRC_DEPTH, VNET_GSO_NONE, batch_free, drop_text, packet_borrow, packet_clone,
                                packet_free, pool_free, pool_new)
 from fastpath._port cimport frame_of, packet_of, vnet_of
-from fastpath._rewrite cimport rewriter_t, rewriters
+from fastpath._rewrite cimport raise_drop_precedence, rewriter_t, rewriters
 
 # Runs one operation over b.  Leaves in b the packets that go on; with *last*, none.
 ctypedef void (*op_fn)(actx_t *a, const odp_op_t *op, batch_t *b, bint last) noexcept nogil
@@ -203,9 +203,12 @@ cdef void op_hash(actx_t *a, const odp_op_t *op, batch_t *b, bint last) noexcept
 
 
 cdef void op_meter(actx_t *a, const odp_op_t *op, batch_t *b, bint last) noexcept nogil:
-    cdef uint32_t passed = meter_run(a.meters, (<const odp_u32_t *>op).n, b, a.now_ns), i, kept = 0
+    cdef uint8_t level[BATCH_MAX]
+    cdef uint32_t passed = meter_run(a.meters, (<const odp_u32_t *>op).n, b, a.now_ns, level), i, kept = 0
     for i in range(b.n):
         if passed >> i & 1:
+            if level[i]:
+                raise_drop_precedence(b.p[i], level[i])
             b.p[kept] = b.p[i]
             kept += 1
         else:
@@ -405,17 +408,17 @@ cdef class ActionRunner:
             run_program(&self.c.a, code, size, &b)
         return self.outputs
 
-    def set_meter(self, uint32_t meter_id, *, bint pktps, uint32_t rate, uint32_t burst=0, double now=0) -> None:
-        """Create or change a meter; rate in packets/s or kbit/s, burst in packets or kbit (0: the rate)."""
-        if not meters_set(self.c.a.meters, meter_id, pktps, rate, burst, <uint64_t>(now * 1e9)):
+    def set_meter(self, uint32_t meter_id, *, bint pktps, bands, double now=0) -> None:
+        """Create or change a meter; *bands* are (rate, burst, prec_level), in packets or kbit."""
+        if not meters_put(self.c.a.meters, meter_id, pktps, bands, <uint64_t>(now * 1e9)):
             raise ValueError(f"meter {meter_id}: no such number, or no memory")
 
     def meter_stats(self, uint32_t meter_id) -> tuple:
-        """(packets, bytes) seen and (packets, bytes) dropped by a meter."""
-        if meter_id >= 65536 or self.c.a.meters.slot[meter_id] == NULL:
+        """Packets and bytes seen by a meter, and ((packets, bytes), ...) that exceeded each band."""
+        counters = meter_counters(self.c.a.meters, meter_id)
+        if counters is None:
             raise KeyError(meter_id)
-        m = self.c.a.meters.slot[meter_id]
-        return (m.n_packets, m.n_bytes), (m.n_band_packets, m.n_band_bytes)
+        return counters
 
     @property
     def drops(self) -> dict:

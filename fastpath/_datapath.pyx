@@ -21,7 +21,8 @@ from fastpath._extract cimport extract_packet
 from fastpath._flow cimport FlowKey, hash_finish
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
 from fastpath._megaflow cimport MF_MAX_PORTS, MegaflowTable, mf_offline, mf_online, mf_register, single_output
-from fastpath._meter cimport meter_t, meters_del, meters_free, meters_new, meters_set
+from fastpath._meter cimport MAX_METERS as _MAX_METERS
+from fastpath._meter cimport meter_counters, meter_t, meters_del, meters_free, meters_new, meters_put
 from fastpath._packet cimport DROP_NO_MEMORY, N_DROPS, batch_t, drop_text, packet_free, packet_md, packet_t, pool_free, pool_new
 from fastpath._port cimport Port, packet_of, vnet_of
 from fastpath._sigcache cimport sc_destroy, sc_init
@@ -31,6 +32,8 @@ from fastpath._upcall cimport (ring_destroy, ring_first, ring_init, ring_pop, ri
                                upcall_userdata)
 
 from fastpath.errors import ExistsError, NotFoundError, TableFull
+
+MAX_METERS = _MAX_METERS            # for Python
 
 cdef extern from "<sched.h>" nogil:
     int sched_yield()
@@ -456,22 +459,27 @@ cdef class Datapath:
 
     # Meters
 
-    def set_meter(self, uint32_t meter_id, *, bint pktps, uint32_t rate, uint32_t burst) -> None:
-        """Create or change a meter with one drop band (rate and burst in packets, or in kbit)."""
-        if not meters_set(self.meters, meter_id, pktps, rate, burst, self.thread[0].a.now_ns):
+    def set_meter(self, uint32_t meter_id, *, bint pktps, bands) -> None:
+        """Create or change a meter; *bands* are (rate, burst, prec_level), in packets or kbit."""
+        if not meters_put(self.meters, meter_id, pktps, bands, self.thread[0].a.now_ns):
             raise TableFull(f"meter {meter_id}: out of range, or no memory for it")
 
-    def del_meter(self, uint32_t meter_id) -> tuple:
-        """Remove a meter; return the (packets, bytes) it saw.  Raises NotFoundError."""
+    def meter_stats(self, uint32_t meter_id) -> tuple:
+        """Packets and bytes seen by a meter, and ((packets, bytes), ...) that exceeded each band."""
+        counters = meter_counters(self.meters, meter_id)
+        if counters is None:
+            raise NotFoundError(f"no meter {meter_id}")
+        return counters
+
+    def del_meter(self, uint32_t meter_id) -> None:
+        """Remove a meter.  Raises NotFoundError."""
         cdef meter_t *m
         self.not_in_turn()
         m = meters_del(self.meters, meter_id)
         if m == NULL:
             raise NotFoundError(f"no meter {meter_id}")
         self.flows.synchronize()            # no thread is in the middle of it any more
-        seen = m.n_packets, m.n_bytes
         free(m)
-        return seen
 
     # Threads
 

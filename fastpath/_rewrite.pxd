@@ -30,3 +30,5 @@ cdef enum:
     PROTO_ICMPV6 = 58
     PROTO_SCTP = 132
 cdef bint view_ip(const packet_t *p, ip_view_t *v) noexcept nogil       # False: no whole IP header there
+# Raise the drop precedence of an assured forwarding code point (RFC 2597) by `level`; others stay.
+cdef void raise_drop_precedence(packet_t *p, uint8_t level) noexcept nogil

@@ -231,6 +231,26 @@ cdef int set_ipv6(packet_t *p, const odp_op_t *op) noexcept nogil:
     return OK
 
 
+cdef void raise_drop_precedence(packet_t *p, uint8_t level) noexcept nogil:
+    cdef ip_view_t v
+    cdef uint8_t tos, precedence, new[2]
+    if not view_ip(p, &v):
+        return
+    tos = <uint8_t>(v.nh[0] << 4 | v.nh[1] >> 4) if v.v6 else v.nh[1]
+    precedence = tos >> 3 & 3
+    if not precedence or tos & 4 or not 1 <= tos >> 5 <= 4:
+        return
+    precedence = 3 if level > 3 - precedence else precedence + level
+    tos = (tos & 0xe7) | <uint8_t>(precedence << 3)
+    if v.v6:
+        v.nh[0] = (v.nh[0] & 0xf0) | tos >> 4
+        v.nh[1] = (v.nh[1] & 0x0f) | <uint8_t>(tos << 4)
+        return
+    new[0], new[1] = v.nh[0], tos
+    adjust(v.nh + 10, v.nh, new, 2)
+    v.nh[1] = tos
+
+
 cdef int set_arp(packet_t *p, const odp_op_t *op) noexcept nogil:
     cdef const odp_set_arp_t *a = <const odp_set_arp_t *>op
     cdef uint8_t *arp

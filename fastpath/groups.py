@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastpath.dpif.provider import MeterStats
 from fastpath.errors import ParseError
 from fastpath.io.textfile import read_text
-from fastpath.ofproto import group_text
+from fastpath.ofproto import group_text, meter_text
 from fastpath.ofproto.actions.versions import OF15
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.group import Group, GroupCommand, GroupMod
+from fastpath.ofproto.meter import Meter, MeterCommand, MeterMod
 from fastpath.ofproto.rule import RemovedReason, Rule
 from fastpath.runtime.loop import Lock
 
@@ -123,6 +125,65 @@ class GroupsAndMeters:
     def dump_group_features(self) -> str:
         """What groups can do, as ``ovs-ofctl dump-group-features`` prints it."""
         return group_text.format_group_features(self.ofproto.groups.max_groups)
+
+    # -- meters ----------------------------------------------------------------------------------------
+
+    def add_meter(self, meter: str | MeterMod) -> Meter:
+        """Add a meter: ``meter=1,pktps,band=type=drop,rate=100``, as ovs-ofctl takes it.  Raises
+        OpenFlowError if there is one of that number."""
+        return self._put_meter(meter, MeterCommand.ADD)
+
+    def mod_meter(self, meter: str | MeterMod) -> Meter:
+        """Change a meter; it keeps its age and counts from 0."""
+        return self._put_meter(meter, MeterCommand.MODIFY)
+
+    def _put_meter(self, meter: str | MeterMod, command: MeterCommand) -> Meter:
+        with self._lock:
+            mm = meter_text.parse_meter_mod(meter, command) if isinstance(meter, str) else meter
+            return self.ofproto.put_meter(mm, self.switch.now)
+
+    def del_meters(self, meter: str | MeterMod = "meter=all") -> list[Meter]:
+        """Remove a meter, ``meter=1``, or all, and the rules that name it; return what is gone."""
+        with self._lock:
+            mm = meter_text.parse_meter_mod(meter, MeterCommand.DELETE) if isinstance(meter, str) else meter
+            ofproto = self.ofproto
+            gone = ofproto.meters.find(mm.meter_id)
+            if gone:
+                self._remove_rules(ofproto.references.of_meters(m.meter_id for m in gone),
+                                   RemovedReason.METER_DELETE)
+                for m in gone:
+                    ofproto.forget_meter(m)
+                self.switch.revalidator.settle(self.switch.now)
+                for m in gone:
+                    ofproto.meters.release(m)
+            return gone
+
+    def meters(self) -> list[Meter]:
+        """Meters by id, those with names last."""
+        with self._lock:
+            return list(self.ofproto.meters)
+
+    def meter_stats(self, meter: Meter) -> MeterStats:
+        """What a meter has counted since it was added or changed."""
+        with self._lock:
+            return self.ofproto.meters.stats(meter)
+
+    def dump_meters(self) -> str:
+        """Meters as text, as ``ovs-ofctl dump-meters`` prints them: a line, and one for each band."""
+        return "\n\n".join(map(str, self.meters()))
+
+    def dump_meter_stats(self) -> str:
+        """Counters of meters and bands, as ``ovs-ofctl meter-stats`` prints them."""
+        with self._lock:
+            ofproto, now = self.ofproto, self.switch.now
+            return "\n\n".join(meter_text.format_meter_stats(
+                m, ofproto.meters.stats(m), len(ofproto.references.of_meter(m.meter_id)), now)
+                for m in ofproto.meters)
+
+    def dump_meter_features(self) -> str:
+        """What meters can do, as ``ovs-ofctl meter-features`` prints it."""
+        meters = self.ofproto.meters
+        return meter_text.format_meter_features(meters.max_meters, strict=meters.strict)
 
 
 def _checked(group: GroupMod) -> GroupMod:

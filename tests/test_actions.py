@@ -240,7 +240,7 @@ def test_drops_are_counted_by_reason() -> None:
 
 def test_meter_drop_ends_the_program() -> None:
     runner = ActionRunner()
-    runner.set_meter(1, pktps=True, rate=2)
+    runner.set_meter(1, pktps=True, bands=[(2, 2, 0)])
     out = runner.run(compile_actions((Meter(1), Output(1))), BASE.build(), repeat=5)
     assert len(out) == 2 and runner.drops == {"meter": 3}
 

@@ -13,7 +13,7 @@ import sys
 from random import Random
 from model.hostile import action, hostile, vnet
 from fastpath._flow import FlowKey
-from fastpath.dpif.provider import Execute, FlowDel, FlowPut
+from fastpath.dpif.provider import Execute, FlowDel, FlowPut, MeterBand
 from fastpath.dpif.userspace import UserspaceDpif
 from fastpath.errors import FastpathError
 from fastpath.io._memory import MemoryPort
@@ -41,8 +41,8 @@ for seed in range(int(sys.argv[2]), int(sys.argv[2]) + int(sys.argv[1])):
     ports = [MemoryPort("a", vnet=True), MemoryPort("b"), MemoryPort("c", vnet=True, capacity=10), Wild("d"),
              PcapPort("e", write="out.pcap"), MemoryPort("f", mtu=1500)]
     for number, port in enumerate(ports, 1): dpif.port_add(port, number)
-    dpif.meter_set(0, pktps=True, rate=10, burst=5)
-    dpif.meter_set(1, pktps=False, rate=1, burst=1)
+    dpif.meter_set(0, pktps=True, bands=[MeterBand(10, 5)])
+    dpif.meter_set(1, pktps=False, bands=[MeterBand(1, 1), MeterBand(2, 9, 1)])
     flows = []
     for step in range(60):
         dpif.set_now(1 + step / 10)

@@ -94,6 +94,25 @@ class PortStats:
     tx_errors: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class MeterBand:
+    """What happens above *rate* (kbit/s or packets/s) once *burst* (kbit or packets) is used up: packets are
+    dropped, or with *prec_level* their DSCP's drop precedence is raised by so much."""
+
+    rate: int
+    burst: int
+    prec_level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MeterStats:
+    """Packets and bytes a meter saw since it was set, and those of each band."""
+
+    n_packets: int
+    n_bytes: int
+    bands: tuple[tuple[int, int], ...]
+
+
 @dataclass(slots=True)
 class DatapathStats:
     """Counters of the whole datapath."""
@@ -151,13 +170,22 @@ class Dpif(ABC):
     def stats(self) -> DatapathStats:
         """Counters of the datapath."""
 
+    @property
     @abstractmethod
-    def meter_set(self, meter_id: int, *, pktps: bool, rate: int, burst: int) -> None:
-        """Create or change a meter with one drop band (rate in kbit/s or packets/s)."""
+    def max_meters(self) -> int:
+        """Meters it has, numbered from 0."""
 
     @abstractmethod
-    def meter_del(self, meter_id: int) -> tuple[int, int]:
-        """Remove a meter; return (packets, bytes) it saw."""
+    def meter_set(self, meter_id: int, *, pktps: bool, bands: Sequence[MeterBand]) -> None:
+        """Create or change a meter, with rates in packets/s or kbit/s; it counts from 0."""
+
+    @abstractmethod
+    def meter_stats(self, meter_id: int) -> MeterStats:
+        """Counters of a meter.  Raises NotFoundError."""
+
+    @abstractmethod
+    def meter_del(self, meter_id: int) -> None:
+        """Remove a meter.  Raises NotFoundError."""
 
     @abstractmethod
     def set_now(self, now: float) -> None:

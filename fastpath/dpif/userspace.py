@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fastpath._datapath import Datapath
+from fastpath._datapath import MAX_METERS, Datapath
 from fastpath._port import Port
 from fastpath.dpif.actions import OdpActions
 from fastpath.dpif.program import compile_actions
@@ -23,6 +23,8 @@ from fastpath.dpif.provider import (
     FlowDel,
     FlowPut,
     FlowStats,
+    MeterBand,
+    MeterStats,
     Operation,
     PortStats,
     Upcall,
@@ -237,13 +239,23 @@ class UserspaceDpif(Dpif):
         """Packets in the datapath's hands: 0 between turns.  Not while threads run."""
         return self._dp.n_held()
 
-    def meter_set(self, meter_id: int, *, pktps: bool, rate: int, burst: int) -> None:
-        """Create or change a meter with one drop band."""
-        self._dp.set_meter(meter_id, pktps=pktps, rate=rate, burst=burst)
+    @property
+    def max_meters(self) -> int:
+        """Meters there are, numbered from 0."""
+        return MAX_METERS
 
-    def meter_del(self, meter_id: int) -> tuple[int, int]:
-        """Remove a meter; return (packets, bytes) it saw."""
-        return self._dp.del_meter(meter_id)
+    def meter_set(self, meter_id: int, *, pktps: bool, bands: Sequence[MeterBand]) -> None:
+        """Create or change a meter, with rates in packets/s or kbit/s; it counts from 0."""
+        self._dp.set_meter(meter_id, pktps=pktps, bands=[(b.rate, b.burst, b.prec_level) for b in bands])
+
+    def meter_stats(self, meter_id: int) -> MeterStats:
+        """Counters of a meter."""
+        n_packets, n_bytes, bands = self._dp.meter_stats(meter_id)
+        return MeterStats(n_packets, n_bytes, bands)
+
+    def meter_del(self, meter_id: int) -> None:
+        """Remove a meter."""
+        self._dp.del_meter(meter_id)
 
     def close(self) -> None:
         """Stop the threads and let the ports go; they are closed by their owners."""

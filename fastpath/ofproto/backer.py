@@ -15,6 +15,7 @@ from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.provider import Dpif
 from fastpath.errors import ExistsError
 from fastpath.ofproto.events import Event
+from fastpath.ofproto.meter import MeterNumbers
 from fastpath.ofproto.recirc import FrozenState, RecircTable
 from fastpath.ofproto.xlate.context import BridgeView, Features
 
@@ -36,6 +37,7 @@ class Backer:
         self.strict = strict
         self.features = features or Features()
         self.recirc = RecircTable()
+        self.meter_numbers = MeterNumbers(dpif.max_meters)
         self.bridges: dict[str, Ofproto] = {}
         self.by_odp: dict[int, tuple[Ofproto, OfPort]] = {}
         # What changed since flows were last checked: bridges (their tables or ports), and single

@@ -21,6 +21,7 @@ from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.group import Group, GroupMod, GroupModResult, GroupTable
 from fastpath.ofproto.learning import MacTable
+from fastpath.ofproto.meter import Meter, MeterMod, MeterTable
 from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.references import References, named
@@ -82,6 +83,7 @@ class Ofproto:
         self.backer = backer
         self.tables = FlowTables(seed=seed)
         self.groups = GroupTable(strict=backer.strict)
+        self.meters = MeterTable(backer.dpif, backer.meter_numbers, strict=backer.strict)
         self.references = References(self.tables)
         self.macs = WatchedMacs(name, backer, max_entries=max_macs, aging_s=mac_aging)
         self.features: Features = backer.features
@@ -148,8 +150,9 @@ class Ofproto:
         return self.groups.get(group_id)
 
     def meter(self, meter_id: int) -> int | None:
-        """Datapath number of a meter; none can be configured yet."""
-        return None
+        """Datapath number of a meter, None if there is none."""
+        meter = self.meters.get(meter_id)
+        return None if meter is None else meter.number
 
     def learn(self, mod: FlowMod, limit: int, now: float) -> None:
         """Carry out a learn action's flow mod.  What is there already merely starts its hard timeout anew,
@@ -344,6 +347,18 @@ class Ofproto:
             self.touch()
         return result
 
+    def put_meter(self, mm: MeterMod, now: float) -> Meter:
+        """Add or modify a meter."""
+        meter = self.meters.put(mm, now)
+        self.touch()            # what goes to the controller may go through it
+        return meter
+
+    def forget_meter(self, meter: Meter) -> None:
+        """Delete a meter that no rule names any more, but for its datapath's number (``MeterTable.release``),
+        which flows go on using until they are settled."""
+        self.meters.forget(meter)
+        self.touch()
+
     @staticmethod
     def wants_removed(rules: Iterable[Rule]) -> bool:
         """Whether any of *rules* asked for a FlowRemoved."""
@@ -377,4 +392,7 @@ class Ofproto:
 
     def close(self) -> None:
         """Leave the backer; the ports must be gone."""
+        for meter in self.meters:
+            self.meters.forget(meter)
+            self.meters.release(meter)
         self.backer.del_bridge(self)

@@ -36,11 +36,12 @@ from math import inf
 from typing import TypeVar, cast
 
 from fastpath._flow import WINDOWS, FlowKey
-from fastpath.dpif.actions import OdpActions, SlowPath, Userspace
+from fastpath.dpif.actions import Meter, OdpActions, Sample, SlowPath, Userspace
 from fastpath.dpif.provider import FlowDel, FlowPut, FlowStats, Operation
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.backer import Backer, MacKey
 from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.meter import METER_SLOWPATH
 from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.recirc import FrozenState
 from fastpath.ofproto.rule import Rule
@@ -98,7 +99,7 @@ class Ukey:
         """Fill in the answer of a translation, resumed from *frozen* if not None; not the mask."""
         self.answer = out.actions
         self.slow = out.slow
-        self.actions = (Userspace(SlowPath(tuple(sorted(out.slow)))),) if out.slow else out.actions
+        self.actions = self._slow_path(out.slow) if out.slow else out.actions
         self.effects = out.effects
         self.recirc_ids = out.recirc_ids
         bridges: set[BridgeView] = {e.bridge for e in out.effects if type(e) is TableHit}
@@ -109,6 +110,12 @@ class Ukey:
         asked = self.bridge.backer.asked_macs
         self.macs = tuple(asked)
         asked.clear()
+
+    def _slow_path(self, reasons: frozenset[str]) -> OdpActions:
+        """Handing packets up, through the meter for that if there is one."""
+        up = Userspace(SlowPath(tuple(sorted(reasons))))
+        number = self.bridge.meter(METER_SLOWPATH)
+        return (up,) if number is None else (Sample(0xFFFFFFFF, (Meter(number), up)),)
 
     def depends_on(self, bridges: Set[BridgeView], macs: Set[MacKey]) -> bool:
         """Whether a change of one of these may change the answer."""

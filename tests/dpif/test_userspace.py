@@ -8,7 +8,7 @@ import pytest
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import Clone, Drop, Output, Recirc, SlowPath, Userspace
-from fastpath.dpif.provider import Execute, FlowDel, FlowPut, FlowStats
+from fastpath.dpif.provider import Execute, FlowDel, FlowPut, FlowStats, MeterBand, MeterStats
 from fastpath.dpif.userspace import UserspaceDpif
 from fastpath.errors import ExistsError, NotFoundError, TableFull
 from fastpath.io._memory import MemoryPort
@@ -220,8 +220,11 @@ def test_past_the_mask_cap_the_installed_mask_is_reported() -> None:
 
 
 def test_meters_are_the_datapaths(lab: Lab) -> None:
-    lab.dpif.meter_set(4, pktps=True, rate=10, burst=10)
-    assert lab.dpif.meter_del(4) == (0, 0)
+    lab.dpif.meter_set(4, pktps=True, bands=[MeterBand(10, 10), MeterBand(20, 20)])
+    assert lab.dpif.meter_stats(4) == MeterStats(0, 0, ((0, 0), (0, 0)))
+    lab.dpif.meter_del(4)
+    with pytest.raises(NotFoundError, match="no meter 4"):
+        lab.dpif.meter_stats(4)
     with pytest.raises(NotFoundError, match="no meter 4"):
         lab.dpif.meter_del(4)
 

@@ -19,6 +19,8 @@ from fastpath.dpif.provider import (
     Execute,
     FlowDel,
     FlowStats,
+    MeterBand,
+    MeterStats,
     Operation,
     PortStats,
     Upcall,
@@ -113,10 +115,17 @@ class ModelDpif(Dpif):
     def port_stats(self, odp_port: int) -> PortStats:
         return PortStats()
 
-    def meter_set(self, meter_id: int, *, pktps: bool, rate: int, burst: int) -> None:
+    @property
+    def max_meters(self) -> int:
+        return 0
+
+    def meter_set(self, meter_id: int, *, pktps: bool, bands: Sequence[MeterBand]) -> None:
         raise NotImplementedError("the model has no meters")
 
-    def meter_del(self, meter_id: int) -> tuple[int, int]:
+    def meter_stats(self, meter_id: int) -> MeterStats:
+        raise NotImplementedError("the model has no meters")
+
+    def meter_del(self, meter_id: int) -> None:
         raise NotImplementedError("the model has no meters")
 
     def set_now(self, now: float) -> None:

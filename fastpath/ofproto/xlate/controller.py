@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastpath.dpif import actions as odp
 from fastpath.ofproto.actions.controller import Controller, PacketInReason
+from fastpath.ofproto.meter import METER_CONTROLLER
 from fastpath.ofproto.xlate.commit import commit
 from fastpath.ofproto.xlate.context import Xlate
 from fastpath.ofproto.xlate.freeze import hold_state, trigger
@@ -28,6 +29,8 @@ def to_controller(x: Xlate, max_len: int, reason: PacketInReason, controller_id:
         reason=reason, dont_send=x.env.trace is not None and not x.env.side_effects, continuation=False,
         recirc_id=recirc_id, rule_cookie=hand.cookie, controller_id=controller_id, max_len=max_len))
     dp_meter = None if meter_id is None else hand.bridge.meter(meter_id)
+    if dp_meter is None:
+        dp_meter = hand.bridge.meter(METER_CONTROLLER)
     x.out.actions.append(up if dp_meter is None else odp.Sample(0xFFFFFFFF, (odp.Meter(dp_meter), up)))
 
 
