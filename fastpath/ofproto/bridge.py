@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from fastpath._flow import FlowKey
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowError
+from fastpath.ofproto.actions.action_set import first_disallowed
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.output import Group as GroupAction
 from fastpath.ofproto.backer import Backer
@@ -292,6 +293,9 @@ class Ofproto:
         """Make *mod* part of *change*.  Raises OpenFlowError; then the change must be reverted."""
         if mod.table_id == INTERNAL_TABLE:
             raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
+        wrong = first_disallowed(mod.actions)
+        if wrong is not None:
+            raise OpenFlowError("OFPBAC_BAD_TYPE", f"{wrong} may not stand in an action set")
         unknown = self.unknown_reference(mod.actions)
         if unknown is not None and self.tables.gives_actions(mod):
             raise unknown

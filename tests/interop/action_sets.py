@@ -92,6 +92,31 @@ def mixed_case(seed: int, kinds: Sequence[Make], n_packets: int = 5) -> Case:
     return Case(seed, "OpenFlow13", tuple(rules), tuple(maker.packet() for _ in range(n_packets)))
 
 
+SET_MEMBERS = (
+    "output:2", "output:3", "resubmit(,2)", "ct(commit)", "ct_clear", "ct(table=3)", "CONTROLLER:9",
+    "dec_ttl",
+    "push_vlan:0x8100", "pop_vlan", "set_queue:5", "set_field:1->reg0", "load:2->NXM_NX_REG0[0..3]",
+    "move:NXM_NX_REG0[0..3]->NXM_NX_REG1[4..7]", "set_field:00:00:00:00:00:09->eth_src", "mod_nw_src:9.9.9.9",
+    "set_field:64->nw_ttl", "push_mpls:0x8847", "LOCAL", "set_tunnel:5", "mod_nw_tos:8")
+
+
+def action_set_case(seed: int) -> Case:
+    """Actions written to the set, and cleared, by one table after the other."""
+    random, maker = Random(seed), Maker(seed)
+    rules = []
+    for table in (0, 1):
+        for priority, match in enumerate(("ip", "ip,in_port=1", "tcp,dl_vlan=5", "ip,dl_vlan=5"), 1):
+            clear = ["clear_actions"] if random.random() < 0.15 else []
+            members = random.sample(SET_MEMBERS, random.randint(1, 6))
+            parts = [*random.choice(((), ("output:1",))), *clear, f"write_actions({','.join(members)})"]
+            parts += ["goto_table:1"] if not table and random.random() < 0.8 else []
+            rules.append(f"table={table},priority={priority},{match} actions={','.join(parts)}")
+    rules += ["table=2 actions=output:1,output:3", "table=3,ct_state=+trk actions=output:3"]
+    packets = [f"in_port={random.randint(1, 3)},{random.choice(('tcp', 'udp', 'tcp,dl_vlan=5'))},nw_ttl=9"
+               for _ in range(4)]
+    return Case(seed, "OpenFlow13", tuple(rules), (*packets, maker.packet()))
+
+
 LEARN_MATCHES = (
     "NXM_OF_ETH_TYPE[]", "eth_type=0x800,NXM_OF_IP_DST[]=NXM_OF_IP_SRC[]", "NXM_OF_VLAN_TCI[0..11]",
     "NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]", "NXM_OF_ETH_SRC[]", "eth_type=0x800,nw_proto=6,NXM_OF_TCP_DST[]",

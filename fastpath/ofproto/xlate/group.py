@@ -14,6 +14,7 @@ from __future__ import annotations
 from fastpath._flow import WINDOWS
 from fastpath.dpif import actions as odp
 from fastpath.ofproto.actions import output as act
+from fastpath.ofproto.actions.action_set import execution_order
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.group import GROUP_ANY, Bucket, Group, GroupType
 from fastpath.ofproto.xlate import freeze
@@ -22,7 +23,7 @@ from fastpath.ofproto.xlate.flow_hash import add_bytes, flow_hash, hash_2words, 
 from fastpath.ofproto.xlate.flow_hash import mark as mark_hash
 from fastpath.ofproto.xlate.set_field import has_field, mark, read
 from fastpath.ofproto.xlate.trace import Kind, report
-from fastpath.ofproto.xlate.walk import affordable, execution_order
+from fastpath.ofproto.xlate.walk import affordable
 from fastpath.text import format_ofp_port
 
 MAX_WATCH_DEPTH = 128           # groups that watch groups

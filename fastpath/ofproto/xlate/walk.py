@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 from fastpath._flow import WINDOWS
 from fastpath.dpif import actions as odp
-from fastpath.ofproto.actions import ct, encap, legacy, misc, mpls, output, vlan
+from fastpath.ofproto.actions import ct, encap, misc, output
 from fastpath.ofproto.actions import instructions as inst
-from fastpath.ofproto.actions import set_field as sf
+from fastpath.ofproto.actions.action_set import execution_order
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.xlate import freeze
@@ -148,26 +148,6 @@ def goto_table(x: Xlate, a: inst.GotoTable, last: bool) -> None:
 
 
 # -- the action set ------------------------------------------------------------------------------------
-
-# Order of execution (OpenFlow 1.5 section 5.6), the last of each kind counting; sets and moves follow in
-# the order they came, then one final action, without which there is nothing to do.
-_SLOTS = (vlan.StripVlan, mpls.PopMpls, mpls.PushMpls, vlan.PushVlan, legacy.DecTtl, mpls.DecMplsTtl)
-_FINAL = (output.Resubmit, output.Output, output.Group)
-_SETS = (
-    sf.SetField, sf.Load, sf.Move, legacy.SetEthSrc, legacy.SetEthDst, legacy.SetIpv4Src, legacy.SetIpv4Dst,
-    legacy.SetIpDscp, legacy.SetIpEcn, legacy.SetIpTtl, legacy.SetL4Src, legacy.SetL4Dst, legacy.SetTunnel,
-    mpls.SetMplsLabel, mpls.SetMplsTc, mpls.SetMplsTtl, vlan.SetVlanVid, vlan.SetVlanPcp, output.SetQueue)
-
-
-def execution_order(action_set: Sequence[Action]) -> list[Action]:
-    """The actions a set stands for, in the order to run them."""
-    by_kind = {type(a): a for a in action_set}
-    final = next((by_kind[kind] for kind in reversed(_FINAL) if kind in by_kind), None)
-    if final is None:
-        return []
-    return [*(by_kind[kind] for kind in _SLOTS if kind in by_kind),
-            *(a for a in action_set if isinstance(a, _SETS)), final]
-
 
 def run_action_set(x: Xlate) -> None:
     """Carry out the action set, which is then empty."""
