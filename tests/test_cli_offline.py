@@ -84,6 +84,22 @@ def test_trace_explains_flow_packet_and_capture(files: Path, run: Run) -> None:
     assert status == 0 and "skipping output to input port" in other
 
 
+def test_rules_may_use_groups_and_meters_that_are_given(files: Path, run: Run) -> None:
+    (files / "uses.txt").write_text("in_port=1,actions=meter:7,group:1\nin_port=2,actions=group:2\n")
+    (files / "groups.txt").write_text("# one more\ngroup_id=2,type=ff,bucket=watch_port=9,output:9\n")
+    given = ("--flows", files / "uses.txt", "--groups", files / "groups.txt",
+             "--group", "group_id=1,type=all,bucket=output:2,bucket=output:3",
+             "--meter", "meter=7,pktps,burst,band=type=drop,rate=1,burst_size=8")
+    status, out, err = run("trace", *given, "in_port=1,ip")
+    assert (status, err) == (0, "") and "Datapath actions: meter(0),2,3" in out
+    assert "Datapath actions: 4" in run("trace", *given, "in_port=2,ip")[1]
+    status, out, err = run("replay", files / "in.pcap", *given, "--out", files / "metered")
+    assert (status, err) == (0, "") and len(list(read_pcap(files / "metered" / "port-3.pcap"))) == 20
+    (files / "groups.txt").write_text("group_id=1,type=foo\n")
+    assert run("trace", *given, "in_port=1")[2] == (
+        f"fastpath: {files / 'groups.txt'}:1: invalid group type foo\n")
+
+
 def test_extract_prints_the_key_of_every_packet(files: Path, run: Run) -> None:
     status, out, err = run("extract", files / "in.pcap")
     assert (status, err) == (0, "")

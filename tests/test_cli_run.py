@@ -121,7 +121,30 @@ def test_a_file_says_bridges_ports_and_flows(pcap: Path, capsys: Capture) -> Non
     assert len(list(read_pcap(out))) == 100
 
 
+def test_a_file_says_groups_and_meters(tmp_path: Path) -> None:
+    (tmp_path / "groups.txt").write_text("group_id=2,type=all,bucket=group:1\n")
+    path = write(tmp_path, """
+        [bridges.br0]
+        meters = ["meter=1,pktps,band=type=drop,rate=5"]
+        groups = ["group_id=1,type=indirect,bucket=output:1"]
+        group_file = "groups.txt"
+        flows = ["actions=meter:1,group:2"]
+        [bridges.br0.ports.a]
+        io = "memory:a"
+    """)
+    with Switch(realtime=True) as switch:
+        run.build(switch, config.load(path))
+        bridge = switch["br0"]
+        assert [g.group_id for g in bridge.groups()] == [1, 2] and len(bridge.meters()) == 1
+        assert "actions=meter:1,group:2" in bridge.dump_flows()
+        for view, words in (("dump-groups", "group_id=2,type=all"), ("dump-meters", "meter=1 pktps bands="),
+                            ("dump-group-stats", "ref_count=1"), ("meter-stats", "flow_count:1")):
+            assert words in control.COMMANDS[view](switch, {})
+
+
 @pytest.mark.parametrize("text, words", [
+    ("[bridges.br0]\ngroups = ['group_id=1']\n", "bridges.br0.groups[0]: must specify a type"),
+    ("[bridges.br0]\nmeters = ['meter=1']\n", "bridges.br0.meters[0]: must specify bands"),
     ("[bridges.br0\n", "lab.toml: expected ']'"),
     ("", "lab.toml: no bridge"),
     ("bridge = 1\n", "lab.toml: bridge: unknown key, expected one of switch, bridges"),

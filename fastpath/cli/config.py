@@ -6,6 +6,7 @@
     [bridges.br0]
     flows = ["in_port=uplink,actions=output:2", "priority=0,actions=NORMAL"]
     flow_file = "acl.txt"               # beside this file; comes after `flows`
+    groups = ["group_id=1,type=all,bucket=output:2"]        # and group_file, meters: there before rules are
 
     [bridges.br0.ports.uplink]
     io = "eth1"                         # as --port takes it; by default a device of the port's name
@@ -28,6 +29,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from fastpath.cli.prelude import NONE, Prelude, read_lines
 from fastpath.errors import ConfigError, ParseError
 from fastpath.io.textfile import read_text
 
@@ -51,6 +53,7 @@ class BridgeConfig:
     place: str = ""
     ports: tuple[PortConfig, ...] = ()
     flows: tuple[tuple[str, str], ...] = ()
+    prelude: Prelude = NONE
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -70,7 +73,8 @@ _NUMBER: tuple[type, ...] = (int, float)
 _SWITCH: dict[str, tuple[type, ...]] = {
     "threads": (int,), "seed": (int,), "flow_limit": (int,), "socket": (str,), "seconds": _NUMBER}
 _BRIDGE: dict[str, tuple[type, ...]] = {
-    "ports": (dict,), "flows": (list,), "flow_file": (str,), "mac_aging": _NUMBER, "max_macs": (int,)}
+    "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
+    "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,)}
 _PORT: dict[str, tuple[type, ...]] = {
     "io": (str,), "patch": (str,), "number": (int,), "tag": (int,), "trunks": (list,), "vlan_mode": (str,),
     "priority_tags": (str,), "no_flood": (bool,), "no_forward": (bool,), "no_receive": (bool,),
@@ -118,18 +122,19 @@ def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
         raise ConfigError(f"{where}: {raw!r} given, expected a table")
     table = dict(_check(raw, _BRIDGE, f"{where}."))
     ports = tuple(_port(key, value, f"{where}.ports.") for key, value in table.pop("ports", {}).items())
-    texts = _list_of(table.pop("flows", []), str, f"{where}.flows")
-    flows = [(f"{where}.flows[{i}]", text) for i, text in enumerate(texts)]
-    file = table.pop("flow_file", None)
-    if file is not None:
-        flows += read_flow_file(path.parent / file)
-    return BridgeConfig(name, where, ports, tuple(flows), table)
+    flows, groups = _texts(table, "flows", where), _texts(table, "groups", where)
+    for key, texts in (("flow_file", flows), ("group_file", groups)):
+        file = table.pop(key, None)
+        if file is not None:
+            texts += read_lines(path.parent / file)
+    prelude = Prelude(tuple(_texts(table, "meters", where)), tuple(groups))
+    return BridgeConfig(name, where, ports, tuple(flows), prelude, table)
 
 
-def read_flow_file(path: Path) -> list[tuple[str, str]]:
-    """Lines of a file of rules with their places; comments and blank lines are left out."""
-    stripped = ((i, line.partition("#")[0].strip()) for i, line in enumerate(read_text(path).splitlines(), 1))
-    return [(f"{path}:{i}", line) for i, line in stripped if line]
+def _texts(table: dict[str, Any], key: str, where: str) -> list[tuple[str, str]]:
+    """Take the list of texts *key* out of *table*; each with its place."""
+    texts = _list_of(table.pop(key, []), str, f"{where}.{key}")
+    return [(f"{where}.{key}[{i}]", text) for i, text in enumerate(texts)]
 
 
 def load(path: Path) -> Config:

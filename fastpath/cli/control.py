@@ -67,6 +67,10 @@ def _trace(switch: Switch, args: Args) -> str:
 COMMANDS: dict[str, Callable[[Switch, Args], str]] = {
     "show": _show,
     "dump-flows": lambda sw, args: _each(sw, args, lambda br: br.dump_flows(args.get("match") or "")),
+    "dump-groups": lambda sw, args: _each(sw, args, Bridge.dump_groups),
+    "dump-group-stats": lambda sw, args: _each(sw, args, Bridge.dump_group_stats),
+    "dump-meters": lambda sw, args: _each(sw, args, Bridge.dump_meters),
+    "meter-stats": lambda sw, args: _each(sw, args, Bridge.dump_meter_stats),
     "dump-megaflows": lambda sw, args: _each(sw, args, Bridge.dump_megaflows),
     "dump-ports": lambda sw, args: _each(sw, args, Bridge.dump_ports),
     "fdb": lambda sw, args: _each(sw, args, Bridge.dump_fdb),

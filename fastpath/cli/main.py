@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
-from fastpath.cli import help
+from fastpath.cli import help, prelude
 from fastpath.errors import FastpathError
 
 PROGRAM = "fastpath"
@@ -73,6 +73,7 @@ def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--flow", action="append", default=[], metavar="FLOW",
                    help="a rule as ovs-ofctl takes it; without any, the switch learns and floods (NORMAL)")
     p.add_argument("--flows", metavar="FILE", help="file of rules, one a line")
+    prelude.add_options(p)
     p.add_argument("--seconds", type=_seconds, help="stop after so long (default: when interrupted)")
     p.add_argument("--threads", type=int, help="datapath threads (default 1)")
     p.add_argument("--seed", type=int, help="fix hashes and what is drawn at random (default: a new one)")
@@ -88,6 +89,7 @@ def _add_offline(add: Callable[..., argparse.ArgumentParser]) -> None:
             description=help.REPLAY, epilog=help.REPLAY_MORE)
     p.add_argument("pcap", metavar="IN.pcap", help="classic pcap of Ethernet frames")
     p.add_argument("--flows", metavar="FILE", required=True, help="file of rules, one a line")
+    prelude.add_options(p)
     p.add_argument("--in-port", type=int, default=1, metavar="N",
                    help="port the capture comes in by (default 1)")
     p.add_argument("--ports", type=int, default=2, metavar="N",
@@ -100,6 +102,7 @@ def _add_offline(add: Callable[..., argparse.ArgumentParser]) -> None:
     source = p.add_mutually_exclusive_group()
     source.add_argument("--flows", metavar="FILE", help="file of rules, one a line")
     source.add_argument("--socket", metavar="PATH", help="ask a running instance instead")
+    prelude.add_options(p)
     p.add_argument("--bridge", metavar="NAME", help="bridge of the running instance (default: the first)")
     p.add_argument("--in-port", metavar="PORT", help="port the packet comes in by")
     p.add_argument("--ports", type=int, default=2, metavar="N", help="ports the switch has at least")
@@ -119,6 +122,10 @@ def _add_offline(add: Callable[..., argparse.ArgumentParser]) -> None:
 VIEWS = (
     ("show", "bridges, ports and counters", ()),
     ("dump-flows", "rules with their counters", ("match",)),
+    ("dump-groups", "groups and their buckets", ()),
+    ("dump-group-stats", "counters of groups and buckets", ()),
+    ("dump-meters", "meters and their bands", ()),
+    ("meter-stats", "counters of meters and bands", ()),
     ("dump-megaflows", "installed flows of the datapath", ()),
     ("dump-ports", "counters of ports", ()),
     ("fdb", "learned addresses", ()),

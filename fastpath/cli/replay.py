@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fastpath.bridge import Bridge, Port
 from fastpath.cli import lab
+from fastpath.cli.prelude import Prelude
 from fastpath.errors import PortError
 from fastpath.io.pcapfile import PcapWriter, read_pcap
 from fastpath.ofproto.events import PacketIn
@@ -74,7 +75,8 @@ def main(args: argparse.Namespace) -> int:
     """Replay, print the summary and write it beside the captures."""
     out = Path(args.out)
     with Switch(seed=0) as switch:
-        bridge = lab.build(switch, args.flows, n_ports=args.ports, in_port=args.in_port)
+        bridge = lab.build(switch, args.flows, n_ports=args.ports, in_port=args.in_port,
+                           prelude=Prelude.given(args))
         next(read_pcap(args.pcap), None)        # what is no capture is told before anything is written
         try:
             out.mkdir(parents=True, exist_ok=True)

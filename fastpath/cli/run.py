@@ -9,8 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from fastpath.bridge import Bridge
 from fastpath.cli import config, table
 from fastpath.cli.config import BridgeConfig, Config, PortConfig
 from fastpath.cli.control import Server
-from fastpath.errors import ConfigError, FastpathError, ParseError
+from fastpath.cli.prelude import Prelude, placed, read_lines
+from fastpath.errors import ConfigError, ParseError
 from fastpath.io.port import open_port, parse_spec
 from fastpath.switch import MAX_THREADS, Switch
 
@@ -29,17 +29,18 @@ NORMAL = "priority=0,actions=NORMAL"
 
 def configuration(args: argparse.Namespace) -> Config:
     """What the command line asks for, with or without a file."""
-    if args.config is not None and (args.port or args.flow or args.flows):
+    prelude = Prelude.given(args)
+    if args.config is not None and (args.port or args.flow or args.flows or prelude):
         raise ConfigError("run: --config names all ports and flows, --port and --flow cannot be added")
     if args.config is not None:
         found = config.load(Path(args.config))
     elif args.port:
         ports = tuple(PortConfig(parse_spec(spec)[1], spec, settings={"number": number})
                       for number, spec in enumerate(args.port, 1))
-        flows = [(f"--flow {flow!r}", flow) for flow in args.flow]
+        flows = tuple((f"--flow {flow!r}", flow) for flow in args.flow)
         if args.flows:
-            flows += config.read_flow_file(Path(args.flows))
-        found = Config((BridgeConfig("br0", "", ports, tuple(flows)),))
+            flows += read_lines(Path(args.flows))
+        found = Config((BridgeConfig("br0", "", ports, flows, prelude),))
     else:
         raise ConfigError("run: no ports, give --port for each or --config FILE")
     given = {name: getattr(args, name) for name in ("threads", "seed", "seconds", "socket")
@@ -53,25 +54,16 @@ def configuration(args: argparse.Namespace) -> Config:
 def build(switch: Switch, wanted: Config) -> None:
     """Make all bridges, ports and rules.  Raises FastpathError naming the place of what is wrong."""
     for settings in wanted.bridges:
-        with _placed(settings.place):
+        with placed(settings.place):
             bridge = switch.add_bridge(settings.name, **settings.settings)
         for port in settings.ports:
-            with _placed(port.place):
+            with placed(port.place):
                 _add_port(bridge, port)
+        settings.prelude.add_to(bridge)
         for place, flow in settings.flows or ((settings.name, NORMAL),):
-            with _placed(place):
+            with placed(place):
                 if not bridge.add_flows([flow]):
                     raise ParseError("no rule, expected one such as 'in_port=1,actions=output:2'")
-
-
-@contextmanager
-def _placed(place: str) -> Iterator[None]:
-    """Say *place*, if it is not empty, before whatever error is met within."""
-    try:
-        yield
-    except FastpathError as error:
-        message = str(error).removeprefix("flows:1: ")
-        raise ConfigError(f"{place}: {message}" if place else message) from None
 
 
 def _add_port(bridge: Bridge, port: PortConfig) -> None:

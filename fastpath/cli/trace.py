@@ -6,6 +6,7 @@ import argparse
 
 from fastpath.bridge import Bridge
 from fastpath.cli import control, lab
+from fastpath.cli.prelude import Prelude
 from fastpath.errors import ConfigError, FormatError, ParseError
 from fastpath.io.pcapfile import read_pcap
 from fastpath.ofproto.xlate.trace import Trace
@@ -28,7 +29,8 @@ def main(args: argparse.Namespace) -> int:
         raise ConfigError("trace: give --flows FILE, or --socket PATH of a running instance")
     in_port = _port_number(args.in_port)
     with Switch(seed=0) as switch:
-        bridge = lab.build(switch, args.flows, n_ports=args.ports, in_port=in_port or 1)
+        bridge = lab.build(switch, args.flows, n_ports=args.ports, in_port=in_port or 1,
+                           prelude=Prelude.given(args))
         for i, (flow, frame) in enumerate(questions):
             if i:
                 print("\n" + "-" * 79)
