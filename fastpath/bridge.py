@@ -297,9 +297,11 @@ class Bridge(GroupsAndMeters):
             except ParseError as error:
                 raise ParseError(f"{name}:{line}: {error}") from None
         with self.changing() as change:
-            for mod in mods:
-                self.ofproto.stage(change, mod)
-        return len(mods)
+            n_mods = len(mods)
+            mods.reverse()
+            while mods:                         # each is freed as it becomes a rule
+                self.ofproto.stage(change, mods.pop())
+        return n_mods
 
     def bundle(self, *, ordered: bool = True, atomic: bool = True) -> Bundle:
         """A context manager that collects changes and carries them out at its end, all or none."""
@@ -364,12 +366,13 @@ class Bridge(GroupsAndMeters):
 
     def _tell(self, result: FlowModResult) -> list[Rule]:
         """Raise the events of a change that was carried out; return the rules it is about."""
-        gone = result.removed + result.evicted
+        gone = result.removed + result.evicted + result.orphaned
         if gone and self.ofproto.wants_removed(gone):
             self.switch.revalidator.push()              # flows still hold the rules: counters become final
             now = self.switch.now
             self.ofproto.removed(((rule, RemovedReason.DELETE) for rule in result.removed), now)
             self.ofproto.removed(((rule, RemovedReason.EVICTION) for rule in result.evicted), now)
+            self.ofproto.removed(((rule, RemovedReason.GROUP_DELETE) for rule in result.orphaned), now)
         if self.ofproto.backer.events:
             self.switch.announce()
         return result.added + result.modified or result.removed

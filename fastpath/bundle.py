@@ -20,12 +20,14 @@ from fastpath.errors import ConfigError, OpenFlowError
 from fastpath.ofproto.flow_change import Change
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
+from fastpath.ofproto.group import GroupCommand, GroupMod
+from fastpath.ofproto.group_text import parse_group_mod
 
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge, Port
 
 _Undo: TypeAlias = Callable[[], None]
-_Step: TypeAlias = "FlowMod | Callable[[], _Undo]"
+_Step: TypeAlias = "FlowMod | Callable[[Change], _Undo]"
 
 
 class Bundle:
@@ -56,10 +58,43 @@ class Bundle:
         of.check_flags(flags)
         ofproto = self.bridge.ofproto
 
-        def do() -> _Undo:
+        def do(change: Change) -> _Undo:
             before = {name: bool(getattr(of, name)) for name in flags}
             ofproto.set_port(of, flags=flags)
             return lambda: ofproto.set_port(of, flags=before)
+        self._append(do)
+
+    def add_group(self, group: str | GroupMod) -> None:
+        """As ``Bridge.add_group``."""
+        self._group(group, GroupCommand.ADD)
+
+    def mod_group(self, group: str | GroupMod, *, may_create: bool = False) -> None:
+        """As ``Bridge.mod_group``."""
+        self._group(group, GroupCommand.ADD_OR_MOD if may_create else GroupCommand.MODIFY)
+
+    def insert_buckets(self, group: str | GroupMod) -> None:
+        """As ``Bridge.insert_buckets``."""
+        self._group(group, GroupCommand.INSERT_BUCKET)
+
+    def remove_buckets(self, group: str | GroupMod) -> None:
+        """As ``Bridge.remove_buckets``."""
+        self._group(group, GroupCommand.REMOVE_BUCKET)
+
+    def del_groups(self, group: str | GroupMod = "") -> None:
+        """As ``Bridge.del_groups``."""
+        self._group(group, GroupCommand.DELETE)
+
+    def _group(self, group: str | GroupMod, command: GroupCommand) -> None:
+        ofproto, switch = self.bridge.ofproto, self.bridge.switch
+        mod = (parse_group_mod(group, command, ports=ofproto.port_numbers()) if isinstance(group, str)
+               else group)
+
+        def do(change: Change) -> _Undo:
+            before = ofproto.groups.snapshot()
+            deleted = ofproto.apply_group(mod, switch.now).deleted
+            if deleted:
+                change.orphan(list(ofproto.references.of_groups(gone.group_id for gone in deleted)))
+            return lambda: ofproto.groups.restore(before)
         self._append(do)
 
     def _flow(self, flow: str | FlowMod, command: Command) -> None:
@@ -102,7 +137,7 @@ def _carry_out(steps: list[_Step], change: Change, bridge: Bridge) -> None:
                 if isinstance(step, FlowMod):
                     bridge.ofproto.stage(change, step)
                 else:
-                    undo.append(step())
+                    undo.append(step(change))
             except OpenFlowError as error:
                 raise OpenFlowError(error.code, f"step {number}: {error.detail or 'refused'}") from None
     except BaseException:

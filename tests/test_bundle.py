@@ -129,3 +129,52 @@ def test_the_switch_keeps_its_own_table() -> None:
         for change in (lambda: br.add_flow("table=254,actions=drop"), lambda: br.del_flows("table=254")):
             with pytest.raises(OpenFlowError, match="OFPBRC_EPERM"):
                 change()
+
+
+GROUP = "group_id=1,type=indirect,bucket=output:p2"
+
+
+def test_groups_and_the_flows_that_name_them_come_together() -> None:
+    with Switch(seed=0) as sw:
+        br = two_ports(sw)
+        with br.bundle() as b:
+            b.add_group(GROUP)
+            b.add_flow("in_port=p1,actions=group:1")
+        assert list(br.inject("p1", FRAME)) == [br.port("p2")]
+        with br.bundle() as b:
+            b.mod_group("group_id=1,type=indirect,bucket=output:p3")
+        assert list(br.inject("p1", FRAME)) == [br.port("p3")]
+
+
+def test_a_refused_bundle_gives_groups_and_their_rules_back() -> None:
+    with Switch(seed=0) as sw:
+        br = two_ports(sw)
+        gone: list[FlowRemoved] = []
+        br.on_flow_removed(gone.append)
+        br.add_group(GROUP)
+        br.add_flow("send_flow_rem,in_port=p1,actions=group:1")
+        br.inject("p1", FRAME)
+        before = br.dump_flows(), br.dump_groups(), br.dump_group_stats()
+        for wrong in ("actions=group:7", "in_port=p2,actions=group:1"):
+            with pytest.raises(OpenFlowError, match="OFPBAC_BAD_OUT_GROUP: step 3"), br.bundle() as b:
+                b.add_group("group_id=2,type=all,bucket=output:p3")
+                b.del_groups("group_id=1")
+                b.add_flow(wrong)
+            assert (br.dump_flows(), br.dump_groups(), br.dump_group_stats()) == before and not gone
+        assert list(br.inject("p1", FRAME)) == [br.port("p2")]
+        with br.bundle() as b:
+            b.del_groups()
+        assert br.dump_flows() == br.dump_groups() == ""
+        assert [e.reason for e in gone] == [RemovedReason.GROUP_DELETE]
+        assert gone[0].rule.n_packets == 2
+
+
+def test_what_a_refused_bundle_would_have_learned_owns_nothing() -> None:
+    with Switch(seed=0) as sw:
+        br = two_ports(sw)
+        br.add_flow("table=3,cookie=5,actions=drop")
+        with pytest.raises(OpenFlowError, match="OFPBRC_EPERM"), br.bundle() as b:
+            b.add_flow("actions=learn(table=3,cookie=5,delete_learned,reg0=1)")
+            b.add_flow("table=254,actions=drop")
+        br.add_flow("table=1,actions=drop")
+        assert len(br.rules("table=3")) == 1

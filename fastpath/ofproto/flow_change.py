@@ -36,9 +36,17 @@ class FlowModResult:
     modified: list[Rule] = field(default_factory=list)
     removed: list[Rule] = field(default_factory=list)
     evicted: list[Rule] = field(default_factory=list)
+    orphaned: list[Rule] = field(default_factory=list)      # removed with the group they named
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.modified or self.removed)
+        return bool(self.added or self.modified or self.removed or self.orphaned)
+
+
+@dataclass(frozen=True, slots=True)
+class _Removed:
+    """A rule that was taken out."""
+
+    rule: Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,8 @@ class _Modified:
     n_bytes: int
 
 
-_Step: TypeAlias = "tuple[Rule, Rule | None] | Rule | _Modified"     # added (for another), removed, modified
+# Added, added in the place of another, removed, modified.
+_Step: TypeAlias = "Rule | tuple[Rule, Rule] | _Removed | _Modified"
 
 
 class Change:
@@ -76,6 +85,12 @@ class Change:
                 self._take(rule)
                 self.result.removed.append(rule)
 
+    def orphan(self, rules: list[Rule]) -> None:
+        """Remove *rules* because a group they name goes."""
+        for rule in rules:
+            self._take(rule)
+        self.result.orphaned += rules
+
     def commit(self) -> FlowModResult:
         """Let everybody see the change."""
         if self._log:
@@ -88,7 +103,9 @@ class Change:
         tables = self._tables
         for step in reversed(self._log):
             if isinstance(step, Rule):
-                tables.put_back(step)
+                tables.take_back(step, None)
+            elif isinstance(step, _Removed):
+                tables.put_back(step.rule)
             elif isinstance(step, _Modified):
                 rule = step.rule
                 tables.set_actions(rule, step.actions)
@@ -126,7 +143,7 @@ class Change:
                 rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
             self.result.replaced.append(old)
         self._tables.put(rule, old)
-        self._log.append((rule, old))
+        self._log.append(rule if old is None else (rule, old))
         self.result.added.append(rule)
 
     def _modify(self, fm: FlowMod) -> None:
@@ -147,4 +164,4 @@ class Change:
 
     def _take(self, rule: Rule) -> None:
         self._tables.take(rule)
-        self._log.append(rule)
+        self._log.append(_Removed(rule))

@@ -29,7 +29,7 @@ COMMANDS = {"add": Command.ADD, "delete": Command.DELETE, "delete_strict": Comma
             "modify": Command.MODIFY, "modify_strict": Command.MODIFY_STRICT}
 _IGNORED = frozenset(("duration", "n_packets", "n_bytes", "idle_age", "hard_age"))
 _IGNORED_WORDS = frozenset(("no_readonly_table", "allow_hidden_fields"))
-_REMEMBERED = 20_000            # lists of actions, and pairs of list and match
+_REMEMBERED = 4096            # lists of actions, and pairs of list and match
 _GROUP_ALL = 0xFFFFFFFC
 
 

@@ -188,6 +188,7 @@ class FlowTables:
         """Free what was staged and undone in the tables *touched*."""
         for table_id in touched:
             self._tables[table_id].classifier.purge(self.version)
+        self._learned.forgive()
 
     def configure(self, table_id: int, **settings: Any) -> list[Rule]:
         """Set what ``Table.configure`` takes; return the rules evicted because a limit was lowered."""

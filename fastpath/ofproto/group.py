@@ -237,6 +237,14 @@ class GroupTable:
         """Group of a number."""
         return self._groups.get(group_id)
 
+    def snapshot(self) -> dict[int, Group]:
+        """What ``restore`` takes; groups are replaced, never changed but for their counters."""
+        return dict(self._groups)
+
+    def restore(self, groups: dict[int, Group]) -> None:
+        """Make the groups those of a snapshot."""
+        self._groups = dict(groups)
+
     def apply(self, gm: GroupMod, now: float) -> GroupModResult:
         """Do what *gm* asks.  Raises OpenFlowError with nothing changed if it is refused."""
         check_group_mod(gm)

@@ -46,6 +46,13 @@ class LearnedCookies:
             self._owners[one] -= 1
             self._suspects.add(one)
 
+    def forgive(self) -> None:
+        """All that came or went since ``take_dead`` was undone."""
+        for one in self._suspects:
+            if not self._owners[one]:
+                del self._owners[one]
+        self._suspects.clear()
+
     def take_dead(self) -> list[Owned]:
         """What has no owner any more, told once."""
         if not self._suspects:

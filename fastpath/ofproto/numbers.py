@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from fastpath import text
@@ -33,11 +34,13 @@ def c_int(s: str) -> int | None:
     return -value if sign == "-" else value
 
 
+@lru_cache(maxsize=4096)
 def u8(s: str, name: str) -> int:
     """Number of 8 bits called *name*."""
     return _small(s, name, 0xFF)
 
 
+@lru_cache(maxsize=4096)
 def u16(s: str, name: str) -> int:
     """Number of 16 bits called *name*."""
     return _small(s, name, 0xFFFF)

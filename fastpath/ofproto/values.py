@@ -6,6 +6,9 @@ key is the business of match and set_field.  Pure functions, any thread.
 
 from __future__ import annotations
 
+import contextlib
+import re
+
 from fastpath import text
 from fastpath.errors import ParseError
 from fastpath.fields import Field, Fmt
@@ -15,6 +18,9 @@ from fastpath.ofproto.scan import Fault
 
 _FRAG = {"no": (0, 3), "yes": (1, 1), "first": (1, 3), "later": (3, 3), "not_later": (0, 2)}
 _FRAG_BY_BITS = {bits: name for name, bits in _FRAG.items()}
+
+_PLAIN_MAC = re.compile(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\Z")
+_IPV4_MASKS = {str(length): text.prefix_mask(length, 32) for length in range(33)}
 
 
 def full_mask(f: Field) -> int:
@@ -64,6 +70,8 @@ def _bad_integer(f: Field, source: str, fault: int | Fault, what: str) -> ParseE
 
 
 def _ethernet(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
+    if _PLAIN_MAC.match(source):
+        return int(source.replace(":", ""), 16), text.MAC_MAX
     value = scan.mac(source)
     if value is not None and value[1] == len(source):
         return value[0], text.MAC_MAX
@@ -75,6 +83,11 @@ def _ethernet(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]
 
 
 def _ipv4(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
+    address, slash, length = source.partition("/")
+    if not slash or length in _IPV4_MASKS:
+        with contextlib.suppress(ParseError):           # the common case
+            plain = _IPV4_MASKS[length] if slash else text.IPV4_MAX
+            return text.parse_ipv4(address) & plain, plain
     value, mask, end = scan.ipv4_masked(source)
     if end < len(source):
         raise ParseError(f"{source}: invalid IP address")

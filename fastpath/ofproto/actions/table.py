@@ -20,7 +20,7 @@ from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.subfield import Subfield
 
-_REMEMBERED = 20_000
+_REMEMBERED = 4096
 Parser = Callable[[str, ParseContext], Action]
 
 PARSERS: dict[str, Parser] = {
