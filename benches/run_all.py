@@ -38,7 +38,7 @@ class Row:
     @property
     def is_rate(self) -> bool:
         """Whether more is better."""
-        return self.unit not in ("ns", "us")
+        return self.unit not in ("ns", "us", "MB")
 
 
 CLS_1K, CLS_10K = "--rules 1000 --masks 10", "--rules 10000 --masks 50"
@@ -64,6 +64,9 @@ ROWS = (
     Row("dec_ttl, both MACs, 1k flows", "forward", "--action route", ("mpps",), "Mpps", 16, DPDK),
     Row("push VLAN, 1k flows", "forward", "--action vlan", ("mpps",), "Mpps", 19, DPDK),
     Row("flow set-ups", "upcall", "--rounds 3", ("setups_per_s",), "1/s", 35_000, "ovs-vswitchd"),
+    Row("flow mods, one by one", "flowmod", "", ("flow_mods_per_s",), "1/s", 48_000, "ovs-vswitchd"),
+    Row("flow mods, one change of all", "flowmod", "", ("bundled_per_s",), "1/s", 117_000, "ovs-vswitchd"),
+    Row("memory per 100k OpenFlow flows", "memory", "", ("plain", "mb"), "MB", 82, "ovs-vswitchd"),
     Row("veth to veth, 64 B, AF_PACKET", "veth", VETH, ("pps datapath", "mpps"), "Mpps", 0.29,
         "OVS netdev-linux"),
     Row("TCP through it, offloads on", "veth", VETH, ("tcp datapath", "gbps"), "Gb/s", 17, "kernel bridge"),
