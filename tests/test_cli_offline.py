@@ -106,6 +106,24 @@ def test_extract_prints_the_key_of_every_packet(files: Path, run: Run) -> None:
     assert out.splitlines() == [format_flow(extract(record.frame)) for record in read_pcap(files / "in.pcap")]
 
 
+def test_trace_says_which_rules_were_missed_and_for_what(files: Path, run: Run) -> None:
+    asked = ("trace", "--flows", files / "flows.txt", "in_port=1,udp,udp_dst=54")
+    status, plain, _err = run(*asked)
+    status_why, told, _err = run(*asked, "--why")
+    assert (status, status_why) == (0, 0)
+    assert told.startswith(plain.rstrip("\n"))
+    assert "missed priority=32768,udp,tp_dst=53 wants tp_dst=53, the packet has tp_dst=54" in told
+
+
+def test_the_page_on_traces_shows_what_is_printed(tmp_path: Path, run: Run) -> None:
+    page = (Path(__file__).parent.parent / "docs/trace.md").read_text()
+    rules, printed = page.split("\n```\n")[1:4:2]
+    (tmp_path / "acl.txt").write_text(rules)
+    command = next(line for line in page.splitlines() if line.startswith("`fastpath trace")).strip("`").split()
+    status, text, _err = run(*(tmp_path / "acl.txt" if word == "acl.txt" else word for word in command[1:]))
+    assert (status, text.rstrip("\n")) == (0, printed)
+
+
 def test_trace_is_told_what_conntrack_finds(tmp_path: Path, run: Run) -> None:
     (tmp_path / "ct.txt").write_text("ip,actions=ct(table=1)\ntable=1,ct_state=+trk+est,ip,actions=1\n")
     trace = ("trace", "--flows", tmp_path / "ct.txt", "in_port=2,ip")

@@ -61,7 +61,8 @@ def _trace(switch: Switch, args: Args) -> str:
     if isinstance(in_port, str) and in_port.isdecimal():
         in_port = int(in_port)
     what = str(args.get("flow")) if packet is None else bytes.fromhex(packet)
-    return str(bridges[0].trace(what, in_port=in_port, ct_next=args.get("ct_next") or ()))
+    trace = bridges[0].trace(what, in_port=in_port, ct_next=args.get("ct_next") or ())
+    return f"{trace}\n\n{trace.why()}" if args.get("why") else str(trace)
 
 
 COMMANDS: dict[str, Callable[[Switch, Args], str]] = {

@@ -46,6 +46,7 @@ frame of a capture: by the rules of a file, or by a running instance."""
 TRACE_MORE = """\
 examples:
   fastpath trace --flows acl.txt in_port=1,tcp,nw_dst=10.0.0.2,tcp_dst=80
+  fastpath trace --flows acl.txt --why in_port=1,udp,udp_dst=53     # which rules it missed, and for what
   fastpath trace --flows acl.txt --in-port 2 --pcap in.pcap
   fastpath trace --socket /run/fp.sock --in-port eth0 --packet 'ffffffffffff 020000000001 88b5'"""
 

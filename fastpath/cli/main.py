@@ -108,6 +108,8 @@ def _add_offline(add: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--ports", type=int, default=2, metavar="N", help="ports the switch has at least")
     p.add_argument("--ct-next", action="append", default=[], metavar="FLAGS",
                    help="how conntrack finds the packet, such as trk,est; once for each time it asks")
+    p.add_argument("--why", action="store_true",
+                   help="add what each lookup looked at, and which rules it missed for what")
     p.add_argument("flow", nargs="?", metavar="FLOW", help="a flow such as in_port=1,udp,nw_dst=10.0.0.1")
     p.add_argument("--packet", metavar="HEX", help="a frame in hexadecimal")
     p.add_argument("--pcap", metavar="FILE", help="every frame of a capture")

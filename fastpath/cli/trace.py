@@ -22,7 +22,8 @@ def main(args: argparse.Namespace) -> int:
     if args.socket:
         for flow, frame in questions:
             request = {"bridge": args.bridge, "flow": flow, "packet": frame and frame.hex(),
-                       "in_port": args.in_port, "ct_next": args.ct_next}
+                       "in_port": args.in_port, "ct_next": args.ct_next,
+                       "why": args.why}
             print(control.ask(args.socket, "trace", request))
         return 0
     if not args.flows:
@@ -34,9 +35,15 @@ def main(args: argparse.Namespace) -> int:
         for i, (flow, frame) in enumerate(questions):
             if i:
                 print("\n" + "-" * 79)
-            print(_explain(bridge, flow, in_port, args.ct_next) if flow is not None
-                  else bridge.trace(frame or b"", in_port=in_port or 1, ct_next=args.ct_next))
+            trace = _explain(bridge, flow, in_port, args.ct_next) if flow is not None \
+                else bridge.trace(frame or b"", in_port=in_port or 1, ct_next=args.ct_next)
+            print(tell(trace, why=args.why))
     return 0
+
+
+def tell(trace: Trace, *, why: bool) -> str:
+    """Text of a trace, with what its lookups looked at and missed if asked for."""
+    return f"{trace}\n\n{trace.why()}" if why else str(trace)
 
 
 def _explain(bridge: Bridge, flow: str, in_port: int | None, ct_next: list[str]) -> Trace:

@@ -112,6 +112,10 @@ class Ofproto:
         rule: Rule | None = table.classifier.lookup(key, wc, self.tables.version)
         return rule
 
+    def rules_of(self, table_id: int) -> Iterable[Rule]:
+        """Rules of one table, in no order."""
+        return self.tables.get(table_id) or ()
+
     def count_lookups(self, table_id: int, n: int, *, matched: bool) -> None:
         """Count packets that were looked up in a table."""
         table = self.tables.get(table_id)

@@ -117,6 +117,8 @@ class MatchView(Protocol):
     """What a rule matches; prints (``str``) as a dump shows it, without the priority."""
 
     @property
+    def key(self) -> FlowKey: ...
+    @property
     def mask(self) -> FlowKey: ...
 
 
@@ -164,6 +166,8 @@ class BridgeView(Protocol):
         """"normal", "drop" or "nx-match"."""
     def lookup(self, table_id: int, key: FlowKey, wc: FlowKey | None) -> RuleView | None:
         """Best rule of one table, un-wildcarding into *wc* every bit the answer depends on."""
+    def rules_of(self, table_id: int) -> Iterable[RuleView]:
+        """All rules of one table, for telling which of them a lookup missed."""
     def port(self, ofp_port: int) -> PortView | None: ...
     def ports(self) -> Iterable[PortView]:
         """All ports in the order flooding visits them: LOCAL first, then by number."""

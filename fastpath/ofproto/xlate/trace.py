@@ -18,7 +18,7 @@ from fastpath.dpif.actions import OdpActions
 
 if TYPE_CHECKING:
     from fastpath.ofproto.actions.ct import Nat
-    from fastpath.ofproto.xlate.context import RuleView, Xlate, XlateError, XlateOut
+    from fastpath.ofproto.xlate.context import BridgeView, RuleView, Xlate, XlateError, XlateOut
 
 
 class Kind(Enum):
@@ -58,7 +58,8 @@ class Change:
 
 @dataclass(slots=True)
 class Node:
-    """One step.  *unwildcarded* is (member, mask bits) first looked at in this step."""
+    """One step.  *unwildcarded* is (member, mask bits) first looked at in this step; *key* is what a TABLE
+    node looked up in a table of *bridge*."""
 
     kind: Kind
     text: str
@@ -67,6 +68,8 @@ class Node:
     rule: RuleView | None = None
     changes: tuple[Change, ...] = ()
     unwildcarded: tuple[tuple[str, int], ...] = ()
+    bridge: BridgeView | None = None
+    key: FlowKey | None = None
 
     def add(self, kind: Kind, text: str) -> Node:
         """A new child, the last."""
@@ -136,6 +139,11 @@ class Trace:
     def rules(self) -> list[RuleView]:
         """The rules that were hit, in order."""
         return [n.rule for n in self.steps() if n.rule is not None]
+
+    def why(self, limit: int = 3) -> str:
+        """What each lookup looked at, and the *limit* nearest rules that it missed, and for what."""
+        from fastpath.ofproto.xlate.why import explain_lookups
+        return explain_lookups(self, limit)
 
     def format(self, ports: Mapping[int, str] | None = None) -> str:
         """Text as ``ofproto/trace`` prints it; *ports* maps datapath port numbers to names."""

@@ -71,7 +71,7 @@ def look_up(x: Xlate, in_port: int, table_id: int) -> RuleView | None:
         flow.set(_TP_DST, 0)
     real_port = flow.get(_IN_PORT)
     flow.set(_IN_PORT, in_port)
-    before = wc.copy() if x.node is not None else wc
+    before, asked = (wc.copy(), flow.copy()) if x.node is not None else (wc, flow)
     rule = None if dropped else bridge.lookup(table_id, flow, wc)
     flow.set(_IN_PORT, real_port)
     if ports is not None:
@@ -84,6 +84,7 @@ def look_up(x: Xlate, in_port: int, table_id: int) -> RuleView | None:
     if x.node is not None:
         x.node = node = x.node.add(Kind.TABLE, f"{table_id:2d}. {_describe(rule, dropped)}")
         node.table_id, node.rule, node.unwildcarded = table_id, rule, bits_added(before, wc)
+        node.bridge, node.key = bridge, asked
     return rule
 
 

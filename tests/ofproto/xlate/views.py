@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -67,6 +67,9 @@ class Bridge:
     def lookup(self, table_id: int, key: FlowKey, wc: FlowKey | None) -> Rule | None:
         table = self.tables.get(table_id)
         return None if table is None else table.lookup(key, wc)
+
+    def rules_of(self, table_id: int) -> Iterable[Rule]:
+        return self.tables.get(table_id) or ()
 
     def port(self, ofp_port: int) -> Port | None:
         return self._ports.get(ofp_port)
