@@ -119,7 +119,7 @@ def test_the_page_on_traces_shows_what_is_printed(tmp_path: Path, run: Run) -> N
     page = (Path(__file__).parent.parent / "docs/trace.md").read_text()
     rules, printed = page.split("\n```\n")[1:4:2]
     (tmp_path / "acl.txt").write_text(rules)
-    command = next(line for line in page.splitlines() if line.startswith("`fastpath trace")).strip("`").split()
+    command = next(line for line in page.splitlines() if line.startswith("`fastpath")).strip("`").split()
     status, text, _err = run(*(tmp_path / "acl.txt" if word == "acl.txt" else word for word in command[1:]))
     assert (status, text.rstrip("\n")) == (0, printed)
 

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,6 +95,7 @@ class Tally:
     n_lookups: int = 0
     n_passes: int = 0
     differences: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)      # what the reference did not survive
 
     def count(self, trace: Trace) -> None:
         """Take in what *trace* shows was exercised."""
@@ -113,10 +116,10 @@ def _name_of(action: str) -> str:
 
 
 class Run:
-    """One run over a pair of switches."""
+    """One run over a pair of switches, or several in turn."""
 
-    def __init__(self, pair: Pair) -> None:
-        self.pair, self.tally = pair, Tally()
+    def __init__(self, pair: Pair, tally: Tally | None = None) -> None:
+        self.pair, self.tally = pair, tally or Tally()
 
     def take(self, family: str, seed: int) -> None:
         """Compare set *seed* of *family*."""
@@ -125,10 +128,15 @@ class Run:
         if not self._fill(family, made):
             return
         for packet, ct_next in made.packets:
-            tally.n_traces[family] += 1
             trace = bridge.trace(packet, ct_next=ct_next)
+            ours = self.pair.text(trace)
+            try:
+                theirs = self.pair.reference_text("br0", packet, ct_next)
+            except ConnectionError:
+                tally.ended.append(f"{family} {seed}: {packet} {ct_next}")
+                raise
+            tally.n_traces[family] += 1
             tally.count(trace)
-            ours, theirs = self.pair.text(trace), self.pair.reference_text("br0", packet, ct_next)
             if ours != theirs:
                 time.sleep(0.25)            # replaced rules count in the reference's masks for a moment
                 theirs = self.pair.reference_text("br0", packet, ct_next)
@@ -155,15 +163,29 @@ class Run:
         return True
 
 
-def run(pair: Pair, n_traces: int, *, start: int = 0) -> Tally:
-    """Compare until *n_traces* were compared, families in turn, with seeds from *start* on."""
-    job, seed = Run(pair), start
+def run(pair: Pair, n_traces: int, turns: Iterator[tuple[int, str]] | None = None,
+        tally: Tally | None = None) -> Tally:
+    """Compare until *n_traces* were compared, taking seeds and families from *turns*."""
+    job, turns = Run(pair, tally), turns or take_turns(0)
     pair.add_bridge("br0", PORTS, 100)
     while sum(job.tally.n_traces.values()) < n_traces:
-        for family in FAMILIES:
-            job.take(family, seed)
-        seed += 1
+        seed, family = next(turns)
+        job.take(family, seed)
     return job.tally
+
+
+def take_turns(start: int) -> Iterator[tuple[int, str]]:
+    """Seeds from *start* on, each with every family."""
+    return ((seed, family) for seed in itertools.count(start) for family in FAMILIES)
+
+
+def run_through(n_traces: int, start: int) -> Tally:
+    """A run that goes on with a new reference switch after one that ended itself."""
+    tally, turns = Tally(), take_turns(start)
+    while sum(tally.n_traces.values()) < n_traces:
+        with Reference() as reference, fastpath.Switch(seed=1) as switch, suppress(ConnectionError):
+            run(Pair(reference, switch, {}), n_traces, turns, tally)
+    return tally
 
 
 PAGE = """# Differential run against Open vSwitch 3.1
@@ -174,7 +196,7 @@ action tells, final flow, megaflow with its mask, datapath actions, and the same
 adds.
 
 {n_traces:,} packets through {n_sets:,} sets of tables, {n_passes:,} passes, {n_lookups:,} table lookups:
-**{n_differences} differences**.
+**{n_differences} differences**.  The reference ended itself {n_ended} times, and was started anew.
 
 | family | what its tables hold | sets | refused by both | packets |
 |---|---|--:|--:|--:|
@@ -212,8 +234,8 @@ def page(tally: Tally) -> str:
     found = "\n\n".join(f"```\n{text}\n```" for text in tally.differences[:20])
     return PAGE.format(
         n_traces=sum(tally.n_traces.values()), n_sets=sum(tally.n_sets.values()), n_passes=tally.n_passes,
-        n_lookups=tally.n_lookups, n_differences=len(tally.differences), families=families,
-        steps=f"| action | times |\n|---|--:|\n{steps}",
+        n_lookups=tally.n_lookups, n_differences=len(tally.differences), n_ended=len(tally.ended),
+        families=families, steps=f"| action | times |\n|---|--:|\n{steps}",
         found=f"## Differences found\n\n{found}\n" if found else "").rstrip() + "\n"
 
 
@@ -224,11 +246,10 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=0, help="first seed")
     parser.add_argument("--report", type=Path, help="page to write")
     args = parser.parse_args()
-    with Reference() as reference, fastpath.Switch(seed=1) as switch:
-        tally = run(Pair(reference, switch, {}), args.traces, start=args.start)
+    tally = run_through(args.traces, args.start)
     if args.report:
         args.report.write_text(page(tally))
-    for text in tally.differences[:20]:
+    for text in (*tally.differences[:20], *(f"the reference ended itself at {what}" for what in tally.ended)):
         print(text + "\n")
     print(f"{sum(tally.n_traces.values())} packets, {len(tally.differences)} differences")
     return bool(tally.differences)

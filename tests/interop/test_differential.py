@@ -9,7 +9,7 @@ N_TRACES = 2000
 
 
 def test_two_thousand_packets_translate_alike(pair: Pair, more: int) -> None:
-    tally = differential.run(pair, N_TRACES * more, start=500_000)
+    tally = differential.run(pair, N_TRACES * more, differential.take_turns(500_000))
     assert not tally.differences, "\n\n".join(tally.differences[:5])
     assert sum(tally.n_traces.values()) >= N_TRACES * more
     for family in differential.FAMILIES:            # none of them is idle
