@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
@@ -133,3 +134,54 @@ def test_a_learned_rule_ends_with_its_connection(br: Bridge) -> None:
     br.inject("p2", tcp("10.0.0.2", "10.0.0.1", "fin|ack", sport=80, dport=5))
     br.switch.advance(3)
     assert learned(br) == [] and len(gone) == 1
+
+
+def test_with_many_flows_what_is_learned_shows_within_a_round(br: Bridge) -> None:
+    """As in the reference, whose revalidators come round in their own time."""
+    br.add_flow("table=0,priority=1 actions=resubmit(,1)")
+    br.add_flow("priority=5,in_port=3,udp actions=set_field:7->udp_dst,output:2")    # a flow for every port
+    br.add_flow("priority=9,in_port=1," + replies(then="output:2"))
+    back = tcp("10.0.0.2", "10.0.0.1", "syn|ack", sport=80, dport=5)
+    assert br.inject("p2", back) == {}
+    for i in range(200):
+        br.inject("p3", frame("udp", dport=1 << i % 16 | i))
+    assert len(br.megaflows()) > 64
+    checked = br.switch.revalidator.stats.n_checked
+    br.inject("p1", tcp("10.0.0.1", "10.0.0.2"))
+    assert br.switch.revalidator.stats.n_checked == checked
+    br.switch.advance(0.6)
+    assert br.inject("p2", back) == {br.port("p1"): [back]}
+
+
+MAC_LEARNING = (
+    "table=0,priority=9,dl_dst=01:00:00:00:00:00/01:00:00:00:00:00 actions=resubmit(,1),flood",
+    "table=0,priority=1 actions=resubmit(,1),resubmit(,2),resubmit(,3)",
+    "table=1 actions=learn(table=2,hard_timeout=300,priority=5,NXM_OF_VLAN_TCI[0..11],"
+    "NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],load:NXM_OF_IN_PORT[]->NXM_NX_REG0[0..15])",
+    "table=3,priority=1,reg0=0 actions=flood", "table=3,priority=0 actions=output:NXM_NX_REG0[0..15]")
+
+
+def test_mac_learning_made_of_learn_forwards_as_normal_does(more: int) -> None:
+    for seed in range(6 * more):
+        random = Random(seed)
+        with Switch(seed=seed) as switch:
+            ours, normal = (switch.add_bridge(name) for name in ("learn", "normal"))
+            for bridge in (ours, normal):
+                for i in (1, 2, 3, 4):
+                    bridge.add_port(f"{bridge.name}{i}", number=i)
+            ours.add_flows(MAC_LEARNING)
+            normal.add_flow("actions=NORMAL")
+            at = {mac: random.randint(1, 4) for mac in (1, 2, 3, 4)}
+            for _ in range(120):
+                src = random.randint(1, 4)
+                if random.random() < 0.1:
+                    at[src] = random.randint(1, 4)
+                dst = random.choice([mac for mac in (1, 2, 3, 4, "ff:ff:ff:ff:ff:ff") if mac != src])
+                packet = frame("udp", src=src, dst=dst)
+                out = [{p.number: frames for p, frames in bridge.inject(at[src], packet).items()}
+                       for bridge in (ours, normal)]
+                assert out[0] == out[1], (seed, src, dst, at)
+                switch.push_stats()
+                if random.random() < 0.05:
+                    switch.advance(random.choice((1, 200, 301)))
+            assert len(ours.rules("table=2")) == len(normal.fdb())

@@ -44,6 +44,8 @@ class Backer:
         # addresses.  A learned address concerns the few flows that asked for it, not all of a bridge.
         self.dirty: set[BridgeView] = set()
         self.dirty_macs: set[MacKey] = set()
+        # Bridges that learn actions changed: packets do that, so it must not cost a check of all flows each.
+        self.learned: set[BridgeView] = set()
         self.n_changes = 0                      # of bridges, ever
         self.asked_macs: list[MacKey] = []      # by the translation going on
         self.events: deque[Event] = deque()
@@ -62,6 +64,7 @@ class Backer:
         """Forget *bridge*; its ports must be gone."""
         del self.bridges[bridge.name]
         self.dirty.discard(bridge)
+        self.learned.discard(bridge)
 
     def add_port(self, bridge: Ofproto, port: OfPort) -> None:
         """Enter a port of *bridge*.  A patch port is joined to its peer if that one exists, on any

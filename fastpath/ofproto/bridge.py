@@ -168,7 +168,11 @@ class Ofproto:
         if rule is not None and rule.actions == mod.actions and rule.cookie == mod.new_cookie:
             rule.modified = now
         else:
+            was_dirty = self in self.backer.dirty
             result = self.apply(mod, now)
+            self.backer.learned.add(self)
+            if not was_dirty:
+                self.backer.dirty.discard(self)
             self.removed(((gone, RemovedReason.DELETE) for gone in result.removed), now)
             self.removed(((gone, RemovedReason.EVICTION) for gone in result.evicted), now)
 

@@ -69,6 +69,7 @@ FLOW_LIMIT = 200_000
 FLOW_LIMIT_START, FLOW_LIMIT_MIN, FLOW_LIMIT_STEP = 10_000, 1_000, 1_000
 LINGER = 1.0                    # seconds that the recirculation ids of an answer not installed live on
 MIN_GAP = 0.2                   # slower than a packet in this time: not worth translating when busy
+FEW_FLOWS = 64                  # are checked for every rule that a packet made its bridge learn
 _IN_PORT, _TCI, _TCI1 = WINDOWS["in_port"], WINDOWS["vlan_tci"], WINDOWS["vlan1_tci"]
 _VID, _PCP = 0x0fff, 0xe000
 _TPID, _TPID1 = WINDOWS["vlan_tpid"], WINDOWS["vlan1_tpid"]
@@ -254,6 +255,15 @@ class Revalidator:
                 self.push(todo)         # may learn addresses, and so find more to do
                 self._check_all([ukey for ukey in todo if ukey.ufid in self._ukeys], now)
 
+    def take_learned(self, *, all: bool = False) -> None:
+        """Have ``settle`` check the flows that rules learned from packets concern: at once while they are few
+        (or with *all*), else with the next round, so that learning costs the same with many flows."""
+        backer = self.backer
+        if backer.learned and (all or sum(
+                len(self._by_bridge.get(bridge, ())) for bridge in backer.learned) <= FEW_FLOWS):
+            backer.dirty |= backer.learned
+            backer.learned.clear()
+
     def _dependents(self, bridges: Set[BridgeView], macs: Set[MacKey]) -> list[Ukey]:
         found: dict[Ukey, None] = {}
         for bridge in bridges:
@@ -342,6 +352,7 @@ class Revalidator:
         self._next_round = now + PERIOD
         self.stats.n_rounds += 1
         self.push()
+        self.take_learned(all=True)
         self.settle(now)
         self._expire(now)
         self._end_lingering(now)

@@ -81,6 +81,7 @@ class UpcallHandler:
             self._carry_out()
             if len(upcalls) < BATCH or not 0 < len(self._fresh) <= FEW:
                 break
+        self.revalidator.take_learned()
         if self.backer.is_dirty():
             self.revalidator.settle(now)
         self._install(now)
@@ -155,8 +156,9 @@ class UpcallHandler:
     def _drop_outdated(self, now: float) -> None:
         """Do not install answers of this batch that the translation just made has outdated."""
         backer = self.backer
-        if self._fresh and backer.is_dirty():
-            fresh = [u for u in self._fresh if not u.depends_on(backer.dirty, backer.dirty_macs)]
+        if self._fresh and (backer.learned or backer.is_dirty()):
+            bridges = backer.dirty | backer.learned
+            fresh = [u for u in self._fresh if not u.depends_on(bridges, backer.dirty_macs)]
             if len(fresh) < len(self._fresh):
                 for ukey in set(self._fresh).difference(fresh):
                     self.revalidator.linger(ukey.recirc_ids, now)
