@@ -1,0 +1,1 @@
+"""OpenFlow on the wire: every version from one description, both directions, no socket and no clock."""

@@ -1,0 +1,1 @@
+"""OpenFlow actions as bytes: one module per family, rows and a codec each; ``table`` joins them."""

@@ -1,0 +1,133 @@
+"""What an action on the wire is: its numbers in each version, and how its body is read and written.
+
+A ``Raw`` is one action of the wire: a standard's one (``OF``) or an extension's (``NX``, ``ONF``), whose
+header then also names the vendor and a subtype.  ``put`` functions return which Raw to send and its body.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastpath.errors import OpenFlowError
+from fastpath.fields import Field
+from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.versions import OF10, OF15
+from fastpath.ofproto.subfield import Subfield
+from fastpath.openflow import oxm
+from fastpath.openflow.codec import NX_VENDOR, ONF_VENDOR, Kind, Layout, Reader, Row, pad, padding
+
+VENDOR_TYPE = 0xFFFF
+HEADER, VENDOR_HEADER = struct.Struct(">HH"), struct.Struct(">HHIH")
+VENDORS = {"OF": 0, "NX": NX_VENDOR, "ONF": ONF_VENDOR}
+BAD_LEN = "OFPBAC_BAD_LEN"
+Get = Callable[[Reader, int], Action]
+Put = Callable[[Any, int], "tuple[Raw, bytes]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A number of an action, and the versions it has it in."""
+
+    space: str          # "OF", "NX" or "ONF"
+    number: int
+    since: int = OF10
+    until: int = OF15
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raw:
+    """One action of the wire.  *get* reads the body, *layout* its fixed part; a *variable* one may be
+    longer than that."""
+
+    codes: tuple[Code, ...]
+    get: Get
+    variable: bool = False
+
+    def code(self, version: int) -> Code | None:
+        """Its number in *version*, None if that has no such action."""
+        return next((c for c in self.codes if c.since <= version <= c.until), None)
+
+
+def frame(code: Code, body: bytes) -> bytes:
+    """A whole action: header, *body* and padding."""
+    if code.space == "OF":
+        size = HEADER.size + len(body)
+        size += -size % 8
+        return HEADER.pack(code.number, size) + body.ljust(size - HEADER.size, b"\0")
+    size = VENDOR_HEADER.size + len(body)
+    size += -size % 8
+    head = VENDOR_HEADER.pack(VENDOR_TYPE, size, VENDORS[code.space], code.number)
+    return head + body.ljust(size - VENDOR_HEADER.size, b"\0")
+
+
+def aligned(kind: Kind, *, vendor: bool) -> Layout:
+    """A body of one number, which stands at a multiple of its size."""
+    at = VENDOR_HEADER.size if vendor else HEADER.size
+    gap = -at % struct.calcsize(">" + kind.code)
+    return Layout(Row("", pad(gap)), Row("arg", kind)) if gap else Layout(Row("arg", kind))
+
+
+# -- fields inside actions -------------------------------------------------------------------------
+
+def bit_range(s: Subfield) -> int:
+    """Offset and width of *s* as 16 bits."""
+    return s.ofs << 6 | s.n_bits - 1
+
+
+def get_field_header(reader: Reader, *, short: bool = False) -> Field:
+    """The field whose header comes next; *short* ones have no room for an experimenter."""
+    f, length, masked = oxm.get_header(reader)
+    if f is None:
+        raise OpenFlowError("OFPBMC_BAD_FIELD", "unknown field in an action")
+    if masked:
+        raise OpenFlowError("OFPBMC_BAD_MASK", f"the header of {f.name} has a mask bit")
+    if length != f.n_bytes and not f.name.startswith("tun_metadata"):
+        raise OpenFlowError("OFPBMC_BAD_LEN", f"{f.name} with {length} bytes")
+    return f
+
+
+def subfield(f: Field, ofs: int, n_bits: int) -> Subfield:
+    """These bits of *f*.  Raises OpenFlowError if it does not have them."""
+    if ofs + n_bits > f.bits or not n_bits:
+        raise OpenFlowError("OFPBAC_BAD_SET_LEN", f"bits {ofs} to {ofs + n_bits - 1} of {f.name}")
+    return Subfield(f, ofs, n_bits)
+
+
+def ranged(f: Field, bits: int) -> Subfield:
+    """Bits of *f* that ``bit_range`` said."""
+    return subfield(f, bits >> 6, (bits & 63) + 1)
+
+
+def writable(s: Subfield) -> Subfield:
+    """*s*.  Raises OpenFlowError if actions may not write it."""
+    if not s.field.writable:
+        raise OpenFlowError("OFPBAC_BAD_SET_ARGUMENT", f"{s.field.name} is read-only")
+    return s
+
+
+def check_index(index: int, names: tuple[str, ...], what: str) -> str:
+    """The name of number *index*.  Raises OpenFlowError for one there is not."""
+    if index >= len(names):
+        raise OpenFlowError("OFPBAC_BAD_ARGUMENT", f"{what} {index}: unknown")
+    return names[index]
+
+
+# -- properties ------------------------------------------------------------------------------------
+
+def put_property(kind: int, value: bytes) -> bytes:
+    """A property: type, length and value, padded."""
+    size = 4 + len(value)
+    return HEADER.pack(kind, size) + value + padding(size)
+
+
+def get_property(reader: Reader, short: str = "OFPBPC_BAD_LEN") -> tuple[int, Reader]:
+    """Type and value of the next property."""
+    kind, size = reader.unpack(HEADER)
+    if size < 4:
+        raise OpenFlowError(short, f"property {kind:#x} of {size} bytes")
+    value = reader.part(size - 4, short)
+    reader.skip_padding(min(len(padding(size)), len(reader)))
+    return kind, value

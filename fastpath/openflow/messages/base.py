@@ -1,0 +1,46 @@
+"""What every message is: a frozen value with ``put`` and ``get``, by its rows unless it says otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from fastpath.errors import OpenFlowError
+from fastpath.openflow.codec import Layout, Reader
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Message:
+    """Base of all messages.  Subclasses are frozen dataclasses whose fields are named by *layout*."""
+
+    __slots__ = ()
+    layout: ClassVar[Layout] = Layout()
+    tail: ClassVar[str] = ""            # field that holds the bytes after the fixed part
+
+    def put(self, version: int) -> bytes:
+        """The body in *version*, without header."""
+        values = {row.name: getattr(self, row.name) for row in self.layout.rows if row.name}
+        out = self.layout.pack(version, values)
+        return out + getattr(self, self.tail) if self.tail else out
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        """The message whose body *reader* holds."""
+        values = cls.layout.unpack(version, reader)
+        if cls.tail:
+            values[cls.tail] = reader.rest()
+        return cls(**values)
+
+
+def get_records(reader: Reader, size_at: int, least: int) -> list[Reader]:
+    """Records up to the end, each of which says its length in 16 bits at *size_at*; *least* is the
+    smallest length there can be."""
+    out = []
+    while len(reader):
+        head = reader.peek(size_at + 2)
+        size = int.from_bytes(head[size_at:], "big") if len(head) == size_at + 2 else 0
+        if size < least:
+            raise OpenFlowError("OFPBRC_BAD_LEN", f"a record of {size} bytes, expected {least} at least")
+        out.append(reader.part(size))
+    return out

@@ -1,0 +1,242 @@
+"""Hello, errors, echo, barriers and roles: what a connection is kept with."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from fastpath.errors import OpenFlowError
+from fastpath.ofproto.actions.versions import OF10
+from fastpath.openflow.codec import U8, U16, U32, U64, VERSIONS, Layout, Reader, Row, pad, padding, zeros
+from fastpath.openflow.errors import decode_error, encode_error
+from fastpath.openflow.messages.base import Message
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ERROR_DATA = 64                     # least bytes of the request an error carries, if it has as many
+_ELEMENT, _U32 = struct.Struct(">HH"), struct.Struct(">I")
+VERSION_BITMAP = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hello(Message):
+    """The versions the sender speaks; None where it gives only that of the header."""
+
+    versions: frozenset[int] | None = None
+
+    def put(self, version: int) -> bytes:
+        if self.versions is None:
+            return b""
+        bits = sum(1 << v for v in self.versions)
+        return _ELEMENT.pack(VERSION_BITMAP, 8) + _U32.pack(bits)
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        versions: frozenset[int] | None = None
+        while len(reader) >= 4:
+            kind, size = reader.unpack(_ELEMENT)
+            if size < 4 or size - 4 > len(reader):
+                break                   # the reference goes on with what it understood
+            body = reader.take(size - 4)
+            reader.skip_padding(min(len(padding(size)), len(reader)))
+            if kind == VERSION_BITMAP and len(body) >= 4:
+                bits = _U32.unpack_from(body)[0]
+                versions = frozenset(v for v in range(32) if bits >> v & 1)
+        reader.rest()
+        return cls(versions)
+
+
+@dataclass(frozen=True, slots=True)
+class Error(Message):
+    """A refusal: *code* is the name of the error, *data* the beginning of what was refused."""
+
+    code: str
+    data: bytes = b""
+
+    def put(self, version: int) -> bytes:
+        return encode_error(self.code, version) + self.data
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        body = reader.rest()
+        if len(body) < 4:
+            raise OpenFlowError("OFPBRC_BAD_LEN", f"an error of {len(body)} bytes")
+        code, size = decode_error(body, version)
+        return cls(code, body[size:])
+
+
+@dataclass(frozen=True, slots=True)
+class EchoRequest(Message):
+    """Asks for an EchoReply with the same data."""
+
+    data: bytes = b""
+    tail: ClassVar[str] = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class EchoReply(Message):
+    """Answers an EchoRequest."""
+
+    data: bytes = b""
+    tail: ClassVar[str] = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierRequest(Message):
+    """Asks to be answered when all before it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierReply(Message):
+    """All before the request is done."""
+
+
+ROLES = ("nochange", "equal", "primary", "secondary")
+_NX_ROLES = {"equal": 0, "primary": 1, "secondary": 2}
+_ROLE = Layout(Row("role", U32), Row("", pad(4)), Row("generation_id", U64))
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRequest(Message):
+    """Asks for a role, by name, or with ``nochange`` which one the sender has."""
+
+    role: str = "nochange"
+    generation_id: int = (1 << 64) - 1
+
+    def put(self, version: int) -> bytes:
+        return _ROLE.pack(version, {"role": ROLES.index(self.role), "generation_id": self.generation_id})
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        v = _ROLE.unpack(version, reader)
+        if v["role"] >= len(ROLES):
+            raise OpenFlowError("OFPRRFC_BAD_ROLE", f"role {v['role']}")
+        return cls(ROLES[v["role"]], v["generation_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class RoleReply(RoleRequest):
+    """The role the receiver has now."""
+
+
+@dataclass(frozen=True, slots=True)
+class NxRoleRequest(Message):
+    """Asks for a role, before OpenFlow 1.2 had any."""
+
+    role: str = "equal"
+
+    def put(self, version: int) -> bytes:
+        return _U32.pack(_NX_ROLES[self.role])
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        number = reader.unpack(_U32)[0]
+        for name, n in _NX_ROLES.items():
+            if n == number:
+                return cls(name)
+        raise OpenFlowError("OFPRRFC_BAD_ROLE", f"role {number}")
+
+
+@dataclass(frozen=True, slots=True)
+class NxRoleReply(NxRoleRequest):
+    """The role the receiver has now."""
+
+
+# -- features and configuration --------------------------------------------------------------------
+
+@dataclass(frozen=True, slots=True)
+class FeaturesRequest(Message):
+    """Asks what the switch is."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetConfigRequest(Message):
+    """Asks for SwitchConfig."""
+
+
+_CONFIG = Layout(Row("flags", U16), Row("miss_send_len", U16))
+FRAG_NORMAL, FRAG_DROP, FRAG_REASM, FRAG_NX_MATCH, FRAG_MASK, INVALID_TTL = 0, 1, 2, 3, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class GetConfigReply(Message):
+    """What happens to fragments, and how much of a missed packet goes to the controller."""
+
+    flags: int = 0
+    miss_send_len: int = 0
+    layout: ClassVar[Layout] = _CONFIG
+
+
+@dataclass(frozen=True, slots=True)
+class SetConfig(GetConfigReply):
+    """Sets what GetConfigReply tells."""
+
+
+# -- Nicira's settings of a connection ----------------------------------------------------------------
+
+@dataclass(frozen=True, slots=True)
+class SetFlowFormat(Message):
+    """Whether OpenFlow 1.0 speaks of flows in its own matches (0) or in NXM (2)."""
+
+    format: int = 0
+    layout: ClassVar[Layout] = Layout(Row("format", U32))
+
+
+@dataclass(frozen=True, slots=True)
+class FlowModTableId(Message):
+    """Whether the upper half of a flow mod's command names the table, in OpenFlow 1.0."""
+
+    set: int = 0
+    layout: ClassVar[Layout] = Layout(Row("set", U8), Row("", zeros(7)))
+
+
+@dataclass(frozen=True, slots=True)
+class SetPacketInFormat(Message):
+    """How packets are to be sent: 0 as the version does, 1 NXT_PACKET_IN, 2 NXT_PACKET_IN2."""
+
+    format: int = 0
+    layout: ClassVar[Layout] = Layout(Row("format", U32))
+
+
+@dataclass(frozen=True, slots=True)
+class SetControllerId(Message):
+    """The id that controller actions name this connection by."""
+
+    controller_id: int = 0
+    layout: ClassVar[Layout] = Layout(Row("", zeros(6)), Row("controller_id", U16))
+
+
+_MASKS = Layout(*(Row(f"{name}_{role}", U32) for name in ("packet_in", "port_status", "flow_removed")
+                  for role in ("primary", "secondary")))
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsync(Message):
+    """Which events are sent, by kind and role: a bit for each reason."""
+
+    packet_in_primary: int = 0
+    packet_in_secondary: int = 0
+    port_status_primary: int = 0
+    port_status_secondary: int = 0
+    flow_removed_primary: int = 0
+    flow_removed_secondary: int = 0
+    layout: ClassVar[Layout] = _MASKS
+
+
+@dataclass(frozen=True, slots=True)
+class GetAsyncRequest(Message):
+    """Asks for GetAsyncReply."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetAsyncReply(SetAsync):
+    """What SetAsync set."""
+
+
+def hello_versions(message: Hello, header: int) -> frozenset[int]:
+    """Versions that a sender of *message* speaks, *header* being that of the message itself."""
+    if message.versions is not None:
+        return message.versions & frozenset(VERSIONS)
+    return frozenset(range(OF10, header + 1)) & frozenset(VERSIONS)

@@ -1,0 +1,234 @@
+"""Flow mods in the forms of all versions, and flow-removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fastpath.errors import OpenFlowError
+from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
+from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod
+from fastpath.ofproto.match import Match, missing_prerequisite
+from fastpath.ofproto.rule import FlowFlags
+from fastpath.openflow import instructions, legacy_match, oxm
+from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding
+from fastpath.openflow.messages import oxs
+from fastpath.openflow.messages.base import Message
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+COOKIE_NONE = (1 << 64) - 1         # a modify with this new cookie adds nothing and leaves cookies alone
+_MOD10 = Layout(
+    Row("cookie", U64), Row("command", U16), Row("idle_timeout", U16), Row("hard_timeout", U16),
+    Row("priority", U16), Row("buffer_id", U32), Row("out_port", U16), Row("flags", U16))
+_MOD11 = Layout(
+    Row("cookie", U64), Row("cookie_mask", U64), Row("table_id", U8), Row("command", U8),
+    Row("idle_timeout", U16), Row("hard_timeout", U16), Row("priority", U16), Row("buffer_id", U32),
+    Row("out_port", PORT), Row("out_group", U32), Row("flags", U16), Row("importance", U16, since=OF14),
+    Row("", pad(2), until=OF13))
+_NX_MOD = Layout(*_MOD10.rows, Row("match_len", U16), Row("", pad(6)))
+# Flags each version knows; an emergency flow (bit 2 of OpenFlow 1.0) is refused.
+_KNOWN_FLAGS = {OF10: 3, OF11: 3, OF12: 7, OF13: 31, OF14: 31, OF15: 31}
+_EMERG = 4
+_COMMANDS = tuple(Command)
+
+
+@dataclass(frozen=True, slots=True)
+class NxFlowMod(Message):
+    """A flow mod with an NXM match, which any version may send and OpenFlow 1.0 needs for most matches."""
+
+    mod: FlowMod
+
+    def put(self, version: int) -> bytes:
+        mod = self.mod
+        searches = mod.command is not Command.ADD
+        tlvs = oxm.put_match(mod.match, oxm.NXM, mod.cookie if searches else 0,
+                             mod.cookie_mask if searches else 0)
+        head = _NX_MOD.pack(version, {**_common(mod, version), "match_len": len(tlvs)})
+        return head + tlvs + padding(len(tlvs)) + instructions.put(mod.actions, version, mod.match)
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        v = _NX_MOD.unpack(version, reader)
+        match, cookie, cookie_mask = get_nxm(reader, v["match_len"])
+        actions = instructions.get(reader, version)
+        new_cookie = None if v["cookie"] == COOKIE_NONE else v["cookie"]
+        if v["command"] & 0xFF == Command.ADD:
+            if cookie_mask:
+                raise OpenFlowError("NXBRC_NXM_INVALID", "an add that matches on the cookie")
+            new_cookie = v["cookie"]
+        return cls(_flow_mod(v, version, match, actions, cookie, cookie_mask, new_cookie))
+
+
+def get_nxm(reader: Reader, size: int, *, loose: bool = False) -> tuple[Match, int, int]:
+    """Read *size* bytes of NXM and their padding; return (match, cookie, cookie mask)."""
+    found = oxm.get_match(reader.part(size, "OFPBMC_BAD_LEN"), loose=loose)
+    reader.skip_padding(len(padding(size)))
+    return found
+
+
+def _common(mod: FlowMod, version: int) -> dict[str, int]:
+    command = mod.command | mod.table_id << 8
+    cookie = COOKIE_NONE if mod.new_cookie is None else mod.new_cookie
+    return {"cookie": cookie, "command": command, "idle_timeout": int(mod.idle_timeout),
+            "hard_timeout": int(mod.hard_timeout), "priority": mod.priority, "buffer_id": mod.buffer_id,
+            "out_port": mod.out_port, "flags": mod.flags & _KNOWN_FLAGS[version]}
+
+
+def put_flow_mod(mod: FlowMod, version: int) -> bytes:
+    """The standard flow mod of *version*.  In 1.0 the command's upper half is the table."""
+    if version == OF10:
+        return legacy_match.put_match10(mod.match) + _MOD10.pack(version, _common(mod, version)) + \
+            instructions.put(mod.actions, version, mod.match)
+    searches = mod.command is not Command.ADD
+    cookie = mod.cookie if searches and mod.cookie_mask else mod.new_cookie
+    table = mod.table_id
+    if table == TABLE_ALL and not mod.command >= Command.DELETE:
+        table = 0
+    head = _MOD11.pack(version, {
+        **_common(mod, version), "command": mod.command, "cookie": COOKIE_NONE if cookie is None else cookie,
+        "cookie_mask": mod.cookie_mask if searches else 0, "table_id": table, "out_group": mod.out_group,
+        "importance": mod.importance})
+    match = legacy_match.put_match(mod.match, version)
+    return head + match + instructions.put(mod.actions, version, mod.match)
+
+
+def get_flow_mod(reader: Reader, version: int) -> FlowMod:
+    """Read the standard flow mod of *version*; the table of 1.0 is in the command's upper half."""
+    if version == OF10:
+        match = legacy_match.get_match10(reader)
+        v = _MOD10.unpack(version, reader)
+        if v["flags"] & _EMERG:
+            raise OpenFlowError("OFPFMFC_BAD_EMERG_TIMEOUT" if v["idle_timeout"] or v["hard_timeout"]
+                                else "OFPFMFC_TABLE_FULL", "emergency flows do not exist")
+        return _flow_mod(v, version, match, instructions.get(reader, version), 0, 0, v["cookie"])
+    v = _MOD11.unpack(version, reader)
+    match = legacy_match.get_match(reader, version)
+    actions = instructions.get(reader, version)
+    cookie, cookie_mask, new_cookie = v["cookie"], v["cookie_mask"], v["cookie"]
+    if v["command"] == Command.ADD:
+        cookie = cookie_mask = 0
+    elif cookie_mask or version > OF11:
+        new_cookie = None               # selects by cookie, and a modify then leaves cookies alone
+    if not cookie_mask:
+        cookie = 0
+    return _flow_mod(v, version, match, actions, cookie, cookie_mask, new_cookie)
+
+
+def _flow_mod(v: dict[str, int], version: int, match: Match, actions: tuple[object, ...], cookie: int,
+              cookie_mask: int, new_cookie: int | None) -> FlowMod:
+    number, table_id = v["command"], v.get("table_id", 0)
+    if "table_id" not in v:             # the connection knows whether this half names a table
+        number, table_id = v["command"] & 0xFF, v["command"] >> 8
+    if number >= len(_COMMANDS):
+        raise OpenFlowError("OFPFMFC_BAD_COMMAND", f"flow mod command {number}")
+    if v["flags"] & ~_KNOWN_FLAGS[version]:
+        raise OpenFlowError("OFPFMFC_BAD_FLAGS", f"flow mod flags {v['flags']:#x}")
+    command = _COMMANDS[number]
+    if command >= Command.DELETE:
+        actions = ()
+    name = missing_prerequisite(match)
+    if name is not None:
+        raise OpenFlowError("OFPBMC_BAD_PREREQ", f"{name} without what it depends on")
+    return FlowMod(
+        command, table_id, v["priority"], match.normalized(), actions,  # type: ignore[arg-type]
+        cookie, cookie_mask, new_cookie, v["idle_timeout"], v["hard_timeout"], v.get("importance", 0),
+        FlowFlags(v["flags"]), v["out_port"] if command >= Command.DELETE else OFPP_ANY,
+        v.get("out_group", GROUP_ANY) if command >= Command.DELETE else GROUP_ANY, v["buffer_id"])
+
+
+# -- flow-removed ----------------------------------------------------------------------------------
+
+_REMOVED10 = Layout(
+    Row("cookie", U64), Row("priority", U16), Row("reason", U8), Row("", pad(1)), Row("duration_sec", U32),
+    Row("duration_nsec", U32), Row("idle_timeout", U16), Row("", pad(2)), Row("n_packets", U64),
+    Row("n_bytes", U64))
+_REMOVED11 = Layout(
+    Row("cookie", U64), Row("priority", U16), Row("reason", U8), Row("table_id", U8),
+    Row("duration_sec", U32), Row("duration_nsec", U32), Row("idle_timeout", U16),
+    Row("hard_timeout", U16, since=OF12), Row("", pad(2), until=OF11), Row("n_packets", U64),
+    Row("n_bytes", U64))
+_REMOVED15 = Layout(
+    Row("table_id", U8), Row("reason", U8), Row("priority", U16), Row("idle_timeout", U16),
+    Row("hard_timeout", U16), Row("cookie", U64))
+_NX_REMOVED = Layout(
+    Row("cookie", U64), Row("priority", U16), Row("reason", U8), Row("table_id", U8),
+    Row("duration_sec", U32), Row("duration_nsec", U32), Row("idle_timeout", U16), Row("match_len", U16),
+    Row("n_packets", U64), Row("n_bytes", U64))
+
+
+def split_seconds(duration: float) -> tuple[int, int]:
+    """Whole seconds and nanoseconds of *duration*."""
+    ns = round(duration * 1e9)
+    return ns // 1_000_000_000, ns % 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRemoved(Message):
+    """A rule left its table.  *duration* is seconds."""
+
+    match: Match = field(default_factory=Match)
+    cookie: int = 0
+    priority: int = 0
+    reason: int = 0
+    table_id: int = 0
+    duration: float = 0
+    idle_timeout: int = 0
+    hard_timeout: int = 0
+    n_packets: int = 0
+    n_bytes: int = 0
+
+    def _values(self) -> dict[str, float]:
+        sec, nsec = split_seconds(self.duration)
+        values: dict[str, float] = {name: getattr(self, name) for name in (
+            "cookie", "priority", "reason", "table_id", "idle_timeout", "hard_timeout", "n_packets",
+            "n_bytes")}
+        return values | {"duration_sec": sec, "duration_nsec": nsec}
+
+    def put(self, version: int) -> bytes:
+        values = self._values()
+        if version == OF10:
+            return legacy_match.put_match10(self.match) + _REMOVED10.pack(version, values)
+        if version < OF15:
+            return _REMOVED11.pack(version, values) + legacy_match.put_match(self.match, version)
+        stats = oxs.put(duration=self.duration, n_packets=self.n_packets, n_bytes=self.n_bytes)
+        return _REMOVED15.pack(version, values) + legacy_match.put_match(self.match, version) + stats
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        if version == OF10:
+            match = legacy_match.get_match10(reader)
+            v = _REMOVED10.unpack(version, reader)
+        else:
+            v = (_REMOVED15 if version >= OF15 else _REMOVED11).unpack(version, reader)
+            match = legacy_match.get_match(reader, version, loose=True)
+        if version >= OF15:
+            v |= oxs.get(reader)
+        return cls._of(v, match)
+
+    @classmethod
+    def _of(cls, v: dict[str, float], match: Match) -> Self:
+        if "duration_sec" in v:
+            v["duration"] = v.pop("duration_sec") + v.pop("duration_nsec") / 1e9
+        return cls(match=match.normalized(), **{k: x for k, x in v.items() if k not in (
+            "idle_age", "match_len")})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class NxFlowRemoved(FlowRemoved):
+    """A rule left its table, told with an NXM match."""
+
+    def put(self, version: int) -> bytes:
+        tlvs = oxm.put_match(self.match, oxm.NXM)
+        values = self._values()
+        values |= {"match_len": len(tlvs), "table_id": self.table_id + 1}     # 0 means "not told"
+        return _NX_REMOVED.pack(version, values) + tlvs + padding(len(tlvs))
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        v = _NX_REMOVED.unpack(version, reader)
+        match = get_nxm(reader, v["match_len"], loose=True)[0]
+        v["table_id"] = max(v["table_id"] - 1, 0)
+        return cls._of(v, match)

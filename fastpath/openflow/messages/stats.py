@@ -1,0 +1,519 @@
+"""Multipart messages, which OpenFlow 1.0 called statistics: flows, tables, ports, queues, descriptions.
+
+A reply may come in several messages; the header's ``more`` flag says that others follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from fastpath.ofproto.actions.base import ActionList
+from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
+from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL
+from fastpath.ofproto.match import Match
+from fastpath.openflow import instructions, legacy_match, oxm
+from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding, text
+from fastpath.openflow.messages import oxs
+from fastpath.openflow.messages.base import Message, get_records
+from fastpath.openflow.messages.flow import get_nxm, split_seconds
+from fastpath.openflow.messages.port import PortDesc, get_ports
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+UNKNOWN = (1 << 64) - 1             # a counter that is not kept
+
+
+@dataclass(frozen=True, slots=True)
+class DescRequest(Message):
+    """Asks who made the switch."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescReply(Message):
+    """Who made the switch, for people."""
+
+    manufacturer: str = ""
+    hardware: str = ""
+    software: str = ""
+    serial: str = ""
+    datapath: str = ""
+    layout: ClassVar[Layout] = Layout(
+        Row("manufacturer", text(256)), Row("hardware", text(256)), Row("software", text(256)),
+        Row("serial", text(32)), Row("datapath", text(256)))
+
+
+# -- flows -----------------------------------------------------------------------------------------
+
+_ASK10 = Layout(Row("table_id", U8), Row("", pad(1)), Row("out_port", U16))
+_ASK11 = Layout(Row("table_id", U8), Row("", pad(3)), Row("out_port", PORT), Row("out_group", U32),
+                Row("", pad(4)), Row("cookie", U64), Row("cookie_mask", U64))
+_NX_ASK = Layout(Row("out_port", U16), Row("match_len", U16), Row("table_id", U8), Row("", pad(3)))
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRequest(Message):
+    """Asks for the rules a match covers, narrowed by table, cookie and output."""
+
+    match: Match = field(default_factory=Match)
+    table_id: int = TABLE_ALL
+    out_port: int = OFPP_ANY
+    out_group: int = GROUP_ANY
+    cookie: int = 0
+    cookie_mask: int = 0
+
+    def _values(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in (
+            "table_id", "out_port", "out_group", "cookie", "cookie_mask")}
+
+    def put(self, version: int) -> bytes:
+        if version == OF10:
+            return legacy_match.put_match10(self.match) + _ASK10.pack(version, self._values())
+        return _ASK11.pack(version, self._values()) + legacy_match.put_match(self.match, version)
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        if version == OF10:
+            match = legacy_match.get_match10(reader)
+            return cls(match.normalized(), **_ASK10.unpack(version, reader))
+        v = _ASK11.unpack(version, reader)
+        v["cookie"] &= v["cookie_mask"]
+        return cls(legacy_match.get_match(reader, version).normalized(), **v)
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateRequest(FlowRequest):
+    """Asks for sums over the rules FlowRequest would list."""
+
+
+@dataclass(frozen=True, slots=True)
+class NxFlowRequest(FlowRequest):
+    """FlowRequest with an NXM match."""
+
+    def put(self, version: int) -> bytes:
+        tlvs = oxm.put_match(self.match, oxm.NXM, self.cookie, self.cookie_mask)
+        return _NX_ASK.pack(version, {**self._values(), "match_len": len(tlvs)}) + tlvs + padding(len(tlvs))
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        v = _NX_ASK.unpack(version, reader)
+        match, cookie, cookie_mask = get_nxm(reader, v["match_len"])
+        return cls(match.normalized(), v["table_id"], v["out_port"], GROUP_ANY, cookie, cookie_mask)
+
+
+@dataclass(frozen=True, slots=True)
+class NxAggregateRequest(NxFlowRequest):
+    """AggregateRequest with an NXM match."""
+
+
+_TIMES = (Row("duration_sec", U32), Row("duration_nsec", U32))
+_COUNTS = (Row("n_packets", U64), Row("n_bytes", U64))
+_FLOW10 = Layout(*_TIMES, Row("priority", U16), Row("idle_timeout", U16), Row("hard_timeout", U16),
+                 Row("", pad(6)), Row("cookie", U64), *_COUNTS)
+_FLOW11 = Layout(
+    Row("length", U16), Row("table_id", U8), Row("", pad(1)), *_TIMES, Row("priority", U16),
+    Row("idle_timeout", U16), Row("hard_timeout", U16), Row("flags", U16, since=OF13),
+    Row("importance", U16, since=OF14), Row("", pad(6), until=OF12), Row("", pad(4), OF13, OF13),
+    Row("", pad(2), since=OF14), Row("cookie", U64), *_COUNTS)
+_FLOW15 = Layout(
+    Row("length", U16), Row("", pad(2)), Row("table_id", U8), Row("", pad(1)), Row("priority", U16),
+    Row("idle_timeout", U16), Row("hard_timeout", U16), Row("flags", U16), Row("importance", U16),
+    Row("cookie", U64))
+_NX_FLOW = Layout(
+    Row("length", U16), Row("table_id", U8), Row("", pad(1)), *_TIMES, Row("priority", U16),
+    Row("idle_timeout", U16), Row("hard_timeout", U16), Row("match_len", U16), Row("idle_age", U16),
+    Row("hard_age", U16), Row("cookie", U64), *_COUNTS)
+_FLOW10_HEAD = Layout(Row("length", U16), Row("table_id", U8), Row("", pad(1)))
+_AGE_MAX = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEntry:
+    """One rule.  Times are seconds; ages are None where the form does not tell them."""
+
+    match: Match
+    actions: ActionList = ()
+    priority: int = 0
+    table_id: int = 0
+    cookie: int = 0
+    duration: float = 0
+    idle_timeout: int = 0
+    hard_timeout: int = 0
+    flags: int = 0
+    importance: int = 0
+    n_packets: int = 0
+    n_bytes: int = 0
+    idle_age: float | None = None
+    hard_age: float | None = None
+
+    def _values(self) -> dict[str, float]:
+        sec, nsec = split_seconds(self.duration)
+        values: dict[str, float] = {name: getattr(self, name) for name in (
+            "priority", "table_id", "cookie", "idle_timeout", "hard_timeout", "flags", "importance",
+            "n_packets", "n_bytes")}
+        return values | {"duration_sec": sec, "duration_nsec": nsec}
+
+    def put(self, version: int) -> bytes:
+        """Bytes in the standard form of *version*."""
+        actions = instructions.put(self.actions, version, self.match)
+        match = legacy_match.put_match(self.match, version)
+        if version == OF10:
+            length = 4 + len(match) + _FLOW10.size(version) + len(actions)
+            head = _FLOW10_HEAD.pack(version, {"length": length, "table_id": self.table_id})
+            return head + match + _FLOW10.pack(version, self._values()) + actions
+        layout, stats = _FLOW11, b""
+        if version >= OF15:
+            layout, stats = _FLOW15, oxs.put(duration=self.duration, idle_age=self.idle_age,
+                                             n_packets=self.n_packets, n_bytes=self.n_bytes)
+        length = layout.size(version) + len(match) + len(stats) + len(actions)
+        return layout.pack(version, {**self._values(), "length": length}) + match + stats + actions
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        """The rule that is all of *reader*."""
+        if version == OF10:
+            v = _FLOW10_HEAD.unpack(version, reader)
+            match = legacy_match.get_match10(reader)
+            v |= _FLOW10.unpack(version, reader)
+        else:
+            v = (_FLOW15 if version >= OF15 else _FLOW11).unpack(version, reader)
+            match = legacy_match.get_match(reader, version, loose=True)
+            if version >= OF15:
+                v |= oxs.get(reader)
+                v.pop("n_flows", None)
+        return cls._of(v, match, instructions.get(reader, version))
+
+    @classmethod
+    def _of(cls, v: dict[str, float], match: Match, actions: ActionList) -> Self:
+        del v["length"]
+        if "duration_sec" in v:
+            v["duration"] = v.pop("duration_sec") + v.pop("duration_nsec") / 1e9
+        return cls(match.normalized(), actions, **v)  # type: ignore[arg-type]
+
+    def put_nx(self, version: int) -> bytes:
+        """Bytes in the NXM form."""
+        tlvs = oxm.put_match(self.match, oxm.NXM)
+        actions = instructions.put(self.actions, OF10, self.match)
+        length = _NX_FLOW.size(version) + len(tlvs) + len(padding(len(tlvs))) + len(actions)
+        return _NX_FLOW.pack(version, {
+            **self._values(), "length": length, "match_len": len(tlvs), "idle_age": _put_age(self.idle_age),
+            "hard_age": _put_age(self.hard_age)}) + tlvs + padding(len(tlvs)) + actions
+
+    @classmethod
+    def get_nx(cls, reader: Reader, version: int) -> Self:
+        """The rule that is all of *reader*, in the NXM form."""
+        v = _NX_FLOW.unpack(version, reader)
+        match = get_nxm(reader, v.pop("match_len"), loose=True)[0]
+        for name in ("idle_age", "hard_age"):
+            v[name] = v[name] - 1 if v[name] else None
+        return cls._of(v, match, instructions.get(reader, OF10))
+
+
+def _put_age(age: float | None) -> int:
+    return 0 if age is None else min(int(age) + 1, _AGE_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowReply(Message):
+    """Rules."""
+
+    flows: tuple[FlowEntry, ...] = ()
+
+    def put(self, version: int) -> bytes:
+        return b"".join(flow.put(version) for flow in self.flows)
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        return cls(tuple(FlowEntry.get(r, version) for r in get_records(reader, 0, 4)))
+
+
+@dataclass(frozen=True, slots=True)
+class NxFlowReply(Message):
+    """Rules with NXM matches and ages."""
+
+    flows: tuple[FlowEntry, ...] = ()
+
+    def put(self, version: int) -> bytes:
+        return b"".join(flow.put_nx(version) for flow in self.flows)
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        return cls(tuple(FlowEntry.get_nx(r, version) for r in get_records(reader, 0, 4)))
+
+
+_AGGREGATE = Layout(*_COUNTS, Row("n_flows", U32), Row("", pad(4)))
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateReply(Message):
+    """Sums over rules."""
+
+    n_packets: int = 0
+    n_bytes: int = 0
+    n_flows: int = 0
+
+    def put(self, version: int) -> bytes:
+        if version >= OF15:
+            return oxs.put(n_flows=self.n_flows, n_packets=self.n_packets, n_bytes=self.n_bytes)
+        return _AGGREGATE.pack(version, {name: getattr(self, name) for name in AggregateReply.__slots__})
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        if version < OF15:
+            return cls(**_AGGREGATE.unpack(version, reader))
+        v = oxs.get(reader)
+        return cls(*(int(v.get(name, 0)) for name in AggregateReply.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class NxAggregateReply(AggregateReply):
+    """Sums over rules chosen by an NXM match."""
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+_TABLE = Layout(
+    Row("table_id", U8), Row("", pad(3), until=OF10), Row("", pad(7), OF11, OF12),
+    Row("", pad(3), since=OF13),
+    Row("name", text(32), until=OF12), Row("wildcards", U32, until=OF11), Row("match", U32, OF11, OF11),
+    Row("instructions11", U32, OF11, OF11), Row("write_actions", U32, OF11, OF11),
+    Row("apply_actions", U32, OF11, OF11), Row("match", U64, OF12, OF12), Row("wildcards", U64, OF12, OF12),
+    Row("write_actions", U32, OF12, OF12), Row("apply_actions", U32, OF12, OF12),
+    Row("write_setfields", U64, OF12, OF12), Row("apply_setfields", U64, OF12, OF12),
+    Row("metadata_match", U64, OF12, OF12), Row("metadata_write", U64, OF12, OF12),
+    Row("instructions", U32, OF12, OF12), Row("config", U32, OF11, OF12), Row("max_entries", U32, until=OF12),
+    Row("active_count", U32), Row("lookup_count", U64), Row("matched_count", U64))
+
+
+@dataclass(frozen=True, slots=True)
+class TableStats:
+    """Counters of one table; what older versions tell besides of its abilities."""
+
+    table_id: int
+    active_count: int = 0
+    lookup_count: int = 0
+    matched_count: int = 0
+    name: str = ""
+    max_entries: int = 0
+    config: int = 0
+    wildcards: int = 0
+    match: int = 0
+    instructions: int = 0
+    write_actions: int = 0
+    apply_actions: int = 0
+    write_setfields: int = 0
+    apply_setfields: int = 0
+    metadata_match: int = 0
+    metadata_write: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TableRequest(Message):
+    """Asks for counters of all tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableReply(Message):
+    """Counters of tables."""
+
+    tables: tuple[TableStats, ...] = ()
+
+    def put(self, version: int) -> bytes:
+        return b"".join(_TABLE.pack(version, {
+            **{name: getattr(t, name) for name in TableStats.__slots__}, "instructions11": t.instructions})
+            for t in self.tables)
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        out = []
+        while len(reader):
+            v = _TABLE.unpack(version, reader)
+            if "instructions11" in v:
+                v["instructions"] = v.pop("instructions11")
+            out.append(TableStats(**v))
+        return cls(tuple(out))
+
+
+@dataclass(frozen=True, slots=True)
+class TableFeaturesRequest(Message):
+    """Asks what the tables can do (no data), or to change it."""
+
+    data: bytes = b""
+    tail: ClassVar[str] = "data"
+
+
+_FEATURES = Layout(
+    Row("length", U16), Row("table_id", U8), Row("command", U8), Row("features", U32), Row("name", text(32)),
+    Row("metadata_match", U64), Row("metadata_write", U64), Row("config", U32), Row("max_entries", U32))
+
+
+@dataclass(frozen=True, slots=True)
+class TableFeatures:
+    """What one table can do; *properties* are bytes of the wire."""
+
+    table_id: int
+    name: str = ""
+    metadata_match: int = UNKNOWN
+    metadata_write: int = UNKNOWN
+    config: int = 0
+    max_entries: int = 0
+    properties: bytes = b""
+
+    def put(self, version: int) -> bytes:
+        """Bytes in *version*."""
+        values = {name: getattr(self, name) for name in TableFeatures.__slots__}
+        values["length"] = _FEATURES.size(version) + len(self.properties)
+        return _FEATURES.pack(version, values) + self.properties
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        """The table that is all of *reader*."""
+        v = _FEATURES.unpack(version, reader)
+        del v["length"], v["command"], v["features"]
+        return cls(**v, properties=reader.rest())
+
+
+@dataclass(frozen=True, slots=True)
+class TableFeaturesReply(Message):
+    """What the tables can do."""
+
+    tables: tuple[TableFeatures, ...] = ()
+
+    def put(self, version: int) -> bytes:
+        return b"".join(table.put(version) for table in self.tables)
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        records = get_records(reader, 0, _FEATURES.size(version))
+        return cls(tuple(TableFeatures.get(r, version) for r in records))
+
+
+# -- ports and queues ------------------------------------------------------------------------------
+
+@dataclass(frozen=True, slots=True)
+class PortStatsRequest(Message):
+    """Asks for counters of a port, or of all (OFPP_ANY)."""
+
+    port: int = OFPP_ANY
+    layout: ClassVar[Layout] = Layout(Row("port", PORT), Row("", pad(6), until=OF10),
+                                      Row("", pad(4), since=OF11))
+
+
+_NAMES = ("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_dropped", "tx_dropped", "rx_errors",
+          "tx_errors")
+_ERRORS = ("rx_frame_err", "rx_over_err", "rx_crc_err", "collisions")
+_DURATION = ("duration_sec", "duration_nsec")
+_PORT = Layout(
+    Row("length", U16, since=OF14), Row("", pad(2), since=OF14), Row("port", PORT),
+    Row("", pad(6), until=OF10), Row("", pad(4), OF11, OF13),
+    *(Row(f"{n}14", U32, since=OF14) for n in _DURATION), *(Row(name, U64) for name in _NAMES),
+    *(Row(name, U64, until=OF13) for name in _ERRORS), *(Row(n, U32, OF13, OF13) for n in _DURATION))
+_PORT_ERRORS = Layout(Row("type", U16), Row("length", U16), Row("", pad(4)), *(Row(n, U64) for n in _ERRORS))
+
+
+@dataclass(frozen=True, slots=True)
+class PortCounts:
+    """Counters of one port, UNKNOWN where none is kept; *duration* is seconds."""
+
+    port: int
+    rx_packets: int = 0
+    tx_packets: int = 0
+    rx_bytes: int = 0
+    tx_bytes: int = 0
+    rx_dropped: int = UNKNOWN
+    tx_dropped: int = UNKNOWN
+    rx_errors: int = UNKNOWN
+    tx_errors: int = UNKNOWN
+    rx_frame_err: int = UNKNOWN
+    rx_over_err: int = UNKNOWN
+    rx_crc_err: int = UNKNOWN
+    collisions: int = UNKNOWN
+    duration: float = 0
+
+    def put(self, version: int) -> bytes:
+        """Bytes in *version*."""
+        values = {name: getattr(self, name) for name in ("port", *_NAMES, *_ERRORS)}
+        sec, nsec = split_seconds(self.duration)
+        values |= {"duration_sec": sec, "duration_nsec": nsec, "duration_sec14": sec, "duration_nsec14": nsec}
+        if version < OF14:
+            return _PORT.pack(version, values)
+        size = _PORT_ERRORS.size(version)
+        errors = _PORT_ERRORS.pack(version, {**values, "length": size})
+        return _PORT.pack(version, {**values, "length": _PORT.size(version) + size}) + errors
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        """The port that comes next; in 1.4 and up, all of *reader*."""
+        v = {name.removesuffix("14"): value for name, value in _PORT.unpack(version, reader).items()}
+        v.pop("length", None)
+        if version >= OF14:
+            v.update(dict.fromkeys(_ERRORS, UNKNOWN))
+        while version >= OF14 and len(reader):
+            size = int.from_bytes(reader.peek(4)[2:], "big")
+            part = reader.part(max(size, 4))
+            if part.peek(2) == b"\0\0":
+                v |= _PORT_ERRORS.unpack(version, part)
+                del v["type"], v["length"]
+        duration = v.pop("duration_sec", 0) + v.pop("duration_nsec", 0) / 1e9
+        return cls(**v, duration=duration)
+
+
+@dataclass(frozen=True, slots=True)
+class PortStatsReply(Message):
+    """Counters of ports."""
+
+    ports: tuple[PortCounts, ...] = ()
+
+    def put(self, version: int) -> bytes:
+        return b"".join(port.put(version) for port in self.ports)
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        if version >= OF14:
+            records = get_records(reader, 0, _PORT.size(version))
+            return cls(tuple(PortCounts.get(r, version) for r in records))
+        out = []
+        while len(reader):
+            out.append(PortCounts.get(reader, version))
+        return cls(tuple(out))
+
+
+@dataclass(frozen=True, slots=True)
+class PortDescRequest(Message):
+    """Asks for the description of a port, or of all; before OpenFlow 1.5 always of all."""
+
+    port: int = OFPP_ANY
+    layout: ClassVar[Layout] = Layout(Row("port", PORT, since=OF15), Row("", pad(4), since=OF15))
+
+
+@dataclass(frozen=True, slots=True)
+class PortDescReply(Message):
+    """Descriptions of ports."""
+
+    ports: tuple[PortDesc, ...] = ()
+
+    def put(self, version: int) -> bytes:
+        return b"".join(port.put(version) for port in self.ports)
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        return cls(get_ports(reader, version))
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRequest(Message):
+    """Asks for counters of a queue (all: 0xffffffff) of a port (all: OFPP_ANY)."""
+
+    port: int = OFPP_ANY
+    queue: int = 0xFFFFFFFF
+    layout: ClassVar[Layout] = Layout(Row("port", PORT), Row("", pad(2), until=OF10), Row("queue", U32))
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReply(Message):
+    """Counters of queues, as bytes of the version: no queue can be configured yet."""
+
+    data: bytes = b""
+    tail: ClassVar[str] = "data"

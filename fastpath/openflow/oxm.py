@@ -1,0 +1,228 @@
+"""Match fields on the wire as TLVs: NXM (OpenFlow 1.0 and 1.1) and OXM (1.2 and up).
+
+Ids, widths and prerequisites are those of the field table.  A field with several ids is sent with the
+newest one the version knows; *version* 0 stands for NXM, where the oldest is sent.  All ids are read
+everywhere.  Reading is strict as OpenFlow asks (unknown and repeated fields, prerequisites, bits outside
+masks are errors), or *loose*, which skips what it does not know.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+
+from fastpath.errors import OpenFlowError
+from fastpath.fields import BY_ID, BY_NAME, Field, Id, Prereq
+from fastpath.ofproto.actions.set_field import value_bits
+from fastpath.ofproto.actions.state import HeaderState
+from fastpath.ofproto.actions.versions import OF15
+from fastpath.ofproto.match import Match
+from fastpath.ofproto.subfield import VLAN_CFI
+from fastpath.openflow.codec import PORT, Reader, padding
+
+NXM = 0
+EXPERIMENTER_CLASS = 0xFFFF
+_HEADER, _EXPERIMENTER = struct.Struct(">I"), struct.Struct(">II")
+_COOKIE, _COOKIE_MASKED = 0x00013C08, 0x00013D10        # NXM_NX_COOKIE, which is no field of packets
+_VID_BITS = 0x1FFF
+_PCP = BY_NAME["vlan_pcp"]
+
+# The order in which fields are sent: the reference's, so that bytes compare.
+_ORDER = (
+    "packet_type", "dp_hash", "recirc_id", "conj_id", "in_port", "in_port_oxm", "actset_output",
+    "eth_src", "eth_dst", "eth_type", "vlan_tci", "vlan_vid", "mpls_tc", "mpls_bos", "mpls_ttl",
+    "mpls_label", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ip_frag", "nw_tos", "ip_dscp", "nw_ecn",
+    "nw_ttl", "nw_proto", "tcp_src", "tcp_dst", "tcp_flags", "udp_src", "udp_dst", "sctp_src",
+    "sctp_dst", "icmp_type", "icmp_code", "icmpv6_type", "icmpv6_code", "nd_target", "nd_reserved",
+    "nd_options_type", "nd_sll", "nd_tll", "ipv6_label", "arp_op", "arp_spa", "arp_tpa", "arp_sha",
+    "arp_tha", "nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_spi", "nsh_si", "nsh_c1", "nsh_c2",
+    "nsh_c3", "nsh_c4", "tun_id", "tun_src", "tun_dst", "tun_ipv6_src", "tun_ipv6_dst", "tun_gbp_id",
+    "tun_gbp_flags", "tun_erspan_ver", "tun_erspan_idx", "tun_erspan_dir", "tun_erspan_hwid",
+    "tun_gtpu_flags", "tun_gtpu_msgtype", "tun_flags",
+)
+_REGISTERS, _XREGISTERS = [f"reg{i}" for i in range(16)], [f"xreg{i}" for i in range(8)]
+_LAST = (
+    "pkt_mark", "ct_state", "ct_zone", "ct_mark", "ct_label", "ct_nw_proto", "ct_nw_src", "ct_nw_dst",
+    "ct_ipv6_src", "ct_ipv6_dst", "ct_tp_src", "ct_tp_dst", "metadata",
+)
+_ONLY_NXM, _ONLY_OXM = {"in_port", "vlan_tci", "nw_tos"}, {"in_port_oxm", "vlan_vid", "ip_dscp"}
+# Narrow fields whose full mask is not sent though bytes of the wire have room for more.
+_EXACT_WHEN_FULL = {"ip_frag", "tcp_flags", "vlan_vid", "mpls_bos", "tun_erspan_ver", "tun_erspan_dir",
+                    "tun_erspan_hwid"}
+_VALUE_BITS = {"vlan_vid": _VID_BITS, "in_port_oxm": 0xFFFFFFFF}
+
+
+@lru_cache(maxsize=1024)
+def field_id(f: Field, version: int) -> Id:
+    """The id that *version* sends *f* with.  Raises OpenFlowError for a field without any."""
+    if not f.ids:
+        raise OpenFlowError("OFPBMC_BAD_FIELD", f"{f.name} has no number on the wire")
+    best = f.ids[0]
+    for i in f.ids:
+        if i.of <= version:
+            best = i
+    return best
+
+
+@lru_cache(maxsize=4096)
+def field_header(f: Field, version: int = NXM, *, masked: bool = False) -> bytes:
+    """Header of a TLV of *f*: 4 bytes, or 8 for an experimenter's field."""
+    i = field_id(f, version)
+    length = f.n_bytes * (2 if masked else 1) + (4 if i.experimenter else 0)
+    word = i.cls << 16 | i.number << 9 | masked << 8 | length
+    return _EXPERIMENTER.pack(word, i.experimenter) if i.experimenter else _HEADER.pack(word)
+
+
+def put_field(f: Field, value: int, mask: int | None, version: int) -> bytes:
+    """A whole TLV; *mask* None means exact.  Numbers have the width of the field on the wire."""
+    if f.name == "in_port_oxm":
+        assert PORT.put is not None
+        value = PORT.put(value, OF15)
+    out = field_header(f, version, masked=mask is not None) + value.to_bytes(f.n_bytes, "big")
+    return out if mask is None else out + mask.to_bytes(f.n_bytes, "big")
+
+
+def put_match(match: Match, version: int, cookie: int = 0, cookie_mask: int = 0) -> bytes:
+    """TLVs of *match*, unpadded, and of the cookie where NXM asks for it."""
+    key, mask = match.key, match.mask
+    tags = key.vlan_tci & VLAN_CFI
+    icmp_type = key.tp_src if key.nw_proto == 58 else 0
+    out = bytearray()
+    for f, m in _plan(mask, key.packet_type, key.dl_type, key.nw_proto, icmp_type, key.nw_frag, tags, version,
+                      key.ct_state):
+        out += put_field(f, match.get(f)[0], m, version)
+    if cookie_mask:
+        exact = cookie_mask == (1 << 64) - 1
+        out += _HEADER.pack(_COOKIE if exact else _COOKIE_MASKED) + cookie.to_bytes(8, "big")
+        out += b"" if exact else cookie_mask.to_bytes(8, "big")
+    return bytes(out)
+
+
+@lru_cache(maxsize=4096)
+def _plan(mask: object, packet_type: int, dl_type: int, nw_proto: int, icmp_type: int, nw_frag: int,
+          tags: int, version: int, ct_state: int) -> list[tuple[Field, int | None]]:
+    """Fields to send, each with its mask, for matches that agree in all these."""
+    match = Match()
+    match.mask = mask  # type: ignore[assignment]
+    key = match.key
+    key.packet_type, key.dl_type, key.nw_proto, key.nw_frag = packet_type, dl_type, nw_proto, nw_frag
+    key.tp_src, key.vlan_tci, key.ct_state = icmp_type, tags, ct_state
+    state = HeaderState(match)
+    skip = _ONLY_OXM if version == NXM else _ONLY_NXM
+    registers = _XREGISTERS if version >= OF15 else _REGISTERS
+    out: list[tuple[Field, int | None]] = []
+    for name in (*_ORDER, *registers, *_LAST):
+        f = BY_NAME[name]
+        m = match.get(f)[1]
+        if not m or name in skip or not (f.prereq in (Prereq.ETHERNET, Prereq.CT) or state.allows(f)):
+            continue
+        if name == "packet_type" and not packet_type:
+            continue
+        if name in ("in_port", "in_port_oxm"):
+            m = (1 << 8 * f.n_bytes) - 1
+        exact = not f.maskable or m == (1 << 8 * f.n_bytes) - 1 or (
+            name in _EXACT_WHEN_FULL and m == _VALUE_BITS.get(name, value_bits(f)))
+        out.append((f, None if exact else m))
+        if name == "vlan_vid" and match.get(_PCP)[1] and tags:
+            out.append((_PCP, None))
+    return out
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def get_header(reader: Reader) -> tuple[Field | None, int, bool]:
+    """Read a header; return (field or None for an unknown one, bytes of payload, whether masked)."""
+    (word,) = reader.unpack(_HEADER)
+    cls, number, masked, length = word >> 16, word >> 9 & 0x7F, bool(word & 0x100), word & 0xFF
+    experimenter = 0
+    if cls == EXPERIMENTER_CLASS:
+        if length < 4:
+            raise OpenFlowError("OFPBMC_BAD_LEN", "an experimenter's field without experimenter")
+        (experimenter,) = reader.unpack(_HEADER)
+        length -= 4
+    return BY_ID.get((cls, experimenter, number)), length, masked
+
+
+def get_field(reader: Reader, *, loose: bool = False) -> tuple[Field, int, int | None] | None:
+    """Read a TLV; return (field, value, mask or None if exact), None for a skipped one."""
+    f, length, masked = get_header(reader)
+    if f is None:
+        reader.skip_padding(length)
+        if loose:
+            return None
+        raise OpenFlowError("OFPBMC_BAD_FIELD", "unknown match field")
+    size = f.n_bytes
+    if f.name.startswith("tun_metadata"):
+        size = length // 2 if masked else length
+    if length != (size * 2 if masked else size):
+        raise OpenFlowError("OFPBMC_BAD_LEN", f"{length} bytes of {f.name}")
+    value = int.from_bytes(reader.take(size), "big")
+    mask = int.from_bytes(reader.take(size), "big") if masked else None
+    if mask is not None and value & ~mask:
+        raise OpenFlowError("OFPBMC_BAD_WILDCARDS", f"{f.name}: value has bits outside its mask")
+    if f.name == "in_port_oxm":
+        assert PORT.get is not None
+        value = PORT.get(value, OF15)
+    elif value & ~_VALUE_BITS.get(f.name, value_bits(f)):
+        raise OpenFlowError("OFPBMC_BAD_VALUE", f"{f.name}: {value:#x} does not fit")
+    return f, value, mask
+
+
+def get_match(reader: Reader, *, loose: bool = False) -> tuple[Match, int, int]:
+    """Read TLVs to the end of *reader*; return (match, cookie, cookie mask)."""
+    match, cookie, cookie_mask, seen = Match(), 0, 0, set[str]()
+    while len(reader):
+        if len(reader) >= 4:
+            head = _HEADER.unpack(reader.peek(4))[0]
+            if head in (_COOKIE, _COOKIE_MASKED):
+                cookie, cookie_mask = _get_cookie(reader, head)
+                continue
+        found = get_field(reader, loose=loose)
+        if found is not None:
+            _add(match, *found, seen, loose=loose)
+    match.finish()
+    return match, cookie, cookie_mask
+
+
+def _get_cookie(reader: Reader, head: int) -> tuple[int, int]:
+    reader.skip_padding(4)
+    value = int.from_bytes(reader.take(8), "big")
+    mask = int.from_bytes(reader.take(8), "big") if head == _COOKIE_MASKED else (1 << 64) - 1
+    if value & ~mask:
+        raise OpenFlowError("OFPBMC_BAD_WILDCARDS", "the cookie has bits outside its mask")
+    return value, mask
+
+
+def _add(match: Match, f: Field, value: int, mask: int | None, seen: set[str], *, loose: bool) -> None:
+    if f.name.startswith("tun_metadata"):
+        if loose:
+            return
+        raise OpenFlowError("NXFMFC_INVALID_TLV_FIELD", f"{f.name}: no TLV table says which option it is")
+    full = _VALUE_BITS.get(f.name, (1 << f.bits) - 1)
+    if mask is not None:
+        if not mask:
+            return
+        if not f.maskable and mask & full != full:
+            raise OpenFlowError("OFPBMC_BAD_MASK", f"{f.name} cannot be masked")
+        if mask & full == full:
+            mask = None
+    if f.name in seen:
+        raise OpenFlowError("OFPBMC_DUP_FIELD", f"{f.name} is there twice")
+    seen.add(f.name)
+    if f.prereq is not Prereq.NONE and not loose and not _allowed(match, f):
+        raise OpenFlowError("OFPBMC_BAD_PREREQ", f"{f.name} without {f.prereq.value}")
+    match.set(f, value, mask)
+
+
+def _allowed(match: Match, f: Field) -> bool:
+    if f.prereq is Prereq.ETHERNET:
+        return not match.key.packet_type
+    return HeaderState(match).allows(f)
+
+
+def put_oxm_match(match: Match, version: int) -> bytes:
+    """The ``ofp_match`` of OpenFlow 1.2 and up, with its padding."""
+    tlvs = put_match(match, version)
+    size = 4 + len(tlvs)
+    return struct.pack(">HH", 1, size) + tlvs + padding(size)

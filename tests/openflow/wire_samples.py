@@ -1,0 +1,113 @@
+"""Flows and messages for tests of the OpenFlow wire, and how the reference prints bytes."""
+
+from __future__ import annotations
+
+import subprocess
+
+from recorder import REQUIRED
+
+from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF15
+from fastpath.ofproto.flow_text import parse_flow
+from fastpath.ofproto.match import Match
+from fastpath.openflow.messages import basic, flow, packet, port, stats
+from fastpath.openflow.messages.table import versions_of
+
+TEXTS = (
+    "tcp,nw_src=10.0.0.0/8,tp_dst=80 actions=output:2,CONTROLLER:128",
+    "table=3,priority=7,dl_vlan=5,cookie=5 actions=strip_vlan,mod_dl_src:1:2:3:4:5:6,resubmit(,4)",
+    "arp actions=move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],load:0x2->NXM_OF_ARP_OP[],IN_PORT",
+    "ip actions=ct(table=1,zone=5,nat)",
+    "ip actions=ct(commit,zone=NXM_NX_REG0[0..15],nat(src=1.1.1.1-1.1.1.9:5-6,random),"
+    "exec(set_field:1->ct_mark))",
+    "ipv6 actions=ct(commit,nat(dst=[fe80::1]-[fe80::9]:80)),ct_clear",
+    "actions=learn(table=1,idle_timeout=5,NXM_OF_VLAN_TCI[0..11],NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],"
+    "load:5->NXM_NX_REG0[0..3],output:NXM_OF_IN_PORT[]),NORMAL",
+    "actions=learn(table=1,limit=3,result_dst=NXM_NX_REG0[3],delete_learned,eth_type=0x800)",
+    "actions=multipath(eth_src,50,modulo_n,4,0,NXM_NX_REG0[0..3]),"
+    "bundle(symmetric_l4,0,hrw,ofport,members:1,2),bundle_load(eth_src,0,hrw,ofport,NXM_NX_REG0[],members:3)",
+    "actions=controller(reason=no_match,max_len=55,id=3,userdata=01.02.03,pause),note:01.02,exit",
+    "actions=controller(max_len=5,id=7),controller(meter_id=9,userdata=01)",
+    "actions=push:NXM_NX_REG0[],pop:NXM_NX_REG1[3..5],output:NXM_NX_REG3[0..15],"
+    "check_pkt_larger(100)->NXM_NX_REG0[3]",
+    "actions=clone(output:1,set_field:3->reg3),set_field:5/0xf->metadata,output(port=1,max_len=100),"
+    "sample(probability=5,collector_set_id=3,sampling_port=1,egress)",
+    "tcp actions=fin_timeout(idle_timeout=5)",
+    "actions=conjunction(7,2/3),conjunction(9,1/2)",
+    "ip actions=dec_ttl(1,2),mod_nw_tos:4,mod_nw_src:1.2.3.4,set_tunnel:5,set_tunnel64:0x500000000,"
+    "push_mpls:0x8847,set_mpls_label(5),dec_mpls_ttl,pop_mpls:0x800",
+    "udp,in_port=LOCAL actions=mod_tp_dst:53,dec_ttl,set_queue:7,pop_queue,group:3",
+)
+NEW_TEXTS = (
+    "actions=meter:5,output:1,clear_actions,write_actions(output:2,group:3),write_metadata:5/7,goto_table:4",
+    "actions=encap(nsh(md_type=1)),decap(),encap(ethernet),decap(packet_type(ns=1,type=0x894f))",
+    "dl_vlan=9 actions=push_vlan:0x88a8,set_field:4103->vlan_vid,set_field:3->vlan_pcp,pop_vlan",
+)
+
+
+def texts(version: int) -> tuple[str, ...]:
+    return TEXTS + (NEW_TEXTS if version >= OF13 else ())
+
+
+MATCH = Match.parse("in_port=3,metadata=0x77,reg0=5")
+PORTS = (port.PortDesc(1, 0xAA0000000001, "p1", 0, 4),
+         port.PortDesc(0xFFFE, 0xAA0000000002, "br0", 1, 1, 2, 3, 4, 5, 6, 7))
+ENTRY = stats.FlowEntry(Match.parse("tcp,tp_dst=80"), parse_flow("actions=output:2").actions, 7, 3, 0x55,
+                        12.5, 10, 20, 0, 0, 100, 2000)
+
+
+def samples(version: int) -> list[object]:
+    """One message of each class that *version* has."""
+    in_port = Match.of(in_port=3)
+    metadata = MATCH if version >= OF12 else in_port
+    removed = flow.FlowRemoved(Match.parse("tcp,tp_dst=80"), 5, 6, 1, 0 if version == OF10 else 3, 1.5, 4,
+                               9 if version >= OF12 else 0, 6, 700)
+    of10 = version == OF10
+    all_of = [
+        basic.Hello(frozenset({1, 4, 6})), basic.Error("OFPBRC_BAD_LEN", b"x" * 64),
+        basic.EchoRequest(b"abc"),
+        basic.EchoReply(b"abc"), basic.FeaturesRequest(), basic.GetConfigRequest(),
+        basic.GetConfigReply(1, 128),
+        port.FeaturesReply(0x1234, 0, 254, 0, 7, 0xFFF if of10 else 0,
+                           () if version >= OF13 else _ports(version)),
+        basic.SetConfig(3, 65535), removed, port.PortStatus(2, _ports(version)[1]),
+        packet.PacketIn(bytes(60), 60, 1, metadata, *_told(version)),
+        packet.PacketOut(b"frame", MATCH if version >= OF15 else in_port,
+                         parse_flow("actions=output:2").actions),
+        parse_flow("dl_vlan=5 actions=output:2" if not of10 else "dl_vlan=5,table=0 actions=output:2"),
+        port.PortMod(5, 6, 1, 1, 0), port.TableMod(5, 2),
+        basic.BarrierRequest(), basic.BarrierReply(), basic.RoleRequest("primary", 9),
+        basic.RoleReply("equal", 9),
+        basic.GetAsyncRequest(), basic.GetAsyncReply(1, 2, 3, 4, 5, 6), basic.SetAsync(1, 2, 3, 4, 5, 6),
+        basic.NxRoleRequest("secondary"), basic.NxRoleReply("primary"), basic.SetFlowFormat(2),
+        flow.NxFlowMod(parse_flow("tun_id=5,cookie=0x5/-1,table=4 actions=output:1", "modify")),
+        flow.NxFlowRemoved(Match.parse("reg3=7"), 5, 6, 1, 3, 1.5, 4, 0, 6, 700), basic.FlowModTableId(1),
+        basic.SetPacketInFormat(2), basic.SetControllerId(77),
+        packet.NxPacketIn(bytes(60), 60, 1, MATCH, 4, 0x77),
+        packet.NxPacketIn2(bytes(60), 60, 1, MATCH, 4, 0x77, userdata=b"\1\2"),
+        stats.DescRequest(), stats.DescReply("a", "b", "c", "d", "e"), stats.FlowRequest(),
+        stats.FlowReply((ENTRY, ENTRY)), stats.AggregateRequest(), stats.AggregateReply(1, 2, 3),
+        stats.TableRequest(), stats.TableReply((stats.TableStats(0, 1, 2, 3),)), stats.PortStatsRequest(5),
+        stats.PortStatsReply((stats.PortCounts(1, 2, 3, 4, 5, duration=1.5 if version >= OF13 else 0),)),
+        stats.QueueRequest(1, 2), stats.QueueReply(), stats.TableFeaturesRequest(),
+        stats.TableFeaturesReply((stats.TableFeatures(0, "table0", properties=REQUIRED),)),
+        stats.PortDescRequest(), stats.PortDescReply(_ports(version)),
+        stats.NxFlowRequest(Match.parse("tun_id=5"), 4, 9, cookie=5, cookie_mask=7),
+        stats.NxFlowReply((stats.FlowEntry(Match.parse("reg0=1"), idle_age=3, hard_age=9),)),
+        stats.NxAggregateRequest(Match.parse("tun_id=5")), stats.NxAggregateReply(1, 2, 3)]
+    return [m for m in all_of if version in versions_of(type(m))]
+
+
+def _ports(version: int) -> tuple[port.PortDesc, ...]:
+    one, other = PORTS
+    return one, port.PortDesc(*(getattr(other, n) for n in port.PortDesc.__slots__[:9]),
+                              *((6, 7) if version > OF10 else ()))
+
+
+def _told(version: int) -> tuple[int, ...]:
+    return () if version == OF10 else (4,) if version < OF13 else (4, 0x77)
+
+
+def printed(ovs_ofctl: str, data: bytes) -> str:
+    """What ``ovs-ofctl ofp-print`` says of *data*."""
+    done = subprocess.run([ovs_ofctl, "ofp-print", data.hex()], capture_output=True, text=True, timeout=30)
+    return done.stdout.strip() + done.stderr.strip()
