@@ -78,6 +78,27 @@ def test_a_modified_group_changes_installed_flows(bridge: fastpath.Bridge) -> No
     assert bridge.mod_group("group_id=6,type=all", may_create=True).group_id == 6
 
 
+def test_flows_chosen_by_the_datapath_s_hash_follow_the_group_and_links(bridge: fastpath.Bridge) -> None:
+    bridge.add_group("group_id=1,type=select,bucket=watch_port=b,output:b,bucket=watch_port=c,output:c")
+    bridge.add_flow("in_port=a,actions=group:1")
+    frames = [udp(source) for source in range(200, 280)]
+
+    def spread() -> dict[str, int]:
+        return names(bridge.inject("a", *frames))
+    both = spread()
+    assert set(both) == {"b", "c"} and spread() == both and sum(both.values()) == 80
+    bridge.port("b").set(link_up=False)
+    assert spread() == {"c": 80}
+    bridge.port("b").set(link_up=True)
+    assert spread() == both, "a flow that came back has its old place"
+    bridge.mod_group("group_id=1,type=select,bucket=output:d")
+    assert spread() == {"d": 80}
+    (group,) = bridge.groups()
+    assert (group.counter.n_packets, group.bucket_counters[0].n_packets) == (80, 80)
+    bridge.switch.advance(60)
+    assert bridge.megaflows() == [] and len(bridge.switch.backer.recirc) == 0
+
+
 def test_rules_go_with_their_group_and_say_so(bridge: fastpath.Bridge) -> None:
     gone: list[FlowRemoved] = []
     bridge.on_flow_removed(gone.append)

@@ -154,10 +154,13 @@ def _refuse(code: str, detail: str) -> OpenFlowError:
     return OpenFlowError(code, detail)
 
 
-def number_buckets(buckets: Iterable[Bucket], *, taken: Iterable[int] = ()) -> tuple[Bucket, ...]:
-    """*buckets* with ids for those that have none: the lowest that nobody has."""
+def number_buckets(buckets: Iterable[Bucket], *, taken: Iterable[int] = (), strict: bool = False
+                   ) -> tuple[Bucket, ...]:
+    """*buckets* with ids for those that have none: the lowest that nobody has.  In *strict* mode, as the
+    reference, ids given before the first bucket without one are not heeded, so two may come out equal."""
     buckets = tuple(buckets)
-    used = {b.bucket_id for b in buckets}.union(taken)
+    first = next((i for i, b in enumerate(buckets) if b.bucket_id > BUCKET_MAX), 0) if strict else 0
+    used = {b.bucket_id for b in buckets[first:]}.union(taken)
     free = (i for i in count() if i not in used)
     return tuple(replace(b, bucket_id=next(free)) if b.bucket_id > BUCKET_MAX else b for b in buckets)
 
@@ -179,11 +182,14 @@ def check_group_mod(gm: GroupMod) -> None:
         raise _refuse("OFPBPC_BAD_VALUE", f"selection method {gm.method!r} is neither hash nor dp_hash")
     if gm.fields and gm.method != "hash":
         raise _refuse("OFPBPC_BAD_VALUE", "fields need the selection method hash")
-    ids = [b.bucket_id for b in gm.buckets if b.bucket_id <= BUCKET_MAX]
-    if len(set(ids)) < len(ids):
-        raise _refuse("OFPGMFC_BAD_BUCKET", "two buckets have the same id")
+    _check_ids([b for b in gm.buckets if b.bucket_id <= BUCKET_MAX])
     if not bucket_command and gm.command is not GroupCommand.DELETE:
         _check_buckets(gm.type, gm.buckets)
+
+
+def _check_ids(buckets: Sequence[Bucket]) -> None:
+    if len({b.bucket_id for b in buckets}) < len(buckets):
+        raise _refuse("OFPGMFC_BAD_BUCKET", "two buckets have the same id")
 
 
 def _check_buckets(kind: GroupType, buckets: Sequence[Bucket]) -> None:
@@ -255,7 +261,7 @@ class GroupTable:
             case GroupCommand.ADD if old is not None:
                 raise _refuse("OFPGMFC_GROUP_EXISTS", f"group {gm.group_id} is there already")
             case GroupCommand.ADD | GroupCommand.ADD_OR_MOD if old is None:
-                return self._put(self._make(gm, number_buckets(gm.buckets), now), None)
+                return self._put(self._make(gm, self._number(gm), now), None)
         if old is None:
             raise _refuse("OFPGMFC_UNKNOWN_GROUP", f"there is no group {gm.group_id}")
         return self._put(self._make(*self._modification(gm, old), now), old)
@@ -267,9 +273,14 @@ class GroupTable:
         elif gm.command is GroupCommand.REMOVE_BUCKET:
             buckets = _remaining(gm, old)
         else:
-            return gm, number_buckets(gm.buckets)
+            return gm, self._number(gm)
         return replace(gm, type=old.type, method=old.method, method_param=old.method_param,
                        fields=old.fields), buckets
+
+    def _number(self, gm: GroupMod, taken: Iterable[int] = ()) -> tuple[Bucket, ...]:
+        buckets = number_buckets(gm.buckets, taken=taken, strict=self.strict)
+        _check_ids(buckets)
+        return buckets
 
     def _make(self, gm: GroupMod, buckets: tuple[Bucket, ...], now: float) -> Group:
         if gm.group_id > GROUP_MAX:
@@ -300,7 +311,7 @@ class GroupTable:
 
     def _insert(self, gm: GroupMod, old: Group) -> tuple[Bucket, ...]:
         ids = [b.bucket_id for b in old.buckets]
-        new = number_buckets(gm.buckets, taken=() if self.strict else ids)
+        new = self._number(gm, () if self.strict else ids)
         if self.strict:
             _check_buckets(GroupType.ALL, [replace(b, weight=0) for b in new])
             new = tuple(replace(b, weight=b.weight or 0) for b in new)

@@ -8,6 +8,7 @@ when it is asked after the tables have changed.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import cast
 
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.instructions import Meter, WriteActions
@@ -16,16 +17,16 @@ from fastpath.ofproto.actions.output import Group
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.rule import Rule
 
+_NAMING, _NESTING = (Group, Meter), (Clone, WriteActions)
+
 
 def named(actions: Iterable[Action]) -> Iterator[Group | Meter]:
     """The actions among *actions*, nested ones too, that name a group or a meter."""
     for a in actions:
-        kind = type(a)
-        if kind is Group or kind is Meter:
-            assert isinstance(a, Group | Meter)
-            yield a
-        elif isinstance(a, Clone | WriteActions):
-            yield from named(a.actions)
+        if type(a) in _NAMING:
+            yield cast("Group | Meter", a)
+        elif type(a) in _NESTING:
+            yield from named(cast("Clone | WriteActions", a).actions)
 
 
 class References:

@@ -206,6 +206,9 @@ STEPS = (
     ("add-group", "group_id=4,type=all,selection_method=hash,bucket=output:1"),
     ("add-group", "group_id=4,type=select,selection_method=foo,bucket=output:1"),
     ("add-group", "group_id=4,type=select,bucket=bucket_id=1,output:1,bucket=bucket_id=1,output:1"),
+    ("add-group", "group_id=4,type=select,bucket=bucket_id=0,output:1,bucket=output:1"),
+    ("add-group", "group_id=4,type=all,bucket=bucket_id=2,ALL,bucket=output:1,bucket=bucket_id=1,drop,"
+     "bucket=drop"),
     ("add-group", "group_id=all,type=all,bucket=output:1"), ("del-groups", "group_id=999"),
     ("add-group", "group_id=5,type=all,bucket=watch_port=1,output:1"),
     ("add-group", "group_id=5,type=select,bucket=output:1,bucket=bucket_id=0,output:1,bucket=output:2"),

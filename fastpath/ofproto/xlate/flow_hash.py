@@ -233,6 +233,6 @@ def _mark_ports(key: FlowKey, wc: FlowKey) -> None:
     """Ports of symmetric_l4; UDP's it does not read."""
     if key.nw_proto == pk.UDP:
         return
-    limit = 0xFF if pk.is_icmp4(key, None) or pk.is_icmp6(key, None) else 0xFFFF
+    limit = 0xFF if key.nw_proto == pk.ICMP else 0xFFFF
     for window in _PORTS:
         wc.set(window, wc.get(window) | limit)
