@@ -214,3 +214,11 @@ def test_a_bridge_that_is_gone_resumes_nothing(lab: Lab) -> None:
     lab.switch.del_bridge("br0")
     with pytest.raises(NotFoundError, match="br0"):
         other.resume(lab.paused[0])
+
+
+def test_each_bucket_pauses_by_itself(lab: Lab) -> None:
+    lab.bridge.add_group("group_id=1,type=all,bucket=resubmit(,1),bucket=set_field:3->reg0,resubmit(,1)")
+    lab.bridge.add_flow("in_port=1 actions=set_field:2->reg0,group:1,dec_ttl,output:2")
+    lab.bridge.add_flow("table=1 actions=controller(pause),output:NXM_NX_REG0[]")
+    assert lab.inject()["p2"][0][22] == 63
+    assert [lab.resume(), lab.resume()] == [{"p2": [FRAME]}, {"p3": [FRAME]}]

@@ -353,7 +353,8 @@ def missing_prerequisite(match: Match) -> str | None:
     if not mask.meets(_DEPENDENT):
         return None
     key = match.key
-    if mask.nw_frag & key.nw_frag & FRAG_LATER and (mask.tp_src or mask.tp_dst or mask.tcp_flags):
+    if (mask.nw_frag & key.nw_frag & FRAG_LATER and (mask.tp_src or mask.tp_dst or mask.tcp_flags)
+            and "tp" in _reachable_groups(key.dl_type, key.nw_proto, key.tp_src)):
         return "tp_src" if mask.tp_src else "tp_dst" if mask.tp_dst else "tcp_flags"
     if key.dl_type == ETH_IP and mask.ipv6_label:
         return "ipv6_label"

@@ -33,7 +33,7 @@ from fastpath.ofproto.xlate.context import (
 from fastpath.ofproto.xlate.port import may_receive
 from fastpath.ofproto.xlate.trace import Kind, Node, bits_added, changes_of, report
 from fastpath.ofproto.xlate.tunnel import TUNNEL, is_tunnelled, mark_tunnel, take_congestion
-from fastpath.ofproto.xlate.walk import finish_list, look_up
+from fastpath.ofproto.xlate.walk import finish_list, look_up, too_large
 
 _W = WINDOWS
 _IN_PORT, _RECIRC_ID, _DL_TYPE = _W["in_port"], _W["recirc_id"], _W["dl_type"]
@@ -47,6 +47,8 @@ _TPID, _TCI = (_W["vlan_tpid"], _W["vlan1_tpid"]), (_W["vlan_tci"], _W["vlan1_tc
 _SEEN = FlowKey.from_bytes(b"\xff" * (8 * DP_WORDS) + bytes(FLOW_SIZE - 8 * DP_WORDS))
 _SEEN_UNTUNNELLED = FlowKey.from_bytes(b"\xff" * (8 * TNL_WORD) + bytes(FLOW_SIZE - 8 * TNL_WORD))
 
+MAX_ATTRIBUTE = 0xFFFF - 4              # bytes of payload of a netlink attribute
+MAX_OUTPUTS = 1000                      # net.core.netdev_max_backlog as Linux has it
 _UNKNOWN = (unsupported, Call.STOP)
 
 
@@ -58,6 +60,8 @@ def translate(env: XlateIn) -> XlateOut:
     """
     x = begin(env)
     if not _run(x):
+        if _is_unwieldy(x.out.actions):
+            x.out.slow.add("action")
         _finish_mask(x)
     if x.out.learned:
         learn.finish(x)
@@ -70,6 +74,14 @@ def translate(env: XlateIn) -> XlateOut:
     out.mask.fold(x.hand.pins)
     _pin_absent_tag(env.flow, out.mask)
     return out
+
+
+def _is_unwieldy(actions: Sequence[odp.OdpAction]) -> bool:
+    """Whether a kernel could not take the actions of one flow, or not queue that many copies of a packet.
+    The reference then translates every packet for itself, and so do we."""
+    if too_large(actions, MAX_ATTRIBUTE):
+        return True
+    return len(actions) > MAX_OUTPUTS and sum(isinstance(a, odp.Output) for a in actions) > MAX_OUTPUTS
 
 
 def _final_actions(x: Xlate) -> odp.OdpActions:

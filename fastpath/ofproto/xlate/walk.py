@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from fastpath._flow import WINDOWS
 from fastpath.dpif import actions as odp
+from fastpath.dpif.nlsize import netlink_size
 from fastpath.ofproto.actions import ct, encap, misc, output
 from fastpath.ofproto.actions import instructions as inst
 from fastpath.ofproto.actions.action_set import execution_order
@@ -34,13 +35,20 @@ from fastpath.ofproto.xlate.trace import Kind, bits_added, report
 
 _IN_PORT, _NW_FRAG = WINDOWS["in_port"], WINDOWS["nw_frag"]
 _TP_SRC, _TP_DST = WINDOWS["tp_src"], WINDOWS["tp_dst"]
+MAX_ACTION_BYTES = 0xFFFF               # of the odp actions when a table is looked up
+_LARGEST_ACTION = 512                   # bytes; only clones have more, which have a limit of their own
 _Run = Callable[[Xlate, Sequence[Action], bool], None]
 
 DROPPED_FRAGMENT = 'Packets are IP fragments and the fragment handling mode is "drop".'
 
 
+def too_large(actions: Sequence[odp.OdpAction], limit: int = MAX_ACTION_BYTES) -> bool:
+    """Whether *actions* are too many for the reference, which holds them as a netlink attribute."""
+    return len(actions) * _LARGEST_ACTION > limit and netlink_size(actions) > limit
+
+
 def affordable(x: Xlate) -> bool:
-    """Whether another lookup is within bounds; if not, the error is set."""
+    """Whether another lookup is within bounds; if not, the error is set, or translation ends here."""
     budget = x.budget
     if budget.depth >= MAX_DEPTH:
         report(x, Kind.ERROR, f"over max translation depth {MAX_DEPTH}")
@@ -48,6 +56,9 @@ def affordable(x: Xlate) -> bool:
     elif budget.resubmits >= MAX_RESUBMITS:
         report(x, Kind.ERROR, f"over {MAX_RESUBMITS} resubmit actions")
         x.fail(XlateError.TOO_MANY_RESUBMITS)
+    elif too_large(x.out.actions):
+        report(x, Kind.ERROR, "resubmits yielded over 64 kB of actions")
+        budget.exit = True
     elif sum(size + 1 for _value, size in x.hand.stack) >= MAX_STACK_BYTES:
         report(x, Kind.ERROR, "resubmits yielded over 64 kB of stack")
         x.fail(XlateError.STACK_TOO_DEEP)

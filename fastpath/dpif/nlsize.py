@@ -1,0 +1,93 @@
+"""How many bytes odp actions take as netlink attributes, which is how the reference bounds them.
+
+An attribute is a header of 4 bytes and its payload, padded to 4 (include/uapi/linux/openvswitch.h).  Only
+translation asks, to end where the reference ends: no netlink attribute holds more than 64 kB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastpath.dpif.actions import (
+    AddMpls,
+    CheckPktLen,
+    Clone,
+    Ct,
+    Hash,
+    OdpAction,
+    Output,
+    PopMpls,
+    PopNsh,
+    PopVlan,
+    PushEth,
+    PushMpls,
+    PushNsh,
+    Sample,
+    SetMasked,
+    Userspace,
+)
+from fastpath.dpif.key import ATTRS
+
+HEADER = 4
+COOKIE = 48                             # struct user_action_cookie
+# Bytes of one value of a header that can be set: the struct of its key attribute.
+_STRUCTS = {"eth": 12, "ipv4": 12, "ipv6": 40, "arp": 24, "tcp": 4, "udp": 4, "sctp": 4, "icmp": 2,
+            "icmpv6": 2, "nd": 28, "nd_ext": 8, "mpls": 4, "skb_mark": 4, "skb_priority": 4, "nsh": 24}
+_WHOLE = frozenset(("icmp", "icmpv6", "mpls"))      # set as a whole, without a mask
+_FIXED: dict[type[OdpAction], int] = {
+    Output: 4, PopVlan: 0, PopMpls: 2, PushMpls: 8, AddMpls: 8, PushEth: 12, PopNsh: 0, Hash: 8}
+
+
+def netlink_size(actions: Iterable[OdpAction]) -> int:
+    """Bytes of *actions*."""
+    return sum(_size(action) for action in actions)
+
+
+def _attr(payload: int) -> int:
+    return HEADER + (payload + 3 & ~3)
+
+
+def _size(a: OdpAction) -> int:
+    match a:
+        case SetMasked(attr, members):
+            return _attr(_set_size(attr, members))
+        case Userspace():
+            return _attr(_attr(4) + _attr(COOKIE))
+        case Clone(inner):
+            return _attr(netlink_size(inner))
+        case Sample(_, inner):
+            return _attr(_attr(4) + _attr(netlink_size(inner)))
+        case CheckPktLen(_, greater, less_equal):
+            return _attr(_attr(2) + _attr(netlink_size(greater)) + _attr(netlink_size(less_equal)))
+        case Ct():
+            return _attr(_ct_size(a))
+        case PushNsh(mdtype=mdtype, metadata=metadata):
+            return _attr(_attr(8) + _attr(16 if mdtype == 1 else len(metadata)))
+        case _:
+            return _attr(_FIXED.get(type(a), 4))
+
+
+def _set_size(attr: str, members: tuple[tuple[str, int, int], ...]) -> int:
+    if attr == "tunnel":
+        widths = {m.name: m.bits // 8 for m in ATTRS[attr]}
+        return _attr(sum(_attr(widths[name]) for name, _value, _mask in members if name != "flags"))
+    size = _STRUCTS[attr]
+    return _attr(size if attr in _WHOLE else 2 * size)
+
+
+def _ct_size(a: Ct) -> int:
+    size = _attr(2) + _attr(0) * a.commit
+    if a.mark is not None:
+        size += _attr(8)
+    if a.label is not None:
+        size += _attr(32)
+    if a.helper:
+        size += _attr(len(a.helper) + 1)
+    if a.nat is not None:
+        nat = a.nat
+        address = 0 if not nat.family else 4 if nat.family == 4 else 16
+        parts = [0] * (bool(nat.direction) + nat.persistent + (nat.hash or nat.random))
+        parts += [address] * (bool(nat.addr_min) + bool(nat.addr_max))
+        parts += [2] * (bool(nat.port_min) + bool(nat.port_max))
+        size += _attr(sum(map(_attr, parts)))
+    return size
