@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 from fastpath._flow import WINDOWS
 from fastpath.dpif import actions as odp
-from fastpath.dpif.nlsize import netlink_size
 from fastpath.ofproto.actions import ct, encap, misc, output
 from fastpath.ofproto.actions import instructions as inst
 from fastpath.ofproto.actions.action_set import execution_order
@@ -31,6 +30,7 @@ from fastpath.ofproto.xlate.context import (
     Xlate,
     XlateError,
 )
+from fastpath.ofproto.xlate.nlsize import netlink_size
 from fastpath.ofproto.xlate.trace import Kind, bits_added, report
 
 _IN_PORT, _NW_FRAG = WINDOWS["in_port"], WINDOWS["nw_frag"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fastpath.dpif.nlsize import netlink_size
 from fastpath.dpif.odptext import parse_actions
+from fastpath.ofproto.xlate.nlsize import netlink_size
 
 
 @pytest.mark.parametrize(("text", "size"), [
