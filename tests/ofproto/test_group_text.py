@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,3 +104,16 @@ def test_bucket_ids_and_selection_methods_are_told_since_15() -> None:
     assert str(group) == text and str(gm) == f"ADD {text}"
     assert format_group_mod(gm, 4) == "ADD group_id=1,type=select,bucket=actions=output:1"
     assert format_group_mod(GroupMod(COMMANDS["delete"])) == "DEL group_id=4294967292,type=all"
+
+
+def test_dumps_of_ovn_s_groups_load_and_print_back(shared: Path) -> None:
+    """As ``ovs-ofctl dump-groups`` of two hypervisors wrote them."""
+    n = 0
+    for path in sorted((shared / "data" / "ovn").glob("*.groups")):
+        table = GroupTable()
+        for line in path.read_text().splitlines():
+            if line.lstrip().startswith("group_id"):
+                gm = parse_group_mod(line.strip())
+                assert str(table.apply(gm, 0).added[0]) == line.strip()
+                n += 1
+    assert n >= 4
