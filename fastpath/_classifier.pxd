@@ -25,6 +25,8 @@ cdef class Classifier:
     cdef epoch_t epoch
     cdef Py_ssize_t n_live      # rules not removed in any version
     cdef dict _by_mask          # mask words -> address of the subtable
+    cdef dict _groups           # words of a front stage -> addresses of stage groups
+    cdef list _free_numbers     # of groups that are gone
     cdef list _objects, _free_ids
     cdef dict _pending          # rule removed in some version -> its subtable (addresses), until purge()
 
@@ -48,6 +50,8 @@ cdef class Classifier:
     cdef object mask_words(self, const flow_t *mask)
     cdef subtable_t *subtable_of(self, const flow_t *mask)
     cdef subtable_t *make_subtable(self, const flow_t *mask) except NULL
+    cdef object join_groups(self, subtable_t *s)
+    cdef object leave_groups(self, subtable_t *s)
     cdef rule_t *make_rule(self, const subtable_t *s, const flow_t *key, int32_t priority,
                            uint64_t version) except NULL
     cdef bint place(self, subtable_t *s, rule_t *r, rule_t *head, rule_t *live) noexcept

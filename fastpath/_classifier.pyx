@@ -44,11 +44,12 @@ from fastpath._bytes cimport load_acquire_ptr, store_relaxed64
 from fastpath._epoch cimport (epoch_collect, epoch_destroy, epoch_enter, epoch_init, epoch_leave)
 from fastpath._flow cimport FlowKey, hash_finish
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
+from fastpath._stagegroup cimport GROUP_MEMBERS, ask_group, free_group, group_size, new_group, noted_t, stage_group_t
 from fastpath._subtable cimport (
-    RULE_NEVER, agree, conj_t, end_chain, entry_t, find_max, free_rule, free_subtable, head_of, link_after,
-    list_append, list_remove, live_rule, mask_covers, new_subtable, next_rule, part_t, probe, probe_wc,
-    relocate, rule_hash, spread, start_chain, subtable_size, subtable_t, swap_rule, tried_t, unlink,
-    vector_t, visible, words_of)
+    RULE_NEVER, agree, conj_t, end_chain, entry_t, find_max, fold_front, free_rule, free_subtable, front_stages, head_of,
+    link_after, list_append, list_remove, live_rule, mask_covers, new_subtable, next_rule, part_t, probe,
+    probe_rest, probe_wc, relocate, rule_hash, spread, start_chain, subtable_size, subtable_t, swap_rule,
+    tried_t, unlink, vector_t, visible, word_at, words_of)
 from fastpath._trie cimport trie_clear
 
 import os
@@ -177,7 +178,7 @@ cdef class Classifier:
         epoch_init(&self.epoch)
         self.subtables = NULL
         memset(self.field, 0, sizeof(self.field))
-        self._by_mask = {}
+        self._by_mask, self._groups, self._free_numbers = {}, {}, []
         self._objects, self._free_ids, self._pending = [], [], {}
         self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else hash_finish(
             (<object>seed & 0xFFFFFFFFFFFFFFFF))
@@ -203,6 +204,9 @@ cdef class Classifier:
                 free_rule(r, NULL)
                 r = after
             free_subtable(s, NULL)
+        for addresses in (self._groups or {}).values():
+            for address in addresses:
+                free_group(<stage_group_t *><uintptr_t>address, NULL)
         for t in range(self.n_fields):
             trie_clear(&self.field[t].trie)
         free(self.subtables)
@@ -224,18 +228,29 @@ cdef class Classifier:
         cdef const rule_t *r
         cdef const conj_t *conj
         cdef int64_t best_priority = INT32_MIN
+        cdef const entry_t *e
         cdef tried_t tried
-        cdef uint64_t i = 0
+        cdef noted_t noted
+        cdef uint64_t i = 0, h
         tried.done = 0
+        memset(noted.asked, 0, sizeof(noted.asked))
+        memset(noted.folded, 0, sizeof(noted.folded))
         best_priority -= 1
         if v == NULL:
             return NULL
         while i < v.n and v.entry[i].max_priority > best_priority:
-            if wc == NULL:
-                r = probe(v.entry[i].subtable, key, self.seed, version)
-            else:
-                r = probe_wc(v.entry[i].subtable, self.field, key, wc, self.seed, version, &tried)
+            e = &v.entry[i]
             i += 1
+            if e.group != NULL and not ask_group(e.group, key, self.seed, &noted, &h) & e.member:
+                if wc != NULL:
+                    fold_front(e.subtable, key, wc, self.seed, &noted)
+                continue
+            if wc != NULL:
+                r = probe_wc(e.subtable, self.field, key, wc, self.seed, version, &tried, &noted)
+            elif e.group != NULL:
+                r = probe_rest(e.subtable, key, h, version)
+            else:
+                r = probe(e.subtable, key, self.seed, version)
             if r == NULL or r.priority <= best_priority:
                 continue
             conj = <const conj_t *>load_acquire_ptr(<void *const *>&r.conj)
@@ -396,8 +411,53 @@ cdef class Classifier:
         s = new_subtable(mask, self.field, self.n_fields)
         if s == NULL:
             raise MemoryError("no room for a subtable")
+        self.join_groups(s)
         self._by_mask[words] = <uintptr_t>s
         return s
+
+    cdef object join_groups(self, subtable_t *s):
+        """Make *s*, which has no rules yet, a member of the group of each of its front stages.  It does
+        without one where memory is short."""
+        cdef uint32_t i, member
+        cdef stage_group_t *g
+        for i in range(front_stages(s)):
+            words = PyBytes_FromStringAndSize(<const char *>s.mask, 8 * s.end[i]) \
+                + PyBytes_FromStringAndSize(<const char *>word_at(s), s.end[i])
+            addresses = self._groups.setdefault(words, [])
+            g = NULL
+            for address in addresses:
+                if (<stage_group_t *><uintptr_t>address).members != <uint64_t>-1:
+                    g = <stage_group_t *><uintptr_t>address
+            if g == NULL:
+                number = self._free_numbers.pop() if self._free_numbers else sum(map(len, self._groups.values()))
+                g = new_group(number, s.mask, word_at(s), s.end[i])
+                if g == NULL:
+                    self._free_numbers.append(number)
+                    return
+                addresses.append(<uintptr_t>g)
+            member = 0
+            while g.members >> member & 1:
+                member += 1
+            g.members |= <uint64_t>1 << member
+            s.group[i], s.member[i], s.n_front = g, member, i + 1
+
+    cdef object leave_groups(self, subtable_t *s):
+        """End the membership of *s*, which no reader finds any more."""
+        cdef uint32_t i
+        cdef stage_group_t *g
+        for i in range(s.n_front):
+            g = s.group[i]
+            g.members &= ~(<uint64_t>1 << s.member[i])
+            if g.members:
+                continue
+            for words, addresses in self._groups.items():
+                if <uintptr_t>g in addresses:
+                    addresses.remove(<uintptr_t>g)
+                    if not addresses:
+                        del self._groups[words]
+                    break
+            self._free_numbers.append(g.number)
+            free_group(g, &self.epoch)
 
     cdef rule_t *make_rule(self, const subtable_t *s, const flow_t *key, int32_t priority,
                            uint64_t version) except NULL:
@@ -459,6 +519,7 @@ cdef class Classifier:
     cdef void forget(self, subtable_t *s) noexcept:
         cdef FlowKey mask = mask_key(s)
         del self._by_mask[self.mask_words(&mask.f)]
+        self.leave_groups(s)
         free_subtable(s, &self.epoch)
 
     cdef object give_id(self, rule_t *r, obj):
@@ -688,7 +749,9 @@ cdef class Classifier:
 
     def memory(self) -> int:
         """Bytes held by subtables, their hash tables and rules; tries and Python's lists not counted."""
-        return sum(subtable_size(<const subtable_t *><uintptr_t>address) for address in self._by_mask.values())
+        return (sum(subtable_size(<const subtable_t *><uintptr_t>address) for address in self._by_mask.values())
+                + sum(group_size(<const stage_group_t *><uintptr_t>address)
+                      for addresses in self._groups.values() for address in addresses))
 
 
 cdef FlowKey mask_key(const subtable_t *s):

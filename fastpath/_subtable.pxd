@@ -7,11 +7,13 @@ from fastpath._bytes cimport load_acquire64, load_acquire_ptr, load_relaxed64
 from fastpath._epoch cimport epoch_t
 from fastpath._flow cimport hash_add, hash_finish
 from fastpath._flow_layout cimport flow_t
+from fastpath._stagegroup cimport ask_group, fold_group, noted_t, stage_group_t
 from fastpath._trie cimport trie_answer_t, trie_t
 
 cdef enum:
     MAX_TRIES = 8
     MAX_STAGES = 4
+    MAX_FRONT = 2               # stages of metadata and L2, whose sets are those of stage groups
     TOMB = 1                    # slot whose entry was removed; lookups walk on past it
     TAG_SHIFT = 48              # a slot of rules: 16 bits of the hash over a 48-bit address
 
@@ -54,7 +56,11 @@ cdef struct slots_t:            # open addressing; size is a power of two, 1/4 i
 
 cdef struct subtable_t:
     slots_t *rules              # atomic; address and tag of the head of each chain
-    slots_t *index[MAX_STAGES - 1]      # atomic; hashes of the stages up to each but the last
+    slots_t *index[MAX_STAGES - 1]      # atomic; hashes of the stages up to each but the last; of stages with
+                                        # a group they are the writer's
+    stage_group_t *group[MAX_FRONT]     # of the first n_front stages
+    uint8_t member[MAX_FRONT]           # the bit there
+    uint8_t n_front
     uint8_t n_words, n_stages
     uint8_t end[MAX_STAGES]     # words of stage i are end[i - 1] <= j < end[i]
     uint8_t tries[MAX_STAGES]   # bit t: field t has a prefix mask in stage i
@@ -74,6 +80,8 @@ cdef struct subtable_t:
 cdef struct entry_t:
     subtable_t *subtable
     int64_t max_priority
+    const stage_group_t *group  # of its last front stage; NULL if it has none
+    uint64_t member             # the bit there, set
 
 cdef struct vector_t:
     uint64_t n
@@ -144,12 +152,30 @@ cdef inline const rule_t *probe(const subtable_t *s, const flow_t *key, uint64_t
     return find_match(s, key, hash_finish(hash_stage(s, key, seed, 0, s.n_words)), version)
 
 
-# As probe(), un-wildcarding in *wc* what shows the rule, or shows that there is none.
+# probe() from the hash, not finished, of the words of the front stages.
+cdef inline const rule_t *probe_rest(const subtable_t *s, const flow_t *key, uint64_t hash,
+                                     uint64_t version) noexcept nogil:
+    return find_match(s, key, hash_finish(hash_stage(s, key, hash, s.end[s.n_front - 1], s.n_words)), version)
+
+
+# The groups of the front stages show that there is no rule: un-wildcard the first that does.
+cdef inline void fold_front(const subtable_t *s, const flow_t *key, flow_t *wc, uint64_t seed,
+                            noted_t *noted) noexcept nogil:
+    cdef uint64_t h
+    cdef uint32_t i = 0
+    while i < <uint32_t>s.n_front - 1 and ask_group(s.group[i], key, seed, noted, &h) >> s.member[i] & 1:
+        i += 1
+    fold_group(s.group[i], wc, noted)
+
+
+# As probe(), un-wildcarding in *wc* what shows the rule, or shows that there is none.  The groups of the front
+# stages, if any, have been asked: they do not rule the subtable out.
 cdef const rule_t *probe_wc(const subtable_t *s, const prefix_field_t *field, const flow_t *key, flow_t *wc,
-                            uint64_t seed, uint64_t version, tried_t *tried) noexcept nogil
+                            uint64_t seed, uint64_t version, tried_t *tried, noted_t *noted) noexcept nogil
 
 # The writer's.  `bint` answers: False = no memory, nothing changed.
 cdef subtable_t *new_subtable(const flow_t *mask, const prefix_field_t *field, uint32_t n_fields) noexcept nogil
+cdef uint32_t front_stages(const subtable_t *s) noexcept nogil       # how many stages a group may stand for
 cdef void free_subtable(subtable_t *s, epoch_t *e) noexcept nogil       # e NULL: no reader is left
 cdef void free_rule(rule_t *r, epoch_t *e) noexcept nogil
 cdef void words_of(const subtable_t *s, const flow_t *key, uint64_t *w) noexcept nogil

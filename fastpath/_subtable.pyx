@@ -17,6 +17,7 @@ from fastpath._bytes cimport (be32, hton16, hton32, load_acquire64, load_acquire
 from fastpath._epoch cimport epoch_retire, epoch_t
 from fastpath._flow cimport hash_add, hash_finish
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t, flow_word_stage
+from fastpath._stagegroup cimport (ask_group, group_add, group_drop, group_reserve, noted_t)
 from fastpath._trie cimport (prefix_t, trie_answer_t, trie_clear, trie_insert, trie_lookup, trie_remove)
 
 cdef enum:
@@ -139,12 +140,15 @@ cdef void fold_with_ports(const subtable_t *s, const flow_t *key, flow_t *wc) no
 
 
 cdef const rule_t *probe_wc(const subtable_t *s, const prefix_field_t *field, const flow_t *key, flow_t *wc,
-                            uint64_t seed, uint64_t version, tried_t *tried) noexcept nogil:
+                            uint64_t seed, uint64_t version, tried_t *tried, noted_t *noted) noexcept nogil:
     """The rule of *s* that matches, un-wildcarding what shows it or shows that there is none."""
     cdef uint64_t h = seed
     cdef uint32_t i, start = 0, last = s.n_stages - 1
     cdef const rule_t *r
-    for i in range(last):
+    if s.n_front:
+        ask_group(s.group[s.n_front - 1], key, seed, noted, &h)
+        start = s.end[s.n_front - 1]
+    for i in range(s.n_front, last):
         if s.tries[i] and tries_rule_out(field, s, s.tries[i], key, wc, tried):
             fold_words(s, wc, start)
             return NULL
@@ -234,18 +238,23 @@ cdef bint reserve(slots_t **place, bint is_index, epoch_t *e) noexcept nogil:
     return True
 
 
-cdef void count_hash(slots_t *t, uint64_t hash) noexcept nogil:
+cdef bint count_hash(slots_t *t, uint64_t hash) noexcept nogil:
+    """Whether it is the first rule with *hash*."""
     cdef uint64_t v = slot_of_hash(hash), i = seek_slot(t, v, v)
     if t.slot[i] != v:
         i = put_slot(t, v, v)
     counts(t)[i] += 1
+    return counts(t)[i] == 1
 
 
-cdef void uncount_hash(slots_t *t, uint64_t hash) noexcept nogil:
+cdef bint uncount_hash(slots_t *t, uint64_t hash) noexcept nogil:
+    """Whether it was the last rule with *hash*."""
     cdef uint64_t v = slot_of_hash(hash), i = seek_slot(t, v, v)
     counts(t)[i] -= 1
-    if counts(t)[i] == 0:
-        clear_slot(t, i)
+    if counts(t)[i]:
+        return False
+    clear_slot(t, i)
+    return True
 
 
 cdef void stage_hashes(const subtable_t *s, const uint64_t *w, uint64_t seed, uint64_t *out) noexcept nogil:
@@ -354,13 +363,14 @@ cdef bint start_chain(subtable_t *s, rule_t *r, uint64_t seed, prefix_field_t *f
     cdef uint64_t h[MAX_STAGES]
     cdef uint32_t i
     for i in range(s.n_stages - 1):
-        if not reserve(&s.index[i], True, e):
+        if not reserve(&s.index[i], True, e) or (i < s.n_front and not group_reserve(s.group[i], e)):
             return False
     if not reserve(&s.rules, False, e) or not enter_tries(s, r, field, n_fields, e):
         return False
     stage_hashes(s, r.w, seed, h)
     for i in range(s.n_stages - 1):
-        count_hash(s.index[i], h[i])
+        if count_hash(s.index[i], h[i]) and i < s.n_front:
+            group_add(s.group[i], h[i], s.member[i])
     put_slot(s.rules, r.hash, slot_of_rule(r, r.hash))
     return True
 
@@ -373,7 +383,8 @@ cdef void end_chain(subtable_t *s, rule_t *r, uint64_t seed, prefix_field_t *fie
     clear_slot(s.rules, seek_slot(s.rules, r.hash, slot_of_rule(r, r.hash)))
     stage_hashes(s, r.w, seed, h)
     for i in range(s.n_stages - 1):
-        uncount_hash(s.index[i], h[i])
+        if uncount_hash(s.index[i], h[i]) and i < s.n_front:
+            group_drop(s.group[i], h[i], s.member[i])
     leave_tries(s, r, field, n_fields, e)
 
 
@@ -483,6 +494,12 @@ cdef void free_rule(rule_t *r, epoch_t *e) noexcept nogil:
     free_block(r, e)
 
 
+cdef inline void list_entry(entry_t *e, subtable_t *s) noexcept nogil:
+    e.subtable, e.max_priority = s, s.max_priority
+    e.group = s.group[s.n_front - 1] if s.n_front else NULL
+    e.member = <uint64_t>1 << s.member[s.n_front - 1] if s.n_front else 0
+
+
 cdef bint relocate(vector_t **place, subtable_t *s, bint lowered, bint keep, epoch_t *e) noexcept nogil:
     """Publish an array with *s* at the place its max priority gives it, or without it.  Among equals a
     subtable that came up (or is new) goes last and one that came down first: a stable sort."""
@@ -498,13 +515,13 @@ cdef bint relocate(vector_t **place, subtable_t *s, bint lowered, bint keep, epo
             continue
         if not placed and (old.entry[i].max_priority < s.max_priority
                            or (lowered and old.entry[i].max_priority == s.max_priority)):
-            new.entry[new.n].subtable, new.entry[new.n].max_priority = s, s.max_priority
+            list_entry(&new.entry[new.n], s)
             new.n += 1
             placed = True
         new.entry[new.n] = old.entry[i]
         new.n += 1
     if not placed:
-        new.entry[new.n].subtable, new.entry[new.n].max_priority = s, s.max_priority
+        list_entry(&new.entry[new.n], s)
         new.n += 1
     store_release_ptr(<void **>place, new)
     if old != NULL:
@@ -563,6 +580,14 @@ cdef subtable_t *new_subtable(const flow_t *mask, const prefix_field_t *field,
         free_subtable(s, NULL)
         return NULL
     return s
+
+
+cdef uint32_t front_stages(const subtable_t *s) noexcept nogil:
+    """Stages of metadata and L2 that are not the last, up to the first that holds a field with a trie."""
+    cdef uint32_t i = 0
+    while i < s.n_stages - 1 and i < MAX_FRONT and not s.tries[i] and flow_word_stage[word_at(s)[s.end[i] - 1]] <= 1:
+        i += 1
+    return i
 
 
 cdef bint reserve_all(subtable_t *s) noexcept nogil:

@@ -273,10 +273,17 @@ def test_conjunctions(rules: list[tuple[FlowKey, FlowKey, int, list[tuple[int, i
         check_sound(cls, probe, random.Random(3))
 
 
+def hidden(model: list[tuple[FlowKey, FlowKey, int, list[tuple[int, int]], object]],
+           rule: tuple[FlowKey, FlowKey, int, list[tuple[int, int]], object]) -> bool:
+    """Whether a part of a conjunction has the same match at a higher priority: the lookup that follows a
+    met conjunction does not look below such a part, in the reference neither."""
+    return any(r[3] and r[:2] == rule[:2] and r[2] > rule[2] for r in model)
+
+
 def conjunctive_answers(model: list[tuple[FlowKey, FlowKey, int, list[tuple[int, int]], object]],
                         key: FlowKey) -> list[object]:
     """All right answers: from the highest priority down, an ordinary rule, or a met conjunction whose
-    id then finds an ordinary rule of any priority."""
+    id then finds an ordinary rule of any priority that is not hidden."""
     hits = [r for r in model if key.matches(r[0], r[1])]
     for priority in sorted({r[2] for r in hits}, reverse=True):
         here = [r for r in hits if r[2] == priority]
@@ -288,7 +295,7 @@ def conjunctive_answers(model: list[tuple[FlowKey, FlowKey, int, list[tuple[int,
         for ident in {ident for ident, _ in clauses if {(ident, 0), (ident, 1)} <= clauses}:
             with_id = key.copy()
             with_id.conj_id = ident
-            again = [r for r in model if not r[3] and with_id.matches(r[0], r[1])]
+            again = [r for r in model if not r[3] and with_id.matches(r[0], r[1]) and not hidden(model, r)]
             best = max((r[2] for r in again), default=None)
             answers += [r[4] for r in again if r[2] == best]
         if answers:

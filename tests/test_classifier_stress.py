@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 import sanitize
 
-MODULES = ["_flow", "_epoch", "_trie", "_subtable", "_classifier"]
+MODULES = ["_flow", "_epoch", "_trie", "_stagegroup", "_subtable", "_classifier"]
 
 CODE = """
 import random, sys, threading, time
