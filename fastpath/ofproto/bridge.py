@@ -27,6 +27,7 @@ from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.references import References, named
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
+from fastpath.ofproto.table import Miss
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, RuleView, VlanConfig
 
 NO_ODP_PORT = 0xffffffff
@@ -115,6 +116,12 @@ class Ofproto:
     def rules_of(self, table_id: int) -> Iterable[Rule]:
         """Rules of one table, in no order."""
         return self.tables.get(table_id) or ()
+
+    def miss(self, table_id: int) -> Miss:
+        """What becomes of a packet that no rule of a table matches; the last one has none to go on with."""
+        table = self.tables.get(table_id)
+        miss = Miss.DEFAULT if table is None else table.miss
+        return Miss.DROP if miss is Miss.CONTINUE and table_id >= INTERNAL_TABLE - 1 else miss
 
     def count_lookups(self, table_id: int, n: int, *, matched: bool) -> None:
         """Count packets that were looked up in a table."""

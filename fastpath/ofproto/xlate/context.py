@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastpath.ofproto.group import Bucket, Group
     from fastpath.ofproto.learning import MacTable
     from fastpath.ofproto.recirc import FrozenState, RecircTable
+    from fastpath.ofproto.table import Miss
     from fastpath.ofproto.tunnel import Tunnel
     from fastpath.ofproto.xlate.trace import Node, Trace
 
@@ -168,6 +169,8 @@ class BridgeView(Protocol):
         """Best rule of one table, un-wildcarding into *wc* every bit the answer depends on."""
     def rules_of(self, table_id: int) -> Iterable[RuleView]:
         """All rules of one table, for telling which of them a lookup missed."""
+    def miss(self, table_id: int) -> Miss:
+        """What becomes of a packet that no rule of a table matches."""
     def port(self, ofp_port: int) -> PortView | None: ...
     def ports(self) -> Iterable[PortView]:
         """All ports in the order flooding visits them: LOCAL first, then by number."""

@@ -142,9 +142,7 @@ def _run(x: Xlate) -> bool:
         x.fail(XlateError.NO_RECIRCULATION_CONTEXT)
         return True
     if actions is None:
-        hand.rule = look_up(x, hand.flow.get(_IN_PORT), hand.table_id)
-        actions = hand.rule.actions if hand.rule is not None else ()
-        hand.cookie = hand.rule.cookie if hand.rule is not None else 0
+        actions = look_up(x, hand.flow.get(_IN_PORT), hand.table_id, may_miss=True)
     if take_congestion(hand.flow) and (port is None or may_receive(port)):
         run(x, actions, True)
         if x.out.error is not None:

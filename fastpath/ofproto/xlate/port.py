@@ -80,7 +80,7 @@ def cross(x: Xlate, port: PortView, bridge: BridgeView, peer: PortView, *, last:
     out.effects.append(PatchCrossing(port, peer))
     x.node = report(x, Kind.BRIDGE, f'bridge("{bridge.name}")')
     if may_receive(peer):
-        enter_table(x, peer.ofp_port, 0, last=last, run=run_on_copy)
+        enter_table(x, peer.ofp_port, 0, last=last, run=run_on_copy, may_miss=True)
         finish_list(x)
     x.node = node
     hand.bridge, hand.flow, hand.stack, hand.action_set, hand.was_mpls, hand.conntracked = old

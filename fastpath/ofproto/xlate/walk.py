@@ -14,7 +14,9 @@ from fastpath.ofproto.actions import ct, encap, misc, output
 from fastpath.ofproto.actions import instructions as inst
 from fastpath.ofproto.actions.action_set import execution_order
 from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.controller import Controller, PacketInReason
 from fastpath.ofproto.actions.instructions import format_list
+from fastpath.ofproto.table import Miss
 from fastpath.ofproto.xlate import freeze
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.commit import commit
@@ -23,6 +25,7 @@ from fastpath.ofproto.xlate.context import (
     MAX_RESUBMITS,
     MAX_STACK_BYTES,
     OFPP_UNSET,
+    BridgeView,
     Hand,
     RuleHit,
     RuleView,
@@ -39,6 +42,7 @@ MAX_ACTION_BYTES = 0xFFFF               # of the odp actions when a table is loo
 _LARGEST_ACTION = 512                   # bytes; only clones have more, which have a limit of their own
 _Run = Callable[[Xlate, Sequence[Action], bool], None]
 
+_ASK = (Controller(reason=PacketInReason.IMPLICIT_MISS),)
 DROPPED_FRAGMENT = 'Packets are IP fragments and the fragment handling mode is "drop".'
 
 
@@ -67,9 +71,14 @@ def affordable(x: Xlate) -> bool:
     return False
 
 
-def look_up(x: Xlate, in_port: int, table_id: int) -> RuleView | None:
-    """Rule of one table for the flow in hand as if it had come in by *in_port*; tells the trace, whose
-    current node is then the table."""
+def look_up(x: Xlate, in_port: int, table_id: int, *, may_miss: bool,
+            shown: int | None = None) -> Sequence[Action]:
+    """Find the rule of one table for the flow in hand as if it had come in by *in_port*; return its actions.
+
+    Rule, cookie and table in hand become those of what was found.  *may_miss* lets the table say what
+    happens without a rule: to go on with the next one, or to ask the controller.  Tells the trace, whose
+    current node is then the table; it shows the number *shown*, by default that of the table that ended it.
+    """
     hand = x.hand
     flow, wc, bridge = hand.flow, hand.wc, hand.bridge
     ports = None
@@ -84,6 +93,10 @@ def look_up(x: Xlate, in_port: int, table_id: int) -> RuleView | None:
     flow.set(_IN_PORT, in_port)
     before, asked = (wc.copy(), flow.copy()) if x.node is not None else (wc, flow)
     rule = None if dropped else bridge.lookup(table_id, flow, wc)
+    while may_miss and rule is None and not dropped and bridge.miss(table_id) is Miss.CONTINUE:
+        x.out.effects.append(TableHit(bridge, table_id, False))
+        table_id += 1
+        rule = bridge.lookup(table_id, flow, wc)
     flow.set(_IN_PORT, real_port)
     if ports is not None:
         flow.set(_TP_SRC, ports[0])
@@ -92,27 +105,39 @@ def look_up(x: Xlate, in_port: int, table_id: int) -> RuleView | None:
         x.out.effects.append(TableHit(bridge, table_id, rule is not None))
     if rule is not None:
         x.out.effects.append(RuleHit(rule))
+    asks = may_miss and rule is None and not dropped and _asks_controller(bridge, table_id, in_port)
     if x.node is not None:
-        x.node = node = x.node.add(Kind.TABLE, f"{table_id:2d}. {_describe(rule, dropped)}")
+        x.node = node = x.node.add(Kind.TABLE, f"{table_id if shown is None else shown:2d}. "
+                                              f"{_describe(rule, dropped, asks)}")
         node.table_id, node.rule, node.unwildcarded = table_id, rule, bits_added(before, wc)
         node.bridge, node.key = bridge, asked
-    return rule
+    hand.rule, hand.cookie, hand.table_id = rule, rule.cookie if rule is not None else 0, table_id
+    return rule.actions if rule is not None else _ASK if asks else ()
 
 
-def _describe(rule: RuleView | None, dropped: bool) -> str:
+def _asks_controller(bridge: BridgeView, table_id: int, in_port: int) -> bool:
+    """Whether a packet that no rule of a table matches goes to the controller."""
+    if bridge.miss(table_id) is not Miss.CONTROLLER:
+        return False
+    port = bridge.port(in_port)
+    return port is None or not port.no_packet_in
+
+
+def _describe(rule: RuleView | None, dropped: bool, asks: bool) -> str:
     if dropped:
         return DROPPED_FRAGMENT
     if rule is None:
-        return "No match."
+        return 'No match, and a "packet-in" is called for.' if asks else "No match."
     match = str(rule.match)
     cookie = f", cookie {rule.cookie:#x}" if rule.cookie else ""
     return f"{match}{', ' if match else ''}priority {rule.priority}{cookie}"
 
 
 def enter_table(x: Xlate, in_port: int, table_id: int, *, last: bool, run: _Run | None = None,
-                original: bool = False) -> None:
+                original: bool = False, may_miss: bool = False) -> None:
     """Look the flow up in a table and carry out what its rule says (*run*, by default plainly).  With
-    *original* the lookup sees the addresses and ports of the connection's first packet."""
+    *original* the lookup sees the addresses and ports of the connection's first packet; *may_miss* as
+    for ``look_up``."""
     hand, budget = x.hand, x.budget
     if hand.was_mpls:
         freeze.trigger(x)           # the table may match what an MPLS pop uncovered
@@ -124,17 +149,15 @@ def enter_table(x: Xlate, in_port: int, table_id: int, *, last: bool, run: _Run 
         return
     old_table, old_rule, old_cookie, old_node = hand.table_id, hand.rule, hand.cookie, x.node
     in_bucket, hand.in_bucket = hand.in_bucket, False
-    hand.table_id = table_id
     if original:
         _swap_tuples(hand)
-    rule = look_up(x, in_port, table_id)
+    actions = look_up(x, in_port, table_id, may_miss=may_miss, shown=table_id)
     if original:
         _swap_tuples(hand)
     deepens = table_id <= old_table
     budget.resubmits += 1
     budget.depth += deepens
-    hand.rule, hand.cookie = rule, rule.cookie if rule is not None else 0
-    (run or x.run)(x, rule.actions if rule is not None else (), last)
+    (run or x.run)(x, actions, last)
     budget.depth -= deepens
     hand.table_id, hand.rule, hand.cookie, x.node = old_table, old_rule, old_cookie, old_node
     hand.in_bucket = in_bucket
@@ -156,7 +179,7 @@ def resubmit(x: Xlate, a: output.Resubmit, last: bool) -> None:
 
 def goto_table(x: Xlate, a: inst.GotoTable, last: bool) -> None:
     """Go on in a later table."""
-    enter_table(x, x.hand.flow.get(_IN_PORT), a.table, last=last)
+    enter_table(x, x.hand.flow.get(_IN_PORT), a.table, last=last, may_miss=True)
 
 
 # -- the action set ------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.table import Miss
 from fastpath.ofproto.tunnel import Tunnel
 from fastpath.ofproto.xlate import translate
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, Features, VlanConfig, XlateIn, XlateOut
@@ -70,6 +71,10 @@ class Bridge:
 
     def rules_of(self, table_id: int) -> Iterable[Rule]:
         return self.tables.get(table_id) or ()
+
+    def miss(self, table_id: int) -> Miss:
+        table = self.tables.get(table_id)
+        return Miss.DEFAULT if table is None else table.miss
 
     def port(self, ofp_port: int) -> Port | None:
         return self._ports.get(ofp_port)
