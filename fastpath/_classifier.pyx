@@ -44,10 +44,10 @@ from fastpath._bytes cimport load_acquire_ptr, store_relaxed64
 from fastpath._epoch cimport (epoch_collect, epoch_destroy, epoch_enter, epoch_init, epoch_leave)
 from fastpath._flow cimport FlowKey, hash_finish
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
-from fastpath._stagegroup cimport GROUP_MEMBERS, ask_group, free_group, group_size, new_group, noted_t, stage_group_t
+from fastpath._stagegroup cimport ask_group, free_group, group_size, new_group, noted_t, stage_group_t
 from fastpath._subtable cimport (
-    RULE_NEVER, agree, conj_t, end_chain, entry_t, find_max, fold_front, free_rule, free_subtable, front_stages, head_of,
-    link_after, list_append, list_remove, live_rule, mask_covers, new_subtable, next_rule, part_t, probe,
+    RULE_NEVER, agree, conj_t, end_chain, entry_t, find_max, fold_front, free_rule, free_subtable, front_stages,
+    head_of, link_after, list_append, list_remove, live_rule, mask_covers, new_subtable, next_rule, part_t, probe,
     probe_rest, probe_wc, relocate, rule_hash, spread, start_chain, subtable_size, subtable_t, swap_rule,
     tried_t, unlink, vector_t, visible, word_at, words_of)
 from fastpath._trie cimport trie_clear

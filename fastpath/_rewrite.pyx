@@ -233,7 +233,8 @@ cdef int set_ipv6(packet_t *p, const odp_op_t *op) noexcept nogil:
 
 cdef void raise_drop_precedence(packet_t *p, uint8_t level) noexcept nogil:
     cdef ip_view_t v
-    cdef uint8_t tos, precedence, new[2]
+    cdef uint8_t tos, precedence
+    cdef uint8_t[2] new
     if not view_ip(p, &v):
         return
     tos = <uint8_t>(v.nh[0] << 4 | v.nh[1] >> 4) if v.v6 else v.nh[1]

@@ -8,7 +8,6 @@ from fastpath._flow cimport hash_add, hash_finish
 from fastpath._flow_layout cimport flow_t
 
 cdef enum:
-    GROUP_MEMBERS = 64          # subtables of a group at most
     NOTED_WORDS = 2
     GROUPS_NOTED = 128          # 64 a word: groups whose answer a lookup notes; others it asks again each time
 
@@ -25,7 +24,7 @@ cdef struct stage_group_t:
     group_slots_t *slots        # atomic
     uint32_t number             # among the groups of a classifier
     uint32_t n_words
-    uint64_t members            # bits given out; writer only
+    uint64_t members            # bits given out, 64 at most; writer only
     uint64_t mask[1]            # n_words, then as many uint8_t: which word of the key
 
 cdef struct noted_t:            # what groups said to this lookup
