@@ -341,6 +341,7 @@ def _reachable_mask(dl_type: int, proto: int, icmp_type: int) -> FlowKey:
 
 
 # A match that says nothing of these lacks no prerequisite that would be asked for.
+_ETHERNET = ("dl_src", "dl_dst", "vlan_tci")
 _DEPENDENT = _full("nw_frag", "ipv6_label", *_GROUPS["nsh"], *_CT_MEMBERS)
 
 
@@ -349,10 +350,13 @@ def missing_prerequisite(match: Match) -> str | None:
 
     Only the cases that the reference refuses; the rest is for ``normalized`` to drop.
     """
-    mask = match.mask
+    key, mask = match.key, match.mask
+    if key.packet_type:
+        for name in _ETHERNET:
+            if mask.get(_W[name]):
+                return name
     if not mask.meets(_DEPENDENT):
         return None
-    key = match.key
     if (mask.nw_frag & key.nw_frag & FRAG_LATER and (mask.tp_src or mask.tp_dst or mask.tcp_flags)
             and "tp" in _reachable_groups(key.dl_type, key.nw_proto, key.tp_src)):
         return "tp_src" if mask.tp_src else "tp_dst" if mask.tp_dst else "tcp_flags"

@@ -89,3 +89,14 @@ def test_what_was_put_in_a_service_header_comes_out_of_it(headers: str, frame: F
         ((port, frames),) = bridge.inject("p2", wrapped).items()
         kept = 0 if not headers.startswith("decap") else 12         # the addresses went with their header
         assert port.name == "p3" and frames[0][kept:] == sent[kept:]
+
+
+def test_a_label_is_popped_right_after_it_was_pushed() -> None:
+    """Where the reference ends itself."""
+    with fastpath.Switch(seed=1) as switch:
+        bridge = switch.add_bridge("br0")
+        bridge.add_port("p1")
+        out = bridge.add_port("p2")
+        bridge.add_flow("in_port=1 actions=encap(mpls),decap(packet_type(ns=0,type=0)),output:2")
+        sent = Frame(payload=b"x").build()
+        assert bridge.inject("p1", sent) == {out: [sent]}

@@ -10,7 +10,7 @@ from strategies import ALL_FIELDS, PACKETS, match_items, value_text
 from fastpath._flow import FlowKey
 from fastpath.errors import ParseError
 from fastpath.fields import BY_NAME, Field
-from fastpath.ofproto.match import Match
+from fastpath.ofproto.match import Match, missing_prerequisite
 from fastpath.ofproto.values import full_mask, parse_value
 
 
@@ -187,3 +187,9 @@ def test_set_replaces_what_was_said_of_the_field() -> None:
     m = Match.parse("ip,nw_src=10.0.0.0/8")
     m.set(BY_NAME["nw_src"], 0x01020304)
     assert str(m) == "ip,nw_src=1.2.3.4"
+
+
+def test_only_ethernet_packets_have_addresses_and_tags() -> None:
+    for term in ("dl_src=00:00:00:00:00:01", "dl_dst=00:00:00:00:00:01", "dl_vlan=5"):
+        assert missing_prerequisite(Match.parse(f"packet_type=(1,0x800),{term}")) is not None
+        assert missing_prerequisite(Match.parse(f"packet_type=(0,0),{term}")) is None
