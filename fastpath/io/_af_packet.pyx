@@ -16,7 +16,7 @@ from libc.errno cimport EAGAIN, EINTR, EINVAL, EMSGSIZE, ENOBUFS, errno
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
-from posix.types cimport off_t
+from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 from posix.unistd cimport close
 
 from fastpath._bytes cimport fetch_add64, load_acquire32, prefetch, put16, store_relaxed32, store_release32
@@ -31,13 +31,6 @@ from fastpath.io._vnet cimport exact_header_size
 import socket
 from fastpath.errors import PortError, PrivilegeError
 from fastpath.io import link
-
-cdef extern from "<sys/mman.h>" nogil:
-    void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
-    int munmap(void *addr, size_t size)
-    void *MAP_FAILED
-    enum:
-        PROT_READ, PROT_WRITE, MAP_SHARED
 
 cdef extern from "<sys/uio.h>" nogil:
     struct iovec:

@@ -13,18 +13,11 @@ little: the error, and the state of each slot.  ``settle`` works out from those 
 from libc.errno cimport EAGAIN, errno
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
-from posix.types cimport off_t
+from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 from posix.unistd cimport close
 
 from fastpath._bytes cimport load_acquire32, store_release32, likely
 from fastpath._packet cimport VNET_GSO_NONE, packet_t, vnet_t
-
-cdef extern from "<sys/mman.h>" nogil:
-    void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
-    int munmap(void *addr, size_t size)
-    void *MAP_FAILED
-    enum:
-        PROT_READ, PROT_WRITE, MAP_SHARED
 
 cdef extern from *:
     """
