@@ -101,6 +101,7 @@ class Port:
 
     def set(self, *, tag: int | None = None, trunks: Iterable[int] | None = None,
             vlan_mode: VlanMode | str | None = None, priority_tags: str = "no",
+            cvlans: Iterable[int] | None = None, qinq_ethtype: int = 0x88A8,
             link_up: bool | None = None, **flags: bool) -> None:
         """Change VLAN settings (all of them, if any is given) or flags: ``no_flood``, ``no_forward``,
         ``no_receive``, ``no_packet_in``, ``protected``.  *link_up* says how the link is, for ports that
@@ -108,8 +109,10 @@ class Port:
         with self.bridge.switch.lock:
             self.bridge.port(self)
             vlan = None
-            if tag is not None or trunks is not None or vlan_mode is not None or priority_tags != "no":
-                vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags)
+            given = (tag, trunks, vlan_mode, cvlans)
+            if any(value is not None for value in given) or priority_tags != "no":
+                vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags,
+                           cvlans=cvlans, qinq_ethtype=qinq_ethtype)
             self.bridge.ofproto.set_port(self.of, link_up=link_up, vlan=vlan, flags=flags)
             self.bridge.switch.announce()
 
@@ -162,14 +165,16 @@ class Bridge(GroupsAndMeters):
 
     def add_port(self, name: str, io: IoPort | str | None = None, *, number: int | None = None,
                  tag: int | None = None, trunks: Iterable[int] | None = None,
-                 vlan_mode: VlanMode | str | None = None, priority_tags: str = "no", **flags: bool) -> Port:
+                 vlan_mode: VlanMode | str | None = None, priority_tags: str = "no",
+                 cvlans: Iterable[int] | None = None, qinq_ethtype: int = 0x88A8, **flags: bool) -> Port:
         """Add a port called *name*; return it.
 
         *io* is a port object, a text such as ``tap:tap0`` or ``veth0`` that names one to open, or None
         for a memory port.  *number* is its OpenFlow number, by default the lowest free one.  Other
         settings as ``Port.set`` takes them.
         """
-        vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags)
+        vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags,
+                           cvlans=cvlans, qinq_ethtype=qinq_ethtype)
         with self._lock:
             self._check_name(name)
             number = self.ofproto.check_number(number)
@@ -206,11 +211,13 @@ class Bridge(GroupsAndMeters):
 
     def add_patch(self, name: str, *, peer: str, number: int | None = None, tag: int | None = None,
                   trunks: Iterable[int] | None = None, vlan_mode: VlanMode | str | None = None,
-                  priority_tags: str = "no", **flags: bool) -> Port:
+                  priority_tags: str = "no", cvlans: Iterable[int] | None = None,
+                  qinq_ethtype: int = 0x88A8, **flags: bool) -> Port:
         """Add a patch port: packets sent to it come in by the patch port called *peer*, of this or
         another bridge, once that one exists and names this one as its peer.  Other settings as
         ``Port.set`` takes them."""
-        vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags)
+        vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags,
+                           cvlans=cvlans, qinq_ethtype=qinq_ethtype)
         with self._lock:
             self._check_name(name)
             check_name("peer", peer)

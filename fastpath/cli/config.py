@@ -78,7 +78,7 @@ _BRIDGE: dict[str, tuple[type, ...]] = {
 _PORT: dict[str, tuple[type, ...]] = {
     "io": (str,), "patch": (str,), "number": (int,), "tag": (int,), "trunks": (list,), "vlan_mode": (str,),
     "priority_tags": (str,), "no_flood": (bool,), "no_forward": (bool,), "no_receive": (bool,),
-    "no_packet_in": (bool,), "protected": (bool,)}
+    "no_packet_in": (bool,), "protected": (bool,), "cvlans": (list,), "qinq_ethtype": (int,)}
 _TOP: dict[str, tuple[type, ...]] = {"switch": (dict,), "bridges": (dict,)}
 _WORD = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", list: "a list",
          dict: "a table"}

@@ -25,16 +25,19 @@ PRIORITY_TAGS = ("no", "if-nonzero", "always")
 
 
 def vlan_config(*, tag: int | None = None, trunks: Iterable[int] | None = None,
-                mode: VlanMode | str | None = None, priority_tags: str = "no") -> VlanConfig:
+                mode: VlanMode | str | None = None, priority_tags: str = "no",
+                cvlans: Iterable[int] | None = None, qinq_ethtype: int = 0x88A8) -> VlanConfig:
     """VLAN settings of a port from what a user gives, with the defaults of Open vSwitch.
 
     *tag* alone is an access port, *trunks* (or nothing) a trunk, both together a native-tagged port;
-    *mode* says otherwise.  Raises ConfigError for settings that make no sense together.
+    *mode* says otherwise; *cvlans* are what a dot1q-tunnel port takes.  Raises ConfigError for settings that
+    make no sense together.
     """
-    if isinstance(trunks, int | str):
-        raise ConfigError(f"trunks {trunks!r}: expected several VLANs, such as [{trunks}]")
-    allowed = None if trunks is None else frozenset(trunks)
-    for vid in [*([] if tag is None else [tag]), *(allowed or ())]:
+    for name, vids in (("trunks", trunks), ("cvlans", cvlans)):
+        if isinstance(vids, int | str):
+            raise ConfigError(f"{name} {vids!r}: expected several VLANs, such as [{vids}]")
+    allowed, customers = (None if vids is None else frozenset(vids) for vids in (trunks, cvlans))
+    for vid in [*([] if tag is None else [tag]), *(allowed or ()), *(customers or ())]:
         if type(vid) is not int or not 0 <= vid <= VLAN_MAX:
             raise ConfigError(f"VLAN {vid!r}: not between 0 and {VLAN_MAX}")
     if priority_tags not in PRIORITY_TAGS:
@@ -49,11 +52,15 @@ def vlan_config(*, tag: int | None = None, trunks: Iterable[int] | None = None,
         raise ConfigError(f"VLAN mode {mode!r}: not one of {known}") from None
     if mode is not VlanMode.TRUNK and tag is None:
         raise ConfigError(f"VLAN mode {mode.value}: needs a tag")
-    if mode is VlanMode.ACCESS and allowed:
-        raise ConfigError("VLAN mode access: takes a tag and no trunks")
+    if mode in (VlanMode.ACCESS, VlanMode.DOT1Q_TUNNEL) and allowed:
+        raise ConfigError(f"VLAN mode {mode.value}: takes a tag and no trunks")
+    if customers is not None and mode is not VlanMode.DOT1Q_TUNNEL:
+        raise ConfigError("cvlans: only with VLAN mode dot1q-tunnel")
+    if qinq_ethtype not in (0x8100, 0x88A8):
+        raise ConfigError(f"qinq_ethtype {qinq_ethtype!r}: neither 0x8100 nor 0x88a8")
     if mode is VlanMode.TRUNK:
         tag = None
-    return VlanConfig(mode, tag or 0, allowed, priority_tags)
+    return VlanConfig(mode, tag or 0, allowed, priority_tags, customers, qinq_ethtype)
 
 
 @dataclass(slots=True, eq=False)

@@ -37,6 +37,9 @@ SETTINGS: tuple[tuple[dict[str, object], tuple[str, ...]], ...] = (
      ("vlan_mode=native-untagged", "tag=5", "other_config:priority-tags=always")),
     ({"tag": 9, "priority_tags": "if-nonzero"}, ("tag=9", "other_config:priority-tags=if-nonzero")),
     ({"protected": True}, ("protected=true",)),
+    ({"vlan_mode": "dot1q-tunnel", "tag": 5}, ("vlan_mode=dot1q-tunnel", "tag=5")),
+    ({"vlan_mode": "dot1q-tunnel", "tag": 9, "cvlans": (0, 5), "qinq_ethtype": 0x8100},
+     ("vlan_mode=dot1q-tunnel", "tag=9", "cvlans=0,5", "other_config:qinq-ethtype=802.1q")),
 )
 RULES = ("actions=NORMAL", "actions=NORMAL", "actions=NORMAL,output:2", "actions=output:1,NORMAL",
          "actions=push_vlan:0x8100,set_field:4105->vlan_vid,NORMAL",

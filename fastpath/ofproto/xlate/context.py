@@ -50,18 +50,22 @@ class VlanMode(Enum):
     TRUNK = "trunk"
     NATIVE_TAGGED = "native-tagged"
     NATIVE_UNTAGGED = "native-untagged"
+    DOT1Q_TUNNEL = "dot1q-tunnel"
 
 
 @dataclass(frozen=True, slots=True)
 class VlanConfig:
     """VLANs of one port.  *tag* is the access or native VLAN; *trunks* None admits all of them.
     With *priority_tags* a frame leaving untagged with a non-zero priority keeps a tag of VLAN 0
-    ("if-nonzero"), or always ("always")."""
+    ("if-nonzero"), or always ("always").  A dot1q-tunnel port puts its *tag*, with TPID *qinq_ethtype*,
+    around the frame as it came, if the customer's VLAN is one of *cvlans* (None: any)."""
 
     mode: VlanMode = VlanMode.TRUNK
     tag: int = 0
     trunks: frozenset[int] | None = None
     priority_tags: str = "no"
+    cvlans: frozenset[int] | None = None
+    qinq_ethtype: int = 0x88A8
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,9 @@ def _refusal(port: PortView | None, config: VlanConfig, vid: int) -> str | None:
     if config.mode is VlanMode.ACCESS:
         return (f"dropping VLAN {vid} tagged packet received on port {port.name} configured as VLAN "
                 f"{config.tag} access port") if vid else None
+    if config.mode is VlanMode.DOT1Q_TUNNEL:
+        return None if _allows_customer(config, vid) else (
+            f"dropping VLAN {vid} packet received on dot1q-tunnel port {port.name} that excludes this VLAN")
     if not vid and config.mode in (VlanMode.NATIVE_TAGGED, VlanMode.NATIVE_UNTAGGED):
         return None
     if not _trunks(config, vid):
@@ -124,12 +127,18 @@ def _refusal(port: PortView | None, config: VlanConfig, vid: int) -> str | None:
     return None
 
 
+def _allows_customer(config: VlanConfig, vid: int) -> bool:
+    return config.cvlans is None or vid in config.cvlans
+
+
 def tags_inside(config: VlanConfig, received: Tags) -> Tags:
     """Tags during the packet's stay in the bridge, the outer VLAN being the one it is switched in."""
     tpid, vid, pcp = received[0]
     own = (tpid or pk.ETH_8021Q, config.tag, pcp)
     if config.mode is VlanMode.ACCESS:
         return own, _NO_TAG
+    if config.mode is VlanMode.DOT1Q_TUNNEL:
+        return (config.qinq_ethtype, config.tag, 0), received[0]
     if config.mode is not VlanMode.TRUNK and not vid:
         return own, received[1]
     return received
@@ -139,7 +148,8 @@ def _tags_outside(config: VlanConfig, tags: Tags) -> Tags:
     """Tags a packet leaves with."""
     if config.mode is VlanMode.ACCESS:
         return _NO_TAG, _NO_TAG
-    if config.mode is VlanMode.NATIVE_UNTAGGED and tags[0][1] == config.tag:
+    if config.mode is VlanMode.DOT1Q_TUNNEL or (
+            config.mode is VlanMode.NATIVE_UNTAGGED and tags[0][1] == config.tag):
         return tags[1], _NO_TAG
     return tags
 
@@ -148,6 +158,8 @@ def _carries(config: VlanConfig, tags: Tags) -> bool:
     """Whether a port takes part in the VLAN."""
     if config.mode is VlanMode.ACCESS:
         return tags[0][1] == config.tag and not tags[1][1]
+    if config.mode is VlanMode.DOT1Q_TUNNEL:
+        return tags[0][1] == config.tag and _allows_customer(config, tags[1][1])
     return _trunks(config, tags[0][1])
 
 
@@ -183,6 +195,8 @@ def _forward(x: Xlate, in_port: PortView | None, tags: Tags) -> None:
     if known is None:
         report(x, Kind.DETAIL, "no learned MAC for destination, flooding")
         for port in bridge.ports():
+            if port.vlan.cvlans is not None:        # the reference forgets that this depends on the tag
+                x.hand.pins.fill(_TCI[1])
             if port is not in_port and not port.no_flood and _carries(port.vlan, tags):
                 _leave(x, port, tags)
         return
@@ -199,6 +213,8 @@ def _forward(x: Xlate, in_port: PortView | None, tags: Tags) -> None:
 def _leave(x: Xlate, port: PortView, tags: Tags) -> None:
     """Send the packet out of *port* with the tags that port wants."""
     flow = x.hand.flow
+    if port.vlan.cvlans is not None:
+        x.hand.wc.fill(_TCI[1])
     outer, inner = _tags_outside(port.vlan, tags)
     always = port.vlan.priority_tags == "always"
     if port.vlan.priority_tags != "no":
