@@ -17,6 +17,7 @@ from fastpath.errors import ParseError
 from fastpath.ofproto import scan
 
 _C_INT = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)\Z")
+_HEX_BYTES = re.compile(r"\.*(?:[0-9a-fA-F]{2}\.*)*\Z")
 _DECIMAL = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]+)")
 U64_MAX: Final = (1 << 64) - 1
 PortNames = Mapping[str, int]           # port name -> OpenFlow port number
@@ -87,6 +88,11 @@ def ipv4(s: str) -> int:
         return text.parse_ipv4(s)
     except ParseError:
         raise ParseError(f"{s}: could not convert to IP address") from None
+
+
+def hex_bytes(s: str) -> bytes | None:
+    """Bytes of pairs of hexadecimal digits, dots between them; None if *s* is anything else."""
+    return bytes.fromhex(s.replace(".", "")) if _HEX_BYTES.match(s) else None
 
 
 def table(s: str, names: Mapping[str, int] | None = None) -> int | None:

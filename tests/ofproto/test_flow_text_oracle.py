@@ -125,9 +125,9 @@ def ours(line: str, version: int) -> tuple[str, str]:
 
 
 # What the reference prints otherwise because its wire cannot say what was written: a VLAN id without
-# the presence bit in OpenFlow 1.0, ICMPv6 codes of more than 8 bits, runs of more than 64 bits of a
+# the presence bit in OpenFlow 1.0, ICMP types and codes of more than 8 bits, runs of more than 64 bits of a
 # register.  And the one text it refuses though it prints it: a mask that covers a narrow field.
-WIRE_LOSES = re.compile(r"vlan_tci=0x0\w\w\w/|icmp_code=\d{3,}|output:NXM_NX_XXREG\d\[")
+WIRE_LOSES = re.compile(r"vlan_tci=0x0\w\w\w/|icmp_(?:code|type)=\d{3,}|output:NXM_NX_XXREG\d\[")
 REFUSED_THOUGH_PRINTED = re.compile(r"/0x(3f|3|7): invalid mask for field")
 VALUES = (
     "", "-1", "0x", "99999999999999999999", "foo", "1/0", "*", "0x1/0x2", "1.2.3.4", "00:11:22:33:44:55",

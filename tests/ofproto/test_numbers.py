@@ -68,3 +68,13 @@ def test_atoi_takes_what_it_can(source: str, bits: int, value: int) -> None:
 def test_tables_are_decimal_or_named() -> None:
     assert [numbers.table(s) for s in ("08", "+1", "256", "0x1", "acl")] == [8, 1, None, None, None]
     assert numbers.table('"acl"', {"acl": 3}) == numbers.table("acl", {"acl": 3}) == 3
+
+
+@pytest.mark.parametrize("source, data", [("01.fF", b"\x01\xff"), (".12..3456.", b"\x12\x34\x56"), ("", b"")])
+def test_bytes_are_pairs_of_digits(source: str, data: bytes) -> None:
+    assert numbers.hex_bytes(source) == data
+
+
+@pytest.mark.parametrize("source", ["1.2", "123", "1g", "12 34"])
+def test_lone_digits_are_no_bytes(source: str) -> None:
+    assert numbers.hex_bytes(source) is None

@@ -98,7 +98,7 @@ class Controller(Action):
 
 
 def _bytes(source: str) -> bytes:
-    try:
-        return bytes.fromhex(source.replace(".", ""))
-    except ValueError:
-        raise ParseError("bad hex digit in `controller' action `userdata'") from None
+    data = numbers.hex_bytes(source)
+    if data is None:
+        raise ParseError("bad hex digit in `controller' action `userdata'")
+    return data

@@ -43,11 +43,9 @@ class Note(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Note:
-        digits = arg.replace(".", "")
-        try:
-            data = bytes.fromhex(digits)
-        except ValueError:
-            raise ParseError("bad hex digit in `note' argument") from None
+        data = numbers.hex_bytes(arg)
+        if data is None:
+            raise ParseError("bad hex digit in `note' argument")
         return cls(padded_note(data))
 
     def format(self, ports: PortNumbers = None) -> str:
@@ -86,11 +84,11 @@ class CheckPktLarger(Action):
         if not arrow:
             length, arrow, destination = arg.partition("->")
         if not arrow:
-            raise ParseError(f"{arg}: missing `->' following pkt_len")
+            raise ParseError(f"{length}: missing `->'")
         target = Subfield.parse(destination)
         if target.n_bits != 1:
             raise ParseError("Only 1-bit destination field is allowed")
-        return cls(numbers.u16(length, "check_pkt_larger"), target)
+        return cls(numbers.u16(length, "(null)"), target)
 
     def format(self, ports: PortNumbers = None) -> str:
         return f"check_pkt_larger({self.pkt_len})->{self.target}"
