@@ -52,6 +52,7 @@ from fastpath.runtime.feed import Stream
 from fastpath.runtime.loop import Lock
 
 if TYPE_CHECKING:
+    from fastpath.runtime.listener import Listener
     from fastpath.switch import Switch
 
 E = TypeVar("E", bound=Event)
@@ -142,6 +143,7 @@ class Bridge(GroupsAndMeters):
     def __init__(self, switch: Switch, ofproto: Ofproto) -> None:
         self.switch, self.ofproto = switch, ofproto
         self._ports: dict[str, Port] = {}
+        self._listeners: list[Listener] = []
 
     @property
     def name(self) -> str:
@@ -352,6 +354,11 @@ class Bridge(GroupsAndMeters):
         """Remove the rules a match covers (all of them by default); return them."""
         return self._apply(flow, Command.DELETE_STRICT if strict else Command.DELETE)
 
+    def apply(self, mod: FlowMod) -> list[Rule]:
+        """Carry out a flow mod of any command; return the rules it added or changed, or those removed."""
+        with self._lock:
+            return self._do(_checked(mod))
+
     def _reader(self) -> FlowReader:
         """Reads flow text that may name this bridge's ports and tables."""
         return FlowReader(self.ofproto.port_numbers(), self.ofproto.tables.table_numbers())
@@ -545,6 +552,24 @@ class Bridge(GroupsAndMeters):
     def dump_megaflows(self) -> str:
         """The same as text, a line each, as ``dpif/dump-flows`` prints them."""
         return views.format_megaflows(self.megaflows(), self.switch.now)
+
+    # -- controllers -----------------------------------------------------------------------------------
+
+    def listen(self, address: str, *, dpid: int | None = None) -> Listener:
+        """Serve OpenFlow 1.0 to 1.5 at *address*, ``ptcp:PORT[:HOST]`` (by default of the loopback) or
+        ``punix:PATH``, until the switch or what is returned is closed.  *dpid* is the datapath id, by default
+        one made of the name.  As with the reference's management socket, packets and other events come to
+        those only who set a miss_send_len (``ovs-ofctl monitor`` does)."""
+        from fastpath.controllers import listen  # a switch without controllers needs no codec
+        with self._lock:
+            listener = listen(self, address, dpid=dpid)
+            self._listeners.append(listener)
+            return listener
+
+    def close_listeners(self) -> None:
+        """End all connections of controllers.  Not with the lock of the switch held: they may wait for it."""
+        while self._listeners:
+            self._listeners.pop().close()
 
     # -- events ----------------------------------------------------------------------------------------
 

@@ -132,6 +132,9 @@ class Switch:
 
     def del_bridge(self, bridge: Bridge | str) -> None:
         """Remove a bridge, its ports and its flows."""
+        name = bridge if isinstance(bridge, str) else bridge.name
+        if name in self and (isinstance(bridge, str) or self[name] is bridge):
+            self[name].close_listeners()
         with self.lock:
             found = self[bridge if isinstance(bridge, str) else bridge.name]
             if found is not bridge and not isinstance(bridge, str):
@@ -424,6 +427,8 @@ class Switch:
         if self.is_closed:
             return
         self.is_closed = True
+        for bridge in list(self):
+            bridge.close_listeners()
         try:
             self.stop()
         finally:

@@ -66,6 +66,17 @@ def build(switch: Switch, wanted: Config) -> None:
                     raise ParseError("no rule, expected one such as 'in_port=1,actions=output:2'")
 
 
+def _listen(switch: Switch, address: str) -> None:
+    """Serve OpenFlow at ``[BRIDGE@]ADDRESS``; a bridge is named where there are several."""
+    name, at, rest = address.partition("@")
+    if at:
+        switch[name].listen(rest)
+        return
+    if len(switch) > 1:
+        raise ConfigError(f"--listen {address}: there are several bridges, expected BRIDGE@{address}")
+    next(iter(switch)).listen(address)
+
+
 def _add_port(bridge: Bridge, port: PortConfig) -> None:
     if port.patch is not None:
         bridge.add_patch(port.name, peer=port.patch, **port.settings)
@@ -117,6 +128,8 @@ def main(args: argparse.Namespace, stop: threading.Event) -> int:
         build(switch, wanted)
         if wanted.socket:
             stack.callback(Server(switch, wanted.socket).close)
+        for address in args.listen:
+            _listen(switch, address)
         display = Display(switch, args.interval, quiet=args.quiet)
         switch.start(wanted.threads)
         try:

@@ -15,7 +15,7 @@ from fastpath.openflow.messages.base import Message
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-ERROR_DATA = 64                     # least bytes of the request an error carries, if it has as many
+ERROR_DATA = 0xFF00                 # bytes of the request an error carries at most, as there is room
 _ELEMENT, _U32 = struct.Struct(">HH"), struct.Struct(">I")
 VERSION_BITMAP = 1
 

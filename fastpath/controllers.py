@@ -1,0 +1,166 @@
+"""Controllers of a Bridge: OpenFlow sessions joined to the policy layer, under the lock of the switch."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from fastpath.errors import FastpathError, OpenFlowError
+from fastpath.ofproto.actions.base import ActionList
+from fastpath.ofproto.actions.instructions import format_list
+from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.rule import Rule
+from fastpath.openflow.codec import VERSIONS
+from fastpath.openflow.messages.port import (
+    CONFIG_NO_FLOOD,
+    CONFIG_NO_FWD,
+    CONFIG_NO_PACKET_IN,
+    CONFIG_NO_RECV,
+    STATE_LINK_DOWN,
+    STATE_LIVE,
+    PortDesc,
+)
+from fastpath.openflow.messages.stats import PortCounts
+from fastpath.openflow.service import Session
+from fastpath.runtime.listener import Listener
+from fastpath.text import parse_mac
+
+if TYPE_CHECKING:
+    from fastpath.bridge import Bridge, Port
+
+_FLAGS = ((CONFIG_NO_RECV, "no_receive"), (CONFIG_NO_FLOOD, "no_flood"), (CONFIG_NO_FWD, "no_forward"),
+          (CONFIG_NO_PACKET_IN, "no_packet_in"))
+
+
+def default_dpid(name: str) -> int:
+    """A datapath id of 48 bits for a bridge that is given none, the same for the same name."""
+    return 0x020000000000 | zlib.crc32(name.encode()) << 8 | len(name) & 0xFF
+
+
+def _software() -> str:
+    try:
+        return version("fastpath")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class Control:
+    """A bridge as sessions see it (``openflow.service.BridgeControl``)."""
+
+    def __init__(self, bridge: Bridge, dpid: int | None) -> None:
+        self._bridge = bridge
+        self.dpid = default_dpid(bridge.name) if dpid is None else dpid
+        self.software = _software()
+
+    @property
+    def now(self) -> float:
+        """Seconds of the switch's clock."""
+        return self._bridge.switch.now
+
+    def apply(self, mod: FlowMod) -> None:
+        """Carry out a flow mod."""
+        self._bridge.apply(mod)
+
+    def select(self, wanted: FlowMod) -> list[Rule]:
+        """Rules a dump asks for, counters up to date."""
+        self._bridge.switch.push_stats()
+        return self._bridge.ofproto.tables.select(wanted)
+
+    def packet_out(self, frame: bytes, actions: ActionList, in_port: int) -> None:
+        """Run *actions* on *frame*."""
+        try:
+            self._bridge.packet_out(frame, format_list(actions), in_port=in_port)
+        except OpenFlowError:
+            raise
+        except FastpathError as error:
+            raise OpenFlowError("OFPBRC_BAD_PORT", str(error)) from None
+
+    def ports(self) -> Sequence[PortDesc]:
+        """Descriptions of all ports."""
+        return [_describe(port) for port in self._bridge.ports]
+
+    def port_counts(self, number: int) -> PortCounts:
+        """Counters of a port."""
+        s = self._bridge.port(number).stats()
+        return PortCounts(number, s.rx_packets, s.tx_packets, s.rx_bytes, s.tx_bytes, s.rx_dropped,
+                          s.tx_dropped, s.rx_errors, s.tx_errors)
+
+    def set_port(self, number: int, flags: dict[str, bool]) -> None:
+        """Change flags of a port."""
+        self._bridge.port(number).set(**flags)  # type: ignore[arg-type]
+
+    def table_counts(self) -> dict[int, tuple[int, int, int]]:
+        """Rules, lookups and matches of the tables that were written to."""
+        self._bridge.switch.push_stats()
+        return {t.table_id: (len(t), t.n_lookups, t.n_matched) for t in self._bridge.ofproto.tables.tables()}
+
+    def table_name(self, table_id: int) -> str:
+        """Name that was given to a table, empty for none."""
+        table = self._bridge.ofproto.tables.get(table_id)
+        return "" if table is None else table.name
+
+    def frag_handling(self, how: str | None = None) -> str:
+        """How fragments are handled, after changing it to *how* if given."""
+        if how is not None:
+            self._bridge.ofproto.set_frag_handling(how)
+        return self._bridge.ofproto.frag_handling
+
+    def settle(self) -> None:
+        """Return when no packet is treated as the tables said before."""
+        switch = self._bridge.switch
+        switch.revalidator.settle(switch.now)
+
+
+def _describe(port: Port) -> PortDesc:
+    mac = port.io.mac if port.io is not None else None
+    config = sum(bit for bit, name in _FLAGS if getattr(port.of, name))
+    state = STATE_LIVE if port.of.link_up else STATE_LINK_DOWN
+    return PortDesc(port.number, parse_mac(mac) if mac else 0, port.name, config, state)
+
+
+class _Served:
+    """A session with the lock of its switch around it, for the thread that moves its bytes."""
+
+    def __init__(self, bridge: Bridge, control: Control, versions: Iterable[int],
+                 wake: Callable[[], None]) -> None:
+        self._lock = bridge.switch.lock
+        self.session = Session(control, versions, wake)
+        self._stops = [listen(self._tell) for listen in (
+            bridge.on_packet_in, bridge.on_flow_removed, bridge.on_port_status)]
+
+    def _tell(self, event: object) -> None:
+        with self._lock:
+            self.session.tell(event)  # type: ignore[arg-type]
+
+    @property
+    def closed(self) -> bool:
+        return self.session.connection.closed
+
+    @property
+    def is_congested(self) -> bool:
+        return self.session.connection.is_congested
+
+    def received(self, data: bytes) -> None:
+        with self._lock:
+            self.session.received(data)
+
+    def take(self) -> bytes:
+        with self._lock:
+            return self.session.connection.take()
+
+    def sent(self, n: int) -> None:
+        with self._lock:
+            self.session.connection.sent(n)
+
+    def ended(self) -> None:
+        for stop in self._stops:
+            stop()
+
+
+def listen(bridge: Bridge, address: str, *, dpid: int | None = None,
+           versions: Iterable[int] = VERSIONS) -> Listener:
+    """Serve OpenFlow controllers of *bridge* that connect to *address*, until the Listener is closed."""
+    control, spoken = Control(bridge, dpid), frozenset(versions)
+    return Listener(address, lambda wake: _Served(bridge, control, spoken, wake))

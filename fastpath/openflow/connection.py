@@ -1,0 +1,122 @@
+"""One OpenFlow connection without its socket: framing, version negotiation, echo, and what waits to be sent.
+
+Whoever owns the socket puts in what arrives (``received``), gets whole messages back, and sends what
+``take`` gives.  A connection that goes wrong beyond repair is *closed*: what is left to send says why.
+Back-pressure: while ``is_congested`` its owner should read nothing more from the peer, which so can
+fill neither memory nor the time of others.  One thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fastpath.errors import OpenFlowError
+from fastpath.openflow.codec import VERSIONS
+from fastpath.openflow.messages import basic
+from fastpath.openflow.messages.table import HEADER, Frame, decode, encode, refusal
+
+BACKLOG_MAX = 4 << 20               # bytes waiting to be sent beyond which nothing more is read
+HELLO_TYPE = 0
+
+
+class Connection:
+    """Speaks one of *versions*, the highest that the peer speaks too; 0 until that is known."""
+
+    def __init__(self, versions: Iterable[int] = VERSIONS) -> None:
+        self._versions = frozenset(versions)
+        self._in, self._out = bytearray(), bytearray()
+        self.version = 0
+        self.closed = False
+        self._xid = 0
+        self._out += encode(basic.Hello(self._versions), max(self._versions), self.next_xid())
+
+    def next_xid(self) -> int:
+        """A number for a message of ours."""
+        self._xid = self._xid % 0xFFFFFFFF + 1
+        return self._xid
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether more waits to be sent than should."""
+        return len(self._out) > BACKLOG_MAX
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to be sent."""
+        return len(self._out)
+
+    def take(self, limit: int = 1 << 16) -> bytes:
+        """The next bytes to send, at most *limit*; they stay until ``sent``."""
+        return bytes(self._out[:limit])
+
+    def sent(self, n: int) -> None:
+        """Forget *n* bytes, which the peer's side has taken over."""
+        del self._out[:n]
+
+    def send(self, message: object, xid: int | None = None, *, more: bool = False) -> None:
+        """Put *message* behind what waits; *xid* is that of the request it answers."""
+        self.send_bytes(encode(message, self.version, self.next_xid() if xid is None else xid, more=more))
+
+    def send_bytes(self, data: bytes) -> None:
+        """Put a whole message behind what waits."""
+        if not self.closed:
+            self._out += data
+
+    def received(self, data: bytes) -> Iterator[tuple[Frame, bytes]]:
+        """Take *data* in; yield the messages complete by now, with their bytes.  Hello and echo requests are
+        answered here, as is what cannot be decoded."""
+        self._in += data
+        while not self.closed and len(self._in) >= HEADER.size:
+            version, kind, size, _xid = HEADER.unpack_from(self._in)
+            if size < HEADER.size or (self.version and version not in (self.version, *_HELLOS.get(kind, ()))):
+                self._refuse_framing(bytes(self._in[:HEADER.size]), version)
+                return
+            if len(self._in) < size:
+                return
+            message = bytes(self._in[:size])
+            del self._in[:size]
+            if not self.version:
+                self._negotiate(message)
+                continue
+            frame = self._decoded(message)
+            if frame is not None:
+                yield frame, message
+
+    def _refuse_framing(self, head: bytes, version: int) -> None:
+        """Neither the length nor the version of what comes can be trusted."""
+        code = "OFPBRC_BAD_VERSION" if self.version and version != self.version else "OFPBRC_BAD_LEN"
+        self._out += refusal(OpenFlowError(code), head, self.version or min(self._versions))
+        self.closed = True
+
+    def _negotiate(self, message: bytes) -> None:
+        version, kind, _size, xid = HEADER.unpack_from(message)
+        if kind != HELLO_TYPE:
+            self.closed = True
+            return
+        known = version if version in VERSIONS else max(VERSIONS)
+        hello = decode(bytes([known]) + message[1:]).message
+        theirs = basic.hello_versions(hello, version)
+        common = self._versions & theirs
+        if not common:
+            ours = min(self._versions)
+            text = f"We support versions {sorted(self._versions)}, you support {sorted(theirs)}."
+            self._out += encode(basic.Error("OFPHFC_INCOMPATIBLE", text.encode()), ours, xid)
+            self.closed = True
+            return
+        self.version = max(common)
+
+    def _decoded(self, message: bytes) -> Frame | None:
+        try:
+            frame = decode(message)
+        except OpenFlowError as error:
+            if message[1] != _ERROR_TYPE:
+                self._out += refusal(error, message, self.version)
+            return None
+        if isinstance(frame.message, basic.EchoRequest):
+            self.send(basic.EchoReply(frame.message.data), frame.xid)
+            return None
+        return None if isinstance(frame.message, basic.Hello | basic.Error | basic.EchoReply) else frame
+
+
+_ERROR_TYPE = 1
+_HELLOS = {HELLO_TYPE: VERSIONS}        # a second hello may have any version

@@ -1,0 +1,349 @@
+"""The switch's side of OpenFlow: what controllers ask of a bridge, and what it tells them.
+
+A ``Session`` is one controller.  It owns a Connection and knows nothing of sockets; the bridge is reached
+through ``BridgeControl``, whose calls are made with the lock of the switch held by whoever calls
+``received``.  Requests are answered in order, so that a barrier's reply comes when all before it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from fastpath.errors import FastpathError, OpenFlowError
+from fastpath.ofproto.actions.base import ActionList
+from fastpath.ofproto.actions.check import check_actions
+from fastpath.ofproto.actions.controller import PacketInReason
+from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14
+from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus
+from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
+from fastpath.ofproto.match import Match
+from fastpath.ofproto.rule import Rule
+from fastpath.openflow.actions.base import put_property
+from fastpath.openflow.codec import VERSIONS
+from fastpath.openflow.connection import Connection
+from fastpath.openflow.messages import basic, flow, packet, port, stats
+from fastpath.openflow.messages.table import MAX_SIZE, Frame, refusal
+
+N_TABLES = 254                      # told to controllers; table 254 is the switch's own
+PACKET_IN_BACKLOG = 1 << 20         # bytes waiting beyond which packets for this controller are dropped
+REPLY_ROOM = MAX_SIZE - 64
+_CAPABILITIES = port.CAP_FLOW_STATS | port.CAP_TABLE_STATS | port.CAP_PORT_STATS | port.CAP_QUEUE_STATS
+_OF10_ACTIONS = 0xFFF
+_PROPERTIES = b"".join(put_property(kind, b"") for kind in range(0, 16, 2))
+_FRAGS = {"normal": basic.FRAG_NORMAL, "drop": basic.FRAG_DROP, "nx-match": basic.FRAG_NX_MATCH}
+_FRAG_NAMES = {number: name for name, number in _FRAGS.items()}
+_PORT_FLAGS = ((port.CONFIG_NO_RECV, "no_receive"), (port.CONFIG_NO_FLOOD, "no_flood"),
+               (port.CONFIG_NO_FWD, "no_forward"), (port.CONFIG_NO_PACKET_IN, "no_packet_in"))
+
+
+class BridgeControl(Protocol):
+    """What a session needs of a bridge and its switch."""
+
+    dpid: int
+    software: str
+
+    @property
+    def now(self) -> float: ...
+    def apply(self, mod: FlowMod) -> None: ...
+    def select(self, wanted: FlowMod) -> list[Rule]: ...
+    def packet_out(self, frame: bytes, actions: ActionList, in_port: int) -> None: ...
+    def ports(self) -> Sequence[port.PortDesc]: ...
+    def port_counts(self, number: int) -> stats.PortCounts: ...
+    def set_port(self, number: int, flags: dict[str, bool]) -> None: ...
+    def table_counts(self) -> dict[int, tuple[int, int, int]]: ...
+    def table_name(self, table_id: int) -> str: ...
+    def frag_handling(self, how: str | None = None) -> str: ...
+    def settle(self) -> None: ...
+
+
+class Session:
+    """One controller of a bridge.  *wake* is called when something waits to be sent."""
+
+    def __init__(self, bridge: BridgeControl, versions: Iterable[int] = VERSIONS,
+                 wake: Callable[[], object] | None = None) -> None:
+        self.bridge, self.connection = bridge, Connection(versions)
+        self._wake = wake or (lambda: None)
+        self._packet_in_format = 0
+        self._by_table = False          # OpenFlow 1.0: the command of a flow mod names the table
+        self._miss_send_len = 0         # until it is set, no event is told
+        self._controller_id = 0
+        self.role = "equal"
+        self.n_dropped = 0              # events it was too slow for, or its version has no word for
+
+    # -- requests --------------------------------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        """Answer what *data* completes."""
+        for frame, raw in self.connection.received(data):
+            try:
+                self._answer(frame)
+            except OpenFlowError as error:
+                self.connection.send_bytes(refusal(error, raw, frame.version))
+            except FastpathError as error:      # what OpenFlow has no name for
+                refused = OpenFlowError("OFPBRC_EPERM", str(error))
+                self.connection.send_bytes(refusal(refused, raw, frame.version))
+
+    def _answer(self, frame: Frame) -> None:
+        if isinstance(frame.message, stats.FlowRequest) and not isinstance(
+                frame.message, stats.AggregateRequest | stats.NxAggregateRequest):
+            self._answer_flows(frame)
+            return
+        handler = _HANDLERS.get(type(frame.message))
+        if handler is None:
+            raise OpenFlowError("OFPBRC_BAD_TYPE", f"{type(frame.message).__name__} from a controller")
+        for reply in handler(self, frame.message):
+            self.connection.send(reply, frame.xid)
+
+    def _features(self, _ask: basic.FeaturesRequest) -> Iterator[object]:
+        version = self.connection.version
+        of10 = port.CAP_ARP_MATCH_IP if version == OF10 else 0
+        yield port.FeaturesReply(
+            self.bridge.dpid, 0, N_TABLES, 0, _CAPABILITIES | of10, _OF10_ACTIONS,
+            self._ports() if version < OF13 else ())
+
+    def _ports(self) -> tuple[port.PortDesc, ...]:
+        return tuple(_as_version(p, self.connection.version) for p in self.bridge.ports())
+
+    def _get_config(self, _ask: basic.GetConfigRequest) -> Iterator[object]:
+        yield basic.GetConfigReply(_FRAGS[self.bridge.frag_handling()], self._miss_send_len)
+
+    def _set_config(self, ask: basic.SetConfig) -> Iterator[object]:
+        how = _FRAG_NAMES.get(ask.flags & basic.FRAG_MASK)
+        if how is not None and how != self.bridge.frag_handling():
+            self.bridge.frag_handling(how)
+        self._miss_send_len = ask.miss_send_len
+        yield from ()
+
+    def _flow_mod(self, mod: FlowMod) -> Iterator[object]:
+        if mod.buffer_id != BUFFER_NONE and mod.command < Command.DELETE:
+            raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
+        if self.connection.version == OF10:
+            if not self._by_table:
+                if mod.table_id:
+                    raise OpenFlowError("OFPFMFC_BAD_COMMAND", "the command names a table")
+                mod = replace(mod, table_id=TABLE_ALL)
+        elif mod.table_id == TABLE_ALL and mod.command < Command.DELETE:
+            raise OpenFlowError("OFPFMFC_BAD_TABLE_ID", "all tables at once")
+        if mod.command < Command.DELETE:
+            check_actions(mod.actions, mod.match, table_id=mod.table_id)
+        self.bridge.apply(mod)
+        yield from ()
+
+    def _nx_flow_mod(self, ask: flow.NxFlowMod) -> Iterator[object]:
+        yield from self._flow_mod(ask.mod)
+
+    def _packet_out(self, ask: packet.PacketOut) -> Iterator[object]:
+        if ask.buffer_id != BUFFER_NONE:
+            raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
+        if len(ask.data) < 14:
+            raise OpenFlowError("OFPBRC_BAD_PACKET" if self.connection.version >= OF12 else "OFPBRC_BAD_LEN",
+                                f"a packet of {len(ask.data)} bytes")
+        self.bridge.packet_out(ask.data, ask.actions, packet.in_port_of(ask.match))
+        yield from ()
+
+    def _barrier(self, _ask: basic.BarrierRequest) -> Iterator[object]:
+        self.bridge.settle()
+        yield basic.BarrierReply()
+
+    def _port_mod(self, ask: port.PortMod) -> Iterator[object]:
+        found = next((p for p in self.bridge.ports() if p.port == ask.port), None)
+        if found is None:
+            raise OpenFlowError("OFPPMFC_BAD_PORT", f"port {ask.port}")
+        if found.mac != ask.mac:
+            raise OpenFlowError("OFPPMFC_BAD_HW_ADDR", f"port {ask.port} has another address")
+        self.bridge.set_port(ask.port, {
+            name: bool(ask.config & bit) for bit, name in _PORT_FLAGS if ask.mask & bit})
+        yield from ()
+
+    def _role(self, ask: basic.RoleRequest) -> Iterator[object]:
+        if ask.role != "nochange":
+            self.role = ask.role
+        yield basic.RoleReply(self.role, ask.generation_id if ask.role in ("primary", "secondary") else 0)
+
+    def _nx_role(self, ask: basic.NxRoleRequest) -> Iterator[object]:
+        self.role = ask.role
+        yield basic.NxRoleReply(self.role)
+
+    def _set_flow_format(self, ask: basic.SetFlowFormat) -> Iterator[object]:
+        if ask.format not in (0, 2):
+            raise OpenFlowError("OFPBRC_EPERM", f"flow format {ask.format}")
+        yield from ()
+
+    def _set_by_table(self, ask: basic.FlowModTableId) -> Iterator[object]:
+        self._by_table = bool(ask.set)
+        yield from ()
+
+    def _set_packet_in_format(self, ask: basic.SetPacketInFormat) -> Iterator[object]:
+        if ask.format not in _PACKET_INS:
+            raise OpenFlowError("OFPBRC_EPERM", f"packet-in format {ask.format}")
+        self._packet_in_format = ask.format
+        yield from ()
+
+    def _set_controller_id(self, ask: basic.SetControllerId) -> Iterator[object]:
+        self._controller_id = ask.controller_id
+        yield from ()
+
+    # -- statistics ------------------------------------------------------------------------------------
+
+    def _desc(self, _ask: stats.DescRequest) -> Iterator[object]:
+        yield stats.DescReply("fastpath", "fastpath", self.bridge.software, "None", "None")
+
+    def _selected(self, ask: stats.FlowRequest) -> list[Rule]:
+        if ask.table_id not in range(N_TABLES + 1) and ask.table_id != TABLE_ALL:
+            raise OpenFlowError("OFPBRC_BAD_TABLE_ID", f"table {ask.table_id}")
+        return self.bridge.select(FlowMod(
+            Command.DELETE, ask.table_id, match=ask.match, cookie=ask.cookie, cookie_mask=ask.cookie_mask,
+            out_port=ask.out_port, out_group=ask.out_group))
+
+    def _answer_flows(self, frame: Frame) -> None:
+        """Rules, in as many messages as they need."""
+        nxm, version = isinstance(frame.message, stats.NxFlowRequest), self.connection.version
+        reply = stats.NxFlowReply if nxm else stats.FlowReply
+        now, room, part = self.bridge.now, REPLY_ROOM, list[stats.FlowEntry]()
+        for rule in self._selected(frame.message):
+            entry = _entry(rule, now)
+            size = len(entry.put_nx(version) if nxm else entry.put(version))
+            if size > room:
+                self.connection.send(reply(tuple(part)), frame.xid, more=True)
+                room, part = REPLY_ROOM, []
+            part.append(entry)
+            room -= size
+        self.connection.send(reply(tuple(part)), frame.xid)
+
+    def _aggregate(self, ask: stats.AggregateRequest | stats.NxAggregateRequest) -> Iterator[object]:
+        rules = self._selected(ask)
+        cls = stats.NxAggregateReply if isinstance(ask, stats.NxAggregateRequest) else stats.AggregateReply
+        yield cls(sum(r.n_packets for r in rules), sum(r.n_bytes for r in rules), len(rules))
+
+    def _tables(self, _ask: stats.TableRequest) -> Iterator[object]:
+        counts, of10 = self.bridge.table_counts(), self.connection.version == OF10
+        yield stats.TableReply(tuple(stats.TableStats(
+            i, *counts.get(i, (0, 0, 0)), name=self.bridge.table_name(i), max_entries=1_000_000,
+            wildcards=0x3FFFFF if of10 else 0) for i in range(N_TABLES)))
+
+    def _table_features(self, ask: stats.TableFeaturesRequest) -> Iterator[object]:
+        if ask.data:
+            raise OpenFlowError("OFPTFFC_EPERM", "tables cannot be changed this way")
+        yield stats.TableFeaturesReply(tuple(
+            stats.TableFeatures(i, self.bridge.table_name(i), max_entries=1_000_000, properties=_PROPERTIES)
+            for i in range(N_TABLES)))
+
+    def _port_stats(self, ask: stats.PortStatsRequest) -> Iterator[object]:
+        numbers = [p.port for p in self.bridge.ports() if ask.port in (OFPP_ANY, p.port)]
+        yield stats.PortStatsReply(tuple(self.bridge.port_counts(n) for n in numbers))
+
+    def _port_desc(self, ask: stats.PortDescRequest) -> Iterator[object]:
+        yield stats.PortDescReply(tuple(p for p in self._ports() if ask.port in (OFPP_ANY, p.port)))
+
+    def _queues(self, _ask: stats.QueueRequest) -> Iterator[object]:
+        yield stats.QueueReply()
+
+    # -- events ----------------------------------------------------------------------------------------
+
+    def tell(self, event: PacketIn | FlowRemoved | PortStatus) -> None:
+        """Send *event* to the controller, if it is to have it."""
+        if not (self.connection.version and self._miss_send_len) or self.connection.closed:
+            return
+        try:
+            self._tell(event)
+        except OpenFlowError:           # the version cannot say it, or no message holds it
+            self.n_dropped += 1
+        self._wake()
+
+    def _tell(self, event: PacketIn | FlowRemoved | PortStatus) -> None:
+        match event:
+            case PacketIn():
+                self._tell_packet(event)
+            case FlowRemoved() if self.role != "secondary":
+                self.connection.send(self._removed(event))
+            case PortStatus():
+                self._tell_port(event)
+
+    def _tell_packet(self, event: PacketIn) -> None:
+        if event.controller_id != self._controller_id or self.role == "secondary":
+            return
+        if self.connection.backlog > PACKET_IN_BACKLOG:
+            self.n_dropped += 1
+            return
+        version = self.connection.version
+        data = event.packet
+        values: dict[str, Any] = {
+            "data": data, "total_len": event.total_len, "reason": _reason(event.reason, version),
+            "match": _metadata(event), "table_id": event.table_id, "cookie": event.cookie}
+        if self._packet_in_format == 2 and event.userdata:
+            values["userdata"] = event.userdata
+        self.connection.send(_PACKET_INS[self._packet_in_format](**values))
+
+    def _removed(self, event: FlowRemoved) -> object:
+        rule = event.rule
+        cls = flow.NxFlowRemoved if self.connection.version == OF10 else flow.FlowRemoved
+        return cls(rule.match, rule.cookie, rule.priority, int(event.reason), rule.table_id, event.duration,
+                   int(rule.idle_timeout), int(rule.hard_timeout), rule.n_packets, rule.n_bytes)
+
+    def _tell_port(self, event: PortStatus) -> None:
+        found = next((p for p in self.bridge.ports() if p.port == event.ofp_port), None)
+        desc = found or port.PortDesc(event.ofp_port, 0, event.name)
+        self.connection.send(port.PortStatus(int(event.change), _as_version(desc, self.connection.version)))
+
+
+_PACKET_INS: dict[int, type[packet.PacketIn]] = {
+    0: packet.PacketIn, 1: packet.NxPacketIn, 2: packet.NxPacketIn2}
+_HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
+    basic.FeaturesRequest: Session._features, basic.GetConfigRequest: Session._get_config,
+    basic.SetConfig: Session._set_config, FlowMod: Session._flow_mod, flow.NxFlowMod: Session._nx_flow_mod,
+    packet.PacketOut: Session._packet_out, basic.BarrierRequest: Session._barrier,
+    port.PortMod: Session._port_mod, basic.RoleRequest: Session._role, basic.NxRoleRequest: Session._nx_role,
+    basic.SetFlowFormat: Session._set_flow_format, basic.FlowModTableId: Session._set_by_table,
+    basic.SetPacketInFormat: Session._set_packet_in_format, basic.SetControllerId: Session._set_controller_id,
+    stats.DescRequest: Session._desc, stats.AggregateRequest: Session._aggregate,
+    stats.NxAggregateRequest: Session._aggregate, stats.TableRequest: Session._tables,
+    stats.TableFeaturesRequest: Session._table_features, stats.PortStatsRequest: Session._port_stats,
+    stats.PortDescRequest: Session._port_desc, stats.QueueRequest: Session._queues,
+}
+
+
+_SINCE_14 = (PacketInReason.ACTION_SET, PacketInReason.GROUP, PacketInReason.PACKET_OUT)
+
+
+def _as_version(desc: port.PortDesc, version: int) -> port.PortDesc:
+    """*desc* with the bits that *version* has: only 1.0 tells no_flood, only later ones "live"."""
+    if version == OF10:
+        return replace(desc, state=desc.state & port.STATE_LINK_DOWN)
+    return replace(desc, config=desc.config & ~port.CONFIG_NO_FLOOD)
+
+
+def _entry(rule: Rule, now: float) -> stats.FlowEntry:
+    hard_age = None if rule.modified == rule.created else now - rule.modified
+    duration = _milliseconds(now - rule.created)
+    return stats.FlowEntry(
+        rule.match, rule.actions, rule.priority, rule.table_id, rule.cookie, duration,
+        int(rule.idle_timeout), int(rule.hard_timeout), int(rule.flags), rule.importance, rule.n_packets,
+        rule.n_bytes, now - rule.used, hard_age)
+
+
+def _milliseconds(seconds: float) -> float:
+    """*seconds* as exactly as the reference keeps them."""
+    return int(seconds * 1000) / 1000
+
+
+def _metadata(event: PacketIn) -> Match:
+    """The port and the registers, as a match; what is zero is not told."""
+    found = Match.of(in_port=event.in_port)
+    for name in ("metadata", "tun_id", "pkt_mark", *(f"reg{i}" for i in range(16))):
+        value = getattr(event.key, name)
+        if value:
+            setattr(found.key, name, value)
+            setattr(found.mask, name, (1 << 64) - 1 if name in ("metadata", "tun_id") else 0xFFFFFFFF)
+    return found
+
+
+def _reason(reason: PacketInReason, version: int) -> int:
+    """Number of *reason* in *version*, which may have a wider word for it only."""
+    if version < OF14 and reason in _SINCE_14:
+        return PacketInReason.ACTION
+    if reason in (PacketInReason.EXPLICIT_MISS, PacketInReason.IMPLICIT_MISS):
+        return PacketInReason.NO_MATCH
+    return int(reason)

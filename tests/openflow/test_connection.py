@@ -1,0 +1,86 @@
+"""A connection without a socket: negotiation, framing, echo, refusals."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastpath.ofproto.actions.versions import OF10, OF13, OF15
+from fastpath.openflow.codec import VERSIONS
+from fastpath.openflow.connection import Connection
+from fastpath.openflow.messages import basic
+from fastpath.openflow.messages.table import HEADER, Frame, decode, encode
+
+
+def said(connection: Connection) -> list[Frame]:
+    """Messages that wait to be sent; they are taken away."""
+    data, out = connection.take(1 << 20), []
+    connection.sent(len(data))
+    while data:
+        size = HEADER.unpack_from(data)[2]
+        out.append(decode(data[:size]))
+        data = data[size:]
+    return out
+
+
+def met(theirs: bytes, versions: tuple[int, ...] = VERSIONS) -> Connection:
+    connection = Connection(versions)
+    said(connection)
+    assert list(connection.received(theirs)) == []
+    return connection
+
+
+@pytest.mark.parametrize(("header", "bitmap", "ours", "spoken"), [
+    (OF15, {OF10, OF13}, VERSIONS, OF13), (OF13, None, VERSIONS, OF13), (OF15, None, (OF10, OF13), OF13),
+    (OF10, None, VERSIONS, OF10), (OF15, {OF10, OF15}, (OF10, OF13), OF10)])
+def test_the_highest_version_both_speak_is_spoken(header: int, bitmap: set[int] | None,
+                                                  ours: tuple[int, ...], spoken: int) -> None:
+    hello = basic.Hello(None if bitmap is None else frozenset(bitmap))
+    assert met(encode(hello, header, 1), ours).version == spoken
+
+
+def test_a_hello_of_a_later_version_is_understood() -> None:
+    later = b"\x09" + encode(basic.Hello(frozenset({OF10, OF13, 9})), OF15, 1)[1:]
+    assert met(later).version == OF13
+
+
+def test_without_a_common_version_the_peer_is_told_and_left() -> None:
+    connection = met(encode(basic.Hello(frozenset({OF15})), OF15, 5), (OF10,))
+    (frame,) = said(connection)
+    assert connection.closed and frame.xid == 5 and frame.message.code == "OFPHFC_INCOMPATIBLE"
+
+
+def test_what_comes_byte_by_byte_is_read_as_a_whole() -> None:
+    data = encode(basic.Hello(), OF13, 1) + encode(basic.EchoRequest(b"abc"), OF13, 2) + \
+        encode(basic.BarrierRequest(), OF13, 3) + encode(basic.FeaturesRequest(), OF13, 4)
+    connection, got = Connection(), []
+    said(connection)
+    for i in range(len(data)):
+        got += [frame for frame, _raw in connection.received(data[i:i + 1])]
+    assert got == [Frame(OF13, 3, basic.BarrierRequest()), Frame(OF13, 4, basic.FeaturesRequest())]
+    assert said(connection) == [Frame(OF13, 2, basic.EchoReply(b"abc"))]
+
+
+def test_a_message_that_cannot_be_read_is_refused_and_the_next_one_read() -> None:
+    connection = met(encode(basic.Hello(), OF13, 1))
+    bad = bytes.fromhex("0463000800000007")
+    got = list(connection.received(bad + encode(basic.BarrierRequest(), OF13, 8)))
+    assert [frame.message for frame, _raw in got] == [basic.BarrierRequest()]
+    assert said(connection) == [Frame(OF13, 7, basic.Error("OFPBRC_BAD_TYPE", bad))]
+
+
+@pytest.mark.parametrize(("data", "code"), [("0402000700000001", "OFPBRC_BAD_LEN"),
+                                            ("0102000800000001", "OFPBRC_BAD_VERSION")])
+def test_a_length_or_version_that_cannot_be_ends_the_connection(data: str, code: str) -> None:
+    connection = met(encode(basic.Hello(), OF13, 1))
+    assert list(connection.received(bytes.fromhex(data))) == []
+    assert connection.closed and said(connection)[-1].message.code == code
+
+
+def test_a_peer_that_does_not_read_makes_it_congested() -> None:
+    connection = met(encode(basic.Hello(), OF13, 1))
+    echo = encode(basic.EchoRequest(bytes(60_000)), OF13, 2)
+    for _ in range(100):
+        list(connection.received(echo))
+    assert connection.is_congested
+    connection.sent(connection.backlog)
+    assert not connection.is_congested
