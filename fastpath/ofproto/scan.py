@@ -144,7 +144,7 @@ def flags(s: str, names: Sequence[str], what: str, allowed: int) -> tuple[int, i
     while at < len(s):
         m = _INT.match(s, at)
         if m is not None:
-            bits, end = _value(m) & U64_MAX, m.end()
+            bits, end = _value(m) & 0xFFFFFFFF, m.end()         # all the reference looks at
         else:
             end = at + len(s[at:].partition("|")[0])
             bits = _bit(s[at:end], names)

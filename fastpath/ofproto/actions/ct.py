@@ -149,6 +149,7 @@ def _table(value: str) -> int:
 
 
 def _zone(value: str) -> int | Subfield:
-    if value[:1].isdigit():
+    try:
         return numbers.u16(value, "zone")
-    return Subfield.parse(value)
+    except ParseError:
+        return Subfield.parse(value)
