@@ -6,6 +6,7 @@ A rule's list holds both, in order; 1.0 has a bare list of actions.  Any thread.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import Action, ActionList, Instruction
@@ -17,6 +18,7 @@ from fastpath.openflow.codec import Reader
 
 GOTO_TABLE, WRITE_METADATA, WRITE_ACTIONS, APPLY_ACTIONS, CLEAR_ACTIONS, METER = range(1, 7)
 EXPERIMENTER = 0xFFFF
+_REMEMBERED_SIZE = 256              # bytes of a list worth remembering
 BAD_LEN = "OFPBIC_BAD_LEN"
 _HEADER, _PAD, _U32, _METADATA = (struct.Struct(f) for f in (">HH", "4x", ">I", ">4xQQ"))
 
@@ -61,6 +63,18 @@ def _put(action: Action, version: int) -> bytes:
 
 def get(reader: Reader, version: int) -> ActionList:
     """Actions and instructions to the end of *reader*, in the order rules keep them."""
+    if len(reader) <= _REMEMBERED_SIZE and not reader.depth:
+        return _remembered(reader.rest(), version)
+    return _read(reader, version)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(data: bytes, version: int) -> ActionList:
+    """The same for short lists, of which tables have the same again and again."""
+    return _read(Reader(data), version)
+
+
+def _read(reader: Reader, version: int) -> ActionList:
     if version == OF10:
         return get_actions(reader, version)
     found: dict[int, ActionList] = {}
