@@ -178,11 +178,19 @@ def get_match(reader: Reader, *, loose: bool = False) -> tuple[Match, int, int]:
             if head in (_COOKIE, _COOKIE_MASKED):
                 cookie, cookie_mask = _get_cookie(reader, head)
                 continue
-        found = get_field(reader, loose=loose)
+        size = 4 + reader.peek(4)[3] if len(reader) >= 4 else 0
+        data = reader.take(size) if size <= len(reader) else b""
+        found = _remembered(data, loose) if data else get_field(reader, loose=loose)
         if found is not None:
             _add(match, *found, seen, loose=loose)
     match.finish()
     return match, cookie, cookie_mask
+
+
+@lru_cache(maxsize=16384)
+def _remembered(data: bytes, loose: bool) -> tuple[Field, int, int | None] | None:
+    """``get_field`` for one whole TLV: types and protocols come again and again."""
+    return get_field(Reader(data, "OFPBMC_BAD_LEN"), loose=loose)
 
 
 def _get_cookie(reader: Reader, head: int) -> tuple[int, int]:
