@@ -12,6 +12,7 @@ examples:
   fastpath run --port veth0 --port veth1 --flow in_port=1,actions=output:2 --seconds 10
   fastpath run --port eth0 --port tap:tap0,mtu=1400 --flows acl.txt --socket /run/fp.sock
   fastpath run --port pcap:a,read=in.pcap,pace=real --port pcap:b,write=out.pcap
+  fastpath run --port veth0 --port veth1 --listen punix:/run/of.sock     # ovs-ofctl show unix:/run/of.sock
   fastpath run --config lab.toml
 
 types of ports and their options:

@@ -91,6 +91,8 @@ class Session:
                 frame.message, stats.AggregateRequest | stats.NxAggregateRequest):
             self._answer_flows(frame)
             return
+        if self.role == "secondary" and isinstance(frame.message, _WRITES):
+            raise OpenFlowError("OFPBRC_IS_SECONDARY", "a secondary controller may only look")
         handler = _HANDLERS.get(type(frame.message))
         if handler is None:
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{type(frame.message).__name__} from a controller")
@@ -291,6 +293,7 @@ class Session:
 
 _PACKET_INS: dict[int, type[packet.PacketIn]] = {
     0: packet.PacketIn, 1: packet.NxPacketIn, 2: packet.NxPacketIn2}
+_WRITES = (FlowMod, flow.NxFlowMod, packet.PacketOut, port.PortMod)
 _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     basic.FeaturesRequest: Session._features, basic.GetConfigRequest: Session._get_config,
     basic.SetConfig: Session._set_config, FlowMod: Session._flow_mod, flow.NxFlowMod: Session._nx_flow_mod,

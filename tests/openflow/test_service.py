@@ -63,6 +63,18 @@ def test_a_bad_flow_mod_changes_nothing_and_says_why() -> None:
         assert [rule.table_id for rule in bridge.rules()] == [5]
 
 
+def test_a_secondary_controller_may_only_look() -> None:
+    with fastpath.Switch(seed=0) as switch:
+        bridge = switch.add_bridge("br0")
+        session = session_of(bridge, OF13)
+        session.received(encode(basic.RoleRequest("secondary", 1), OF13, 2))
+        session.received(encode(parse_flow("table=0,actions=drop"), OF13, 3))
+        session.received(encode(stats.FlowRequest(), OF13, 4))
+        role, refused, flows = said(session)
+        assert role.message == basic.RoleReply("secondary", 1)
+        assert refused.message.code == "OFPBRC_IS_SECONDARY" and flows.message == stats.FlowReply()
+
+
 def test_events_are_told_to_those_who_set_a_length() -> None:
     with fastpath.Switch(seed=0) as switch:
         bridge = switch.add_bridge("br0")
