@@ -28,6 +28,7 @@ from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.references import References, named
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.table import Miss
+from fastpath.ofproto.tunnel_options import name_option
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, RuleView, VlanConfig
 
 NO_ODP_PORT = 0xffffffff
@@ -311,6 +312,8 @@ class Ofproto:
         wrong = first_disallowed(mod.actions)
         if wrong is not None:
             raise OpenFlowError("OFPBAC_BAD_TYPE", f"{wrong} may not stand in an action set")
+        if self.backer.strict and name_option(mod.actions):
+            raise OpenFlowError("NXFMFC_INVALID_TLV_FIELD", "no TLV table says what tun_metadata stands for")
         unknown = self.unknown_reference(mod.actions)
         if unknown is not None and self.tables.gives_actions(mod):
             raise unknown

@@ -43,6 +43,8 @@ _KNOWN_OPERATION = frozenset(("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_th
 
 def _place(field: Field) -> tuple[Window, int, int]:
     place = _PLACES.get(field.name)
+    if place is None and field.name.startswith("tun_metadata"):
+        place = _PLACES[field.name] = (WINDOWS["metadata"], 0, 0)       # no bits: see ofproto.tunnel_options
     if place is None:
         window = WINDOWS[field.name]
         place = _PLACES[field.name] = (window, 0, min(window.limit, (1 << field.bits) - 1))
