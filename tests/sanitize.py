@@ -109,8 +109,8 @@ def build(kind: str, modules: frozenset[str], edits: tuple[Edit, ...] = ()) -> P
         env = os.environ | {"FASTPATH_CFLAGS": FLAGS[kind], "FASTPATH_LDFLAGS": LDFLAGS[kind],
                             "FASTPATH_ONLY": ",".join(sorted(modules)), "FASTPATH_BUILD_DIR": "build/cython",
                             "FASTPATH_JOBS": JOBS}
-        done = subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace", "-j", JOBS], cwd=tree,
-                              env=env, capture_output=True, text=True, timeout=600)
+        command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", "-j", JOBS]
+        done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise RuntimeError(f"{kind} build of {sorted(modules)} failed:\n{done.stdout}{done.stderr}"[-4000:])
     return tree
