@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,6 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--more", type=int, default=1, metavar="N",
                      help="multiply the number of generated cases by N")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The plain run tries the same cases every time; with --more they are drawn anew."""
+    settings.register_profile("same", derandomize=True)
+    if config.getoption("--more") == 1:
+        settings.load_profile("same")
 
 
 # Fast tests first, then those that run the reference or make namespaces, sanitizers and stress last.

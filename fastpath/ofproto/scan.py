@@ -93,20 +93,25 @@ def ipv4_masked(s: str) -> tuple[int, int, int]:
 
 
 def ipv6_masked(s: str) -> tuple[int, int, int]:
-    """Address, mask and end of the IPv6 prefix *s* begins with."""
+    """Address, mask and end of the IPv6 prefix *s* begins with.
+
+    A mask such as ``0:0:1::`` is read as one, though the reference takes its first digits for a prefix
+    length and refuses it: what a dump prints can be read back.
+    """
     m = _IPV6.match(s.lstrip(" \t"))
     address = _ipv6(m[1]) if m is not None else None
     if m is None or address is None:
         raise ParseError(f"{s}: invalid IPv6 address")
     end = m.end() + len(s) - len(s.lstrip(" \t"))
-    prefix = _prefix(s, end, 128, "IPv6")
-    if prefix is not None:
-        mask = text.prefix_mask(prefix[0], 128)
-        return address & mask, mask, prefix[1]
     m = _IPV6.match(s, end + 1) if s[end:end + 1] == "/" else None
+    by_mask = _ipv6(m[1]) if m is not None else None
+    if by_mask is None:
+        prefix = _prefix(s, end, 128, "IPv6")
+        if prefix is not None:
+            by_prefix = text.prefix_mask(prefix[0], 128)
+            return address & by_prefix, by_prefix, prefix[1]
     if m is None:
         return address, text.IPV6_MAX, end
-    by_mask = _ipv6(m[1])
     if by_mask is None:
         raise ParseError(f"{s}: Invalid IPv6 mask")
     return address & by_mask, by_mask, m.end()

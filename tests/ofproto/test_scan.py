@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from fastpath import text
 from fastpath.errors import ParseError
 from fastpath.ofproto import scan
+from fastpath.ofproto.match import Match
 from fastpath.ofproto.scan import Fault
 
 
@@ -59,6 +62,21 @@ def test_octets_keep_their_low_bits() -> None:
     assert scan.ipv4("1115.0.0.01") == (0x5B000001, 11)
     assert scan.mac("2:0:0:0:0:101") == (0x020000000001, 13)
     assert scan.ipv4("1.2.3") is None and scan.mac("1:2:3:4:5") is None
+
+
+@pytest.mark.parametrize("mask", ["0:0:1:2cf:c288::", "::", "1234::", "10::1", "ffff::"])
+def test_ipv6_masks_come_back_whatever_they_begin_with(mask: str) -> None:
+    bits = int(ipaddress.IPv6Address(mask))
+    assert scan.ipv6_masked(f"ffff:ffff::1/{mask}") == (bits & (0xFFFFFFFF << 96 | 1), bits, 13 + len(mask))
+
+
+@pytest.mark.parametrize(("mask", "error"), [
+    ("129", "IPv6 network prefix bits not between 0 and 128, inclusive"), ("::1::", "Invalid IPv6 mask"),
+    ("64:", "invalid IPv6 address"), ("1:2", "invalid IPv6 address"),
+])
+def test_bad_ipv6_masks_are_refused_in_the_words_of_the_reference(mask: str, error: str) -> None:
+    with pytest.raises(ParseError, match=error):
+        Match.parse(f"ipv6,ipv6_src=::1/{mask}")
 
 
 NAMES = ("a", "b", "c")
