@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, binding=False
 """FlowKey: one flow key, or a mask over one, as Python sees it.
 
 Values are integers in host order whatever the struct holds: ``key.nw_src`` of 10.0.0.1 is
@@ -9,8 +9,6 @@ too, its 1-bits being the bits that matter.
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.dict cimport PyDict_GetItem
-from cpython.object cimport PyObject, PyObject_GenericGetAttr
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
@@ -20,16 +18,32 @@ from fastpath._bytes cimport load_be16, load_be32, load_be64, ntoh16, ntoh32, nt
 from fastpath import fields as _fields
 
 
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        void *tp_dict
+    void PyType_Modified(type)
+
+
 @cython.final
 cdef class Window:
     """Where a value lies in the key: *size* bytes at *ofs*, then *bits* bits from *lsb* up."""
     cdef readonly int ofs, size, lsb, bits
     cdef readonly bint host                 # stored in host order
     cdef readonly object limit              # largest value
+    cdef uint64_t top                       # the same, for what fits a word
 
     def __init__(self, int ofs, int size, bint host, int lsb, int bits):
         self.ofs, self.size, self.host, self.lsb, self.bits = ofs, size, host, lsb, bits
         self.limit = (<object>1 << <object>bits) - 1      # Python arithmetic: up to 2048 bits
+        self.top = ~<uint64_t>0 >> (64 - bits) if 0 < bits < 64 else ~<uint64_t>0
+
+    # A descriptor of FlowKey: each name is one in the class, so that reading costs no search of names and
+    # calling a method no detour.
+    def __get__(self, key, owner):
+        return self if key is None else _get(&(<FlowKey?>key).f, self)
+
+    def __set__(self, key, value):
+        _set(&(<FlowKey?>key).f, self, value)
 
 
 def _window_of_field(f) -> Window:
@@ -64,17 +78,20 @@ cdef inline uint64_t _load(const uint8_t *p, int size, bint host) noexcept nogil
 
 
 cdef inline void _store(uint8_t *p, int size, bint host, uint64_t v) noexcept nogil:
+    if size == 4:
+        (<uint32_t *>p)[0] = <uint32_t>v if host else ntoh32(<uint32_t>v)
+    elif size == 2:
+        (<uint16_t *>p)[0] = <uint16_t>v if host else ntoh16(<uint16_t>v)
+    elif size == 1:
+        p[0] = <uint8_t>v
+    elif size == 8:
+        (<uint64_t *>p)[0] = v if host else ntoh64(v)
+    else:
+        _store_bytes(p, size, v)
+
+
+cdef void _store_bytes(uint8_t *p, int size, uint64_t v) noexcept nogil:
     cdef int i
-    if host:
-        if size == 4:
-            (<uint32_t *>p)[0] = <uint32_t>v
-        elif size == 2:
-            (<uint16_t *>p)[0] = <uint16_t>v
-        elif size == 8:
-            (<uint64_t *>p)[0] = v
-        else:
-            p[0] = <uint8_t>v
-        return
     for i in range(size):
         p[size - 1 - i] = <uint8_t>v
         v >>= 8
@@ -83,56 +100,74 @@ cdef inline void _store(uint8_t *p, int size, bint host, uint64_t v) noexcept no
 cdef object _get(const flow_t *f, Window w):
     cdef const uint8_t *p = <const uint8_t *>f + w.ofs
     if w.size <= 8:
-        v = _load(p, w.size, w.host)
-    else:
-        v = int.from_bytes(PyBytes_FromStringAndSize(<const char *>p, w.size), "big")
-    if w.lsb or w.bits != w.size * 8:
-        return (v >> w.lsb) & w.limit
-    return v
+        return (_load(p, w.size, w.host) >> w.lsb) & w.top
+    return (int.from_bytes(PyBytes_FromStringAndSize(<const char *>p, w.size), "big") >> w.lsb) & w.limit
 
 
 cdef int _set(flow_t *f, Window w, object value) except -1:
     cdef uint8_t *p = <uint8_t *>f + w.ofs
+    cdef uint64_t v
     cdef bytes raw
-    if not 0 <= value <= w.limit:
-        raise ValueError(f"value {value:#x} does not fit in {w.bits} bits")
-    if w.lsb or w.bits != w.size * 8:
-        old = (_load(p, w.size, w.host) if w.size <= 8 else
-               int.from_bytes(PyBytes_FromStringAndSize(<const char *>p, w.size), "big"))
-        value = (old & ~(w.limit << w.lsb)) | (value << w.lsb)
     if w.size <= 8:
-        _store(p, w.size, w.host, value)
-    else:
-        raw = value.to_bytes(w.size, "big")
-        memcpy(p, <const char *>raw, w.size)
+        try:
+            v = value
+        except OverflowError:
+            raise _too_large(w, value) from None
+        if v > w.top:
+            raise _too_large(w, value)
+        _store(p, w.size, w.host, (_load(p, w.size, w.host) & ~(w.top << w.lsb)) | v << w.lsb)
+        return 0
+    if not 0 <= value <= w.limit:
+        raise _too_large(w, value)
+    if w.lsb or w.bits != w.size * 8:
+        old = int.from_bytes(PyBytes_FromStringAndSize(<const char *>p, w.size), "big")
+        value = (old & ~(w.limit << w.lsb)) | (value << w.lsb)
+    raw = value.to_bytes(w.size, "big")
+    memcpy(p, <const char *>raw, w.size)
     return 0
 
 
+cdef object _too_large(Window w, object value):
+    return ValueError(f"value {value:#x} does not fit in {w.bits} bits")
+
+
+cdef inline void _fill(flow_t *f, Window w) noexcept nogil:
+    cdef uint8_t *p = <uint8_t *>f + w.ofs
+    if w.size <= 8:
+        _store(p, w.size, w.host, _load(p, w.size, w.host) | w.top << w.lsb)
+    else:
+        memset(p, 0xFF, w.size)     # the wide ones are whole members
+
+
+cdef inline bint key_matches(const flow_t *key, const flow_t *value, const flow_t *mask) noexcept nogil:
+    # Eight words at a time: few branches, and compilers make vectors of them.
+    cdef uint64_t differs
+    cdef int i, j
+    for i in range(0, FLOW_WORDS - FLOW_WORDS % 8, 8):
+        differs = 0
+        for j in range(i, i + 8):
+            differs |= (key.w[j] ^ value.w[j]) & mask.w[j]
+        if differs:
+            return False
+    differs = 0
+    for j in range(FLOW_WORDS - FLOW_WORDS % 8, FLOW_WORDS):
+        differs |= (key.w[j] ^ value.w[j]) & mask.w[j]
+    return differs == 0
+
+
 @cython.final
+@cython.freelist(256)
 cdef class FlowKey:
     """A flow key or a mask.  ``FlowKey(in_port=1, dl_type=0x0800)``; names are members of the
     struct or match fields (fields.py), values host-order integers.  Equal keys compare equal; the
     hash is of the bytes, so do not change a key that sits in a dict."""
 
-    def __cinit__(self):
-        memset(&self.f, 0, sizeof(flow_t))
-
     def __init__(self, **values):
         for name, value in values.items():
-            setattr(self, name, value)
-
-    def __getattribute__(self, name):
-        # Not __getattr__, which costs 0.8 us a read: Python builds an AttributeError first.
-        cdef PyObject *w = PyDict_GetItem(_WINDOWS, name)
-        if w != NULL:
-            return _get(&self.f, <Window>w)
-        return PyObject_GenericGetAttr(self, name)
-
-    def __setattr__(self, str name, value):
-        w = _WINDOWS.get(name)
-        if w is None:
-            raise AttributeError(f"flow key has no field {name!r}")
-        _set(&self.f, <Window>w, value)
+            w = _WINDOWS.get(name)
+            if w is None:
+                raise AttributeError(f"flow key has no field {name!r}")
+            _set(&self.f, <Window>w, value)
 
     def get(self, Window w not None) -> int:
         """Value under *w*, one of WINDOWS: as an attribute, without the look-up of its name."""
@@ -144,7 +179,7 @@ cdef class FlowKey:
 
     def fill(self, Window w not None) -> None:
         """Set every bit under *w*: un-wildcard a whole field of a mask."""
-        _set(&self.f, w, w.limit)
+        _fill(&self.f, w)
 
     def copy(self) -> FlowKey:
         """A new key with the same bytes."""
@@ -174,11 +209,7 @@ cdef class FlowKey:
 
     def matches(self, FlowKey value not None, FlowKey mask not None) -> bool:
         """Whether this key equals *value* in every bit of *mask*."""
-        cdef int i
-        for i in range(FLOW_WORDS):
-            if (self.f.w[i] ^ value.f.w[i]) & mask.f.w[i]:
-                return False
-        return True
+        return key_matches(&self.f, &value.f, &mask.f)
 
     def covers(self, FlowKey mask not None) -> bool:
         """Whether this mask has every bit that *mask* has."""
@@ -255,7 +286,7 @@ cdef class FlowKey:
         return PyBytes_FromStringAndSize(<const char *>&self.f, sizeof(flow_t))
 
     def __reduce__(self):
-        return FlowKey.from_bytes, (bytes(self),)
+        return _from_bytes, (bytes(self),)
 
     def __eq__(self, other):
         if not isinstance(other, FlowKey):
@@ -276,6 +307,20 @@ cdef class FlowKey:
     def __repr__(self):
         inside = ", ".join(f"{name}={value:#x}" for name, value in self.items())
         return f"FlowKey({inside})"
+
+
+def _from_bytes(data) -> FlowKey:
+    return FlowKey.from_bytes(data)         # what a pickle can name
+
+
+def _name_fields() -> None:
+    """Make every window a descriptor of FlowKey, which the C types of Cython offer no other way for."""
+    cdef dict names = <dict>(<PyTypeObject *>FlowKey).tp_dict
+    names.update(_WINDOWS)
+    PyType_Modified(FlowKey)
+
+
+_name_fields()
 
 
 cdef struct patch_word_t:

@@ -45,7 +45,7 @@ def test_fold_is_the_union_of_bits(a: FlowKey, b: FlowKey) -> None:
 
 def test_unknown_names_and_large_values_are_refused() -> None:
     key = FlowKey()
-    with pytest.raises(AttributeError, match="no field 'nw_sorce'"):
+    with pytest.raises(AttributeError, match="no attribute 'nw_sorce'"):
         key.nw_sorce = 1
     with pytest.raises(AttributeError):
         _ = key.nw_sorce
