@@ -11,8 +11,11 @@ from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.group import Group, GroupMod
+from fastpath.ofproto.meter import BandType, Meter, MeterCommand, MeterMod
 from fastpath.ofproto.rule import Rule
 from fastpath.openflow.codec import VERSIONS
+from fastpath.openflow.messages.meter import MeterCounts
 from fastpath.openflow.messages.port import (
     CONFIG_NO_FLOOD,
     CONFIG_NO_FWD,
@@ -23,6 +26,7 @@ from fastpath.openflow.messages.port import (
     PortDesc,
 )
 from fastpath.openflow.messages.stats import PortCounts
+from fastpath.openflow.replies import milliseconds
 from fastpath.openflow.service import Session
 from fastpath.runtime.listener import Listener
 from fastpath.text import parse_mac
@@ -106,6 +110,42 @@ class Control:
         if how is not None:
             self._bridge.ofproto.set_frag_handling(how)
         return self._bridge.ofproto.frag_handling
+
+    @property
+    def max_groups(self) -> int:
+        """Groups there may be of each type."""
+        return self._bridge.ofproto.groups.max_groups
+
+    def group_mod(self, mod: GroupMod) -> None:
+        """Carry out a group mod."""
+        self._bridge.apply_group(mod)
+
+    def groups(self) -> list[tuple[Group, int]]:
+        """Groups, counters up to date, each with how many rules name it."""
+        references = self._bridge.ofproto.references
+        return [(group, len(references.of_group(group.group_id))) for group in self._bridge.groups()]
+
+    def meter_mod(self, mod: MeterMod) -> None:
+        """Carry out a meter mod."""
+        if mod.command is MeterCommand.DELETE:
+            self._bridge.del_meters(mod)
+        else:
+            self._bridge.apply_meter(mod)
+
+    def meters(self) -> list[Meter]:
+        """Meters by id."""
+        return self._bridge.meters()
+
+    def meter_counts(self, of: Meter) -> MeterCounts:
+        """What a meter has counted, and how many rules name it."""
+        counts, rules = self._bridge.meter_stats(of), self._bridge.ofproto.references.of_meter(of.meter_id)
+        return MeterCounts(of.meter_id, len(rules), counts.n_packets, counts.n_bytes,
+                           milliseconds(self.now - of.created), counts.bands)
+
+    def meter_limits(self) -> tuple[int, Sequence[BandType]]:
+        """Meters there may be, and the bands they may have."""
+        meters = self._bridge.ofproto.meters
+        return meters.max_meters, (BandType.DROP,) if meters.strict else tuple(BandType)
 
     def settle(self) -> None:
         """Return when no packet is treated as the tables said before."""

@@ -86,6 +86,11 @@ class GroupsAndMeters:
                 group = group_text.parse_group_mod(group, command, ports=self.ofproto.port_numbers())
             return self._do_group(_checked(group))
 
+    def apply_group(self, mod: GroupMod) -> list[Group]:
+        """Carry out a group mod of any command; return the group made, or for a delete those removed."""
+        with self._lock:
+            return self._do_group(_checked(mod))
+
     def _do_group(self, mod: GroupMod) -> list[Group]:
         """Carry out one group mod; return the group made, or for a delete those removed."""
         ofproto, now = self.ofproto, self.switch.now
@@ -141,6 +146,10 @@ class GroupsAndMeters:
         with self._lock:
             mm = meter_text.parse_meter_mod(meter, command) if isinstance(meter, str) else meter
             return self.ofproto.put_meter(mm, self.switch.now)
+
+    def apply_meter(self, mod: MeterMod) -> Meter:
+        """Carry out a meter mod that adds or modifies."""
+        return self._put_meter(mod, mod.command)
 
     def del_meters(self, meter: str | MeterMod = "meter=all") -> list[Meter]:
         """Remove a meter, ``meter=1``, or all, and the rules that name it; return what is gone."""

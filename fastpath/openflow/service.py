@@ -16,20 +16,23 @@ from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.actions.output import OFPP_ANY
-from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14
 from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus
 from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
+from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
+from fastpath.ofproto.meter import BandType, Meter, MeterMod
 from fastpath.ofproto.rule import Rule
+from fastpath.openflow import groups
 from fastpath.openflow.actions.base import put_property
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.connection import Connection
-from fastpath.openflow.messages import basic, flow, packet, port, stats
-from fastpath.openflow.messages.table import MAX_SIZE, Frame, refusal
+from fastpath.openflow.messages import basic, flow, meter, packet, port, stats
+from fastpath.openflow.messages.table import Frame, refusal
+from fastpath.openflow.replies import REPLY_ROOM, milliseconds
 
 N_TABLES = 254                      # told to controllers; table 254 is the switch's own
 PACKET_IN_BACKLOG = 1 << 20         # bytes waiting beyond which packets for this controller are dropped
-REPLY_ROOM = MAX_SIZE - 64
 _CAPABILITIES = port.CAP_FLOW_STATS | port.CAP_TABLE_STATS | port.CAP_PORT_STATS | port.CAP_QUEUE_STATS
 _OF10_ACTIONS = 0xFFF
 _PROPERTIES = b"".join(put_property(kind, b"") for kind in range(0, 16, 2))
@@ -47,6 +50,8 @@ class BridgeControl(Protocol):
 
     @property
     def now(self) -> float: ...
+    @property
+    def max_groups(self) -> int: ...
     def apply(self, mod: FlowMod) -> None: ...
     def select(self, wanted: FlowMod) -> list[Rule]: ...
     def packet_out(self, frame: bytes, actions: ActionList, in_port: int) -> None: ...
@@ -57,6 +62,12 @@ class BridgeControl(Protocol):
     def table_name(self, table_id: int) -> str: ...
     def frag_handling(self, how: str | None = None) -> str: ...
     def settle(self) -> None: ...
+    def group_mod(self, mod: GroupMod) -> None: ...
+    def groups(self) -> list[tuple[Group, int]]: ...
+    def meter_mod(self, mod: MeterMod) -> None: ...
+    def meters(self) -> list[Meter]: ...
+    def meter_counts(self, of: Meter) -> meter.MeterCounts: ...
+    def meter_limits(self) -> tuple[int, Sequence[BandType]]: ...
 
 
 class Session:
@@ -96,14 +107,20 @@ class Session:
         handler = _HANDLERS.get(type(frame.message))
         if handler is None:
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{type(frame.message).__name__} from a controller")
+        before: object = None
         for reply in handler(self, frame.message):
-            self.connection.send(reply, frame.xid)
+            if before is not None:
+                self.connection.send(before, frame.xid, more=True)
+            before = reply
+        if before is not None:
+            self.connection.send(before, frame.xid)
 
     def _features(self, _ask: basic.FeaturesRequest) -> Iterator[object]:
         version = self.connection.version
-        of10 = port.CAP_ARP_MATCH_IP if version == OF10 else 0
+        more = (port.CAP_ARP_MATCH_IP if version <= OF11 else 0) | (
+            port.CAP_GROUP_STATS if version > OF10 else 0) | (port.CAP_BUNDLES if version >= OF14 else 0)
         yield port.FeaturesReply(
-            self.bridge.dpid, 0, N_TABLES, 0, _CAPABILITIES | of10, _OF10_ACTIONS,
+            self.bridge.dpid, 0, N_TABLES, 0, _CAPABILITIES | more, _OF10_ACTIONS,
             self._ports() if version < OF13 else ())
 
     def _ports(self) -> tuple[port.PortDesc, ...]:
@@ -293,7 +310,7 @@ class Session:
 
 _PACKET_INS: dict[int, type[packet.PacketIn]] = {
     0: packet.PacketIn, 1: packet.NxPacketIn, 2: packet.NxPacketIn2}
-_WRITES = (FlowMod, flow.NxFlowMod, packet.PacketOut, port.PortMod)
+_WRITES = (FlowMod, flow.NxFlowMod, packet.PacketOut, port.PortMod, GroupMod, MeterMod)
 _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     basic.FeaturesRequest: Session._features, basic.GetConfigRequest: Session._get_config,
     basic.SetConfig: Session._set_config, FlowMod: Session._flow_mod, flow.NxFlowMod: Session._nx_flow_mod,
@@ -304,7 +321,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     stats.DescRequest: Session._desc, stats.AggregateRequest: Session._aggregate,
     stats.NxAggregateRequest: Session._aggregate, stats.TableRequest: Session._tables,
     stats.TableFeaturesRequest: Session._table_features, stats.PortStatsRequest: Session._port_stats,
-    stats.PortDescRequest: Session._port_desc, stats.QueueRequest: Session._queues,
+    stats.PortDescRequest: Session._port_desc, stats.QueueRequest: Session._queues, **groups.HANDLERS,
 }
 
 
@@ -320,16 +337,11 @@ def _as_version(desc: port.PortDesc, version: int) -> port.PortDesc:
 
 def _entry(rule: Rule, now: float) -> stats.FlowEntry:
     hard_age = None if rule.modified == rule.created else now - rule.modified
-    duration = _milliseconds(now - rule.created)
+    duration = milliseconds(now - rule.created)
     return stats.FlowEntry(
         rule.match, rule.actions, rule.priority, rule.table_id, rule.cookie, duration,
         int(rule.idle_timeout), int(rule.hard_timeout), int(rule.flags), rule.importance, rule.n_packets,
         rule.n_bytes, now - rule.used, hard_age)
-
-
-def _milliseconds(seconds: float) -> float:
-    """*seconds* as exactly as the reference keeps them."""
-    return int(seconds * 1000) / 1000
 
 
 def _metadata(event: PacketIn) -> Match:

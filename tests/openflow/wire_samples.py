@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 
 from recorder import REQUIRED
 
-from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF15
+from fastpath.fields import BY_NAME
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF15
 from fastpath.ofproto.flow_text import parse_flow
+from fastpath.ofproto.group import BUCKET_LAST, GROUP_ALL, GroupCommand, GroupMod, GroupType
+from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.match import Match
-from fastpath.openflow.messages import basic, flow, packet, port, stats
+from fastpath.ofproto.meter import Band, BandType, MeterCommand, MeterFlags, MeterMod
+from fastpath.openflow.messages import basic, flow, group, meter, packet, port, stats
 from fastpath.openflow.messages.table import versions_of
 
 TEXTS = (
@@ -93,6 +98,7 @@ def samples(version: int) -> list[object]:
         stats.PortDescRequest(), stats.PortDescReply(_ports(version)),
         stats.NxFlowRequest(Match.parse("tun_id=5"), 4, 9, cookie=5, cookie_mask=7),
         stats.NxFlowReply((stats.FlowEntry(Match.parse("reg0=1"), idle_age=3, hard_age=9),)),
+        *_groups_and_meters(version),
         stats.NxAggregateRequest(Match.parse("tun_id=5")), stats.NxAggregateReply(1, 2, 3)]
     return [m for m in all_of if version in versions_of(type(m))]
 
@@ -101,6 +107,30 @@ def _ports(version: int) -> tuple[port.PortDesc, ...]:
     one, other = PORTS
     return one, port.PortDesc(*(getattr(other, n) for n in port.PortDesc.__slots__[:9]),
                               *((6, 7) if version > OF10 else ()))
+
+
+def _groups_and_meters(version: int) -> tuple[object, ...]:
+    buckets = parse_group_mod("group_id=3,type=select,bucket=weight=3,bucket_id:0,watch_port=1,output:2,"
+                              "bucket=bucket_id:1,watch_group=4,dec_ttl,output:3").buckets
+    method = ("hash", 7, ((BY_NAME["nw_src"], 0xFFFF0000), (BY_NAME["tcp_dst"], 0xFFFF)))
+    select, no_method = GroupType.SELECT, ("", 0, ())
+    properties = group.has_properties(version)
+    weighed = tuple(replace(b, weight=b.weight or 1) for b in buckets)
+    bands = (Band(BandType.DROP, 5, 6), Band(BandType.DSCP_REMARK, 7, 8, 1))
+    return (
+        GroupMod(GroupCommand.ADD, 3, select, buckets, *(method if properties else no_method)),
+        GroupMod(GroupCommand.INSERT_BUCKET, 3, select, weighed[:1], command_bucket_id=BUCKET_LAST)
+        if properties else GroupMod(GroupCommand.DELETE), MeterMod(MeterCommand.ADD, 5, MeterFlags(5), bands),
+        group.GroupStatsRequest(3), group.GroupStatsReply((group.GroupStats(
+            3, 1, 20, 3000, 0 if version in (OF11, OF12) else 1.5, ((1, 2), (3, 4))),) * 2),
+        group.GroupDescRequest(3 if properties else GROUP_ALL),
+        group.GroupDescReply((group.GroupDesc(3, select, weighed, *(method if properties else no_method)),
+                              group.GroupDesc(4))), group.GroupFeaturesRequest(),
+        group.GroupFeaturesReply(15, 7, (1, 2, 3, 4), (1, 1, 1, 1)), meter.MeterStatsRequest(4),
+        meter.MeterStatsReply((meter.MeterCounts(4, 1, 2, 3, 1.25, ((5, 6), (7, 8))),
+                               meter.MeterCounts(5))), meter.MeterConfigRequest(),
+        meter.MeterConfigReply((meter.MeterConfig(4, MeterFlags.PKTPS, bands), meter.MeterConfig(5))),
+        meter.MeterFeaturesRequest(), meter.MeterFeaturesReply(7, 6, 15, 8))
 
 
 def _told(version: int) -> tuple[int, ...]:

@@ -14,8 +14,10 @@ from typing import Any
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF15
 from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.group import GroupMod
+from fastpath.ofproto.meter import MeterMod
 from fastpath.openflow.codec import NX_VENDOR, ONF_VENDOR, VERSIONS, Reader
-from fastpath.openflow.messages import basic, flow, packet, port, stats
+from fastpath.openflow.messages import basic, flow, group, meter, packet, port, stats
 
 HEADER = struct.Struct(">BBHI")
 MAX_SIZE = 0xFFFF
@@ -41,6 +43,7 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (packet.PacketOut,         "OFPT",       13, OF10, OF15),
     (FlowMod,                  "OFPT",       14, OF10, OF15),
     (port.PortMod,             "OFPT",       15, OF10, OF10),
+    (GroupMod,                 "OFPT",       15, OF11, OF15),
     (port.PortMod,             "OFPT",       16, OF11, OF15),
     (port.TableMod,            "OFPT",       17, OF11, OF15),
     (basic.BarrierRequest,     "OFPT",       18, OF10, OF10),
@@ -52,6 +55,7 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (basic.GetAsyncRequest,    "OFPT",       26, OF13, OF13),
     (basic.GetAsyncReply,      "OFPT",       27, OF13, OF13),
     (basic.SetAsync,           "OFPT",       28, OF13, OF13),
+    (MeterMod,                 "OFPT",       29, OF13, OF15),
     (basic.NxRoleRequest,      "NX",         10, OF10, OF15),
     (basic.NxRoleReply,        "NX",         11, OF10, OF15),
     (basic.SetFlowFormat,      "NX",         12, OF10, OF10),
@@ -63,6 +67,7 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (basic.SetAsync,           "NX",         19, OF10, OF15),
     (basic.SetControllerId,    "NX",         20, OF10, OF15),
     (packet.NxPacketIn2,       "NX",         30, OF10, OF15),
+    (GroupMod,                 "NX",         31, OF10, OF10),
     (stats.DescRequest,        "REQUEST",    0,  OF10, OF15),
     (stats.DescReply,          "REPLY",      0,  OF10, OF15),
     (stats.FlowRequest,        "REQUEST",    1,  OF10, OF15),
@@ -75,6 +80,18 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (stats.PortStatsReply,     "REPLY",      4,  OF10, OF15),
     (stats.QueueRequest,       "REQUEST",    5,  OF10, OF15),
     (stats.QueueReply,         "REPLY",      5,  OF10, OF15),
+    (group.GroupStatsRequest,  "REQUEST",    6,  OF11, OF15),
+    (group.GroupStatsReply,    "REPLY",      6,  OF11, OF15),
+    (group.GroupDescRequest,   "REQUEST",    7,  OF11, OF15),
+    (group.GroupDescReply,     "REPLY",      7,  OF11, OF15),
+    (group.GroupFeaturesRequest, "REQUEST",  8,  OF12, OF15),
+    (group.GroupFeaturesReply, "REPLY",      8,  OF12, OF15),
+    (meter.MeterStatsRequest,  "REQUEST",    9,  OF13, OF15),
+    (meter.MeterStatsReply,    "REPLY",      9,  OF13, OF15),
+    (meter.MeterConfigRequest, "REQUEST",    10, OF13, OF15),
+    (meter.MeterConfigReply,   "REPLY",      10, OF13, OF15),
+    (meter.MeterFeaturesRequest, "REQUEST",  11, OF13, OF15),
+    (meter.MeterFeaturesReply, "REPLY",      11, OF13, OF15),
     (stats.TableFeaturesRequest, "REQUEST",  12, OF13, OF15),
     (stats.TableFeaturesReply, "REPLY",      12, OF13, OF15),
     (stats.PortDescRequest,    "REQUEST",    13, OF10, OF15),
@@ -83,10 +100,18 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (stats.NxFlowReply,        "NX REPLY",   0,  OF10, OF10),
     (stats.NxAggregateRequest, "NX REQUEST", 1,  OF10, OF10),
     (stats.NxAggregateReply,   "NX REPLY",   1,  OF10, OF10),
+    (group.GroupStatsRequest,  "NX REQUEST", 7,  OF10, OF10),
+    (group.GroupStatsReply,    "NX REPLY",   7,  OF10, OF10),
+    (group.GroupDescRequest,   "NX REQUEST", 8,  OF10, OF10),
+    (group.GroupDescReply,     "NX REPLY",   8,  OF10, OF10),
+    (group.GroupFeaturesRequest, "NX REQUEST", 9, OF10, OF11),
+    (group.GroupFeaturesReply, "NX REPLY",   9,  OF10, OF11),
 )
 # What is no Message has its own way to bytes and back.
-_PUT: dict[type, Callable[[Any, int], bytes]] = {FlowMod: flow.put_flow_mod}
-_GET: dict[type, Callable[[Reader, int], Any]] = {FlowMod: flow.get_flow_mod}
+_PUT: dict[type, Callable[[Any, int], bytes]] = {
+    FlowMod: flow.put_flow_mod, GroupMod: group.put_group_mod, MeterMod: meter.put_meter_mod}
+_GET: dict[type, Callable[[Reader, int], Any]] = {
+    FlowMod: flow.get_flow_mod, GroupMod: group.get_group_mod, MeterMod: meter.get_meter_mod}
 
 
 def _index() -> tuple[dict[tuple[int, str, int], type], dict[tuple[int, type], tuple[str, int]]]:
