@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from fastpath._extract import extract
 from fastpath._flow import FlowKey
 from fastpath._port import Port as IoPort
+from fastpath.addresses import Addresses
 from fastpath.bundle import Bundle
 from fastpath.dpif.provider import Execute, PortStats
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, ParseError
@@ -29,7 +30,6 @@ from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, Sa
 from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
-from fastpath.ofproto.learning import MacEntry
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.port import OfPort, vlan_config
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
@@ -137,7 +137,7 @@ class Port:
         return f"<Port {self.number} {self.name!r} of {self.bridge.name!r}>"
 
 
-class Bridge(GroupsAndMeters):
+class Bridge(GroupsAndMeters, Addresses):
     """One bridge of a Switch; made by ``Switch.add_bridge``."""
 
     def __init__(self, switch: Switch, ofproto: Ofproto) -> None:
@@ -520,23 +520,6 @@ class Bridge(GroupsAndMeters):
             return explain(XlateIn(
                 bridge=self.ofproto, flow=key, now=self.switch.now, side_effects=False,
                 packet=what if isinstance(what, bytes) else None, frozen=frozen), states)
-
-    # -- MAC table -------------------------------------------------------------------------------------
-
-    def fdb(self) -> list[MacEntry]:
-        """Learned and static addresses."""
-        with self._lock:
-            self.switch.push_stats()
-            return list(self.ofproto.macs)
-
-    def dump_fdb(self) -> str:
-        """The same as text, as ``fdb/show`` prints it."""
-        return views.format_fdb(self.fdb(), self.switch.now, self.ofproto.macs.aging_s)
-
-    def flush_fdb(self) -> None:
-        """Forget all learned addresses."""
-        with self._lock:
-            self.ofproto.macs.flush()
 
     # -- views -----------------------------------------------------------------------------------------
 

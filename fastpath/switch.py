@@ -20,7 +20,7 @@ from __future__ import annotations
 import atexit
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import inf
 from types import TracebackType
@@ -28,12 +28,13 @@ from typing import NoReturn, TypeVar
 from weakref import WeakSet
 
 from fastpath._port import Port as IoPort
+from fastpath.addresses import check_fdb
 from fastpath.bridge import Bridge, Port, check_name
 from fastpath.dpif.provider import DatapathStats
 from fastpath.dpif.userspace import MAX_NOW_S, UserspaceDpif
 from fastpath.errors import ConfigError, FastpathError, NotFoundError
 from fastpath.ofproto.backer import Backer
-from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.bridge import Ofproto, flood_set
 from fastpath.ofproto.events import Event
 from fastpath.ofproto.revalidate import FLOW_LIMIT, MAX_IDLE, Revalidator, RevalidatorStats
 from fastpath.ofproto.upcall import UpcallHandler, UpcallStats
@@ -113,18 +114,17 @@ class Switch:
     # -- bridges ---------------------------------------------------------------------------------------
 
     def add_bridge(self, name: str, *, normal: bool = False, mac_aging: float = 300.0,
-                   max_macs: int = 8192) -> Bridge:
+                   max_macs: int = 8192, flood_vlans: Iterable[int] = ()) -> Bridge:
         """A new bridge without ports.  Its tables are empty, so it drops everything; with *normal* it
         starts as a learning switch, by the rule ``priority=0,actions=NORMAL``.  *mac_aging* is in
-        seconds, *max_macs* how many addresses it learns at most."""
+        seconds, *max_macs* how many addresses it learns at most, *flood_vlans* are those it does not learn
+        in."""
         check_name("bridge", name)
-        if not 0 < mac_aging < inf:
-            raise ConfigError(f"mac_aging {mac_aging}: expected seconds, more than 0")
-        if max_macs < 1:
-            raise ConfigError(f"max_macs {max_macs}: expected 1 or more")
+        check_fdb(mac_aging, max_macs)
+        flood = flood_set(flood_vlans)
         with self.lock:
             bridge = Bridge(self, Ofproto(name, self.backer, seed=self.seed, mac_aging=mac_aging,
-                                          max_macs=max_macs))
+                                          max_macs=max_macs, flood_vlans=flood))
             self._bridges[name] = bridge
             if normal:
                 bridge.add_flow("priority=0,actions=NORMAL")

@@ -34,6 +34,8 @@ threads = 1
 flows = ["in_port=in,actions=output:out"]
 flow_file = "more.txt"
 mac_aging = 60
+flood_vlans = [9]
+static_macs = ["out 10 02:00:00:00:00:77"]
 
 [bridges.br0.ports]
 in = {io = "pcap:in,read=IN"}
@@ -165,6 +167,10 @@ def test_a_file_says_groups_and_meters(tmp_path: Path) -> None:
     ("[bridges.br0.ports.a]\npatch = 'a'\n", "bridges.br0.ports.a: port 'a': a patch port cannot be its own"),
     ("[bridges.br0]\nmac_aging = -1\n", "bridges.br0: mac_aging -1"),
     ("[bridges.br0]\nmax_macs = 0\n", "bridges.br0: max_macs 0"),
+    ("[bridges.br0]\nflood_vlans = [4096]\n", "bridges.br0: flood VLAN 4096"),
+    ("[bridges.br0]\nflood_vlans = ['x']\n", "bridges.br0.flood_vlans[0]: 'x' given"),
+    ("[bridges.br0]\nstatic_macs = ['a 1']\n", "bridges.br0.static_macs[0]: 'a 1': expected port, VLAN and"),
+    ("[bridges.br0]\nstatic_macs = ['a 1 02:00:00:00:00:01']\n", "static_macs[0]: bridge 'br0' has no"),
     ("[bridges.br0]\nflows = ['']\n", "bridges.br0.flows[0]: no rule, expected one"),
     ("[bridges.'']\n", "bridge '': expected a name"),
     ("[switch]\nseconds = nan\n[bridges.br0]\n", "switch.seconds: nan given"),
@@ -284,7 +290,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 def test_views_show_a_running_instance(served: str, capsys: Capture) -> None:
     for command, words in (("show", "br0: 1 rules, 1 addresses"), ("dump-flows", "n_packets=1"),
                            ("dump-megaflows", "actions:2"), ("dump-ports", "rx pkts=1"),
-                           ("fdb", "02:00:00:00:00:01")):
+                           ("fdb", "02:00:00:00:00:01"), ("fdb-stats", "1/8192")):
         assert main([command, "--socket", served]) == 0
         assert words in capsys.readouterr().out
     flow = "in_port=b,dl_src=02:00:00:00:00:02,dl_dst=02:00:00:00:00:01"

@@ -6,6 +6,7 @@
     [bridges.br0]
     flows = ["in_port=uplink,actions=output:2", "priority=0,actions=NORMAL"]
     flow_file = "acl.txt"               # beside this file; comes after `flows`
+    static_macs = ["uplink 0 02:00:00:00:00:01"]    # port, VLAN and address, as fdb/add takes them
     groups = ["group_id=1,type=all,bucket=output:2"]        # and group_file, meters: there before rules are
 
     [bridges.br0.ports.uplink]
@@ -47,13 +48,14 @@ class PortConfig:
 
 @dataclass(frozen=True, slots=True)
 class BridgeConfig:
-    """One bridge; *flows* holds (where it was written, text); *place* and *settings* as of a port."""
+    """One bridge; *flows* and *macs* hold (where it was written, text), the others are as of a port."""
 
     name: str
     place: str = ""
     ports: tuple[PortConfig, ...] = ()
     flows: tuple[tuple[str, str], ...] = ()
     prelude: Prelude = NONE
+    macs: tuple[tuple[str, str], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -74,7 +76,8 @@ _SWITCH: dict[str, tuple[type, ...]] = {
     "threads": (int,), "seed": (int,), "flow_limit": (int,), "socket": (str,), "seconds": _NUMBER}
 _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
-    "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,)}
+    "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,), "flood_vlans": (list,),
+    "static_macs": (list,)}
 _PORT: dict[str, tuple[type, ...]] = {
     "io": (str,), "patch": (str,), "number": (int,), "tag": (int,), "trunks": (list,), "vlan_mode": (str,),
     "priority_tags": (str,), "no_flood": (bool,), "no_forward": (bool,), "no_receive": (bool,),
@@ -127,8 +130,10 @@ def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
         file = table.pop(key, None)
         if file is not None:
             texts += read_lines(path.parent / file)
+    _list_of(table.get("flood_vlans", []), int, f"{where}.flood_vlans")
     prelude = Prelude(tuple(_texts(table, "meters", where)), tuple(groups))
-    return BridgeConfig(name, where, ports, tuple(flows), prelude, table)
+    macs = tuple(_texts(table, "static_macs", where))
+    return BridgeConfig(name, where, ports, tuple(flows), prelude, macs, table)
 
 
 def _texts(table: dict[str, Any], key: str, where: str) -> list[tuple[str, str]]:

@@ -26,7 +26,8 @@ types of ports and their options:
 a file for --config:
   [switch]                        # threads, seed, flow_limit, socket, seconds
   threads = 2
-  [bridges.br0]                   # flows, flow_file, groups, group_file, meters, mac_aging, max_macs
+  [bridges.br0]                   # flows, flow_file, groups, group_file, meters, mac_aging, max_macs,
+                                  # flood_vlans, static_macs
   flows = ["priority=10,tcp,tp_dst=23,actions=drop", "priority=0,actions=NORMAL"]
   [bridges.br0.ports.office]      # io (as --port takes it) or patch (name of the peer), number, tag, trunks,
   io = "eth1"                     # vlan_mode, priority_tags, no_flood, no_forward, no_receive,

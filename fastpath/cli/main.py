@@ -132,7 +132,8 @@ VIEWS = (
     ("meter-stats", "counters of meters and bands", ()),
     ("dump-megaflows", "installed flows of the datapath", ()),
     ("dump-ports", "counters of ports", ()),
-    ("fdb", "learned addresses", ()),
+    ("fdb", "learned and static addresses", ()),
+    ("fdb-stats", "what happened to addresses", ()),
 )
 
 

@@ -60,10 +60,21 @@ def build(switch: Switch, wanted: Config) -> None:
             with placed(port.place):
                 _add_port(bridge, port)
         settings.prelude.add_to(bridge)
+        for place, text in settings.macs:
+            with placed(place):
+                _add_mac(bridge, text)
         for place, flow in settings.flows or ((settings.name, NORMAL),):
             with placed(place):
                 if not bridge.add_flows([flow]):
                     raise ParseError("no rule, expected one such as 'in_port=1,actions=output:2'")
+
+
+def _add_mac(bridge: Bridge, text: str) -> None:
+    """Pin an address given as ``PORT VLAN MAC``."""
+    words = text.split()
+    if len(words) != 3 or not words[1].isdecimal():
+        raise ConfigError(f"{text!r}: expected port, VLAN and address, such as 'eth1 0 02:00:00:00:00:01'")
+    bridge.add_mac(words[0], words[2], vlan=int(words[1]))
 
 
 def _listen(switch: Switch, address: str) -> None:

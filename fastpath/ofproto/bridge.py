@@ -23,7 +23,7 @@ from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.group import Group, GroupMod, GroupModResult, GroupTable
 from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.meter import Meter, MeterMod, MeterTable
-from fastpath.ofproto.port import OfPort
+from fastpath.ofproto.port import VLAN_MAX, OfPort
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.references import References, named
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
@@ -34,6 +34,17 @@ from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, RuleV
 NO_ODP_PORT = 0xffffffff
 INTERNAL_TABLE = 254                # holds what translation needs for itself; no user changes it
 FRAG_HANDLING = ("normal", "drop", "nx-match")
+
+
+def flood_set(vlans: Iterable[int]) -> frozenset[int]:
+    """VLANs in which nothing is learned.  Raises ConfigError for what is no VLAN."""
+    if isinstance(vlans, int | str):
+        raise ConfigError(f"flood_vlans {vlans!r}: expected several VLANs, such as [{vlans}]")
+    flood = frozenset(vlans)
+    for vid in flood:
+        if type(vid) is not int or not 0 <= vid <= VLAN_MAX:
+            raise ConfigError(f"flood VLAN {vid!r}: not between 0 and {VLAN_MAX}")
+    return flood
 
 
 class WatchedMacs(MacTable):
@@ -72,16 +83,12 @@ class WatchedMacs(MacTable):
         self._dirty.add((self._bridge, *key))
         super()._remove(key)
 
-    def flush(self) -> None:
-        self._dirty.update((self._bridge, entry.vlan, entry.mac) for entry in self)
-        super().flush()
-
 
 class Ofproto:
     """One bridge.  Attributes named in BridgeView are read by translation."""
 
     def __init__(self, name: str, backer: Backer, *, seed: int = 0, mac_aging: float = 300.0,
-                 max_macs: int = 8192) -> None:
+                 max_macs: int = 8192, flood_vlans: frozenset[int] = frozenset()) -> None:
         self.name = name
         self.backer = backer
         self.tables = FlowTables(seed=seed)
@@ -89,6 +96,7 @@ class Ofproto:
         self.meters = MeterTable(backer.dpif, backer.meter_numbers, strict=backer.strict)
         self.references = References(self.tables)
         self.macs = WatchedMacs(name, backer, max_entries=max_macs, aging_s=mac_aging)
+        self.macs.set_flood_vlans(flood_vlans)
         self.features: Features = backer.features
         self.recirc: RecircTable = backer.recirc
         self.forward_bpdu = False
@@ -143,8 +151,8 @@ class Ofproto:
         self.touch()
 
     def set_flood_vlans(self, vlans: Iterable[int]) -> None:
-        """Name the VLANs in which NORMAL floods and learns nothing."""
-        self.macs.set_flood_vlans(frozenset(vlans))
+        """Name the VLANs in which NORMAL floods and learns nothing.  Raises ConfigError."""
+        self.macs.set_flood_vlans(flood_set(vlans))
         self.touch()
 
     def port(self, ofp_port: int) -> OfPort | None:

@@ -1,9 +1,13 @@
 """MacTable: which port of a bridge leads to which MAC address, per VLAN.
 
 Entries age: one not seen for ``aging_s`` seconds goes.  When the table is full a new address replaces the
-longest unseen one of the port that has most, so that one noisy port cannot push out everybody else's.
-A gratuitous ARP locks its entry for a while, so that a copy of it reflected by a bond does not move
-the address there.  Static entries neither age nor move nor make room.
+longest unseen one of the port that has most, so that one noisy port cannot push out everybody else's
+(``port_usage``).  A gratuitous ARP locks its entry for a while, so that a copy of it reflected by a bond does
+not move the address there.
+
+Static entries neither age nor move.  They count among the entries of their port, but never make room:
+in the reference, whose order of entries and choice of ports this table keeps, traffic can push them out,
+which is not what they are for.  A table full of them learns nothing.
 
 Ports are numbers; which of them are bonds the caller says.  One owner, no clock: *now* is an argument.
 ``version`` grows with every change that may alter a forwarding decision.
@@ -11,9 +15,12 @@ Ports are numbers; which of them are bonds the caller says.  One owner, no clock
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from fastpath.ofproto.port_usage import PortUsage
 
 MAX_ENTRIES = 8192
 AGING_S = 300.0
@@ -24,14 +31,31 @@ _Key = tuple[int, int]              # VLAN, MAC address
 
 @dataclass(slots=True)
 class MacEntry:
-    """One address.  *expires* is infinite for a static entry; *locked_until* is the gratuitous-ARP lock."""
+    """One address, last seen at *seen*.  *expires* is infinite for a static entry; *locked_until* is the
+    gratuitous-ARP lock; *turn* grows with every sight of any entry."""
 
     mac: int
     vlan: int
     port: int
     expires: float
+    seen: float = 0.0
+    turn: int = 0
     locked_until: float = float("-inf")
     is_static: bool = False
+
+
+@dataclass(slots=True)
+class MacCounters:
+    """What happened to entries since the counters were cleared."""
+
+    n_learned: int = 0
+    n_expired: int = 0
+    n_evicted: int = 0
+    n_moved: int = 0
+
+    def copy(self) -> MacCounters:
+        """The counters as they are now."""
+        return replace(self)
 
 
 class MacTable:
@@ -41,19 +65,24 @@ class MacTable:
         self.max_entries, self.aging_s = max_entries, aging_s
         self.flood_vlans: frozenset[int] = frozenset()          # nothing is learned in these
         self.version = 0
-        self.n_learned = self.n_expired = self.n_evicted = self.n_moved = self.n_static = 0
-        # All learned entries, longest unseen first, and the same by port; static ones stand apart.
+        self.counters = MacCounters()
+        self._turn = 0
+        # Learned entries, longest unseen first; static ones stand apart, in the order they were added.
         self._entries: OrderedDict[_Key, MacEntry] = OrderedDict()
-        self._by_port: dict[int, OrderedDict[_Key, MacEntry]] = {}
         self._static: dict[_Key, MacEntry] = {}
+        self._usage: PortUsage[_Key] = PortUsage()
 
     def __len__(self) -> int:
         return len(self._entries) + len(self._static)
 
     def __iter__(self) -> Iterator[MacEntry]:
-        """Entries, static ones first, then longest unseen first."""
-        yield from self._static.values()
-        yield from self._entries.values()
+        """Entries, longest unseen first; a static one was seen when it was added."""
+        return heapq.merge(self._entries.values(), self._static.values(), key=lambda entry: entry.turn)
+
+    @property
+    def n_static(self) -> int:
+        """Static entries there are."""
+        return len(self._static)
 
     def lookup(self, mac: int, vlan: int) -> int | None:
         """Port behind which *mac* is, None if unknown.  A multicast address is never known."""
@@ -73,19 +102,23 @@ class MacTable:
         if mac & _MULTICAST or vlan in self.flood_vlans or key in self._static:
             return False
         entry = self._entries.get(key)
+        if entry is not None and now <= entry.seen and port == entry.port and (bond or not gratuitous):
+            return False                        # nothing new, and its turn stays, as in the reference
+        self._turn += 1
         if entry is None:
-            if self.max_entries <= len(self):
-                self._evict()
-            entry = self._entries[key] = MacEntry(mac, vlan, port, now + self.aging_s)
-            self._by_port.setdefault(port, OrderedDict())[key] = entry
+            if len(self) >= self.max_entries and not self._evict():
+                return False
+            entry = self._entries[key] = MacEntry(mac, vlan, port, now + self.aging_s, now, self._turn)
+            self._usage.add(port, key)
             if gratuitous and not bond:
                 entry.locked_until = now + GRATUITOUS_LOCK_S
-            self.n_learned += 1
+            self.counters.n_learned += 1
             self.version += 1
             return True
-        entry.expires = now + self.aging_s
+        entry.seen, entry.turn = max(now, entry.seen), self._turn
+        entry.expires = entry.seen + self.aging_s
         self._entries.move_to_end(key)
-        self._by_port[entry.port].move_to_end(key)
+        self._usage.seen(entry.port, key)
         if gratuitous:
             if not bond:
                 entry.locked_until = now + GRATUITOUS_LOCK_S
@@ -93,10 +126,10 @@ class MacTable:
                 return False
         if entry.port == port:
             return False
-        self._drop_from_port(key, entry)
+        self._usage.remove(entry.port, key)
         entry.port = port
-        self._by_port.setdefault(port, OrderedDict())[key] = entry
-        self.n_moved += 1
+        self._usage.add(port, key)
+        self.counters.n_moved += 1
         self.version += 1
         return True
 
@@ -105,41 +138,49 @@ class MacTable:
         entry = self._entries.get((vlan, mac))
         return entry is not None and now < entry.locked_until
 
-    def _drop_from_port(self, key: _Key, entry: MacEntry) -> None:
-        of_port = self._by_port[entry.port]
-        del of_port[key]
-        if not of_port:
-            del self._by_port[entry.port]
-
-    def _evict(self) -> None:
-        if not self._by_port:
-            return
-        fullest = max(self._by_port.values(), key=len)
-        self._remove(next(iter(fullest)))
-        self.n_evicted += 1
+    def _evict(self) -> bool:
+        """Make room for an entry; False if there are none but static ones."""
+        victim = self._usage.victim()
+        if victim is None:
+            return False
+        self._remove(victim)
+        self.counters.n_evicted += 1
+        return True
 
     def _remove(self, key: _Key) -> None:
-        self._drop_from_port(key, self._entries.pop(key))
+        self._usage.remove(self._entries.pop(key).port, key)
         self.version += 1
 
+    def find(self, mac: int, vlan: int) -> MacEntry | None:
+        """Entry of an address, which is not asked for forwarding."""
+        return self._static.get((vlan, mac)) or self._entries.get((vlan, mac))
+
     def add_static(self, mac: int, vlan: int, port: int) -> bool:
-        """Pin *mac* to *port*; return whether anything changed."""
+        """Pin *mac* to *port*, even in a table full of static entries; return whether anything changed."""
         key = (vlan, mac)
+        self._turn += 1
         old = self._static.get(key)
         if old is not None and old.port == port:
+            old.turn = self._turn
+            self._static[key] = self._static.pop(key)
             return False
-        if key in self._entries:
+        if old is not None:
+            self.del_static(mac, vlan)
+        elif key in self._entries:
             self._remove(key)
-        self._static[key] = MacEntry(mac, vlan, port, float("inf"), is_static=True)
-        self.n_static = len(self._static)
+        elif len(self) >= self.max_entries:
+            self._evict()
+        self._static[key] = MacEntry(mac, vlan, port, float("inf"), turn=self._turn, is_static=True)
+        self._usage.add(port, None)
         self.version += 1
         return True
 
     def del_static(self, mac: int, vlan: int) -> bool:
         """Unpin *mac*; return whether it was pinned."""
-        if self._static.pop((vlan, mac), None) is None:
+        entry = self._static.pop((vlan, mac), None)
+        if entry is None:
             return False
-        self.n_static = len(self._static)
+        self._usage.remove(entry.port, None)
         self.version += 1
         return True
 
@@ -157,37 +198,40 @@ class MacTable:
                 break
             self._remove(key)
             gone.append(entry)
-        self.n_expired += len(gone)
+        self.counters.n_expired += len(gone)
         return gone
 
     def set_aging(self, aging_s: float) -> None:
-        """Change how long an unseen entry lives; those present get the difference."""
-        delta, self.aging_s = aging_s - self.aging_s, aging_s
+        """Change how long an unseen entry lives, those present too."""
+        self.aging_s = aging_s
         for entry in self._entries.values():
-            entry.expires += delta
+            entry.expires = entry.seen + aging_s
 
     def set_max_entries(self, max_entries: int) -> None:
-        """Change the size of the table, pushing out what no longer fits."""
+        """Change the size of the table.  What no longer fits expires, longest unseen first."""
         self.max_entries = max_entries
         while len(self) > max_entries and self._entries:
-            self._evict()
+            self._remove(next(iter(self._entries)))
+            self.counters.n_expired += 1
 
     def set_flood_vlans(self, vlans: frozenset[int]) -> None:
-        """Say in which VLANs nothing is learned; what was learned there is forgotten."""
-        self.flood_vlans = vlans
-        for key in [k for k in self._entries if k[0] in vlans]:
-            self._remove(key)
+        """Say in which VLANs nothing is learned.  A change forgets all that was learned anywhere."""
+        if vlans != self.flood_vlans:
+            self.flood_vlans = vlans
+            self.flush()
+
+    def clear_counters(self) -> None:
+        """Count anew."""
+        self.counters = MacCounters()
 
     def flush(self) -> None:
         """Forget all learned addresses."""
-        if self._entries:
-            self.version += 1
-        self._entries.clear()
-        self._by_port.clear()
+        for key in list(self._entries):
+            self._remove(key)
 
     def flush_port(self, port: int) -> None:
         """Forget what is behind *port*, static entries too."""
-        for key in list(self._by_port.get(port, ())):
+        for key in self._usage.of(port):
             self._remove(key)
         for entry in [e for e in self._static.values() if e.port == port]:
             self.del_static(entry.mac, entry.vlan)

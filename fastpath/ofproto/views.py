@@ -12,7 +12,7 @@ from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions
 from fastpath.dpif.odptext import format_actions, format_key
 from fastpath.dpif.provider import FlowStats, PortStats
-from fastpath.ofproto.learning import MacEntry
+from fastpath.ofproto.learning import MacEntry, MacTable
 from fastpath.ofproto.revalidate import Revalidator
 from fastpath.ofproto.xlate.context import OFPP_LOCAL
 from fastpath.text import format_mac
@@ -63,14 +63,27 @@ def format_megaflows(flows: Iterable[Megaflow], now: float) -> str:
     return "\n".join(sorted(flow.format(now) for flow in flows))
 
 
-def format_fdb(entries: Iterable[MacEntry], now: float, aging_s: float) -> str:
-    """As ``fdb/show`` prints addresses."""
+def format_fdb(entries: Iterable[MacEntry], now: float) -> str:
+    """As ``fdb/show`` prints addresses, which counts the seconds that began since."""
     lines = [" port  VLAN  MAC                Age"]
-    for entry in sorted(entries, key=lambda e: (e.vlan, e.mac)):
+    for entry in entries:
         port = "LOCAL" if entry.port == OFPP_LOCAL else str(entry.port)
-        age = "static" if entry.is_static else f"{int(max(0.0, now - (entry.expires - aging_s))):>3d}"
+        age = "static" if entry.is_static else f"{int(now) - int(entry.seen):>3d}"
         lines.append(f"{port:>5}  {entry.vlan:>4}  {format_mac(entry.mac)}  {age}")
     return "\n".join(lines)
+
+
+def format_fdb_stats(bridge: str, macs: MacTable) -> str:
+    """As ``fdb/stats-show`` prints what happened to addresses."""
+    counted = macs.counters
+    return "\n".join((
+        f'Statistics for bridge "{bridge}":',
+        f"  Current/maximum MAC entries in the table: {len(macs)}/{macs.max_entries}",
+        f"  Current static MAC entries in the table : {macs.n_static}",
+        f"  Total number of learned MAC entries     : {counted.n_learned}",
+        f"  Total number of expired MAC entries     : {counted.n_expired}",
+        f"  Total number of evicted MAC entries     : {counted.n_evicted}",
+        f"  Total number of port moved MAC entries  : {counted.n_moved}"))
 
 
 def format_ports(ports: Sequence[tuple[int, PortStats]]) -> str:

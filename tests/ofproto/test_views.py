@@ -13,12 +13,12 @@ from fastpath.ofproto.xlate.context import OFPP_LOCAL
 
 
 def test_fdb_text_is_as_the_reference_prints_it() -> None:
-    entries = [MacEntry(0x50540000000a, 10, 1, 307.5), MacEntry(0x50540000000b, 0, OFPP_LOCAL, float("inf"),
-                                                                is_static=True)]
-    assert views.format_fdb(entries, 12.0, 300.0) == (
+    entries = [MacEntry(0x50540000000b, 0, OFPP_LOCAL, float("inf"), is_static=True),
+               MacEntry(0x50540000000a, 10, 1, 307.9, seen=7.9)]
+    assert views.format_fdb(entries, 12.0) == (
         " port  VLAN  MAC                Age\n"
         "LOCAL     0  50:54:00:00:00:0b  static\n"
-        "    1    10  50:54:00:00:00:0a    4")
+        "    1    10  50:54:00:00:00:0a    5")
 
 
 def test_port_counters_are_as_the_reference_prints_them() -> None:
