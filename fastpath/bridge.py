@@ -297,7 +297,7 @@ class Bridge(GroupsAndMeters, Addresses):
         reader = self._reader()
         for line, flow in enumerate(flows, 1):
             if not isinstance(flow, str):
-                mods.append(_checked(flow))
+                mods.append(self.ofproto.admission.flow(flow))
                 continue
             source = flow.partition("#")[0].strip()
             try:
@@ -357,7 +357,7 @@ class Bridge(GroupsAndMeters, Addresses):
     def apply(self, mod: FlowMod) -> list[Rule]:
         """Carry out a flow mod of any command; return the rules it added or changed, or those removed."""
         with self._lock:
-            return self._do(_checked(mod))
+            return self._do(self.ofproto.admission.flow(mod))
 
     def _reader(self) -> FlowReader:
         """Reads flow text that may name this bridge's ports and tables."""
@@ -366,8 +366,8 @@ class Bridge(GroupsAndMeters, Addresses):
     def _apply(self, flow: str | FlowMod, command: Command) -> list[Rule]:
         with self._lock:
             if isinstance(flow, str):
-                flow = self._reader().read(flow, command)
-            return self._do(_checked(flow))
+                return self._do(self._reader().read(flow, command))
+            return self._do(self.ofproto.admission.flow(flow, command))
 
     def _do(self, mod: FlowMod) -> list[Rule]:
         """Carry out one flow mod; return the rules added or changed, or for a delete those removed."""
@@ -593,9 +593,3 @@ class Bridge(GroupsAndMeters, Addresses):
         name = self.name
         stream: Stream[Event] = self.switch.feed.stream(lambda event: event.bridge == name)
         return stream
-
-
-def _checked(flow: FlowMod) -> FlowMod:
-    if not isinstance(flow, FlowMod):
-        raise TypeError(f"{flow!r} given, expected a flow: text as ovs-ofctl takes it, or a FlowMod")
-    return flow

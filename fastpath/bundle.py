@@ -13,10 +13,12 @@ exception in the block drops the bundle.  Packets, of other threads too, meet al
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastpath.errors import ConfigError, OpenFlowError
+from fastpath.ofproto.admission import check_group
 from fastpath.ofproto.flow_change import Change
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
@@ -88,6 +90,8 @@ class Bundle:
         ofproto, switch = self.bridge.ofproto, self.bridge.switch
         mod = (parse_group_mod(group, command, ports=ofproto.port_numbers()) if isinstance(group, str)
                else group)
+        check_group(mod)
+        mod = replace(mod, command=command)
 
         def do(change: Change) -> _Undo:
             before = ofproto.groups.snapshot()
@@ -98,7 +102,8 @@ class Bundle:
         self._append(do)
 
     def _flow(self, flow: str | FlowMod, command: Command) -> None:
-        self._append(self._reader.read(flow, command) if isinstance(flow, str) else flow)
+        self._append(self._reader.read(flow, command) if isinstance(flow, str)
+                     else self.bridge.ofproto.admission.flow(flow, command))
 
     def _append(self, step: _Step) -> None:
         if not self._is_open:

@@ -6,6 +6,7 @@ Text is what ovs-ofctl takes and prints: ``br.add_group("group_id=1,type=all,buc
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from fastpath.errors import ParseError
 from fastpath.io.textfile import read_text
 from fastpath.ofproto import group_text, meter_text
 from fastpath.ofproto.actions.versions import OF15
+from fastpath.ofproto.admission import check_group
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.group import Group, GroupCommand, GroupMod
 from fastpath.ofproto.meter import Meter, MeterCommand, MeterMod
@@ -57,7 +59,8 @@ class GroupsAndMeters:
                 except ParseError as error:
                     raise ParseError(f"{name}:{line}: {str(error).removeprefix(':1: ')}") from None
             else:
-                mods.append(_checked(group))
+                check_group(group)
+                mods.append(group)
         with self._lock:
             for mod in mods:
                 self._do_group(mod)
@@ -84,7 +87,8 @@ class GroupsAndMeters:
         with self._lock:
             if isinstance(group, str):
                 group = group_text.parse_group_mod(group, command, ports=self.ofproto.port_numbers())
-            return self._do_group(_checked(group))
+            check_group(group)
+            return self._do_group(replace(group, command=command))
 
     def apply_group(self, mod: GroupMod) -> list[Group]:
         """Carry out a group mod of any command; return the group made, or for a delete those removed."""
@@ -193,9 +197,3 @@ class GroupsAndMeters:
         """What meters can do, as ``ovs-ofctl meter-features`` prints it."""
         meters = self.ofproto.meters
         return meter_text.format_meter_features(meters.max_meters, strict=meters.strict)
-
-
-def _checked(group: GroupMod) -> GroupMod:
-    if not isinstance(group, GroupMod):
-        raise TypeError(f"{group!r} given, expected a group: text as ovs-ofctl takes it, or a GroupMod")
-    return group

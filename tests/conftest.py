@@ -18,10 +18,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The plain run tries the same cases every time; with --more they are drawn anew."""
-    settings.register_profile("same", derandomize=True)
-    if config.getoption("--more") == 1:
-        settings.load_profile("same")
+    """The plain run tries the same cases every time; with --more they are drawn anew.  How long one takes says
+    more of the machine than of the code."""
+    settings.register_profile("same", derandomize=True, deadline=None)
+    settings.register_profile("anew", deadline=None)
+    settings.load_profile("same" if config.getoption("--more") == 1 else "anew")
 
 
 # Fast tests first, then those that run the reference or make namespaces, sanitizers and stress last.

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from fastpath import Bridge, FlowRemoved, Switch
+from fastpath.ofproto.rule import RemovedReason
 from fastpath.testing import frame
 
 REPLIES = ("tcp actions=learn(table=1,eth_type=0x800,nw_proto=6,NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],"
@@ -185,3 +186,20 @@ def test_mac_learning_made_of_learn_forwards_as_normal_does(more: int) -> None:
                 if random.random() < 0.05:
                     switch.advance(random.choice((1, 200, 301)))
             assert len(ours.rules("table=2")) == len(normal.fdb())
+
+
+def test_rules_learned_by_an_evicted_one_go_with_it_and_are_told() -> None:
+    with Switch(seed=0) as sw:
+        br = sw.add_bridge("br0")
+        br.add_port("a")
+        br.add_flow("priority=5,send_flow_rem,hard_timeout=9,actions=learn(table=1,cookie=7,delete_learned,"
+                    "send_flow_rem,NXM_OF_ETH_SRC[])")
+        br.add_flow("priority=4,in_port=1,hard_timeout=99,actions=drop")
+        br.inject("a", frame())
+        assert len(br.rules("table=1")) == 1
+        gone: list[FlowRemoved] = []
+        br.on_flow_removed(gone.append)
+        br.set_table(0, max_flows=1, evict=True)
+        assert [(e.rule.table_id, e.reason) for e in gone] == [
+            (0, RemovedReason.EVICTION), (1, RemovedReason.DELETE)]
+        assert gone[0].rule.n_packets == 1 and [str(r.match) for r in br.rules()] == ["in_port=1"]

@@ -15,6 +15,7 @@ from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowErr
 from fastpath.ofproto.actions.action_set import first_disallowed
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.output import Group as GroupAction
+from fastpath.ofproto.admission import Admission, check_group
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, TableStatus
 from fastpath.ofproto.flow_change import Change, FlowModResult
@@ -95,6 +96,7 @@ class Ofproto:
         self.groups = GroupTable(strict=backer.strict)
         self.meters = MeterTable(backer.dpif, backer.meter_numbers, strict=backer.strict)
         self.references = References(self.tables)
+        self.admission = Admission()
         self.macs = WatchedMacs(name, backer, max_entries=max_macs, aging_s=mac_aging)
         self.macs.set_flood_vlans(flood_vlans)
         self.features: Features = backer.features
@@ -337,9 +339,9 @@ class Ofproto:
 
     def configure_table(self, table_id: int, now: float, **settings: Any) -> None:
         """Change settings of a table, as ``Table.configure`` takes them."""
-        evicted = self.tables.configure(table_id, **settings)
+        gone = self.tables.configure(table_id, **settings)
         self.touch()
-        self.removed(((rule, RemovedReason.EVICTION) for rule in evicted), now)
+        self.removed(gone, now)
         self._tell_vacancies()
 
     def _tell_vacancies(self) -> None:
@@ -372,6 +374,7 @@ class Ofproto:
     def apply_group(self, gm: GroupMod, now: float) -> GroupModResult:
         """Carry out a group mod.  Rules that use a group it deletes are the caller's to remove
         (``references``), once it has brought their counters up to date."""
+        check_group(gm)
         result = self.groups.apply(gm, now)
         if result:
             self.touch()

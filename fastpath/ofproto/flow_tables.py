@@ -190,8 +190,9 @@ class FlowTables:
             self._tables[table_id].classifier.purge(self.version)
         self._learned.forgive()
 
-    def configure(self, table_id: int, **settings: Any) -> list[Rule]:
-        """Set what ``Table.configure`` takes; return the rules evicted because a limit was lowered."""
+    def configure(self, table_id: int, **settings: Any) -> list[tuple[Rule, RemovedReason]]:
+        """Set what ``Table.configure`` takes; return, with the reason, the rules evicted because a limit was
+        lowered and those that had been learned by them and went too."""
         table = self.table(table_id)
         table.configure(**settings)
         evicted: list[Rule] = []
@@ -201,10 +202,11 @@ class FlowTables:
                 break
             self.take(victim)
             evicted.append(victim)
+        gone = [(rule, RemovedReason.EVICTION) for rule in evicted]
         if evicted:
             self.publish({table_id})
-            self.bury()
-        return evicted
+            gone += [(rule, RemovedReason.DELETE) for rule in self.bury()]
+        return gone
 
     def table_numbers(self) -> dict[str, int]:
         """Numbers of the tables that have names."""

@@ -10,7 +10,7 @@ from fastpath.errors import OpenFlowError
 from fastpath.ofproto.eviction import EvictionGroups
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
-from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.rule import RemovedReason, Rule
 from fastpath.ofproto.subfield import Subfield
 
 IN_PORT = Subfield.parse("in_port[]")
@@ -67,4 +67,4 @@ def test_lowering_a_limit_evicts_down_to_it() -> None:
         tables.apply(parse_flow(f"in_port={i % 2},reg0={i},hard_timeout={10 + 2 * i},actions=drop"), 0.0)
     gone = tables.configure(0, evict=[IN_PORT], max_rules=3)
     assert len(tables) == 3 and len(gone) == 3
-    assert [r.hard_timeout for r in gone] == [10, 12, 14]
+    assert [(r.hard_timeout, why) for r, why in gone] == [(n, RemovedReason.EVICTION) for n in (10, 12, 14)]

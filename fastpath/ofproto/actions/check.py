@@ -20,7 +20,7 @@ from fastpath.ofproto.actions.misc import CheckPktLarger, Clone
 from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_IN_PORT, OFPP_LOCAL
 from fastpath.ofproto.actions.sample import FinTimeout
 from fastpath.ofproto.actions.state import MAX_VLANS, HeaderState
-from fastpath.ofproto.match import CT_INVALID, ETH_IP, ETH_IPV6, ETH_MPLS, TCP, UDP, Match
+from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, TCP, UDP, Match
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.text import OFPP_MAX
 
@@ -37,6 +37,20 @@ def check_actions(actions: ActionList, match: Match, *, table_id: int = TABLE_AL
     checker.check(actions, HeaderState(match), match)
     if checker.only_of10 and checker.needs_of11:
         refuse(INCONSISTENT)
+
+
+def check_targets(actions: ActionList) -> None:
+    """Raise InvalidFlow if one of *actions*, nested ones too, writes a field that none may write."""
+    for action in actions:
+        match action:
+            case (set_field.SetField() | set_field.Load() | set_field.Move() | set_field.Pop() | Multipath()
+                  | CheckPktLarger()):
+                if action.target is not None and not action.target.field.writable:
+                    refuse("OFPBAC_BAD_SET_ARGUMENT")
+            case Clone(inner) | WriteActions(inner):
+                check_targets(inner)
+            case _:
+                pass
 
 
 def refuse(code: str) -> None:
@@ -120,7 +134,7 @@ class _Checker:
             _readable(action.zone, state)
             if action.zone.n_bits != 16:
                 refuse("OFPBAC_BAD_SET_LEN")
-        if action.commit and match.key.ct_state & CT_INVALID:
+        if action.commit and state.ct_invalid:
             refuse(INCONSISTENT)
         if not action.commit and any(a != Nat() for a in action.actions):
             refuse("OFPBAC_BAD_ARGUMENT")

@@ -13,6 +13,7 @@ from fastpath.ofproto.actions.mpls import PopMpls, PushMpls
 from fastpath.ofproto.actions.set_field import SetField
 from fastpath.ofproto.actions.vlan import PushVlan, SetVlanPcp, SetVlanVid, StripVlan
 from fastpath.ofproto.match import (
+    CT_INVALID,
     ETH_ARP,
     ETH_IP,
     ETH_IPV6,
@@ -37,13 +38,14 @@ _UNKNOWN_TYPE = 0xFFFF
 class HeaderState:
     """Ethernet type, protocol, VLAN tag and such of a packet that satisfies a match."""
 
-    __slots__ = ("ct_valid", "dl_type", "ethernet", "icmp_type", "later_frag", "n_vlans", "nw_proto")
+    __slots__ = ("ct_invalid", "ct_valid", "dl_type", "ethernet", "icmp_type", "later_frag", "n_vlans",
+                 "nw_proto")
 
     def __init__(self, match: Match | None) -> None:
         if match is None:
             self.dl_type = self.nw_proto = self.icmp_type = 0
             self.n_vlans = 0
-            self.later_frag = self.ct_valid = False
+            self.later_frag = self.ct_valid = self.ct_invalid = False
             self.ethernet = True
             return
         key, mask = match.key, match.mask
@@ -54,6 +56,7 @@ class HeaderState:
         self.n_vlans = bool(key.vlan_tci & VLAN_CFI) + bool(key.vlan1_tci & VLAN_CFI)
         self.later_frag = bool(key.nw_frag & FRAG_LATER)
         self.ct_valid = ct_valid(key, mask)
+        self.ct_invalid = bool(key.ct_state & CT_INVALID)
 
     def copy(self) -> HeaderState:
         """The same state, to follow nested actions with."""
@@ -65,7 +68,7 @@ class HeaderState:
     def signature(self) -> tuple[int, ...]:
         """The same for two states exactly if they are equal."""
         return (self.dl_type, self.nw_proto, self.icmp_type, self.n_vlans, self.later_frag, self.ct_valid,
-                self.ethernet)
+                self.ct_invalid, self.ethernet)
 
     @property
     def vlan(self) -> bool:

@@ -1,7 +1,7 @@
 """Name of an action -> what parses it.  The one list of actions; adding one is a row here.
 
-``parse_actions`` is the grammar of an action list: names, ports standing alone, nesting, and the
-order of instructions that OpenFlow 1.1 asks for.
+``parse_actions`` is the grammar of an action list: names and ports standing alone; what may stand where is
+``nesting``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions import balance, ct, encap, legacy, misc, mpls, output, sample, set_field, vlan
 from fastpath.ofproto.actions import instructions as inst
-from fastpath.ofproto.actions.base import Action, ActionList, Instruction, ParseContext
+from fastpath.ofproto.actions.base import Action, ActionList, ParseContext
 from fastpath.ofproto.actions.conjunction import Conjunction
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.actions.learn import Learn
+from fastpath.ofproto.actions.nesting import check_list
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.numbers import PortNames
-from fastpath.ofproto.subfield import Subfield
 
 _REMEMBERED = 4096
 Parser = Callable[[str, ParseContext], Action]
@@ -140,67 +140,8 @@ def _parse_list(source: str, ctx: ParseContext, outer: str) -> ActionList:
     if drop and actions:
         raise ParseError('"drop" must not be accompanied by any other action or instruction')
     if actions:
-        _check_nesting(actions, outer)
-        _check_order(actions, outer)
+        check_list(actions, outer)
     return tuple(actions)
-
-
-def _check_nesting(actions: list[Action], outer: str) -> None:
-    """Refuse what may not stand where it stands: nat, exec's contents, conjunction among others."""
-    for action in actions:
-        if outer == "ct":
-            _check_exec(action)
-        elif isinstance(action, ct.Nat):
-            raise ParseError('Cannot have NAT action outside of "ct" action')
-        elif isinstance(action, (set_field.SetField, set_field.Load)) and _is_ct(action.target):
-            raise ParseError("cannot set CT fields outside of ct action")
-    if any(isinstance(a, Conjunction) for a in actions):
-        for action in actions:
-            if not isinstance(action, (Conjunction, misc.Note)):
-                raise ParseError('"conjunction" actions may be used along with "note" but not any other '
-                                 f'kind of action (such as the "{_name(action)}" action used here)')
-
-
-def _check_exec(action: Action) -> None:
-    if not isinstance(action, (set_field.SetField, set_field.Load, set_field.Move)):
-        raise ParseError(f"ct action doesn't support nested action {_name(action)}")
-    if not _is_ct(action.target):
-        raise ParseError(f"ct action doesn't support nested modification of {action.target.field.name}")
-
-
-def _is_ct(target: Subfield) -> bool:
-    return target.field.name in ("ct_mark", "ct_label")
-
-
-def _name(action: Action) -> str:
-    return str(action).replace("(", ":").partition(":")[0]
-
-
-def _check_order(actions: list[Action], outer: str) -> None:
-    last = Instruction.METER
-    seen_last = False
-    for action in actions:
-        this = action.instruction
-        if this is Instruction.APPLY_ACTIONS:
-            if last > this:
-                _refuse_order(this, last)
-            last, seen_last = this, True
-            continue
-        if outer == "clone" and this is Instruction.METER:
-            raise ParseError("clone action doesn't support nested action meter")
-        if outer and not (outer == "bucket" and this is Instruction.METER):
-            raise ParseError(f"{this.name.lower()} instruction not allowed here")
-        if seen_last and this == last:
-            raise ParseError(f"duplicate {this.name.lower()} instruction not allowed, for OpenFlow 1.1+ "
-                             "compatibility")
-        if this < last:
-            _refuse_order(this, last)
-        last, seen_last = this, True
-
-
-def _refuse_order(this: Instruction, last: Instruction) -> None:
-    raise ParseError(f"invalid instruction ordering: {this.name.lower()} must appear before "
-                     f"{last.name.lower()}, for OpenFlow 1.1+ compatibility")
 
 
 __all__ = ["PARSERS", "ActionReader", "format_list", "parse_actions"]
