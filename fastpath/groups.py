@@ -93,7 +93,7 @@ class GroupsAndMeters:
     def apply_group(self, mod: GroupMod) -> list[Group]:
         """Carry out a group mod of any command; return the group made, or for a delete those removed."""
         with self._lock:
-            return self._do_group(_checked(mod))
+            return self._do_group(mod)
 
     def _do_group(self, mod: GroupMod) -> list[Group]:
         """Carry out one group mod; return the group made, or for a delete those removed."""

@@ -18,8 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The plain run tries the same cases every time; with --more they are drawn anew.  How long one takes says
-    more of the machine than of the code."""
+    """The plain run tries the same cases every time; with --more they are drawn anew.  How long one case
+    takes says more of the machine than of the code."""
     settings.register_profile("same", derandomize=True, deadline=None)
     settings.register_profile("anew", deadline=None)
     settings.load_profile("same" if config.getoption("--more") == 1 else "anew")
