@@ -99,6 +99,18 @@ _BOTH_TAGS = FlowKey(vlan_tpid=0xFFFF, vlan_tci=0xFFFF, vlan1_tpid=0xFFFF, vlan1
 _LSE = tuple(WINDOWS[f"mpls_lse{i}"] for i in range(MAX_MPLS))
 
 
+def _union(*masks: FlowKey) -> FlowKey:
+    out = FlowKey()
+    for mask in masks:
+        out.fold(mask)
+    return out
+
+
+# All that a commit may have to bring about: registers and what else only translation knows are not of it.
+_WRITABLE = _union(_STACK, _BOTH_TAGS, *(header.mask for header in (
+    _ETH, _IPV4, _IPV6, _ARP, _ND, _ND_EXT, _ICMP4, _ICMP6, _NSH, _PRIORITY, _MARK, *_TRANSPORT.values())))
+
+
 def commit(x: Xlate) -> None:
     """Emit what makes the datapath's packet equal to the flow in hand."""
     hand = x.hand
@@ -109,7 +121,7 @@ def commit(x: Xlate) -> None:
         _commit_encapsulation(x, flow, base)
     elif flow.packet_type != base.packet_type:
         _commit_decap(flow, base, emit)
-    if flow == base:
+    if flow.matches(base, _WRITABLE):
         return
     slow = False
     if not flow.packet_type:

@@ -10,6 +10,7 @@ datapath cannot see.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
@@ -32,20 +33,27 @@ from fastpath.ofproto.xlate.context import (
 )
 from fastpath.ofproto.xlate.port import may_receive
 from fastpath.ofproto.xlate.trace import Kind, Node, bits_added, changes_of, report
-from fastpath.ofproto.xlate.tunnel import TUNNEL, is_tunnelled, mark_tunnel, take_congestion
+from fastpath.ofproto.xlate.tunnel import is_tunnelled, mark_tunnel, take_congestion
 from fastpath.ofproto.xlate.walk import finish_list, look_up, too_large
 
 _W = WINDOWS
 _IN_PORT, _RECIRC_ID, _DL_TYPE = _W["in_port"], _W["recirc_id"], _W["dl_type"]
-_ALWAYS = (_W["packet_type"], _IN_PORT, _DL_TYPE, _RECIRC_ID)
-_NW_FRAG, _FRAG_BITS = _W["nw_frag"], 3
+_ALWAYS = FlowKey(packet_type=0xFFFFFFFF, in_port=0xFFFFFFFF, dl_type=0xFFFF, recirc_id=0xFFFFFFFF)
+_ALWAYS_IP = FlowKey(packet_type=0xFFFFFFFF, in_port=0xFFFFFFFF, dl_type=0xFFFF, recirc_id=0xFFFFFFFF,
+                     nw_frag=3)
+_ACTSET_OUTPUT = _W["actset_output"]
 _TP_SRC, _TP_DST = _W["tp_src"], _W["tp_dst"]
 _DL_SRC, _DL_DST = _W["dl_src"], _W["dl_dst"]
-_LSE = tuple(_W[f"mpls_lse{i}"] for i in range(pk.MAX_MPLS))
 _TPID, _TCI = (_W["vlan_tpid"], _W["vlan1_tpid"]), (_W["vlan_tci"], _W["vlan1_tci"])
-# Bits a datapath may see: not what only translation knows, nor a tunnel that the packet did not come by.
-_SEEN = FlowKey.from_bytes(b"\xff" * (8 * DP_WORDS) + bytes(FLOW_SIZE - 8 * DP_WORDS))
-_SEEN_UNTUNNELLED = FlowKey.from_bytes(b"\xff" * (8 * TNL_WORD) + bytes(FLOW_SIZE - 8 * TNL_WORD))
+
+
+def _words(start: int, end: int) -> FlowKey:
+    """The mask of some words of the key."""
+    return FlowKey.from_bytes(bytes(8 * start) + b"\xff" * (8 * (end - start)) + bytes(FLOW_SIZE - 8 * end))
+
+
+_NO_TUNNEL = _words(0, TNL_WORD)
+_NO_TUNNEL.fold(_words(DP_WORDS, FLOW_SIZE // 8))
 
 MAX_ATTRIBUTE = 0xFFFF - 4              # bytes of payload of a netlink attribute
 MAX_OUTPUTS = 1000                      # net.core.netdev_max_backlog as Linux has it
@@ -107,18 +115,12 @@ def _pin_absent_tag(asked: FlowKey, mask: FlowKey) -> None:
 def begin(env: XlateIn) -> Xlate:
     """A translation at its start: nothing looked up, nothing decided."""
     flow = env.flow.copy()
-    flow.actset_output = OFPP_UNSET
+    flow.set(_ACTSET_OUTPUT, OFPP_UNSET)
     pk.complete_tags(flow)
-    base = flow.copy()
-    for window in TUNNEL:               # a datapath does not keep it unless told to
-        base.set(window, 0)
-    wc = FlowKey()
-    for window in _ALWAYS:
-        wc.fill(window)
+    base = flow.masked(_NO_TUNNEL)      # a datapath does not keep it unless told to
+    wc = (_ALWAYS_IP if pk.is_ip(flow) else _ALWAYS).copy()
     if is_tunnelled(flow):
         mark_tunnel(flow, wc)
-    if pk.is_ip(flow):
-        wc.set(_NW_FRAG, _FRAG_BITS)
     hand = Hand(env.bridge, flow, base, wc, pins=FlowKey(), cookie=NO_COOKIE,
                 in_packet_out=env.actions is not None)
     x = Xlate(env, hand, Out(), Budget(), run)
@@ -202,11 +204,26 @@ def _tell_effect(x: Xlate, before: tuple[Node, FlowKey, FlowKey]) -> None:
     node.unwildcarded = bits_added(wc, x.hand.wc)
 
 
+@cache
+def _visible(is_tunnelled: bool, has_tag: tuple[bool, bool], has_labels: bool) -> FlowKey:
+    """Bits a datapath may see of a packet: not what only translation knows, nor a tunnel that it did not
+    come by, nor of tags and labels that actions pushed, which are known anyway."""
+    mask = _words(0, DP_WORDS if is_tunnelled else TNL_WORD)
+    for is_there, tpid, tci in zip(has_tag, _TPID, _TCI, strict=True):
+        if not is_there:
+            mask.set(tpid, 0)
+            mask.set(tci, 0)
+    if not has_labels:
+        for i in range(pk.MAX_MPLS):
+            mask.set(_W[f"mpls_lse{i}"], 0)
+    return mask
+
+
 def _finish_mask(x: Xlate) -> None:
     """Take out of the mask what cannot matter to the datapath, and make the rest something it can match."""
     flow, asked = x.hand.flow, x.env.flow
-    tunnelled = is_tunnelled(asked)
-    wc = x.hand.wc = x.hand.wc.masked(_SEEN if tunnelled else _SEEN_UNTUNNELLED)
+    has_tag = bool(asked.get(_TCI[0]) & VLAN_CFI), bool(asked.get(_TCI[1]) & VLAN_CFI)
+    wc = x.hand.wc = x.hand.wc.masked(_visible(is_tunnelled(asked), has_tag, pk.is_mpls(asked)))
     if asked.packet_type:
         wc.set(_DL_SRC, 0)
         wc.set(_DL_DST, 0)
@@ -215,17 +232,10 @@ def _finish_mask(x: Xlate) -> None:
         wc.set(_TP_SRC, wc.get(_TP_SRC) & 0xFF)
         wc.set(_TP_DST, wc.get(_TP_DST) & 0xFF)
     # Tag bits mean nothing unless the tag is known to be there.
-    for tpid, tci in zip(_TPID, _TCI, strict=True):
-        if not asked.get(tci) & VLAN_CFI:
-            wc.set(tpid, 0)
-            wc.set(tci, 0)
-        elif wc.get(tci):
+    for is_there, tci in zip(has_tag, _TCI, strict=True):
+        if is_there and wc.get(tci):
             wc.set(tci, wc.get(tci) | VLAN_CFI)
     # Rules may match ports without asking about fragments; a later fragment has none.
     if pk.is_later_fragment(flow):
         wc.set(_TP_SRC, 0)
         wc.set(_TP_DST, 0)
-    # Bits of headers that actions pushed are known anyway.
-    if not pk.is_mpls(asked):
-        for window in _LSE:
-            wc.set(window, 0)

@@ -17,13 +17,14 @@ from fastpath.ofproto.xlate.context import Hand, PortView, Xlate
 from fastpath.ofproto.xlate.trace import Kind, report
 
 TUNNEL = tuple(WINDOWS[m.name] for m in MEMBERS if TNL_WORD <= OFFSETS[m.name] // 8 < DP_WORDS)
+_DST = FlowKey(tun_dst=WINDOWS["tun_dst"].limit, tun_ipv6_dst=WINDOWS["tun_ipv6_dst"].limit)
 _CE, _ECT_0 = 3, 2                      # ECN codepoints (RFC 3168)
 _FLAGS = TUN_DF | TUN_CSUM | TUN_KEY
 
 
 def is_tunnelled(key: FlowKey) -> bool:
     """Whether the packet came out of a tunnel."""
-    return bool(key.tun_dst or key.tun_ipv6_dst)
+    return key.meets(_DST)
 
 
 def mark_tunnel(flow: FlowKey, wc: FlowKey) -> None:

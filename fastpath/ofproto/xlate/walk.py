@@ -63,7 +63,7 @@ def affordable(x: Xlate) -> bool:
     elif too_large(x.out.actions):
         report(x, Kind.ERROR, "resubmits yielded over 64 kB of actions")
         budget.exit = True
-    elif sum(size + 1 for _value, size in x.hand.stack) >= MAX_STACK_BYTES:
+    elif x.hand.stack and sum(size + 1 for _value, size in x.hand.stack) >= MAX_STACK_BYTES:
         report(x, Kind.ERROR, "resubmits yielded over 64 kB of stack")
         x.fail(XlateError.STACK_TOO_DEEP)
     else:
@@ -186,6 +186,8 @@ def goto_table(x: Xlate, a: inst.GotoTable, last: bool) -> None:
 
 def run_action_set(x: Xlate) -> None:
     """Carry out the action set, which is then empty."""
+    if not x.hand.action_set:
+        return
     actions = execution_order(x.hand.action_set)
     x.hand.action_set.clear()
     if not actions:
