@@ -9,11 +9,9 @@ too, its 1-bits being the bits that matter.
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
-
-from fastpath._bytes cimport load_be16, load_be32, load_be64, ntoh16, ntoh32, ntoh64
 
 from fastpath import fields as _fields
 
@@ -61,46 +59,10 @@ _WINDOWS.update({m.name: Window(_fields.OFFSETS[m.name], m.size, m.order == "hos
 WINDOWS = _WINDOWS                          # members first, then field names: read only
 
 
-cdef inline uint64_t _load(const uint8_t *p, int size, bint host) noexcept nogil:
-    cdef uint64_t v = 0
-    cdef int i
-    if size == 4:
-        return (<const uint32_t *>p)[0] if host else ntoh32(load_be32(p))
-    if size == 2:
-        return (<const uint16_t *>p)[0] if host else ntoh16(load_be16(p))
-    if size == 1:
-        return p[0]
-    if size == 8:
-        return (<const uint64_t *>p)[0] if host else ntoh64(load_be64(p))
-    for i in range(size):
-        v = v << 8 | p[i]
-    return v
-
-
-cdef inline void _store(uint8_t *p, int size, bint host, uint64_t v) noexcept nogil:
-    if size == 4:
-        (<uint32_t *>p)[0] = <uint32_t>v if host else ntoh32(<uint32_t>v)
-    elif size == 2:
-        (<uint16_t *>p)[0] = <uint16_t>v if host else ntoh16(<uint16_t>v)
-    elif size == 1:
-        p[0] = <uint8_t>v
-    elif size == 8:
-        (<uint64_t *>p)[0] = v if host else ntoh64(v)
-    else:
-        _store_bytes(p, size, v)
-
-
-cdef void _store_bytes(uint8_t *p, int size, uint64_t v) noexcept nogil:
-    cdef int i
-    for i in range(size):
-        p[size - 1 - i] = <uint8_t>v
-        v >>= 8
-
-
 cdef object _get(const flow_t *f, Window w):
     cdef const uint8_t *p = <const uint8_t *>f + w.ofs
     if w.size <= 8:
-        return (_load(p, w.size, w.host) >> w.lsb) & w.top
+        return (load_member(p, w.size, w.host) >> w.lsb) & w.top
     return (int.from_bytes(PyBytes_FromStringAndSize(<const char *>p, w.size), "big") >> w.lsb) & w.limit
 
 
@@ -115,7 +77,7 @@ cdef int _set(flow_t *f, Window w, object value) except -1:
             raise _too_large(w, value) from None
         if v > w.top:
             raise _too_large(w, value)
-        _store(p, w.size, w.host, (_load(p, w.size, w.host) & ~(w.top << w.lsb)) | v << w.lsb)
+        store_member(p, w.size, w.host, (load_member(p, w.size, w.host) & ~(w.top << w.lsb)) | v << w.lsb)
         return 0
     if not 0 <= value <= w.limit:
         raise _too_large(w, value)
@@ -134,7 +96,7 @@ cdef object _too_large(Window w, object value):
 cdef inline void _fill(flow_t *f, Window w) noexcept nogil:
     cdef uint8_t *p = <uint8_t *>f + w.ofs
     if w.size <= 8:
-        _store(p, w.size, w.host, _load(p, w.size, w.host) | w.top << w.lsb)
+        store_member(p, w.size, w.host, load_member(p, w.size, w.host) | w.top << w.lsb)
     else:
         memset(p, 0xFF, w.size)     # the wide ones are whole members
 

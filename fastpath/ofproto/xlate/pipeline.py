@@ -18,7 +18,7 @@ from fastpath.fields import DP_WORDS, FLOW_SIZE, TNL_WORD
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.xlate import freeze, learn
 from fastpath.ofproto.xlate import packet as pk
-from fastpath.ofproto.xlate.actions import TABLE, Call, unsupported
+from fastpath.ofproto.xlate.actions import Call
 from fastpath.ofproto.xlate.context import (
     NO_COOKIE,
     OFPP_UNSET,
@@ -32,6 +32,7 @@ from fastpath.ofproto.xlate.context import (
     XlateOut,
 )
 from fastpath.ofproto.xlate.port import may_receive
+from fastpath.ofproto.xlate.steps import steps_of
 from fastpath.ofproto.xlate.trace import Kind, Node, bits_added, changes_of, report
 from fastpath.ofproto.xlate.tunnel import is_tunnelled, mark_tunnel, take_congestion
 from fastpath.ofproto.xlate.walk import finish_list, look_up, too_large
@@ -57,7 +58,6 @@ _NO_TUNNEL.fold(_words(DP_WORDS, FLOW_SIZE // 8))
 
 MAX_ATTRIBUTE = 0xFFFF - 4              # bytes of payload of a netlink attribute
 MAX_OUTPUTS = 1000                      # net.core.netdev_max_backlog as Linux has it
-_UNKNOWN = (unsupported, Call.STOP)
 
 
 def translate(env: XlateIn) -> XlateOut:
@@ -161,32 +161,37 @@ def run(x: Xlate, actions: Sequence[Action], last: bool) -> None:
         return
     parent = x.node
     final = len(actions) - 1
-    for i, a in enumerate(actions):
+    written = 0                         # actions before this one are done
+    for i, step in enumerate(steps_of(actions)):
+        if i < written:
+            continue
         if out.error is not None:
             return
+        a = actions[i]
         if hand.was_mpls:
             freeze.before(x, a)
         if budget.exit:
             if out.frozen:
                 freeze.put_off(x, actions[i:])
             return
-        before = _tell(x, a)
-        handler, call = TABLE.get(type(a), _UNKNOWN)
-        at_end = last and i == final and not hand.action_set
-        match call:
-            case Call.LAST | Call.JUMP | Call.BRANCH:
-                answer = handler(x, a, at_end)
-            case Call.REST:
-                answer = handler(x, a, actions[i + 1:])
-            case _:
-                answer = handler(x, a)
+        if step.writes is not None and parent is None and not hand.was_mpls:
+            step.writes.run(hand.flow, hand.wc)
+            written = i + step.writes.n
+            continue
+        before = _tell(x, a) if parent is not None else None
+        if step.asks_end:
+            answer = step.handler(x, a, last and i == final and not hand.action_set)
+        elif step.asks_rest:
+            answer = step.handler(x, a, actions[i + 1:])
+        else:
+            answer = step.handler(x, a)
         if before is not None:
             _tell_effect(x, before)
         x.node = parent
-        if answer and call in (Call.STOP, Call.BRANCH, Call.REST):
+        if answer and step.stops:
             return
-        if call is not Call.JUMP and out.error is None and budget.exit and not out.frozen_actions:
-            freeze.put_off(x, actions[i + (call is Call.PAUSE and bool(answer)):])
+        if budget.exit and step.call is not Call.JUMP and out.error is None and not out.frozen_actions:
+            freeze.put_off(x, actions[i + (step.call is Call.PAUSE and bool(answer)):])
             return
 
 

@@ -33,15 +33,16 @@ _PLACES: dict[str, tuple[Window, int, int]] = {
     "in_port":     (WINDOWS["in_port"], 0, 0xFFFF),
     "arp_op":      (WINDOWS["nw_proto"], 0, 0xFF),      # 16 bits on the wire, 8 in the key
 }
-_WIDE_PORTS = frozenset(("in_port_oxm", "actset_output"))      # 32 bits on the wire, 16 in the key
+WIDE_PORTS = frozenset(("in_port_oxm", "actset_output"))      # 32 bits on the wire, 16 in the key
 _MAKES_TAG = frozenset(("dl_vlan", "vlan_pcp", "dl_vlan_pcp"))
 # Whether a packet has these is a question to its protocol number, even where the address family decides.
-_KNOWN_PROTO = frozenset(("ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ipv6_label", "nw_tos", "nw_ecn",
+KNOWN_PROTO = frozenset(("ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ipv6_label", "nw_tos", "nw_ecn",
                           "nw_ttl"))
-_KNOWN_OPERATION = frozenset(("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha"))    # of ARP, not RARP
+KNOWN_OPERATION = frozenset(("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha"))    # of ARP, not RARP
 
 
-def _place(field: Field) -> tuple[Window, int, int]:
+def place(field: Field) -> tuple[Window, int, int]:
+    """Where *field* lies: a window, how far up in its value, and the largest value the field has."""
     place = _PLACES.get(field.name)
     if place is None and field.name.startswith("tun_metadata"):
         place = _PLACES[field.name] = (WINDOWS["metadata"], 0, 0)       # no bits: see ofproto.tunnel_options
@@ -53,9 +54,9 @@ def _place(field: Field) -> tuple[Window, int, int]:
 
 def read(key: FlowKey, field: Field) -> int:
     """Value of *field*."""
-    window, shift, limit = _place(field)
+    window, shift, limit = place(field)
     value = key.get(window) >> shift & limit
-    if field.name in _WIDE_PORTS and value >= OFPP_MAX:
+    if field.name in WIDE_PORTS and value >= OFPP_MAX:
         value |= 0xFFFF0000                     # reserved ports in their 32-bit form
     return value
 
@@ -63,8 +64,8 @@ def read(key: FlowKey, field: Field) -> int:
 def write(key: FlowKey, field: Field, value: int) -> None:
     """Set *field*.  Writing part of a VLAN tag that is not there makes one, save through vlan_vid and
     vlan_tci, whose value says whether there is one."""
-    window, shift, limit = _place(field)
-    if field.name in _WIDE_PORTS:
+    window, shift, limit = place(field)
+    if field.name in WIDE_PORTS:
         value = value & 0xFFFF if value < OFPP_MAX or value >= 0xFFFF0000 | OFPP_MAX else OFPP_NONE
     key.set(window, key.get(window) & ~(limit << shift) | (value & limit) << shift)
     if window is _TCI:
@@ -75,7 +76,7 @@ def write(key: FlowKey, field: Field, value: int) -> None:
 
 def mark(wc: FlowKey, field: Field, bits: int) -> None:
     """Un-wildcard *bits* of *field*."""
-    window, shift, limit = _place(field)
+    window, shift, limit = place(field)
     wc.set(window, wc.get(window) | (bits & limit) << shift)
 
 
@@ -139,7 +140,7 @@ def _store(x: Xlate, field: Field, value: int, mask: int) -> None:
         if x.node is not None:
             report(x, Kind.WARN, f"unmet prerequisites for {field.name}, set_field ignored")
         return
-    if field.name in _KNOWN_PROTO or (field.name in _KNOWN_OPERATION and flow.dl_type == pk.ETH_ARP):
+    if field.name in KNOWN_PROTO or (field.name in KNOWN_OPERATION and flow.dl_type == pk.ETH_ARP):
         wc.fill(_NW_PROTO)
     mark(wc, field, mask)
     write(flow, field, read(flow, field) & ~mask | value & mask)
