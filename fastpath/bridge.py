@@ -24,13 +24,11 @@ from fastpath.io._memory import MemoryPort
 from fastpath.io.port import open_port
 from fastpath.io.textfile import read_text
 from fastpath.ofproto import views
-from fastpath.ofproto.actions.table import parse_actions
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, Sampled, TableStatus
 from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
-from fastpath.ofproto.match import Match
 from fastpath.ofproto.port import OfPort, vlan_config
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.subfield import Subfield
@@ -46,10 +44,10 @@ from fastpath.ofproto.xlate.context import (
 )
 from fastpath.ofproto.xlate.freeze import resumed_state
 from fastpath.ofproto.xlate.pipeline import translate
-from fastpath.ofproto.xlate.retrace import explain, parse_ct_state
 from fastpath.ofproto.xlate.trace import Trace
 from fastpath.runtime.feed import Stream
 from fastpath.runtime.loop import Lock
+from fastpath.tracing import Question, packet_out_actions, trace
 
 if TYPE_CHECKING:
     from fastpath.runtime.listener import Listener
@@ -457,10 +455,7 @@ class Bridge(GroupsAndMeters, Addresses):
             number = self._number(in_port)
             key = extract(frame)
             key.in_port = number
-            parsed = parse_actions(actions, ports=ofproto.port_numbers())
-            unknown = ofproto.unknown_reference(parsed)
-            if unknown is not None:
-                raise unknown
+            parsed = packet_out_actions(self, actions, key)
             self._carry_out(XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame, actions=parsed),
                             ofproto.odp_port(number))
 
@@ -501,25 +496,22 @@ class Bridge(GroupsAndMeters, Addresses):
         return which if isinstance(which, int) else self.port(which).number
 
     def trace(self, what: str | bytes | FlowKey, *, in_port: Port | str | int | None = None,
-              ct_next: Iterable[str] = ()) -> Trace:
+              ct_next: Iterable[str] = (), generate: bool = False, payload: bytes | None = None,
+              actions: str | None = None, consistent: bool = False) -> Trace:
         """What would be done with a packet, and why; ``str()`` of it is as ``ofproto/trace`` prints.
 
-        *what* is a flow (``in_port=1,udp,nw_dst=10.0.0.1``), a frame's bytes, or a flow key.  Nothing
-        is learned, counted or sent.  *ct_next* says how conntrack would find the packet each time it goes
-        through it (``"trk,est"``), one after the other; then, and without it, as new.
+        *what* is a flow (``in_port=1,udp,nw_dst=10.0.0.1``), a frame's bytes, or a flow key.  *ct_next* says
+        how conntrack would find the packet each time it goes through it (``"trk,est"``), one after the
+        other; then, and without it, as new.
+
+        Nothing is learned, counted or sent.  With *generate* things are learned and controllers told, as by
+        the frame given, or one made of the flow with *payload*; still nothing leaves by a port.  With
+        *actions* these are traced as a packet-out of them would do them; *consistent* refuses those that
+        would do nothing to such a packet.
         """
-        states = [parse_ct_state(text) for text in ct_next]
         with self._lock:
-            if isinstance(what, str):
-                key = Match.parse(what, ports=self.ofproto.port_numbers()).key
-            else:
-                key = what.copy() if isinstance(what, FlowKey) else extract(what)
-            if in_port is not None:
-                key.in_port = self._number(in_port)
-            frozen = self.ofproto.recirc.get(key.recirc_id) if key.recirc_id else None
-            return explain(XlateIn(
-                bridge=self.ofproto, flow=key, now=self.switch.now, side_effects=False,
-                packet=what if isinstance(what, bytes) else None, frozen=frozen), states)
+            return trace(self, Question(what, None if in_port is None else self._number(in_port),
+                                        tuple(ct_next), generate, payload, actions, consistent))
 
     # -- views -----------------------------------------------------------------------------------------
 

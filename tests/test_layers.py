@@ -14,13 +14,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fastpath"
 
-FACTS = {"fields", "text", "errors", "flowtext"}
+FACTS = {"fields", "text", "errors", "flowtext", "compose"}
 # layer -> layers it may import besides itself.  "engine" is every top-level module with an underscore.
 MAY_IMPORT: dict[str, set[str]] = {
     "fields": set(),
     "errors": set(),
     "text": {"errors"},
     "flowtext": {"fields", "text", "errors", "engine"},
+    "compose": {"engine"},
     "_layoutgen": set(),
     "engine": FACTS,
     "protocols": FACTS,
@@ -39,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # Modules that belong to another one's layer.
 SAME_LAYER = {"bridge": "switch", "bundle": "switch", "groups": "switch", "addresses": "switch",
-              "mirrors": "switch", "controllers": "switch", "__main__": "cli"}
+              "mirrors": "switch", "controllers": "switch", "tracing": "switch", "__main__": "cli"}
 # Within ofproto only these parts of dpif and the engine are known: never which provider it is.
 OFPROTO_SEES = {"fastpath.dpif.provider", "fastpath.dpif.key", "fastpath.dpif.actions",
                 "fastpath.dpif.odptext", "fastpath._flow", "fastpath._fieldsteps", "fastpath._classifier",

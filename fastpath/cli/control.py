@@ -61,7 +61,11 @@ def _trace(switch: Switch, args: Args) -> str:
     if isinstance(in_port, str) and in_port.isdecimal():
         in_port = int(in_port)
     what = str(args.get("flow")) if packet is None else bytes.fromhex(packet)
-    trace = bridges[0].trace(what, in_port=in_port, ct_next=args.get("ct_next") or ())
+    payload = args.get("payload")
+    trace = bridges[0].trace(
+        what, in_port=in_port, ct_next=args.get("ct_next") or (), generate=bool(args.get("generate")),
+        payload=None if payload is None else bytes.fromhex(payload), actions=args.get("actions"),
+        consistent=bool(args.get("consistent")))
     return f"{trace}\n\n{trace.why()}" if args.get("why") else str(trace)
 
 

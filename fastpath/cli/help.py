@@ -50,7 +50,9 @@ examples:
   fastpath trace --flows acl.txt in_port=1,tcp,nw_dst=10.0.0.2,tcp_dst=80
   fastpath trace --flows acl.txt --why in_port=1,udp,udp_dst=53     # which rules it missed, and for what
   fastpath trace --flows acl.txt --in-port 2 --pcap in.pcap
-  fastpath trace --socket /run/fp.sock --in-port eth0 --packet 'ffffffffffff 020000000001 88b5'"""
+  fastpath trace --flows acl.txt --actions 'dec_ttl,resubmit(,0)' in_port=1,ip,nw_ttl=9
+  fastpath trace --socket /run/fp.sock --in-port eth0 --packet 'ffffffffffff 020000000001 88b5'
+  fastpath trace --socket /run/fp.sock --generate in_port=1,arp     # what it would learn is learned"""
 
 EXTRACT = "Print the flow key of every packet of a capture, as ovs-ofctl parse-pcap does."
 VIEW = "Print {} of the instance that was started with --socket PATH."

@@ -110,6 +110,12 @@ def _add_offline(add: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--ports", type=int, default=2, metavar="N", help="ports the switch has at least")
     p.add_argument("--ct-next", action="append", default=[], metavar="FLAGS",
                    help="how conntrack finds the packet, such as trk,est; once for each time it asks")
+    p.add_argument("--generate", "-generate", action="store_true",
+                   help="learn and tell controllers, as by a frame made of the flow or the frame given")
+    p.add_argument("--payload", "--l7", metavar="HEX", help="payload of the frame made of the flow")
+    p.add_argument("--actions", metavar="ACTIONS", help="trace a packet-out of these instead of table 0")
+    p.add_argument("--consistent", "-consistent", action="store_true",
+                   help="refuse --actions that do nothing to such a packet")
     p.add_argument("--why", action="store_true",
                    help="add what each lookup looked at, and which rules it missed for what")
     p.add_argument("flow", nargs="?", metavar="FLOW", help="a flow such as in_port=1,udp,nw_dst=10.0.0.1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from fastpath.bridge import Bridge
 from fastpath.cli import control, lab
@@ -22,8 +23,7 @@ def main(args: argparse.Namespace) -> int:
     if args.socket:
         for flow, frame in questions:
             request = {"bridge": args.bridge, "flow": flow, "packet": frame and frame.hex(),
-                       "in_port": args.in_port, "ct_next": args.ct_next,
-                       "why": args.why}
+                       "in_port": args.in_port, "why": args.why, **_options(args, hexadecimal=True)}
             print(control.ask(args.socket, "trace", request))
         return 0
     if not args.flows:
@@ -35,8 +35,8 @@ def main(args: argparse.Namespace) -> int:
         for i, (flow, frame) in enumerate(questions):
             if i:
                 print("\n" + "-" * 79)
-            trace = _explain(bridge, flow, in_port, args.ct_next) if flow is not None \
-                else bridge.trace(frame or b"", in_port=in_port or 1, ct_next=args.ct_next)
+            trace = _explain(bridge, flow, in_port, _options(args)) if flow is not None \
+                else bridge.trace(frame or b"", in_port=in_port or 1, **_options(args))
             print(tell(trace, why=args.why))
     return 0
 
@@ -46,9 +46,16 @@ def tell(trace: Trace, *, why: bool) -> str:
     return f"{trace}\n\n{trace.why()}" if why else str(trace)
 
 
-def _explain(bridge: Bridge, flow: str, in_port: int | None, ct_next: list[str]) -> Trace:
+def _options(args: argparse.Namespace, *, hexadecimal: bool = False) -> dict[str, Any]:
+    """What ``Bridge.trace`` is told besides packet and port; *hexadecimal* is how JSON holds bytes."""
+    payload = None if args.payload is None else parse_hex(args.payload, "--payload")
+    return {"ct_next": args.ct_next, "generate": args.generate, "actions": args.actions,
+            "consistent": args.consistent, "payload": payload.hex() if hexadecimal and payload else payload}
+
+
+def _explain(bridge: Bridge, flow: str, in_port: int | None, options: dict[str, Any]) -> Trace:
     try:
-        return bridge.trace(flow, in_port=in_port, ct_next=ct_next)
+        return bridge.trace(flow, in_port=in_port, **options)
     except ParseError as error:
         raise ParseError(f"flow {flow!r}: {error}") from None
 
@@ -70,7 +77,7 @@ def _port_number(text: str | None) -> int | None:
     return int(number)
 
 
-def parse_hex(text: str) -> bytes:
+def parse_hex(text: str, option: str = "--packet") -> bytes:
     """Bytes of a frame in hexadecimal, spaces and colons allowed."""
     digits = "".join(text.replace(":", " ").split())
     try:
@@ -78,4 +85,4 @@ def parse_hex(text: str) -> bytes:
     except ValueError:
         bad = next((i for i, c in enumerate(digits) if c not in "0123456789abcdefABCDEF"), len(digits))
         what = f"{digits[bad]!r} is no hexadecimal digit" if bad < len(digits) else "half a byte"
-        raise FormatError(f"--packet: at digit {bad + 1}: {what}") from None
+        raise FormatError(f"{option}: at digit {bad + 1}: {what}") from None

@@ -183,7 +183,11 @@ class UpcallHandler:
     def count(self, out: XlateOut, size: int, now: float) -> None:
         """Credit the translation of a packet that no flow stands for (packet-out)."""
         credit_effects(out.effects, 1, size, now)
-        self.revalidator.linger(out.recirc_ids, now)
+        self.linger(out.recirc_ids, now)
+
+    def linger(self, recirc_ids: tuple[int, ...], now: float) -> None:
+        """Give back recirculation ids once what refers to them has surely been dealt with."""
+        self.revalidator.linger(recirc_ids, now)
 
     # -- packets with userdata --------------------------------------------------------------------------
 

@@ -53,6 +53,15 @@ def check_targets(actions: ActionList) -> None:
                 pass
 
 
+def check_packet_out(actions: ActionList, match: Match, *, strict: bool = False) -> None:
+    """Raise InvalidFlow if *actions* cannot be carried out on a packet of *match*; with *strict*, also if
+    there is one that would do nothing."""
+    checker = _Checker(TABLE_ALL)
+    checker.check(actions, HeaderState(match), match)
+    if strict and checker.only_of10:
+        refuse(INCONSISTENT)
+
+
 def refuse(code: str) -> None:
     """Raise the error for OpenFlow error *code*."""
     raise InvalidFlow(code, f"actions are invalid with specified match ({code})")

@@ -122,7 +122,7 @@ def begin(env: XlateIn) -> Xlate:
     if is_tunnelled(flow):
         mark_tunnel(flow, wc)
     hand = Hand(env.bridge, flow, base, wc, pins=FlowKey(), cookie=NO_COOKIE,
-                in_packet_out=env.actions is not None)
+                in_packet_out=env.actions is not None and env.trace is None)      # a trace tells no reason
     x = Xlate(env, hand, Out(), Budget(), run)
     if env.trace is not None:
         env.trace.flow = flow.copy()

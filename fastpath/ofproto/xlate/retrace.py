@@ -1,42 +1,45 @@
 """Trace a packet and then every copy that conntrack brings back, in the order ``ofproto/trace`` does.
 
-No packet goes anywhere, so what conntrack would say is made up: the states that were given, in order, and
-after them that the connection is new.  NAT is taken to choose the first address and port of its range.
+No packet goes through the datapath, so what conntrack would say is made up: the states that were given,
+in order, and after them that the connection is new.  NAT is taken to choose the first address and port of
+its range.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from fastpath import text
 from fastpath.errors import ParseError
 from fastpath.ofproto.actions.ct import Nat
-from fastpath.ofproto.xlate.context import XlateIn
+from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.pipeline import translate
 from fastpath.ofproto.xlate.trace import Fork, Resumed, Trace
 
 MAX_PASSES = 4096
 CT_NEW, CT_EST, CT_RPL, CT_INV, CT_TRK = 0x01, 0x02, 0x08, 0x10, 0x20
+Done = Callable[[XlateIn, XlateOut], None]
 _DEFAULT = CT_TRK | CT_NEW
 _ADDRESSES = {4: ("nw_src", "nw_dst"), 6: ("ipv6_src", "ipv6_dst")}
 
 
-def explain(env: XlateIn, ct_next: Iterable[int] = ()) -> Trace:
+def explain(env: XlateIn, ct_next: Iterable[int] = (), done: Done | None = None) -> Trace:
     """Trace of *env* and of the copies it sends through conntrack, which finds the states *ct_next*.
+    *done* is called with what was asked and answered of each pass; the answer's recirculation ids are its.
 
     A fork's recirculation id is held until the fork has been followed; a state that turns up again after
     that gets a new one, as in the reference.
     """
     states = iter(ct_next)
     recirc = env.bridge.recirc
-    trace = _pass(env)
+    trace = _pass(env, done)
     queue = deque(trace.forks)
     while queue and len(trace.resumed) < MAX_PASSES:
         fork = queue.popleft()
         head = _resume(fork, next(states, None))
-        again = _pass(replace(env, flow=fork.flow, frozen=recirc.get(fork.recirc_id)))
+        again = _pass(replace(env, flow=fork.flow, frozen=recirc.get(fork.recirc_id), actions=None), done)
         recirc.release((fork.recirc_id,))
         trace.resumed.append(Resumed(fork, head, again))
         queue += again.forks
@@ -44,12 +47,15 @@ def explain(env: XlateIn, ct_next: Iterable[int] = ()) -> Trace:
     return trace
 
 
-def _pass(env: XlateIn) -> Trace:
+def _pass(env: XlateIn, done: Done | None) -> Trace:
     """Trace of one translation; the ids of its forks are held."""
     trace, recirc = Trace(), env.bridge.recirc
     out = translate(replace(env, trace=trace))
     recirc.hold(fork.recirc_id for fork in trace.forks)
-    recirc.release(out.recirc_ids)
+    if done is not None:
+        done(env, out)
+    else:
+        recirc.release(out.recirc_ids)
     return trace
 
 
