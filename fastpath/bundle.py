@@ -17,7 +17,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
-from fastpath.errors import ConfigError, OpenFlowError
+from fastpath.errors import ConfigError, OpenFlowError, StepRefused
 from fastpath.ofproto.admission import check_group
 from fastpath.ofproto.flow_change import Change
 from fastpath.ofproto.flow_mod import Command, FlowMod
@@ -53,6 +53,14 @@ class Bundle:
     def del_flows(self, flow: str | FlowMod = "", *, strict: bool = False) -> None:
         """As ``Bridge.del_flows``."""
         self._flow(flow, Command.DELETE_STRICT if strict else Command.DELETE)
+
+    def apply(self, mod: FlowMod) -> None:
+        """As ``Bridge.apply``."""
+        self._append(mod)
+
+    def apply_group(self, mod: GroupMod) -> None:
+        """As ``Bridge.apply_group``."""
+        self._group(mod, mod.command)
 
     def set_port(self, port: Port | str | int, **flags: bool) -> None:
         """Change flags of a port as ``Port.set`` does: ``no_flood``, ``no_forward`` and so on."""
@@ -137,14 +145,14 @@ def _carry_out(steps: list[_Step], change: Change, bridge: Bridge) -> None:
     events = bridge.ofproto.backer.events
     n_events = len(events)
     try:
-        for number, step in enumerate(steps, 1):
+        for number, step in enumerate(steps):
             try:
                 if isinstance(step, FlowMod):
                     bridge.ofproto.stage(change, step)
                 else:
                     undo.append(step(change))
             except OpenFlowError as error:
-                raise OpenFlowError(error.code, f"step {number}: {error.detail or 'refused'}") from None
+                raise StepRefused(error.code, error.detail or "refused", number) from None
     except BaseException:
         for back in reversed(undo):
             back()

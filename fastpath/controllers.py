@@ -120,6 +120,19 @@ class Control:
         """Carry out a group mod."""
         self._bridge.apply_group(mod)
 
+    def commit(self, steps: Sequence[FlowMod | GroupMod | tuple[int, dict[str, bool]]]) -> None:
+        """Carry out all of *steps* or none: flow and group mods, and ports with the flags to set."""
+        bundle = self._bridge.bundle()
+        for step in steps:
+            match step:
+                case FlowMod():
+                    bundle.apply(step)
+                case GroupMod():
+                    bundle.apply_group(step)
+                case (number, flags):
+                    bundle.set_port(number, **flags)
+        bundle.commit()
+
     def groups(self) -> list[tuple[Group, int]]:
         """Groups, counters up to date, each with how many rules name it."""
         references = self._bridge.ofproto.references
@@ -165,7 +178,7 @@ class _Served:
 
     def __init__(self, bridge: Bridge, control: Control, versions: Iterable[int],
                  wake: Callable[[], None]) -> None:
-        self._lock = bridge.switch.lock
+        self._lock, self._control = bridge.switch.lock, control
         self.session = Session(control, versions, wake)
         self._stops = [listen(self._tell) for listen in (
             bridge.on_packet_in, bridge.on_flow_removed, bridge.on_port_status)]
@@ -193,6 +206,11 @@ class _Served:
     def sent(self, n: int) -> None:
         with self._lock:
             self.session.connection.sent(n)
+
+    def turn(self) -> float:
+        with self._lock:
+            self.session.wake(self._control.now)
+            return max(0.0, self.session.next_deadline() - self._control.now)
 
     def ended(self) -> None:
         for stop in self._stops:

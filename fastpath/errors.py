@@ -52,6 +52,17 @@ class OpenFlowError(FastpathError):
         self.detail = detail
 
 
+class StepRefused(OpenFlowError):
+    """A bundle whose *step*, counted from 0, was refused; nothing was changed."""
+
+    def __init__(self, code: str, detail: str, step: int) -> None:
+        super().__init__(code, f"step {step + 1}: {detail}")
+        self.step = step
+
+    def __reduce__(self) -> tuple[type[OpenFlowError], tuple[object, ...]]:
+        return type(self), (self.code, self.detail.partition(": ")[2], self.step)
+
+
 class InvalidFlow(ParseError, OpenFlowError):
     """A flow that can be read but that no switch would take: *code* is what a switch would say."""
 

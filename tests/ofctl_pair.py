@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,12 +13,16 @@ import pytest
 from interop.reference import Reference, available
 
 import fastpath
+from fastpath.errors import OpenFlowError
+from fastpath.openflow.messages import basic
+from fastpath.openflow.messages.table import Frame, decode, encode
 
 VERSIONS = "OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15"
 LOCAL = 65534
 # What only the reference's test devices count.
 _DUMMY = re.compile("CUSTOM Statistics|x_custom_packets|x_q0_")
 _VARYING = (
+    (r"unix:\S+", "unix:PATH"),
     (r"xid=0x[0-9a-f]+", "xid=X"), (r"(duration|idle_age|hard_age)=[0-9.]+", r"\1=T"),
     (r"duration:[0-9]+\.[0-9]{1,3}s", "duration:T"), (r"(addr|dpid):[0-9a-f:]+", r"\1:A"),
     (r"(lookup|matched|pkts|bytes|drop|errs|frame|over|crc|coll)=[0-9?]+", r"\1=N"))
@@ -59,6 +64,66 @@ def our_bridge(folder: Path, n_ports: int = 2) -> Iterator[tuple[str, fastpath.B
         bridge.listen(f"punix:{folder / 'of.sock'}")
         switch.start(1)
         yield f"unix:{folder / 'of.sock'}", bridge
+
+
+class Raw:
+    """A connection that says what it is told to *target*, byte for byte, in OpenFlow *version* (wire)."""
+
+    def __init__(self, target: str, version: int) -> None:
+        self.version, self._data, self._xid = version, b"", 1000
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(10)
+        self._socket.connect(target.removeprefix("unix:"))
+        self.send(basic.Hello())
+
+    def send(self, message: object, xid: int = 1) -> None:
+        """Send *message*: an object, or bytes of a whole one."""
+        self._socket.sendall(message if isinstance(message, bytes) else encode(message, self.version, xid))
+
+    def next(self) -> Frame | bytes:
+        """The next message, bytes if it cannot be decoded."""
+        while len(self._data) < 8 or len(self._data) < int.from_bytes(self._data[2:4], "big"):
+            more = self._socket.recv(1 << 16)
+            if not more:
+                raise ConnectionError("closed")
+            self._data += more
+        size = int.from_bytes(self._data[2:4], "big")
+        data, self._data = self._data[:size], self._data[size:]
+        try:
+            return decode(data)
+        except OpenFlowError:
+            return data
+
+    def said(self) -> list[Frame | bytes]:
+        """Everything up to the answer to a barrier sent now, without hellos."""
+        self._xid += 1
+        self.send(basic.BarrierRequest(), self._xid)
+        out: list[Frame | bytes] = []
+        while True:
+            got = self.next()
+            if isinstance(got, Frame):
+                if isinstance(got.message, basic.BarrierReply) and got.xid == self._xid:
+                    return out
+                if isinstance(got.message, basic.Hello):
+                    continue
+            out.append(got)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Raw:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
+
+
+def answers(target: str, version: int, messages: Iterable[object]) -> list[Frame | bytes]:
+    """What *target* answers to *messages*, sent one after the other with xids from 1 on."""
+    with Raw(target, version) as peer:
+        for xid, message in enumerate(messages, 1):
+            peer.send(message, xid)
+        return peer.said()
 
 
 def compare(ours: str, theirs: str, version: int, script: Iterable[tuple[str, ...]]) -> None:

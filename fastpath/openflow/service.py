@@ -9,25 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.actions.output import OFPP_ANY
-from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus
 from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import BandType, Meter, MeterMod
 from fastpath.ofproto.rule import Rule
-from fastpath.openflow import groups
+from fastpath.openflow import bundles, groups
 from fastpath.openflow.actions.base import put_property
+from fastpath.openflow.bundles import Bundles
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.connection import Connection
 from fastpath.openflow.messages import basic, flow, meter, packet, port, stats
+from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.table import Frame, refusal
 from fastpath.openflow.replies import REPLY_ROOM, milliseconds
 
@@ -40,6 +42,9 @@ _FRAGS = {"normal": basic.FRAG_NORMAL, "drop": basic.FRAG_DROP, "nx-match": basi
 _FRAG_NAMES = {number: name for name, number in _FRAGS.items()}
 _PORT_FLAGS = ((port.CONFIG_NO_RECV, "no_receive"), (port.CONFIG_NO_FLOOD, "no_flood"),
                (port.CONFIG_NO_FWD, "no_forward"), (port.CONFIG_NO_PACKET_IN, "no_packet_in"))
+
+
+Step: TypeAlias = "FlowMod | GroupMod | tuple[int, dict[str, bool]]"
 
 
 class BridgeControl(Protocol):
@@ -63,6 +68,7 @@ class BridgeControl(Protocol):
     def frag_handling(self, how: str | None = None) -> str: ...
     def settle(self) -> None: ...
     def group_mod(self, mod: GroupMod) -> None: ...
+    def commit(self, steps: Sequence[Step]) -> None: ...
     def groups(self) -> list[tuple[Group, int]]: ...
     def meter_mod(self, mod: MeterMod) -> None: ...
     def meters(self) -> list[Meter]: ...
@@ -82,6 +88,8 @@ class Session:
         self._miss_send_len = 0         # until it is set, no event is told
         self._controller_id = 0
         self.role = "equal"
+        self.asked = b""                # the request being answered, as it came
+        self.bundles = Bundles(self)
         self.n_dropped = 0              # events it was too slow for, or its version has no word for
 
     # -- requests --------------------------------------------------------------------------------------
@@ -89,13 +97,17 @@ class Session:
     def received(self, data: bytes) -> None:
         """Answer what *data* completes."""
         for frame, raw in self.connection.received(data):
+            self.asked = raw
             try:
                 self._answer(frame)
             except OpenFlowError as error:
-                self.connection.send_bytes(refusal(error, raw, frame.version))
+                self.refuse(error, raw)
             except FastpathError as error:      # what OpenFlow has no name for
-                refused = OpenFlowError("OFPBRC_EPERM", str(error))
-                self.connection.send_bytes(refusal(refused, raw, frame.version))
+                self.refuse(OpenFlowError("OFPBRC_EPERM", str(error)), raw)
+
+    def refuse(self, error: OpenFlowError, request: bytes) -> None:
+        """Tell the controller that *request* is refused."""
+        self.connection.send_bytes(refusal(error, request, self.connection.version))
 
     def _answer(self, frame: Frame) -> None:
         if isinstance(frame.message, stats.FlowRequest) and not isinstance(
@@ -137,6 +149,11 @@ class Session:
         yield from ()
 
     def _flow_mod(self, mod: FlowMod) -> Iterator[object]:
+        self.bridge.apply(self.checked(mod))
+        yield from ()
+
+    def checked(self, mod: FlowMod) -> FlowMod:
+        """*mod* as the bridge takes it.  Raises OpenFlowError if no table could take it."""
         if mod.buffer_id != BUFFER_NONE and mod.command < Command.DELETE:
             raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
         if self.connection.version == OF10:
@@ -148,34 +165,42 @@ class Session:
             raise OpenFlowError("OFPFMFC_BAD_TABLE_ID", "all tables at once")
         if mod.command < Command.DELETE:
             check_actions(mod.actions, mod.match, table_id=mod.table_id)
-        self.bridge.apply(mod)
-        yield from ()
+        return mod
 
     def _nx_flow_mod(self, ask: flow.NxFlowMod) -> Iterator[object]:
         yield from self._flow_mod(ask.mod)
 
     def _packet_out(self, ask: packet.PacketOut) -> Iterator[object]:
+        self.check_packet_out(ask)
+        self.bridge.packet_out(ask.data, ask.actions, packet.in_port_of(ask.match))
+        yield from ()
+
+    def check_packet_out(self, ask: packet.PacketOut) -> None:
+        """Raise OpenFlowError if *ask* makes no sense."""
+        if self.connection.version >= OF15 and not ask.match.mask.in_port:
+            raise OpenFlowError("OFPBRC_BAD_PORT", "a packet-out without in_port")
         if ask.buffer_id != BUFFER_NONE:
             raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
         if len(ask.data) < 14:
             raise OpenFlowError("OFPBRC_BAD_PACKET" if self.connection.version >= OF12 else "OFPBRC_BAD_LEN",
                                 f"a packet of {len(ask.data)} bytes")
-        self.bridge.packet_out(ask.data, ask.actions, packet.in_port_of(ask.match))
-        yield from ()
 
     def _barrier(self, _ask: basic.BarrierRequest) -> Iterator[object]:
         self.bridge.settle()
         yield basic.BarrierReply()
 
     def _port_mod(self, ask: port.PortMod) -> Iterator[object]:
+        self.bridge.set_port(*self.port_change(ask))
+        yield from ()
+
+    def port_change(self, ask: port.PortMod) -> tuple[int, dict[str, bool]]:
+        """The port and the flags to set.  Raises OpenFlowError for a port there is not."""
         found = next((p for p in self.bridge.ports() if p.port == ask.port), None)
         if found is None:
             raise OpenFlowError("OFPPMFC_BAD_PORT", f"port {ask.port}")
         if found.mac != ask.mac:
             raise OpenFlowError("OFPPMFC_BAD_HW_ADDR", f"port {ask.port} has another address")
-        self.bridge.set_port(ask.port, {
-            name: bool(ask.config & bit) for bit, name in _PORT_FLAGS if ask.mask & bit})
-        yield from ()
+        return ask.port, {name: bool(ask.config & bit) for bit, name in _PORT_FLAGS if ask.mask & bit}
 
     def _role(self, ask: basic.RoleRequest) -> Iterator[object]:
         if ask.role != "nochange":
@@ -204,6 +229,16 @@ class Session:
     def _set_controller_id(self, ask: basic.SetControllerId) -> Iterator[object]:
         self._controller_id = ask.controller_id
         yield from ()
+
+    # -- time ------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float:
+        """When ``wake`` has something to do, in seconds of the bridge's clock; inf for never."""
+        return self.bundles.next_deadline()
+
+    def wake(self, now: float) -> None:
+        """Do what is due."""
+        self.bundles.expire(now)
 
     # -- statistics ------------------------------------------------------------------------------------
 
@@ -310,7 +345,8 @@ class Session:
 
 _PACKET_INS: dict[int, type[packet.PacketIn]] = {
     0: packet.PacketIn, 1: packet.NxPacketIn, 2: packet.NxPacketIn2}
-_WRITES = (FlowMod, flow.NxFlowMod, packet.PacketOut, port.PortMod, GroupMod, MeterMod)
+_WRITES = (FlowMod, flow.NxFlowMod, packet.PacketOut, port.PortMod, GroupMod, MeterMod,
+           BundleControl, BundleAdd)
 _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     basic.FeaturesRequest: Session._features, basic.GetConfigRequest: Session._get_config,
     basic.SetConfig: Session._set_config, FlowMod: Session._flow_mod, flow.NxFlowMod: Session._nx_flow_mod,
@@ -322,6 +358,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     stats.NxAggregateRequest: Session._aggregate, stats.TableRequest: Session._tables,
     stats.TableFeaturesRequest: Session._table_features, stats.PortStatsRequest: Session._port_stats,
     stats.PortDescRequest: Session._port_desc, stats.QueueRequest: Session._queues, **groups.HANDLERS,
+    **bundles.HANDLERS,
 }
 
 

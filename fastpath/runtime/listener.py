@@ -1,7 +1,7 @@
 """A thread that serves stream connections: accepts them and moves their bytes.
 
 What a connection says is its session's business, any object with ``received(bytes)``, ``take() -> bytes``,
-``sent(n)``, ``closed``, ``is_congested`` and ``ended()``.  A peer that does not read or
+``sent(n)``, ``closed``, ``is_congested``, ``turn()`` and ``ended()``.  A peer that does not read or
 sends without end costs its own session alone: nothing is read for one that is congested, and each gets
 a bounded turn.
 """
@@ -20,6 +20,8 @@ from fastpath.errors import ConfigError, PortError
 
 READ_SIZE = 1 << 16
 MAX_CLIENTS = 64
+MAX_WAIT = 0.5          # seconds; sessions may live by another clock than this thread sleeps by
+NEVER = float("inf")
 DEFAULT_PORT = 6653
 
 
@@ -33,6 +35,7 @@ class StreamSession(Protocol):
     def received(self, data: bytes) -> None: ...
     def take(self) -> bytes: ...
     def sent(self, n: int) -> None: ...
+    def turn(self) -> float: ...        # does what is due; seconds until there is more, inf for never
     def ended(self) -> None: ...
 
 
@@ -95,7 +98,8 @@ class Listener:
 
     def _serve(self) -> None:
         while not self._closing:
-            for key, events in self._selector.select():
+            timeout = min((session.turn() for session in self._clients.values()), default=NEVER)
+            for key, events in self._selector.select(None if timeout == NEVER else min(timeout, MAX_WAIT)):
                 if key.fileobj is self._socket:
                     self._accept()
                 elif key.fileobj is self._bell:

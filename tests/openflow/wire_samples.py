@@ -15,7 +15,8 @@ from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import Band, BandType, MeterCommand, MeterFlags, MeterMod
 from fastpath.openflow.messages import basic, flow, group, meter, packet, port, stats
-from fastpath.openflow.messages.table import versions_of
+from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
+from fastpath.openflow.messages.table import encode, versions_of
 
 TEXTS = (
     "tcp,nw_src=10.0.0.0/8,tp_dst=80 actions=output:2,CONTROLLER:128",
@@ -98,7 +99,8 @@ def samples(version: int) -> list[object]:
         stats.PortDescRequest(), stats.PortDescReply(_ports(version)),
         stats.NxFlowRequest(Match.parse("tun_id=5"), 4, 9, cookie=5, cookie_mask=7),
         stats.NxFlowReply((stats.FlowEntry(Match.parse("reg0=1"), idle_age=3, hard_age=9),)),
-        *_groups_and_meters(version),
+        *_groups_and_meters(version), BundleControl(5, 0, 3),
+        BundleAdd(5, 3, encode(port.PortMod(5), version, 0x12345678)),
         stats.NxAggregateRequest(Match.parse("tun_id=5")), stats.NxAggregateReply(1, 2, 3)]
     return [m for m in all_of if version in versions_of(type(m))]
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastpath.errors import OpenFlowError
-from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF15
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.meter import MeterMod
 from fastpath.openflow.codec import NX_VENDOR, ONF_VENDOR, VERSIONS, Reader
-from fastpath.openflow.messages import basic, flow, group, meter, packet, port, stats
+from fastpath.openflow.messages import basic, bundle, flow, group, meter, packet, port, stats
 
 HEADER = struct.Struct(">BBHI")
 MAX_SIZE = 0xFFFF
@@ -56,6 +56,10 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (basic.GetAsyncReply,      "OFPT",       27, OF13, OF13),
     (basic.SetAsync,           "OFPT",       28, OF13, OF13),
     (MeterMod,                 "OFPT",       29, OF13, OF15),
+    (bundle.BundleControl,     "ONF",        2300, OF13, OF13),
+    (bundle.BundleAdd,         "ONF",        2301, OF13, OF13),
+    (bundle.BundleControl,     "OFPT",       33, OF14, OF15),
+    (bundle.BundleAdd,         "OFPT",       34, OF14, OF15),
     (basic.NxRoleRequest,      "NX",         10, OF10, OF15),
     (basic.NxRoleReply,        "NX",         11, OF10, OF15),
     (basic.SetFlowFormat,      "NX",         12, OF10, OF10),

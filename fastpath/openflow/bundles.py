@@ -1,0 +1,177 @@
+"""Bundles of one Session: messages that wait to be carried out together (OpenFlow 1.4 section 6.9).
+
+Mistakes the reference punishes end the bundle: opening one that is open, flags that change, adding to a
+closed one.  A bundle nobody touches for IDLE_S is dropped, and its opener told.  Messages are decoded and
+checked when they are added, so that a commit has only to meet what the tables refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastpath.errors import OpenFlowError, StepRefused
+from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.group import GroupMod
+from fastpath.openflow.messages import flow, packet, port
+from fastpath.openflow.messages.bundle import BundleAdd, BundleControl, BundleType
+from fastpath.openflow.messages.table import HEADER, decode
+
+if TYPE_CHECKING:
+    from fastpath.openflow.service import Session, Step
+
+IDLE_S = 10.0
+_REPLIES = {BundleType.OPEN_REQUEST: BundleType.OPEN_REPLY, BundleType.CLOSE_REQUEST: BundleType.CLOSE_REPLY,
+            BundleType.COMMIT_REQUEST: BundleType.COMMIT_REPLY,
+            BundleType.DISCARD_REQUEST: BundleType.DISCARD_REPLY}
+
+
+@dataclass(slots=True)
+class _Bundle:
+    """One bundle; *raw* are the messages that brought *steps*, *opener* is what made it."""
+
+    flags: int
+    opener: bytes
+    used: float
+    is_closed: bool = False
+    steps: list[FlowMod | GroupMod | port.PortMod] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+    packets: list[packet.PacketOut] = field(default_factory=list)
+
+
+class Bundles:
+    """The bundles of *session*, by number."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._open: dict[int, _Bundle] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def next_deadline(self) -> float:
+        """When the first bundle becomes too old; inf without any."""
+        return min((b.used + IDLE_S for b in self._open.values()), default=float("inf"))
+
+    def expire(self, now: float) -> None:
+        """Drop bundles that nobody used for long, and say so."""
+        for number, b in list(self._open.items()):
+            if now >= b.used + IDLE_S:
+                del self._open[number]
+                self._session.refuse(OpenFlowError("OFPBFC_TIMEOUT"), b.opener)
+
+    def control(self, ask: BundleControl, raw: bytes) -> BundleControl:
+        """Do what *ask*, whose bytes are *raw*, says; return the reply."""
+        match ask.type:
+            case BundleType.OPEN_REQUEST:
+                self._start(ask, raw)
+            case BundleType.CLOSE_REQUEST:
+                self._close(ask)
+            case BundleType.COMMIT_REQUEST:
+                self._commit(ask)
+            case BundleType.DISCARD_REQUEST:
+                self._take(ask.bundle_id)
+            case _:
+                raise OpenFlowError("OFPBFC_BAD_TYPE", f"bundle control {ask.type}")
+        return BundleControl(ask.bundle_id, _REPLIES[BundleType(ask.type)])
+
+    def _start(self, ask: BundleControl | BundleAdd, raw: bytes) -> _Bundle:
+        if self._open.pop(ask.bundle_id, None) is not None:
+            raise OpenFlowError("OFPBFC_BAD_ID", f"bundle {ask.bundle_id} is open already")
+        b = self._open[ask.bundle_id] = _Bundle(ask.flags, raw, self._session.bridge.now)
+        return b
+
+    def _take(self, number: int) -> _Bundle:
+        b = self._open.pop(number, None)
+        if b is None:
+            raise OpenFlowError("OFPBFC_BAD_ID", f"there is no bundle {number}")
+        return b
+
+    def _usable(self, b: _Bundle, number: int, flags: int) -> None:
+        """Keep *b* as its open bundle *number*.  Raises OpenFlowError, and then it is gone."""
+        if b.is_closed:
+            raise OpenFlowError("OFPBFC_BUNDLE_CLOSED", f"bundle {number} is closed")
+        if b.flags != flags:
+            raise OpenFlowError("OFPBFC_BAD_FLAGS", f"bundle {number} has other flags")
+        b.used = self._session.bridge.now
+        self._open[number] = b
+
+    def _close(self, ask: BundleControl) -> None:
+        b = self._take(ask.bundle_id)
+        self._usable(b, ask.bundle_id, ask.flags)
+        b.is_closed = True
+
+    def _commit(self, ask: BundleControl) -> None:
+        b = self._take(ask.bundle_id)
+        if b.flags != ask.flags:
+            raise OpenFlowError("OFPBFC_BAD_FLAGS", f"bundle {ask.bundle_id} has other flags")
+        session = self._session
+        try:
+            session.bridge.commit([self._resolved(step, i) for i, step in enumerate(b.steps)])
+        except StepRefused as error:
+            session.refuse(error, b.raw[error.step])
+            raise OpenFlowError("OFPBFC_MSG_FAILED", str(error)) from None
+        for out in b.packets:
+            session.bridge.packet_out(out.data, out.actions, packet.in_port_of(out.match))
+
+    def _resolved(self, step: FlowMod | GroupMod | port.PortMod, number: int) -> Step:
+        if not isinstance(step, port.PortMod):
+            return step
+        try:
+            return self._session.port_change(step)
+        except OpenFlowError as error:
+            raise StepRefused(error.code, error.detail, number) from None
+
+    def add(self, ask: BundleAdd, raw: bytes) -> None:
+        """Put a message into its bundle, which is opened if it is not."""
+        step = self._step(_decoded(ask, raw))
+        if ask.bundle_id in self._open:
+            b = self._take(ask.bundle_id)
+            self._usable(b, ask.bundle_id, ask.flags)
+        else:
+            b = self._start(ask, raw)
+        if isinstance(step, packet.PacketOut):
+            b.packets.append(step)
+        else:
+            b.steps.append(step)
+            b.raw.append(raw)
+
+    def _step(self, message: object) -> FlowMod | GroupMod | port.PortMod | packet.PacketOut:
+        match message:
+            case FlowMod():
+                return self._session.checked(message)
+            case flow.NxFlowMod():
+                return self._session.checked(message.mod)
+            case GroupMod() | port.PortMod():
+                return message
+            case packet.PacketOut():
+                self._session.check_packet_out(message)
+                return message
+        raise OpenFlowError("OFPBFC_MSG_UNSUP", f"{type(message).__name__} in a bundle")
+
+
+def _decoded(ask: BundleAdd, raw: bytes) -> object:
+    """The message inside *ask*, whose bytes are *raw*."""
+    if len(ask.message) < HEADER.size:
+        raise OpenFlowError("OFPBFC_MSG_BAD_LEN", f"a message of {len(ask.message)} bytes in a bundle")
+    version, _kind, size, _xid = HEADER.unpack_from(ask.message)
+    if not HEADER.size <= size <= len(ask.message):
+        raise OpenFlowError("OFPBFC_MSG_BAD_LEN", f"a message of {size} bytes in {len(ask.message)}")
+    if ask.message[4:8] != raw[4:8]:
+        raise OpenFlowError("OFPBFC_MSG_BAD_XID", "the message inside has another xid")
+    if version != raw[0]:
+        raise OpenFlowError("OFPBFC_BAD_VERSION", f"a message of version {version} in one of {raw[0]}")
+    return decode(ask.message[:size]).message
+
+
+def _control(session: Session, ask: BundleControl) -> Iterator[object]:
+    yield session.bundles.control(ask, session.asked)
+
+
+def _add(session: Session, ask: BundleAdd) -> Iterator[object]:
+    session.bundles.add(ask, session.asked)
+    yield from ()
+
+
+HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {BundleControl: _control, BundleAdd: _add}
