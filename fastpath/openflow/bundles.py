@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fastpath.errors import OpenFlowError, StepRefused
+from fastpath.ofproto.admission import check_group
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.group import GroupMod
 from fastpath.openflow.messages import flow, packet, port
@@ -143,7 +144,10 @@ class Bundles:
                 return self._session.checked(message)
             case flow.NxFlowMod():
                 return self._session.checked(message.mod)
-            case GroupMod() | port.PortMod():
+            case GroupMod():
+                check_group(message)
+                return message
+            case port.PortMod():
                 return message
             case packet.PacketOut():
                 self._session.check_packet_out(message)
