@@ -76,6 +76,7 @@ class Addresses:
         """Change settings of the MAC table, those given: seconds after which an unseen address goes, how many
         there may be, and VLANs in which nothing is learned, so that NORMAL floods."""
         with self._lock:
+            self.switch.push_stats()        # which addresses go depends on when they were seen
             macs = self.ofproto.macs
             check_fdb(macs.aging_s if mac_aging is None else mac_aging,
                       macs.max_entries if max_macs is None else max_macs)

@@ -27,7 +27,7 @@ from fastpath.ofproto import views
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, Sampled, TableStatus
 from fastpath.ofproto.flow_change import Change, FlowModResult
-from fastpath.ofproto.flow_mod import Command, FlowMod
+from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.port import OfPort, vlan_config
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
@@ -369,12 +369,16 @@ class Bridge(GroupsAndMeters, Addresses):
 
     def _do(self, mod: FlowMod) -> list[Rule]:
         """Carry out one flow mod; return the rules added or changed, or for a delete those removed."""
-        result = self.ofproto.apply(mod, self.switch.now)
-        if result.replaced and not mod.flags & FlowFlags.RESET_COUNTS:
-            self.switch.revalidator.push()              # flows still hold the rule that was replaced
-            (new,), (old,) = result.added, result.replaced
-            new.n_packets, new.n_bytes = old.n_packets, old.n_bytes
-        return self._tell(result)
+        if self._needs_counts(mod):
+            self.switch.revalidator.push()
+        return self._tell(self.ofproto.apply(mod, self.switch.now))
+
+    def _needs_counts(self, mod: FlowMod) -> bool:
+        """Whether counters must be up to date before *mod*: it sets them to zero, or has a rule evicted for
+        how long it was not used."""
+        table = self.ofproto.tables.get(0 if mod.table_id == TABLE_ALL else mod.table_id)
+        return bool(mod.flags & FlowFlags.RESET_COUNTS) or (
+            table is not None and table.eviction is not None and len(table) >= table.max_rules)
 
     def _tell(self, result: FlowModResult) -> list[Rule]:
         """Raise the events of a change that was carried out; return the rules it is about."""

@@ -135,12 +135,11 @@ class Ofproto:
         return Miss.DROP if miss is Miss.CONTINUE and table_id >= INTERNAL_TABLE - 1 else miss
 
     def count_lookups(self, table_id: int, n: int, *, matched: bool) -> None:
-        """Count packets that were looked up in a table."""
-        table = self.tables.get(table_id)
-        if table is not None:
-            table.n_lookups += n
-            if matched:
-                table.n_matched += n
+        """Count packets that were looked up in a table, be it one that never had a rule."""
+        table = self.tables.table(table_id)
+        table.n_lookups += n
+        if matched:
+            table.n_matched += n
 
     @property
     def flood_vlans(self) -> frozenset[int]:
@@ -182,9 +181,10 @@ class Ofproto:
         which is no change to translations."""
         if not self.may_learn(mod, limit):
             return
-        rule = self.tables.find(mod)
-        if rule is not None and rule.actions == mod.actions and rule.cookie == mod.new_cookie:
-            rule.modified = now
+        if self.has_learned(mod):
+            rule = self.tables.find(mod)
+            assert rule is not None
+            rule.modified = max(rule.modified, now)
         else:
             was_dirty = self in self.backer.dirty
             result = self.apply(mod, now)
@@ -211,6 +211,11 @@ class Ofproto:
         if table is not None and self.tables.find(mod) is None:
             table.make_room()
         return True
+
+    def has_learned(self, mod: FlowMod) -> bool:
+        """Whether learning *mod* would merely renew a rule."""
+        rule = self.tables.find(mod)
+        return rule is not None and rule.actions == mod.actions and rule.cookie == mod.new_cookie
 
     def knows(self, mod: FlowMod) -> bool:
         """Whether the rule is there just as *mod* says."""

@@ -95,6 +95,9 @@ class Change:
         """Let everybody see the change."""
         if self._log:
             self._tables.publish(self._touched())
+            for step in self._log:
+                if isinstance(step, tuple) and not step[0].flags & FlowFlags.RESET_COUNTS:
+                    step[1].successor = step[0]
             self.result.removed += self._tables.bury()
         return self.result
 

@@ -133,6 +133,15 @@ class MacTable:
         self.version += 1
         return True
 
+    def is_news(self, mac: int, vlan: int, port: int) -> bool:
+        """Whether a packet from *mac* at *port* would bring or move an entry (a lock left aside).  An address
+        that can only push out another is none: in a table too small every packet would bring news."""
+        key = (vlan, mac)
+        if mac & _MULTICAST or vlan in self.flood_vlans or key in self._static:
+            return False
+        entry = self._entries.get(key)
+        return len(self) < self.max_entries if entry is None else entry.port != port
+
     def is_locked(self, mac: int, vlan: int, now: float) -> bool:
         """Whether a gratuitous ARP pinned *mac* a moment ago."""
         entry = self._entries.get((vlan, mac))

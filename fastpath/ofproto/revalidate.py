@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Set
-from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import TypeVar, cast
@@ -38,28 +37,22 @@ from typing import TypeVar, cast
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.actions import Meter, OdpActions, Sample, SlowPath, Userspace
 from fastpath.dpif.provider import FlowDel, FlowPut, FlowStats, Operation
-from fastpath.errors import OpenFlowError
 from fastpath.ofproto.backer import Backer, MacKey
 from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.effects import are_done, credit_effects
 from fastpath.ofproto.meter import METER_SLOWPATH
 from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.recirc import FrozenState
-from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.xlate.context import (
     VLAN_CFI,
     BridgeView,
     Effect,
-    FinTimeouts,
-    GroupHit,
     Learned,
-    LearnedRule,
     PatchCrossing,
-    RuleHit,
     TableHit,
     XlateIn,
     XlateOut,
 )
-from fastpath.ofproto.xlate.learn import ends_connection
 from fastpath.ofproto.xlate.pipeline import translate
 
 MAX_IDLE = 10.0                 # seconds without packets after which a flow goes
@@ -103,12 +96,18 @@ class Ukey:
         self.actions = self._slow_path(out.slow) if out.slow else out.actions
         self.effects = out.effects
         self.recirc_ids = out.recirc_ids
-        bridges: set[BridgeView] = {e.bridge for e in out.effects if type(e) is TableHit}
-        bridges.add(self.bridge)
+        bridges: set[BridgeView] = {self.bridge}
+        asked = self.bridge.backer.asked_macs
+        for effect in out.effects:
+            if isinstance(effect, TableHit):
+                bridges.add(effect.bridge)
+            elif isinstance(effect, Learned):
+                asked.append((effect.bridge.name, effect.vlan, effect.mac))
+            elif isinstance(effect, PatchCrossing):
+                bridges.add(cast(OfPort, effect.into).bridge)
         if frozen is not None:
             bridges.add(frozen.bridge)
         self.bridges = bridges
-        asked = self.bridge.backer.asked_macs
         self.macs = tuple(asked)
         asked.clear()
 
@@ -299,7 +298,8 @@ class Revalidator:
         flow.set(_IN_PORT, port.ofp_port)
         self.backer.asked_macs.clear()
         out = translate(XlateIn(bridge=bridge, flow=flow, now=now, side_effects=False, frozen=frozen))
-        if out.avoid_caching or out.error is not None or not ukey.mask.covers(flow_mask(out, ukey.key)):
+        if (out.avoid_caching or out.error is not None or not ukey.mask.covers(flow_mask(out, ukey.key))
+                or not are_done(out.effects)):
             self.backer.recirc.release(out.recirc_ids)
             return False
         before, held = ukey.actions, ukey.recirc_ids
@@ -380,40 +380,6 @@ class Revalidator:
         elif seconds < 1.0 and limit * seconds < len(self._ukeys):
             limit += FLOW_LIMIT_STEP
         self.flow_limit = min(self.cap, max(limit, FLOW_LIMIT_MIN))
-
-
-def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used: float,
-                   tcp_flags: int = 0) -> None:
-    """Count packets on the rules, tables and patch ports a translation went through, and renew the
-    addresses and rules it learned."""
-    for effect in effects:
-        if isinstance(effect, RuleHit):
-            cast(Rule, effect.rule).credit(n_packets, n_bytes, used)
-        elif isinstance(effect, GroupHit):
-            effect.group.credit(effect.bucket, n_packets, n_bytes)
-        elif isinstance(effect, TableHit):
-            cast(Ofproto, effect.bridge).count_lookups(effect.table_id, n_packets, matched=effect.matched)
-        elif isinstance(effect, PatchCrossing):
-            out, into = cast(OfPort, effect.out).patch_stats, cast(OfPort, effect.into).patch_stats
-            out.tx_packets += n_packets
-            out.tx_bytes += n_bytes
-            into.rx_packets += n_packets
-            into.rx_bytes += n_bytes
-        elif isinstance(effect, Learned):
-            effect.bridge.macs.update(effect.mac, effect.vlan, effect.port, used,
-                                      gratuitous=effect.gratuitous)
-        elif isinstance(effect, LearnedRule):
-            _learn_again(effect, used)
-        elif isinstance(effect, FinTimeouts) and ends_connection(tcp_flags):
-            effect.bridge.shorten(effect.rule, effect.idle_timeout, effect.hard_timeout)
-
-
-def _learn_again(effect: LearnedRule, now: float) -> None:
-    """Renew a learned rule, or learn it anew; not when the rule that learned it is gone, as then
-    delete_learned may just have removed it.  Refusals show at the next translation."""
-    if effect.learner is None or not effect.learner.removed:
-        with suppress(OpenFlowError):
-            effect.bridge.learn(effect.mod, effect.limit, now)
 
 
 K = TypeVar("K")

@@ -53,12 +53,12 @@ class Rule:
     """Match, priority, actions, cookie, timeouts (seconds, 0 = none), flags, times and counts.
 
     *modified* is when actions were last set: the hard timeout runs from it.  *used* is when a packet
-    last hit: the idle timeout runs from it.
+    last hit: the idle timeout runs from it.  *successor* took the place and the counters of this rule.
     """
 
     __slots__ = ("actions", "cookie", "created", "flags", "hard_timeout", "idle_timeout", "importance",
-                 "match", "modified", "n_bytes", "n_packets", "priority", "removed", "serial", "table_id",
-                 "used")
+                 "match", "modified", "n_bytes", "n_packets", "priority", "removed", "serial", "successor",
+                 "table_id", "used")
 
     def __init__(self, match: Match, priority: int = DEFAULT_PRIORITY, actions: ActionList = (), *,
                  table_id: int = 0, cookie: int = 0, idle_timeout: float = 0, hard_timeout: float = 0,
@@ -71,13 +71,18 @@ class Rule:
         self.n_packets = self.n_bytes = 0
         self.serial = 0                 # order in which rules came, given by their tables
         self.removed = False            # no longer in a table; holders of a reference should let go
+        self.successor: Rule | None = None
 
     def credit(self, n_packets: int, n_bytes: int, used: float) -> None:
-        """Count packets that hit the rule, the last of them at *used*."""
-        self.n_packets += n_packets
-        self.n_bytes += n_bytes
-        if used > self.used:
-            self.used = used
+        """Count packets that hit the rule, the last of them at *used*.  What flows still have to tell of a
+        rule that was replaced goes to the one that has its counters now."""
+        rule = self
+        while rule.successor is not None:
+            rule = rule.successor
+        rule.n_packets += n_packets
+        rule.n_bytes += n_bytes
+        if used > rule.used:
+            rule.used = used
 
     def expiry(self) -> float:
         """When the rule times out if no packet hits it; infinity if never."""

@@ -30,9 +30,10 @@ from fastpath.dpif.provider import Execute, FlowPut, Operation, Upcall
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.effects import are_done, credit_effects
 from fastpath.ofproto.events import PacketIn, Sampled
 from fastpath.ofproto.recirc import Continuation, FrozenState
-from fastpath.ofproto.revalidate import Revalidator, Ukey, credit_effects, flow_mask
+from fastpath.ofproto.revalidate import Revalidator, Ukey, flow_mask
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.packet import tcp_flags
 from fastpath.ofproto.xlate.pipeline import translate
@@ -139,7 +140,8 @@ class UpcallHandler:
             revalidator.linger(out.recirc_ids, now)
             asked = self._translate(upcall, now, side_effects=False)
             out = asked[2] if asked is not None else out
-        if out.avoid_caching or len(revalidator) + len(self._fresh) >= revalidator.flow_limit:
+        if (out.avoid_caching or len(revalidator) + len(self._fresh) >= revalidator.flow_limit
+                or not are_done(out.effects)):
             self.stats.n_not_cached += 1
             revalidator.linger(out.recirc_ids, now)
             return
