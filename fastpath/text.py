@@ -19,10 +19,23 @@ _OCTETS = {str(i): i for i in range(256)}       # a dict is ten times as fast as
 MAC_MAX = (1 << 48) - 1
 IPV4_MAX = (1 << 32) - 1
 IPV6_MAX = (1 << 128) - 1
+_LONGEST = 600                  # digits; Python refuses to read some thousands
 
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns", "[200]", "[400]", "[800]")
 CT_STATE = ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
 TUN_FLAGS = ("oam",)
+
+
+def decimal(digits: str) -> int:
+    """The number of *digits*, which may begin with a sign; of too many digits for any use, the first ones."""
+    return int(digits if len(digits) < _LONGEST else digits[:_LONGEST])
+
+
+def c_number(digits: str) -> int:
+    """The number of *digits* as C reads them: decimal, 0x hexadecimal or 0 octal."""
+    if digits[0] != "0":
+        return decimal(digits)
+    return int(digits, 16 if digits[:2] in ("0x", "0X") else 8)
 
 
 def parse_int(text: str, *, bits: int = 64, what: str = "number") -> int:
@@ -34,8 +47,7 @@ def parse_int(text: str, *, bits: int = 64, what: str = "number") -> int:
     m = _INT.match(text.strip())
     if not m:
         raise ParseError(f"{text!r}: not a {what} (decimal, 0x hexadecimal or 0 octal)")
-    digits = m.group(2)
-    value = int(digits, 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10)
+    value = c_number(m.group(2))
     limit = (1 << bits) - 1
     if value > limit:
         raise ParseError(f"{text!r}: {what} is larger than {limit:#x}")
@@ -134,7 +146,7 @@ def parse_ipv6_masked(text: str) -> tuple[int, int]:
 
 
 def _prefix(text: str, bits: int, whole: str) -> int:
-    if not text.isdigit() or int(text) > bits:
+    if not text.isdecimal() or decimal(text) > bits:
         raise ParseError(f"{whole!r}: prefix length {text!r} is not 0 to {bits}")
     return prefix_mask(int(text), bits)
 

@@ -21,7 +21,7 @@ from fastpath.ofproto.actions.state import HeaderState
 from fastpath.ofproto.actions.table import ActionReader
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.lexer import key_values
-from fastpath.ofproto.match import Match, missing_prerequisite
+from fastpath.ofproto.match import Match, check_widths, missing_prerequisite
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.rule import FLAG_BY_TEXT, FlowFlags
 
@@ -74,11 +74,12 @@ class FlowReader:
             elif name not in _IGNORED:
                 raise ParseError(f"unknown keyword {name}")
         match.finish()
+        if has_actions:
+            actions = self._read_actions(actions_text, match, values.get("table_id", TABLE_ALL))
+        check_widths(match)
         missing = missing_prerequisite(match)
         if missing is not None:
             raise InvalidFlow("OFPBMC_BAD_PREREQ", f"prerequisites not met for setting {missing}")
-        if has_actions:
-            actions = self._read_actions(actions_text, match, values.get("table_id", TABLE_ALL))
         new_cookie = values.pop("new_cookie", None)
         if new_cookie is None and not values.get("cookie_mask"):
             new_cookie = 0          # a modify that selects by cookie leaves it alone and never adds

@@ -31,7 +31,7 @@ from fastpath.ofproto.group import (
     GroupMod,
     GroupType,
 )
-from fastpath.ofproto.lexer import key_values
+from fastpath.ofproto.lexer import items, key_values
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.values import format_value, parse_value
 from fastpath.text import OFPP_MAX
@@ -107,16 +107,16 @@ def _method_param(d: _Draft, value: str) -> None:
 
 
 def _fields(d: _Draft, value: str) -> None:
-    for name, mask in key_values(value):
+    for name, mask, end in items(value):
         f = BY_NAME.get(name)
         if f is None:
-            raise ParseError(f": unknown field {name}")
+            raise ParseError(f"{value[end:]}: unknown field {name}")
         if f.name in d.fields:
             raise ParseError(f"{name}: duplicate field")
-        d.fields[f.name] = f, _field_mask(f, mask, d.ports)
+        d.fields[f.name] = f, _field_mask(f, mask, value[end:], d.ports)
 
 
-def _field_mask(f: Field, source: str, ports: PortNames | None) -> int:
+def _field_mask(f: Field, source: str, rest: str, ports: PortNames | None) -> int:
     full = (1 << 8 * f.n_bytes) - 1
     if not source:
         return full
@@ -124,7 +124,7 @@ def _field_mask(f: Field, source: str, ports: PortNames | None) -> int:
     if mask & (1 << f.bits) - 1 != (1 << f.bits) - 1:
         raise ParseError(f"{source}: wildcards not allowed here")
     if not value:
-        raise ParseError(": values are wildcards here and must not be all-zeros")
+        raise ParseError(f"{rest}: values are wildcards here and must not be all-zeros")
     if not f.maskable and value != full:
         raise ParseError(f"{source}: invalid mask for field {f.name}")
     return value
@@ -223,11 +223,11 @@ def _parse_bucket(source: str, d: _Draft) -> Bucket:
         raise ParseError("bucket must specify actions")
     if d.type is GroupType.FF and watch_port == OFPP_ANY and watch_group == GROUP_ANY:
         raise ParseError("fast failover bucket requires watch_port or watch_group")
+    parsed = parse_actions(",".join(actions), ports=d.ports, outer="bucket")
     if d.type not in (None, GroupType.SELECT) and weight:
         raise ParseError("Only select groups can have bucket weights.")
     if d.type is not None and weight == (d.type is GroupType.SELECT):
         weight = None                   # the usual one
-    parsed = parse_actions(",".join(actions), ports=d.ports, outer="bucket")
     return Bucket(parsed, bucket_id, weight, watch_port, watch_group)
 
 

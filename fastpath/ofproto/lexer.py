@@ -21,10 +21,13 @@ def key_values(source: str) -> Iterable[tuple[str, str]]:
     A value may hold balanced parentheses with separators inside.  ``key(value)->rest`` yields
     ``value)->rest``, which keeps an argument and a destination apart.
     """
-    return _nested(source) if _ODD.search(source) else _FLAT.findall(source)
+    if _ODD.search(source):
+        return ((key, value) for key, value, _ in items(source))
+    return _FLAT.findall(source)
 
 
-def _nested(source: str) -> Iterator[tuple[str, str]]:
+def items(source: str) -> Iterator[tuple[str, str, int]]:
+    """The same, each with where what follows it and its delimiter begins."""
     at, end = 0, len(source)
     match_key, match_simple = _KEY.match, _SIMPLE.match
     while True:
@@ -41,20 +44,20 @@ def _nested(source: str) -> Iterator[tuple[str, str]]:
             stop = simple.end()
             if stop < end and source[stop] in "()":
                 stop = _value_end(source, at, _SPACE)
-            yield key, source[at:stop]
+            yield key, source[at:stop], stop + 1
             at = stop
         elif delimiter == "(":
             at += 1
             stop = _value_end(source, at, ")")
             if source.startswith(")->", stop):
                 stop = _value_end(source, stop + 1, _SPACE)
-                yield key, source[at:stop]
+                yield key, source[at:stop], stop + 1
                 at = stop
             else:
-                yield key, source[at:stop]
+                yield key, source[at:stop], stop + 1
                 at = stop + 1
         else:
-            yield key, ""
+            yield key, "", at + 1
 
 
 def _value_end(source: str, at: int, delimiters: str) -> int:

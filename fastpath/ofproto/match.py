@@ -62,8 +62,13 @@ def _slot(f: Field) -> _Slot:
         return _Slot(w, f.lsb, f.exact, f.exact, 0 if f.name == "vlan_vid" else VLAN_CFI)
     if f.name in ("in_port", "in_port_oxm"):
         return _Slot(w, 0, w.limit, w.limit, 0)
+    if f.name in _SENT_WHOLE:
+        return _Slot(w, 0, w.limit, f.exact or own, 0)
     return _Slot(w, f.lsb, f.exact or own, f.exact or own, 0)
 
+
+# Fields narrower than their member that keep all of its bits, for who decodes the message to refuse.
+_SENT_WHOLE = {"ipv6_label": 0xFFFFF, "nsh_ttl": 0x3F}
 
 _SLOTS: dict[str, _Slot] = {f.name: _slot(f) for f in FIELDS}
 _W = WINDOWS
@@ -74,7 +79,11 @@ def _patch(f: Field, value: int, mask: int | None = None) -> Patch:
     """What a match on *f* sets; *value* and *mask* (None = exact) are numbers of the field's width."""
     slot = _SLOTS[f.name]
     bits = slot.bits
-    m = slot.exact if mask is None or mask >= full_mask(f) else mask << slot.lsb & bits
+    full = full_mask(f)
+    if mask is None or mask & full == full:
+        m = slot.exact if value <= full else bits
+    else:
+        m = mask << slot.lsb & bits
     if f.name == "dl_vlan" and value == 0xFFFF and m:
         value, m, bits = 0, 0xFFFF, 0xFFFF
     elif slot.present and m:
@@ -342,6 +351,7 @@ def _reachable_mask(dl_type: int, proto: int, icmp_type: int) -> FlowKey:
 
 # A match that says nothing of these lacks no prerequisite that would be asked for.
 _ETHERNET = ("dl_src", "dl_dst", "vlan_tci")
+_WIDE = _full(*_SENT_WHOLE)
 _DEPENDENT = _full("nw_frag", "ipv6_label", *_GROUPS["nsh"], *_CT_MEMBERS)
 
 
@@ -375,6 +385,17 @@ def missing_prerequisite(match: Match) -> str | None:
     if (mask.ct_ipv6_src or mask.ct_ipv6_dst) and key.dl_type != ETH_IPV6:
         return "ct_ipv6_src" if mask.ct_ipv6_src else "ct_ipv6_dst"
     return None
+
+
+def check_widths(match: Match) -> None:
+    """Raise InvalidFlow if *match* has bits beyond its fields that are not to be dropped."""
+    if not match.mask.meets(_WIDE):
+        return
+    key, mask = match.key, match.mask
+    for name, limit in _SENT_WHOLE.items():
+        value = key.get(_W[name]) & mask.get(_W[name])
+        if value > limit and (name != "ipv6_label" or key.dl_type in (ETH_IP, ETH_IPV6)):
+            raise InvalidFlow("OFPBMC_BAD_VALUE", f"{name}: {value:#x} is more than {limit:#x}")
 
 
 def ct_valid(key: FlowKey, mask: FlowKey) -> bool:

@@ -26,12 +26,12 @@ PortNames = Mapping[str, int]           # port name -> OpenFlow port number
 def c_int(s: str) -> int | None:
     """*s* as C's strtoull(s, 0) reads it, or None if it is no number; may be negative or too large."""
     if s.isdecimal() and s.isascii() and (s[0] != "0" or len(s) == 1):
-        return int(s)
+        return text.decimal(s)
     m = _C_INT.match(s)
     if m is None:
         return None
     sign, digits = m.groups()
-    value = int(digits, 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10)
+    value = text.c_number(digits)
     return -value if sign == "-" else value
 
 
@@ -55,13 +55,8 @@ def _small(s: str, name: str, limit: int) -> int:
 
 
 def u32(s: str) -> int:
-    """Number of 32 bits; a negative one wraps, as ``-1`` for all ones."""
-    value = c_int(s)
-    if not s:
-        raise ParseError("missing required numeric argument")
-    if value is None or not -(1 << 32) < value < 1 << 32:
-        raise ParseError(f"invalid numeric format {s}")
-    return value & 0xFFFFFFFF
+    """The low 32 bits of a number of 64; a negative one wraps, as ``-1`` for all ones."""
+    return u64(s) & 0xFFFFFFFF
 
 
 def u64(s: str) -> int:
@@ -99,7 +94,7 @@ def table(s: str, names: Mapping[str, int] | None = None) -> int | None:
     """Table number from a decimal number or one of *names*; None if it is neither."""
     digits = s[1:] if s[:1] == "+" else s
     if digits.isdecimal() and digits.isascii():
-        number = int(digits)
+        number = text.decimal(digits)
         return number if number <= 0xFF else None
     return names.get(s[1:-1] if len(s) > 1 and s[0] == s[-1] == '"' else s) if names else None
 
@@ -107,7 +102,8 @@ def table(s: str, names: Mapping[str, int] | None = None) -> int | None:
 def atoi(s: str, bits: int) -> int:
     """The decimal number *s* begins with, cut to *bits* bits; 0 if there is none (C's atoi)."""
     m = _DECIMAL.match(s)
-    value = min(max(int(m[1]), -1 << 63), (1 << 63) - 1) if m else 0      # as strtol, which it rests on
+    number = text.decimal(m[1]) if m else 0
+    value = min(max(number, -1 << 63), (1 << 63) - 1)       # as strtol, which it rests on
     return value & ((1 << bits) - 1)
 
 
@@ -125,7 +121,7 @@ def port(s: str, names: PortNames | None = None) -> int | None:
         if len(s) > 1 and s[0] == s[-1] == '"':
             s = s[1:-1]
         return names.get(s) if names else None
-    number = int(digits)
+    number = text.decimal(digits)
     if 0xFFFFFF00 <= number <= 0xFFFFFFFF:
         number &= 0xFFFF
     return number if number <= 0xFFFF else None

@@ -17,7 +17,7 @@ from fastpath.errors import ParseError
 U64_MAX = (1 << 64) - 1
 _BLANK = r"[ \t\n\v\f\r]*"
 _INT = re.compile(_BLANK + r"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
-_HEX = re.compile(r"0[xX]([0-9a-fA-F]*)")
+_HEX = re.compile(r"0[xX]([0-9a-fA-F \t\r\n]*)")          # blanks between digits do not count
 _PREFIX = re.compile(r"/" + _BLANK + r"([+-]?)([0-9]+)")
 _OCTET = _BLANK + r"([+-]?[0-9]+)"
 _OCTET_AT = re.compile(_OCTET)
@@ -39,7 +39,7 @@ def integer(s: str, at: int, n_bytes: int) -> tuple[int | Fault, int]:
     limit = 1 << 8 * n_bytes
     m = _HEX.match(s, at)
     if m is not None:
-        value = int(m[1] or "0", 16)
+        value = int("".join(m[1].split()) or "0", 16)
         return value if value < limit else Fault.RANGE, m.end()
     m = _INT.match(s, at)
     if m is None:
@@ -70,7 +70,7 @@ def ipv4(s: str, at: int = 0) -> tuple[int, int] | None:
         return None
     value = 0
     for octet in m.groups():
-        value = value << 8 | int(octet) & 0xFF
+        value = value << 8 | text.decimal(octet) & 0xFF
     return value, m.end()
 
 
@@ -129,7 +129,7 @@ def _prefix(s: str, at: int, bits: int, what: str) -> tuple[int, int] | None:
     m = _PREFIX.match(s, at)
     if m is None:
         return None
-    length = int(m[1] + m[2])
+    length = text.decimal(m[1] + m[2])
     if not 0 <= length <= bits:
         raise ParseError(f"{s}: {what} network prefix bits not between 0 and {bits}, inclusive")
     return length, m.end()
@@ -172,7 +172,7 @@ def _masked_number(s: str) -> tuple[int, int] | None:
 
 def _value(m: re.Match[str]) -> int:
     """The number that _INT found."""
-    value = int(m[2], 16 if m[2][:2] in ("0x", "0X") else 8 if m[2][0] == "0" else 10)
+    value = text.c_number(m[2])
     return -value if m[1] == "-" else value
 
 
@@ -248,4 +248,4 @@ def _ipv6_at(s: str, at: int) -> tuple[int, int] | None:
 
 def _port(s: str, at: int) -> tuple[int, int] | None:
     m = _OCTET_AT.match(s, at)
-    return (int(m[1]) & 0xFFFF, m.end()) if m is not None else None
+    return (text.decimal(m[1]) & 0xFFFF, m.end()) if m is not None else None

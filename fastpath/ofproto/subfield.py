@@ -12,8 +12,9 @@ from dataclasses import field as dataclass_field
 from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.errors import ParseError
 from fastpath.fields import BY_NAME, BY_OXM_NAME, Field
+from fastpath.text import decimal
 
-_RANGE = re.compile(r"\[\s*(?:(-?\d+)\s*(?:\.\.\s*(-?\d+)\s*)?)?\]")
+_RANGE = re.compile(r"\[\s*(?:([+-]?\d+)\s*(?:\.\.\s*([+-]?\d+)\s*)?)?\]")
 _NAME = re.compile(r"[^\[\-]*")
 VLAN_CFI = 0x1000
 
@@ -87,11 +88,11 @@ class Subfield:
             raise ParseError(f"{text[start:]}: syntax error expecting [] or [<bit>] or [<start>..<end>]")
         if m.group(1) is None:
             return cls(f, 0, f.bits), m.end()
-        low = int(m.group(1))
-        high = low if m.group(2) is None else int(m.group(2))
+        low = decimal(m.group(1))
+        high = low if m.group(2) is None else decimal(m.group(2))
         if low > high:
             raise ParseError(f"{text[start:]}: starting bit {low} is after ending bit {high}")
-        if low >= f.bits:
+        if not 0 <= low < f.bits:
             raise ParseError(f"{text[start:]}: starting bit {low} is not valid because field is only "
                              f"{f.bits} bits wide")
         if high >= f.bits:

@@ -49,8 +49,8 @@ def parse_value(f: Field, value: str, ports: PortNames | None = None) -> tuple[i
 
 def _integer(f: Field, source: str, ports: PortNames | None) -> tuple[int, int]:
     if source.isdecimal() and source.isascii() and (source[0] != "0" or len(source) == 1):
-        v: int | Fault = int(source)             # the common case
-        if isinstance(v, int) and not v >> 8 * f.n_bytes:
+        v: int | Fault = text.decimal(source)             # the common case
+        if isinstance(v, int) and not v >> min(8 * f.n_bytes, 64):
             return v, (1 << 8 * f.n_bytes) - 1
     v, end = scan.integer(source, 0, f.n_bytes)
     if isinstance(v, Fault) or source[end:end + 1] not in ("", "/"):

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from group_strategies import meters
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastpath.errors import ParseError
 from fastpath.ofproto.meter import METER_ALL, METER_CONTROLLER, BandType, MeterCommand, MeterFlags
 from fastpath.ofproto.meter_text import format_meter_features, format_meter_mod, parse_meter_mod
-
-U32 = st.integers(1, 0xFFFFFFFF)
-
-
-@st.composite
-def meters(draw: st.DrawFn) -> str:
-    burst = draw(st.booleans())
-    flags = [draw(st.sampled_from(("kbps", "pktps"))), *["burst"] * burst, *["stats"] * draw(st.booleans())]
-    bands = []
-    for _ in range(draw(st.integers(1, 8))):
-        kind = draw(st.sampled_from(("drop", "dscp_remark")))
-        bands.append(f"type={kind},rate={draw(U32)}" + f",burst_size={draw(U32)}" * burst + (
-            f",prec_level={draw(st.integers(1, 255))}" if kind == "dscp_remark" else ""))
-    meter = draw(st.one_of(st.integers(1, 0xFFFF0000).map(str), st.sampled_from(("controller", "slowpath"))))
-    return f"meter={meter},{','.join(flags)},{draw(st.sampled_from(('band', 'bands')))}={','.join(bands)}"
 
 
 @given(meters(), st.sampled_from(("add", "modify")))

@@ -21,11 +21,13 @@ def test_not_numbers(text: str) -> None:
 
 
 def test_widths() -> None:
-    assert numbers.u32("-1") == 0xFFFFFFFF and numbers.u64("-1") == numbers.U64_MAX
+    assert numbers.u32("-1") == 0xFFFFFFFF and numbers.u32("0x500000007") == 7
+    assert numbers.u64("-1") == numbers.U64_MAX
     for read, text, error in (
         (lambda t: numbers.u8(t, "TTL"), "256", 'invalid TTL "256"'),
         (lambda t: numbers.u16(t, "priority"), "-1", 'invalid priority "-1"'),
-        (numbers.u32, "0x100000000", "invalid numeric format 0x100000000"),
+        (numbers.u32, "0x1" + "0" * 16, "invalid numeric format 0x10000000000000000"),
+        (numbers.u32, "9" * 5000, "invalid numeric format " + "9" * 5000),
         (numbers.u64, "", "missing required numeric argument"),
         (numbers.mac, "1:2", "invalid mac address 1:2"),
         (numbers.ipv4, "1.2.3", "1.2.3: could not convert to IP address"),

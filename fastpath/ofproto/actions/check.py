@@ -37,6 +37,8 @@ def check_actions(actions: ActionList, match: Match, *, table_id: int = TABLE_AL
     checker.check(actions, HeaderState(match), match)
     if checker.only_of10 and checker.needs_of11:
         refuse(INCONSISTENT)
+    if checker.bare_vlan_id and checker.needs_of11:
+        refuse("OFPBAC_BAD_SET_ARGUMENT")
 
 
 def check_targets(actions: ActionList) -> None:
@@ -71,6 +73,7 @@ class _Checker:
     def __init__(self, table_id: int) -> None:
         self.table_id = table_id
         self.only_of10 = False          # some action makes sense in OpenFlow 1.0 only
+        self.bare_vlan_id = False       # an id is set without the presence bit that OpenFlow 1.2 and up take
         self.needs_of11 = False         # some action cannot be said in OpenFlow 1.0
 
     def check(self, actions: ActionList, state: HeaderState, match: Match) -> None:
@@ -80,7 +83,7 @@ class _Checker:
 
     def _check_one(self, action: Action, state: HeaderState, match: Match) -> None:
         match action:
-            case output.Output(port):
+            case output.Output(port) | output.OutputTrunc(port):
                 if port == OFPP_ANY or OFPP_MAX <= port < _RESERVED_MIN:
                     refuse("OFPBAC_BAD_OUT_PORT")
             case output.Enqueue(port):
@@ -134,7 +137,7 @@ class _Checker:
         if not state.vlan:
             refuse(INCONSISTENT)
         if isinstance(action, set_field.SetField) and action.is_exact and not action.value & VLAN_CFI:
-            self.only_of10 = True       # later versions take the id together with the presence bit
+            self.bare_vlan_id = True
 
     def _check_ct(self, action: Ct, state: HeaderState, match: Match) -> None:
         if not state.is_ip or state.nw_proto != _ALG_PROTO.get(action.alg, state.nw_proto):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers
+from fastpath.text import decimal
 
 _SYNTAX = re.compile(r"\s*(\w+)\s*,\s*(\d+)\s*/\s*(\d+)\s*")
 MAX_CLAUSES = 64
@@ -26,7 +27,7 @@ class Conjunction(Action):
         m = _SYNTAX.match(arg)
         if m is None:
             raise ParseError('"conjunction" syntax is "conjunction(id,i/n)"')
-        clause, n_clauses = int(m.group(2)), int(m.group(3))
+        clause, n_clauses = decimal(m.group(2)), decimal(m.group(3))
         if n_clauses < 2:
             raise ParseError("conjunction must have at least 2 clauses")
         if n_clauses > MAX_CLAUSES:

@@ -67,7 +67,8 @@ class WriteMetadata(Action):
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> WriteMetadata:
         value, slash, mask = arg.partition("/")
-        return cls(numbers.u64(value), numbers.u64(mask) if slash else numbers.U64_MAX)
+        bits = numbers.u64(mask) if slash else numbers.U64_MAX
+        return cls(numbers.u64(value), bits)
 
     def format(self, ports: PortNumbers = None) -> str:
         mask = "" if self.mask == numbers.U64_MAX else f"/{c_hex(self.mask)}"

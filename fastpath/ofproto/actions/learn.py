@@ -8,11 +8,12 @@ from enum import Enum
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers, scan
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
-from fastpath.ofproto.actions.set_field import LOAD_BYTES
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
 from fastpath.ofproto.subfield import Subfield, field_by_name
 from fastpath.ofproto.values import format_value, full_mask, parse_value
+
+LOAD_BYTES = 128                                    # as much as the widest field has
 
 
 class LearnKind(Enum):
@@ -77,7 +78,8 @@ class Learn(Action):
                 values[key] = numbers.atoi(value, 16)
             elif key == "cookie":
                 number, _ = scan.integer(value, 0, 8)
-                values[key] = number if isinstance(number, int) else 0
+                values[key] = (numbers.U64_MAX if number is scan.Fault.RANGE else
+                               number if isinstance(number, int) else 0)
             elif key == "limit":
                 values[key] = numbers.atoi(value, 32)
             elif key == "send_flow_rem":

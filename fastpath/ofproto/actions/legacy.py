@@ -157,7 +157,7 @@ class DecTtl(Action):
         parts = arg.replace(",", " ").split()
         if not parts:
             return cls()
-        ids = tuple((numbers.c_int(p) or 0) & 0xFFFF for p in parts)
+        ids = tuple(numbers.atoi(p, 16) for p in parts)
         return cls(ids, True)
 
     def format(self, ports: PortNumbers = None) -> str:

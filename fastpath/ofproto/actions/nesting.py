@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fastpath.errors import InvalidFlow
-from fastpath.ofproto.actions import ct, misc, set_field
+from fastpath.ofproto.actions import balance, ct, legacy, misc, output, set_field, vlan
 from fastpath.ofproto.actions.base import Action, Instruction
 from fastpath.ofproto.actions.conjunction import Conjunction
 from fastpath.ofproto.actions.instructions import WriteActions
@@ -75,8 +75,16 @@ def _is_ct(target: Subfield) -> bool:
     return target.field.name in ("ct_mark", "ct_label")
 
 
+# What errors call actions that do not print under their own name.
+_NAMES: dict[type[Action], str] = {
+    output.Output: "output", output.OutputReg: "output_reg", output.OutputTrunc: "output_trunc",
+    set_field.Load: "set_field", legacy.SetTunnel: "set_tunnel", vlan.SetVlanVid: "set_vlan_vid",
+    vlan.SetVlanPcp: "set_vlan_pcp", vlan.StripVlan: "strip_vlan", balance.Bundle: "bundle",
+}
+
+
 def _name(action: Action) -> str:
-    return str(action).replace("(", ":").partition(":")[0]
+    return _NAMES.get(type(action)) or str(action).replace("(", ":").partition(":")[0]
 
 
 def _check_order(actions: list[Action], outer: str) -> None:
@@ -89,8 +97,8 @@ def _check_order(actions: list[Action], outer: str) -> None:
                 _refuse_order(this, last)
             last, seen_last = this, True
             continue
-        if outer == "clone" and this is Instruction.METER:
-            raise InvalidFlow("OFPBAC_BAD_ARGUMENT", "clone action doesn't support nested action meter")
+        if outer in ("clone", "write_actions") and this is Instruction.METER:
+            raise InvalidFlow("OFPBAC_BAD_ARGUMENT", f"{outer} action doesn't support nested action meter")
         if outer and not (outer == "bucket" and this is Instruction.METER):
             raise InvalidFlow("OFPBAC_BAD_TYPE", f"{this.name.lower()} instruction not allowed here")
         if seen_last and this == last:

@@ -22,6 +22,7 @@ OFPP_CONTROLLER = 0xFFFD
 OFPP_LOCAL = 0xFFFE
 OFPP_ANY = 0xFFFF
 GROUP_MAX = 0xFFFFFF00
+_ETH_HEADER = 14
 CURRENT_TABLE = 255
 
 
@@ -91,14 +92,14 @@ class OutputTrunc(Action):
                 if number is None:
                     raise ParseError(f'output to unknown truncate port: {value}')
                 port = number
+                if port > _text.OFPP_MAX and port not in (OFPP_LOCAL, OFPP_IN_PORT):
+                    raise ParseError(f"output to unsupported truncate port: {value}")
             elif key == "max_len":
                 max_len = numbers.u32(value)
+                if max_len < _ETH_HEADER:
+                    raise ParseError(f"max_len {max_len} is less than the minimum value {_ETH_HEADER}")
             else:
                 raise ParseError(f"invalid key '{key}' in output_trunc argument")
-        if max_len < 14:
-            raise ParseError(f"max_len {max_len} is less than the minimum value 14")
-        if port >= _text.OFPP_MAX and port not in (OFPP_LOCAL, OFPP_IN_PORT):
-            raise ParseError(f"output to unsupported truncate port: {format_port(port, None)}")
         return cls(port, max_len)
 
     def format(self, ports: PortNumbers = None) -> str:

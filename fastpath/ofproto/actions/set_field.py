@@ -12,7 +12,6 @@ from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_h
 from fastpath.ofproto.subfield import Subfield, field_by_name
 from fastpath.ofproto.values import format_value, full_mask, parse_value
 
-LOAD_BYTES = 128                                    # as much as the widest field has
 _NARROWER = {"nw_tos": 0xFC, "arp_op": 0xFF}       # fields whose values use fewer bits than they have
 
 
@@ -24,6 +23,16 @@ def value_bits(f: Field) -> int:
 def is_narrow(f: Field) -> bool:
     """Whether *f* is a number with fewer bits than its bytes hold."""
     return f.bits < 8 * f.n_bytes and f.fmt in (Fmt.DEC, Fmt.HEX)
+
+
+def _split_arrow(arg: str) -> tuple[str, str]:
+    """What stands before and after the arrow of *arg*."""
+    source, arrow, name = arg.partition("->")
+    if not arrow:
+        raise ParseError(f"{arg}: missing `->'")
+    if not name:
+        raise ParseError(f"{arg}: missing field name following `->'")
+    return source, name
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +52,7 @@ class SetField(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> SetField:
-        source, arrow, name = arg.partition("->")
-        if not arrow:
-            raise ParseError(f"{arg}: missing `->'")
-        if not name:
-            raise ParseError(f"{arg}: missing field name following `->'")
+        source, name = _split_arrow(arg)
         f = field_by_name(name)
         if f is None:
             raise ParseError(f"{name} is not a valid OXM field name")
@@ -85,14 +90,10 @@ class Load(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Load:
-        if "->" not in arg:
-            raise ParseError(f"{arg}: missing `->'")
-        value, end = scan.integer(arg, 0, LOAD_BYTES)
+        target = Subfield.parse(_split_arrow(arg)[1])
+        value, _ = scan.integer(arg, 0, target.field.n_bytes)      # what follows it is passed over
         if isinstance(value, scan.Fault):
             raise ParseError(f"{arg}: cannot parse integer value")
-        if not arg.startswith("->", end):
-            raise ParseError(f"{arg}: missing `->'")
-        target = Subfield.parse(arg[end + 2:])
         if value > target.limit:
             raise ParseError(f"{arg}: value {value:#x} does not fit into {target.n_bits} bits")
         return cls(target, value)
