@@ -23,6 +23,7 @@ from fastpath.groups import GroupsAndMeters
 from fastpath.io._memory import MemoryPort
 from fastpath.io.port import open_port
 from fastpath.io.textfile import read_text
+from fastpath.mirrors import Mirrors
 from fastpath.ofproto import views
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, Sampled, TableStatus
@@ -135,7 +136,7 @@ class Port:
         return f"<Port {self.number} {self.name!r} of {self.bridge.name!r}>"
 
 
-class Bridge(GroupsAndMeters, Addresses):
+class Bridge(GroupsAndMeters, Addresses, Mirrors):
     """One bridge of a Switch; made by ``Switch.add_bridge``."""
 
     def __init__(self, switch: Switch, ofproto: Ofproto) -> None:

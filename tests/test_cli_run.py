@@ -42,6 +42,10 @@ in = {io = "pcap:in,read=IN"}
 out = {io = "pcap:out,write=OUT", number = 7, tag = 10}
 to-lan = {patch = "to-br0"}
 
+[bridges.br0.mirrors.span]
+select_dst_port = ["out"]
+output_port = "to-lan"
+
 [bridges.lan.ports.to-br0]
 patch = "to-lan"
 """
@@ -171,6 +175,10 @@ def test_a_file_says_groups_and_meters(tmp_path: Path) -> None:
     ("[bridges.br0]\nflood_vlans = ['x']\n", "bridges.br0.flood_vlans[0]: 'x' given"),
     ("[bridges.br0]\nstatic_macs = ['a 1']\n", "bridges.br0.static_macs[0]: 'a 1': expected port, VLAN and"),
     ("[bridges.br0]\nstatic_macs = ['a 1 02:00:00:00:00:01']\n", "static_macs[0]: bridge 'br0' has no"),
+    ("[bridges.br0.mirrors]\nm = 3\n", "bridges.br0.mirrors.m: 3 given, expected a table"),
+    ("[bridges.br0.mirrors.m]\nselect = 3\n", "bridges.br0.mirrors.m.select: unknown key"),
+    ("[bridges.br0.mirrors.m]\nselect_vlan = ['x']\n", "mirrors.m.select_vlan[0]: 'x' given"),
+    ("[bridges.br0.mirrors.m]\noutput_port = 'x'\n", "bridges.br0.mirrors.m: bridge 'br0' has no port 'x'"),
     ("[bridges.br0]\nflows = ['']\n", "bridges.br0.flows[0]: no rule, expected one"),
     ("[bridges.'']\n", "bridge '': expected a name"),
     ("[switch]\nseconds = nan\n[bridges.br0]\n", "switch.seconds: nan given"),
@@ -279,6 +287,7 @@ def served(tmp_path: Path) -> Iterator[str]:
     with Switch(seed=0) as switch:
         br = switch.add_bridge("br0", normal=True)
         a, _b = br.add_port("a"), br.add_port("b")
+        br.add_mirror("m", output_vlan=9)
         br.inject(a, frame(src=1, dst=2))
         server = control.Server(switch, path)
         try:
@@ -290,7 +299,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 def test_views_show_a_running_instance(served: str, capsys: Capture) -> None:
     for command, words in (("show", "br0: 1 rules, 1 addresses"), ("dump-flows", "n_packets=1"),
                            ("dump-megaflows", "actions:2"), ("dump-ports", "rx pkts=1"),
-                           ("fdb", "02:00:00:00:00:01"), ("fdb-stats", "1/8192")):
+                           ("fdb", "02:00:00:00:00:01"), ("fdb-stats", "1/8192"), ("mirrors", "m: src=none")):
         assert main([command, "--socket", served]) == 0
         assert words in capsys.readouterr().out
     flow = "in_port=b,dl_src=02:00:00:00:00:02,dl_dst=02:00:00:00:00:01"

@@ -17,6 +17,10 @@
     [bridges.br0.ports.to-br1]
     patch = "to-br0"
 
+    [bridges.br0.mirrors.span]          # as Bridge.add_mirror takes it
+    select_all = true
+    output_port = "to-br1"
+
 A bridge without rules is a learning switch.  Errors name the file and the key.
 """
 
@@ -47,6 +51,15 @@ class PortConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MirrorConfig:
+    """One mirror; *settings* are keywords of ``Bridge.add_mirror``."""
+
+    name: str
+    place: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeConfig:
     """One bridge; *flows* and *macs* hold (where it was written, text), the others are as of a port."""
 
@@ -56,6 +69,7 @@ class BridgeConfig:
     flows: tuple[tuple[str, str], ...] = ()
     prelude: Prelude = NONE
     macs: tuple[tuple[str, str], ...] = ()
+    mirrors: tuple[MirrorConfig, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -77,11 +91,14 @@ _SWITCH: dict[str, tuple[type, ...]] = {
 _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
     "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,), "flood_vlans": (list,),
-    "static_macs": (list,)}
+    "static_macs": (list,), "mirrors": (dict,)}
 _PORT: dict[str, tuple[type, ...]] = {
     "io": (str,), "patch": (str,), "number": (int,), "tag": (int,), "trunks": (list,), "vlan_mode": (str,),
     "priority_tags": (str,), "no_flood": (bool,), "no_forward": (bool,), "no_receive": (bool,),
     "no_packet_in": (bool,), "protected": (bool,), "cvlans": (list,), "qinq_ethtype": (int,)}
+_MIRROR: dict[str, tuple[type, ...]] = {
+    "select_all": (bool,), "select_src_port": (list,), "select_dst_port": (list,), "select_vlan": (list,),
+    "output_port": (str,), "output_vlan": (int,), "snaplen": (int,)}
 _TOP: dict[str, tuple[type, ...]] = {"switch": (dict,), "bridges": (dict,)}
 _WORD = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", list: "a list",
          dict: "a table"}
@@ -119,6 +136,15 @@ def _port(name: str, raw: Any, where: str) -> PortConfig:
     return PortConfig(name, name if io is None else io, patch, place.removesuffix("."), table)
 
 
+def _mirror(name: str, raw: Any, where: str) -> MirrorConfig:
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where}{name}: {raw!r} given, expected a table")
+    table = _check(raw, _MIRROR, f"{where}{name}.")
+    for key, kind in (("select_src_port", str), ("select_dst_port", str), ("select_vlan", int)):
+        _list_of(table.get(key, []), kind, f"{where}{name}.{key}")
+    return MirrorConfig(name, f"{where}{name}", table)
+
+
 def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
     where = f"{path}: bridges.{name}"
     if not isinstance(raw, dict):
@@ -133,7 +159,9 @@ def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
     _list_of(table.get("flood_vlans", []), int, f"{where}.flood_vlans")
     prelude = Prelude(tuple(_texts(table, "meters", where)), tuple(groups))
     macs = tuple(_texts(table, "static_macs", where))
-    return BridgeConfig(name, where, ports, tuple(flows), prelude, macs, table)
+    mirrors = tuple(_mirror(key, value, f"{where}.mirrors.")
+                    for key, value in table.pop("mirrors", {}).items())
+    return BridgeConfig(name, where, ports, tuple(flows), prelude, macs, mirrors, table)
 
 
 def _texts(table: dict[str, Any], key: str, where: str) -> list[tuple[str, str]]:

@@ -79,6 +79,7 @@ COMMANDS: dict[str, Callable[[Switch, Args], str]] = {
     "dump-megaflows": lambda sw, args: _each(sw, args, Bridge.dump_megaflows),
     "dump-ports": lambda sw, args: _each(sw, args, Bridge.dump_ports),
     "fdb": lambda sw, args: _each(sw, args, Bridge.dump_fdb),
+    "mirrors": lambda sw, args: _each(sw, args, Bridge.dump_mirrors),
     "fdb-stats": lambda sw, args: _each(sw, args, Bridge.dump_fdb_stats),
     "trace": _trace,
 }

@@ -31,7 +31,10 @@ a file for --config:
   flows = ["priority=10,tcp,tp_dst=23,actions=drop", "priority=0,actions=NORMAL"]
   [bridges.br0.ports.office]      # io (as --port takes it) or patch (name of the peer), number, tag, trunks,
   io = "eth1"                     # vlan_mode, priority_tags, no_flood, no_forward, no_receive,
-  tag = 10                        # no_packet_in, protected, cvlans, qinq_ethtype"""
+  tag = 10                        # no_packet_in, protected, cvlans, qinq_ethtype
+  [bridges.br0.mirrors.span]      # select_all, select_src_port, select_dst_port, select_vlan, output_port,
+  select_src_port = ["office"]    # output_vlan, snaplen
+  output_vlan = 99"""
 
 REPLAY = """\
 Send a capture through rules, in the capture's own time; write what comes out of

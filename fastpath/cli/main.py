@@ -140,6 +140,7 @@ VIEWS = (
     ("dump-ports", "counters of ports", ()),
     ("fdb", "learned and static addresses", ()),
     ("fdb-stats", "what happened to addresses", ()),
+    ("mirrors", "mirrors and how much they copied", ()),
 )
 
 

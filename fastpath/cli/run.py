@@ -63,6 +63,9 @@ def build(switch: Switch, wanted: Config) -> None:
         for place, text in settings.macs:
             with placed(place):
                 _add_mac(bridge, text)
+        for mirror in settings.mirrors:
+            with placed(mirror.place):
+                bridge.add_mirror(mirror.name, **mirror.settings)
         for place, flow in settings.flows or ((settings.name, NORMAL),):
             with placed(place):
                 if not bridge.add_flows([flow]):

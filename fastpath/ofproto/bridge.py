@@ -24,6 +24,7 @@ from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.group import Group, GroupMod, GroupModResult, GroupTable
 from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.meter import Meter, MeterMod, MeterTable
+from fastpath.ofproto.mirrors import MirrorTable
 from fastpath.ofproto.port import VLAN_MAX, OfPort
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.references import References, named
@@ -99,6 +100,7 @@ class Ofproto:
         self.admission = Admission()
         self.macs = WatchedMacs(name, backer, max_entries=max_macs, aging_s=mac_aging)
         self.macs.set_flood_vlans(flood_vlans)
+        self.mirrors = MirrorTable()
         self.features: Features = backer.features
         self.recirc: RecircTable = backer.recirc
         self.forward_bpdu = False
@@ -276,6 +278,7 @@ class Ofproto:
         self._free_from = min(self._free_from, port.ofp_port)
         self.backer.del_port(port)
         self.macs.flush_port(port.ofp_port)
+        self.mirrors.forget_port(port.ofp_port)
         self._ports_changed(port, PortChange.DELETE)
 
     def set_port(self, port: OfPort, *, link_up: bool | None = None, vlan: VlanConfig | None = None,

@@ -1,8 +1,8 @@
 """What translations did besides actions, done again for the packets that a flow handled.
 
-``credit_effects`` gives packets to what a translation went through: rules, groups, tables, patch ports; and
-renews what it learned.  It brings nothing back: packets told of late came before whatever changed since, such
-as the packet that moved their address to another port.
+``credit_effects`` gives packets to what a translation went through: rules, groups, tables, patch ports and
+mirrors; and renews what it learned.  It brings nothing back: packets told of late came before whatever
+changed since, such as the packet that moved their address to another port.
 
 So a flow may stand for its translation only as long as doing its effects once more changes counters and
 times and nothing else; ``are_done`` says whether that is so.  A flow whose address moved to another port, or
@@ -24,6 +24,7 @@ from fastpath.ofproto.xlate.context import (
     GroupHit,
     Learned,
     LearnedRule,
+    MirrorHit,
     PatchCrossing,
     RuleHit,
     TableHit,
@@ -33,7 +34,7 @@ from fastpath.ofproto.xlate.learn import ends_connection
 
 def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used: float,
                    tcp_flags: int = 0) -> None:
-    """Count packets on the rules, tables and patch ports a translation went through, and renew the
+    """Count packets on the rules, tables, patch ports and mirrors a translation went through, and renew the
     addresses and rules it learned."""
     for effect in effects:
         if isinstance(effect, RuleHit):
@@ -55,6 +56,8 @@ def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used
         elif isinstance(effect, LearnedRule):
             if cast(Ofproto, effect.bridge).has_learned(effect.mod):
                 effect.bridge.learn(effect.mod, effect.limit, used)
+        elif isinstance(effect, MirrorHit):
+            effect.mirror.credit(n_packets, n_bytes)
         elif isinstance(effect, FinTimeouts) and ends_connection(tcp_flags):
             effect.bridge.shorten(effect.rule, effect.idle_timeout, effect.hard_timeout)
 

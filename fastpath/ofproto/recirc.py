@@ -39,6 +39,7 @@ class FrozenState:
     conntracked: bool = False
     was_mpls: bool = False
     userdata: bytes = b""
+    mirrored: int = 0               # mirrors of the bridge that got their copy
     entry: str = ""                 # port the packet came in by; not kept for what a packet-in shows
 
 

@@ -5,7 +5,7 @@ Pure functions over values; who prints them is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastpath._flow import FlowKey
@@ -13,6 +13,7 @@ from fastpath.dpif.actions import OdpActions
 from fastpath.dpif.odptext import format_actions, format_key
 from fastpath.dpif.provider import FlowStats, PortStats
 from fastpath.ofproto.learning import MacEntry, MacTable
+from fastpath.ofproto.mirrors import Mirror
 from fastpath.ofproto.revalidate import Revalidator
 from fastpath.ofproto.xlate.context import OFPP_LOCAL
 from fastpath.text import format_mac
@@ -84,6 +85,21 @@ def format_fdb_stats(bridge: str, macs: MacTable) -> str:
         f"  Total number of expired MAC entries     : {counted.n_expired}",
         f"  Total number of evicted MAC entries     : {counted.n_evicted}",
         f"  Total number of port moved MAC entries  : {counted.n_moved}"))
+
+
+def format_mirrors(mirrors: Iterable[Mirror], names: Mapping[int, str]) -> str:
+    """Mirrors, a line each; *names* are those of ports."""
+    def ports(numbers: frozenset[int] | None) -> str:
+        return "all" if numbers is None else ",".join(sorted(names[n] for n in numbers)) or "none"
+
+    lines = []
+    for m in mirrors:
+        vlans = "" if m.vlans is None else f", vlans={','.join(map(str, sorted(m.vlans)))}"
+        output = f"vlan {m.out_vlan}" if m.out_port is None else names[m.out_port]
+        cut = f", snaplen={m.snaplen}" if m.snaplen else ""
+        lines.append(f" {m.name}: src={ports(m.sources)}, dst={ports(m.targets)}{vlans}, output={output}{cut}"
+                     f", n_packets={m.n_packets}, n_bytes={m.n_bytes}")
+    return "\n".join(lines)
 
 
 def format_ports(ports: Sequence[tuple[int, PortStats]]) -> str:

@@ -16,7 +16,7 @@ import fastpath
 from fastpath.flowtext import format_flow
 from fastpath.ofproto.xlate import translate
 from fastpath.ofproto.xlate.context import XlateIn
-from fastpath.ofproto.xlate.normal import is_reserved
+from fastpath.ofproto.xlate.packet import is_reserved
 from fastpath.ofproto.xlate.trace import Trace
 from fastpath.testing import frame
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastpath.ofproto.flow_mod import FlowMod
     from fastpath.ofproto.group import Bucket, Group
     from fastpath.ofproto.learning import MacTable
+    from fastpath.ofproto.mirrors import Mirror, MirrorTable
     from fastpath.ofproto.recirc import FrozenState, RecircTable
     from fastpath.ofproto.table import Miss
     from fastpath.ofproto.tunnel import Tunnel
@@ -39,7 +40,9 @@ TABLE_INTERNAL = 254            # where the reference keeps its hidden rules; no
 MAX_DEPTH = 64                  # nested resubmits, and bridges crossed
 MAX_RESUBMITS = 4096            # of one translation
 MAX_STACK_BYTES = 65536
+MAX_COPIES = 192                # nested; those of a mirror into a patch port may be copied beyond it
 NO_COOKIE = (1 << 64) - 1      # of actions that are no rule's
+VLAN_VID, VLAN_PCP = 0x0FFF, 0xE000     # in vlan_tci: VLAN and priority
 VLAN_CFI = 0x1000               # in vlan_tci: the tag is there
 
 
@@ -154,6 +157,8 @@ class BridgeView(Protocol):
     def features(self) -> Features: ...
     @property
     def macs(self) -> MacTable: ...
+    @property
+    def mirrors(self) -> MirrorTable: ...
     @property
     def recirc(self) -> RecircTable:
         """Shared by all bridges over one datapath."""
@@ -279,7 +284,15 @@ class GroupHit:
     bucket: Bucket | None
 
 
-Effect: TypeAlias = RuleHit | GroupHit | TableHit | PatchCrossing | Learned | LearnedRule | FinTimeouts
+@dataclass(frozen=True, slots=True)
+class MirrorHit:
+    """Packets of this flow are copied by *mirror*."""
+
+    mirror: Mirror
+
+
+Effect: TypeAlias = (RuleHit | GroupHit | TableHit | PatchCrossing | Learned | LearnedRule | FinTimeouts
+                     | MirrorHit)
 
 
 @dataclass(slots=True)
@@ -342,6 +355,8 @@ class Hand:
     in_action_set: bool = False
     in_bucket: bool = False                 # the list being carried out is a group's bucket
     in_packet_out: bool = False
+    mirrored: int = 0                       # bits of the mirrors of this bridge that got a copy; by mirror
+    snaplen: int = 0                        # what goes out is such a copy: bytes of it, 0 for another packet
 
 
 @dataclass(slots=True)
@@ -365,10 +380,11 @@ class Out:
 
 @dataclass(slots=True)
 class Budget:
-    """Bounds.  Written by pipeline and by whoever crosses into another bridge."""
+    """Bounds.  Written by pipeline, by whoever crosses into another bridge, and by mirror."""
 
     depth: int = 0
     resubmits: int = 0
+    copies: int = 0                         # nested: mirrors' copies that are copied in turn
     exit: bool = False                      # stop what is left, here and in the callers
 
 

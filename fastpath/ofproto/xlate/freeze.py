@@ -111,7 +111,8 @@ def hold_state(x: Xlate, table_id: int, *, actions: Sequence[Action] = (), actio
     recirc_id = hand.bridge.recirc.alloc(FrozenState(
         bridge=hand.bridge, table_id=table_id, metadata=frozen_metadata(hand.flow), stack=tuple(hand.stack),
         actions=tuple(actions), action_set=tuple(action_set), conntracked=hand.conntracked,
-        was_mpls=hand.was_mpls, userdata=userdata, entry=entry))
+        was_mpls=hand.was_mpls, userdata=userdata, entry=entry,
+        mirrored=hand.mirrored))
     if not recirc_id:
         report(x, Kind.ERROR, "Failed to allocate recirculation id")
         x.fail(XlateError.NO_RECIRCULATION_CONTEXT)
@@ -165,7 +166,7 @@ def thaw(x: Xlate, state: FrozenState) -> Sequence[Action]:
     kept = dict(state.metadata)
     for name, window in _KEPT:
         hand.flow.set(window, kept.get(name, 0))
-    hand.stack = list(state.stack)
+    hand.stack, hand.mirrored = list(state.stack), state.mirrored
     if state.action_set:
         if x.node is not None:
             report(x, Kind.THAW, f"Restoring action set: {format_list(state.action_set)}")

@@ -240,3 +240,16 @@ def pop_mpls(key: FlowKey, n: int, ethertype: int, wc: FlowKey | None = None) ->
     key.set(_LSE[n - 1], 0)
     key.set(_DL_TYPE, ethertype)
     return True
+
+
+_RESERVED = frozenset((
+    *range(0x0180C2000000, 0x0180C2000010),             # IEEE 802.1D table 7-10: STP, pause, LACP, LLDP
+    0x00E02B000000, 0x00E02B000004, 0x00E02B000006,     # Extreme: EDP, EAPS
+    0x01000C000000, 0x01000CCCCCCC, 0x01000CCCCCCD,     # Cisco: ISL; CDP, VTP, DTP, PAgP, UDLD; PVST+
+    0x01000CCDCDCD, *range(0x01000CCCCCC0, 0x01000CCCCCC8),     # STP Uplink Fast; CFM
+))
+
+
+def is_reserved(mac: int) -> bool:
+    """Whether bridges do not forward frames to *mac*, which belong to protocols of one link."""
+    return mac in _RESERVED

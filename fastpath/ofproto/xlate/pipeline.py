@@ -16,7 +16,7 @@ from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
 from fastpath.fields import DP_WORDS, FLOW_SIZE, TNL_WORD
 from fastpath.ofproto.actions.base import Action
-from fastpath.ofproto.xlate import freeze, learn
+from fastpath.ofproto.xlate import freeze, learn, mirror
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.actions import Call
 from fastpath.ofproto.xlate.context import (
@@ -31,7 +31,7 @@ from fastpath.ofproto.xlate.context import (
     XlateIn,
     XlateOut,
 )
-from fastpath.ofproto.xlate.port import may_receive
+from fastpath.ofproto.xlate.port import may_receive, mirror_ingress
 from fastpath.ofproto.xlate.steps import steps_of
 from fastpath.ofproto.xlate.trace import Kind, Node, bits_added, changes_of, report
 from fastpath.ofproto.xlate.tunnel import is_tunnelled, mark_tunnel, take_congestion
@@ -145,7 +145,12 @@ def _run(x: Xlate) -> bool:
         return True
     if actions is None:
         actions = look_up(x, hand.flow.get(_IN_PORT), hand.table_id, may_miss=True)
-    if take_congestion(hand.flow) and (port is None or may_receive(port)):
+    entered = hand.bridge.port(hand.flow.get(_IN_PORT))
+    if entered is not None and hand.bridge.mirrors.is_output(entered.ofp_port):
+        report(x, Kind.ERROR, mirror.reserved(entered))
+    elif take_congestion(hand.flow) and (port is None or may_receive(port)):
+        if hand.bridge.mirrors:
+            mirror_ingress(x)
         run(x, actions, True)
         if x.out.error is not None:
             return True

@@ -5,14 +5,29 @@ from __future__ import annotations
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
 from fastpath.fields import DP_WORDS, MEMBERS, OFFSETS
+from fastpath.ofproto import mirrors
+from fastpath.ofproto.xlate import mirror
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.commit import commit
-from fastpath.ofproto.xlate.context import OFPP_UNSET, BridgeView, PatchCrossing, PortView, Xlate
+from fastpath.ofproto.xlate.context import (
+    OFPP_CONTROLLER,
+    OFPP_NONE,
+    OFPP_UNSET,
+    VLAN_CFI,
+    VLAN_PCP,
+    BridgeView,
+    PatchCrossing,
+    PortView,
+    Xlate,
+)
+from fastpath.ofproto.xlate.tags import Tags, tags_outside
 from fastpath.ofproto.xlate.trace import Kind, report
 from fastpath.ofproto.xlate.tunnel import TUNNEL, enter_tunnel
 from fastpath.ofproto.xlate.walk import enter_table, finish_list, run_on_copy
 
 _IN_PORT = WINDOWS["in_port"]
+_TPID = (WINDOWS["vlan_tpid"], WINDOWS["vlan1_tpid"])
+_TCI = (WINDOWS["vlan_tci"], WINDOWS["vlan1_tci"])
 _OWN = tuple(WINDOWS[m.name] for m in MEMBERS if OFFSETS[m.name] // 8 >= DP_WORDS and m.name != "conj_id")
 
 
@@ -24,6 +39,8 @@ def to_port(x: Xlate, ofp_port: int, *, last: bool, truncate: bool = False) -> N
         report(x, Kind.WARN, "Nonexistent output port")
     elif port.no_forward:
         report(x, Kind.DETAIL, "OFPPC_NO_FWD set, skipping output")
+    elif hand.snaplen and port.odp_port is None:
+        report(x, Kind.WARN, "Mirror truncate to ODPP_NONE, skipping output")
     elif port.protected and _came_in_protected(x):
         report(x, Kind.WARN, "Flow is between protected ports, skipping output.")
     elif hand.flow.packet_type and port.odp_port is not None:
@@ -32,9 +49,14 @@ def to_port(x: Xlate, ofp_port: int, *, last: bool, truncate: bool = False) -> N
         if truncate:
             report(x, Kind.ERROR, "Cannot truncate output to patch port")
         cross(x, port, *port.peer, last=last)
-    elif port.odp_port is not None and (port.tunnel is None or enter_tunnel(x, port, port.tunnel)):
-        commit(x)
-        x.out.actions.append(odp.Output(port.odp_port))
+    elif port.tunnel is None or enter_tunnel(x, port, port.tunnel):
+        if port.odp_port is not None:
+            commit(x)
+            if 0 < hand.snaplen < mirrors.WHOLE:
+                x.out.actions.append(odp.Trunc(hand.snaplen))
+            x.out.actions.append(odp.Output(port.odp_port))
+        if hand.bridge.mirrors:
+            mirror.copy(x, port, hand.bridge.mirrors.selecting_target(ofp_port), leave)
 
 
 def _came_in_protected(x: Xlate) -> bool:
@@ -76,6 +98,7 @@ def cross(x: Xlate, port: PortView, bridge: BridgeView, peer: PortView, *, last:
     tunnel_bits = [hand.wc.get(window) for window in TUNNEL]
     hand.bridge, hand.flow, hand.stack, hand.action_set = bridge, hand.flow.copy(), [], []
     hand.conntracked = False
+    mirrored, hand.mirrored = hand.mirrored, 0
     _enter(hand.flow, peer.ofp_port)
     out.effects.append(PatchCrossing(port, peer))
     x.node = report(x, Kind.BRIDGE, f'bridge("{bridge.name}")')
@@ -84,7 +107,41 @@ def cross(x: Xlate, port: PortView, bridge: BridgeView, peer: PortView, *, last:
         finish_list(x)
     x.node = node
     hand.bridge, hand.flow, hand.stack, hand.action_set, hand.was_mpls, hand.conntracked = old
+    hand.mirrored = mirrored
     for window, bits in zip(TUNNEL, tunnel_bits, strict=True):
         hand.wc.set(window, bits)
     x.budget.exit = False
     out.error = None
+
+
+def leave(x: Xlate, port: PortView, tags: Tags) -> None:
+    """Send the packet out of *port* with the tags that port wants."""
+    flow = x.hand.flow
+    if port.vlan.cvlans is not None:
+        x.hand.wc.fill(_TCI[1])
+    outer, inner = tags_outside(port.vlan, tags)
+    always = port.vlan.priority_tags == "always"
+    if port.vlan.priority_tags != "no":
+        outer = (outer[0], outer[1], flow.get(_TCI[0]) & VLAN_PCP)
+    before = [(flow.get(_TPID[i]), flow.get(_TCI[i])) for i in range(pk.MAX_VLANS)]
+    for i, (tpid, vid, pcp) in enumerate((outer, inner)):
+        tci = vid | pcp
+        if tci or (always and tpid):
+            tci |= VLAN_CFI
+            flow.set(_TPID[i], tpid or pk.ETH_8021Q)
+        flow.set(_TCI[i], tci)
+    to_port(x, port.ofp_port, last=False)
+    flow = x.hand.flow
+    for i, (tpid, tci) in enumerate(before):
+        flow.set(_TPID[i], tpid)
+        flow.set(_TCI[i], tci)
+
+
+def mirror_ingress(x: Xlate) -> None:
+    """Copy the packet as it came in to the mirrors that select the port it came in by."""
+    bridge, number = x.hand.bridge, x.hand.flow.get(_IN_PORT)
+    port = bridge.port(number)
+    if port is not None:
+        mirror.copy(x, port, bridge.mirrors.selecting_source(number), leave)
+    elif number not in (OFPP_NONE, OFPP_CONTROLLER):
+        report(x, Kind.ERROR, f"received packet on unknown port {number}")

@@ -14,6 +14,7 @@ from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import Group, GroupTable
 from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.match import Match
+from fastpath.ofproto.mirrors import MirrorTable
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.table import Miss
@@ -49,6 +50,7 @@ class Bridge:
         self.name = name
         self.features = Features()
         self.macs = MacTable()
+        self.mirrors = MirrorTable()
         self.recirc = recirc if recirc is not None else RecircTable()
         self.flood_vlans: frozenset[int] = frozenset()
         self.forward_bpdu = False
