@@ -51,6 +51,7 @@ from fastpath.runtime.loop import Lock
 from fastpath.tracing import Question, packet_out_actions, trace
 
 if TYPE_CHECKING:
+    from fastpath.openflow.roles import Peers
     from fastpath.runtime.listener import Listener
     from fastpath.switch import Switch
 
@@ -143,6 +144,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors):
         self.switch, self.ofproto = switch, ofproto
         self._ports: dict[str, Port] = {}
         self._listeners: list[Listener] = []
+        self.peers: Peers | None = None         # controllers, while there may be any
 
     @property
     def name(self) -> str:

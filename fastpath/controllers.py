@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import format_list
+from fastpath.ofproto.events import PacketIn
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.group import Group, GroupMod
+from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import BandType, Meter, MeterCommand, MeterMod
 from fastpath.ofproto.rule import Rule
 from fastpath.openflow.codec import VERSIONS
@@ -27,7 +30,9 @@ from fastpath.openflow.messages.port import (
 )
 from fastpath.openflow.messages.stats import PortCounts
 from fastpath.openflow.replies import milliseconds
+from fastpath.openflow.roles import Peers
 from fastpath.openflow.service import Session
+from fastpath.openflow.tables import TableView
 from fastpath.runtime.listener import Listener
 from fastpath.text import parse_mac
 
@@ -36,6 +41,9 @@ if TYPE_CHECKING:
 
 _FLAGS = ((CONFIG_NO_RECV, "no_receive"), (CONFIG_NO_FLOOD, "no_flood"), (CONFIG_NO_FWD, "no_forward"),
           (CONFIG_NO_PACKET_IN, "no_packet_in"))
+
+
+_METADATA = ("metadata", "tun_id", "pkt_mark", *(f"reg{i}" for i in range(16)))
 
 
 def default_dpid(name: str) -> int:
@@ -160,6 +168,23 @@ class Control:
         meters = self._bridge.ofproto.meters
         return meters.max_meters, (BandType.DROP,) if meters.strict else tuple(BandType)
 
+    def table_view(self, table_id: int) -> TableView | None:
+        """Settings of a table, None for one nobody touched."""
+        table = self._bridge.ofproto.tables.get(table_id)
+        return None if table is None else TableView(table.miss, table.eviction is not None, table.vacancy,
+                                                     table.free_percent)
+
+    def set_table(self, table_id: int, **settings: Any) -> None:
+        """Change settings of a table."""
+        self._bridge.set_table(table_id, **settings)
+
+    def resume(self, event: PacketIn, frame: bytes, metadata: Match) -> None:
+        """Let a paused packet go on, with other bytes and metadata."""
+        key = event.key.copy()
+        for name in (*_METADATA, "in_port"):
+            setattr(key, name, getattr(metadata.key, name))
+        self._bridge.resume(replace(event, packet=frame, key=key))
+
     def settle(self) -> None:
         """Return when no packet is treated as the tables said before."""
         switch = self._bridge.switch
@@ -173,15 +198,22 @@ def _describe(port: Port) -> PortDesc:
     return PortDesc(port.number, parse_mac(mac) if mac else 0, port.name, config, state)
 
 
+def _peers(bridge: Bridge) -> Peers:
+    if bridge.peers is None:
+        bridge.peers = Peers()
+    return bridge.peers
+
+
 class _Served:
     """A session with the lock of its switch around it, for the thread that moves its bytes."""
 
     def __init__(self, bridge: Bridge, control: Control, versions: Iterable[int],
                  wake: Callable[[], None]) -> None:
         self._lock, self._control = bridge.switch.lock, control
-        self.session = Session(control, versions, wake)
+        with self._lock:
+            self.session = Session(control, versions, wake, peers=_peers(bridge))
         self._stops = [listen(self._tell) for listen in (
-            bridge.on_packet_in, bridge.on_flow_removed, bridge.on_port_status)]
+            bridge.on_packet_in, bridge.on_flow_removed, bridge.on_port_status, bridge.on_table_status)]
 
     def _tell(self, event: object) -> None:
         with self._lock:
@@ -215,6 +247,8 @@ class _Served:
     def ended(self) -> None:
         for stop in self._stops:
             stop()
+        with self._lock:
+            self.session.ended()
 
 
 def listen(bridge: Bridge, address: str, *, dpid: int | None = None,

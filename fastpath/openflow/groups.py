@@ -11,6 +11,7 @@ from fastpath.ofproto.group import GROUP_ALL, Group, GroupMod
 from fastpath.ofproto.meter import MAX_BANDS, METER_ALL, Meter, MeterFlags, MeterMod
 from fastpath.openflow.messages import group, meter
 from fastpath.openflow.replies import milliseconds, pages
+from fastpath.openflow.roles import forward
 
 if TYPE_CHECKING:
     from fastpath.openflow.service import Session
@@ -27,6 +28,7 @@ _ACTIONS12 = sum(1 << n for n in (0, *range(15, 26)))
 
 def _group_mod(session: Session, mod: GroupMod) -> Iterator[object]:
     session.bridge.group_mod(mod)
+    forward(session, mod)
     yield from ()
 
 
@@ -60,6 +62,7 @@ def _group_features(session: Session, _ask: group.GroupFeaturesRequest) -> Itera
 
 def _meter_mod(session: Session, mod: MeterMod) -> Iterator[object]:
     session.bridge.meter_mod(mod)
+    forward(session, mod)
     yield from ()
 
 

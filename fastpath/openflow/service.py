@@ -17,23 +17,29 @@ from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
-from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus
+from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus, TableStatus
 from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import BandType, Meter, MeterMod
 from fastpath.ofproto.rule import Rule
-from fastpath.openflow import bundles, groups
+from fastpath.openflow import bundles, groups, roles, tables
 from fastpath.openflow.actions.base import put_property
+from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.connection import Connection
 from fastpath.openflow.messages import basic, flow, meter, packet, port, stats
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
-from fastpath.openflow.messages.table import Frame, refusal
+from fastpath.openflow.messages.role import RequestForward, RoleStatus
+from fastpath.openflow.messages.table import Frame, encode, refusal
+from fastpath.openflow.messages.tables import TableStatus as TableStatusMessage
 from fastpath.openflow.replies import REPLY_ROOM, milliseconds
+from fastpath.openflow.roles import Peers
+from fastpath.openflow.tables import N_TABLES, TableView
 
-N_TABLES = 254                      # told to controllers; table 254 is the switch's own
+DEFAULT_MISS_SEND_LEN = 128
+EVENT_XID = 0                       # what no request asked for
 PACKET_IN_BACKLOG = 1 << 20         # bytes waiting beyond which packets for this controller are dropped
 _CAPABILITIES = port.CAP_FLOW_STATS | port.CAP_TABLE_STATS | port.CAP_PORT_STATS | port.CAP_QUEUE_STATS
 _OF10_ACTIONS = 0xFFF
@@ -44,6 +50,7 @@ _PORT_FLAGS = ((port.CONFIG_NO_RECV, "no_receive"), (port.CONFIG_NO_FLOOD, "no_f
                (port.CONFIG_NO_FWD, "no_forward"), (port.CONFIG_NO_PACKET_IN, "no_packet_in"))
 
 
+Told: TypeAlias = "PacketIn | FlowRemoved | PortStatus | TableStatus"
 Step: TypeAlias = "FlowMod | GroupMod | tuple[int, dict[str, bool]]"
 
 
@@ -67,6 +74,9 @@ class BridgeControl(Protocol):
     def table_name(self, table_id: int) -> str: ...
     def frag_handling(self, how: str | None = None) -> str: ...
     def settle(self) -> None: ...
+    def table_view(self, table_id: int) -> TableView | None: ...
+    def set_table(self, table_id: int, **settings: Any) -> None: ...
+    def resume(self, event: PacketIn, frame: bytes, metadata: Match) -> None: ...
     def group_mod(self, mod: GroupMod) -> None: ...
     def commit(self, steps: Sequence[Step]) -> None: ...
     def groups(self) -> list[tuple[Group, int]]: ...
@@ -80,17 +90,37 @@ class Session:
     """One controller of a bridge.  *wake* is called when something waits to be sent."""
 
     def __init__(self, bridge: BridgeControl, versions: Iterable[int] = VERSIONS,
-                 wake: Callable[[], object] | None = None) -> None:
+                 wake: Callable[[], object] | None = None, *, peers: Peers | None = None,
+                 miss_send_len: int = 0) -> None:
         self.bridge, self.connection = bridge, Connection(versions)
         self._wake = wake or (lambda: None)
         self._packet_in_format = 0
         self._by_table = False          # OpenFlow 1.0: the command of a flow mod names the table
-        self._miss_send_len = 0         # until it is set, no event is told
+        self._miss_send_len = miss_send_len     # while it is 0, no event is told
+        self._async: AsyncConfig | None = None
         self._controller_id = 0
         self.role = "equal"
+        self.peers = Peers() if peers is None else peers
+        self.peers.sessions.append(self)
         self.asked = b""                # the request being answered, as it came
         self.bundles = Bundles(self)
         self.n_dropped = 0              # events it was too slow for, or its version has no word for
+
+    @property
+    def async_config(self) -> AsyncConfig:
+        """Which events it is told."""
+        if self._async is None:
+            self._async = AsyncConfig(self.connection.version)
+        return self._async
+
+    def async_changed(self) -> None:
+        """Who says which events it wants is to have some."""
+        if not self._miss_send_len:
+            self._miss_send_len = DEFAULT_MISS_SEND_LEN
+
+    def ended(self) -> None:
+        """The controller is gone."""
+        self.peers.sessions.remove(self)
 
     # -- requests --------------------------------------------------------------------------------------
 
@@ -139,13 +169,19 @@ class Session:
         return tuple(_as_version(p, self.connection.version) for p in self.bridge.ports())
 
     def _get_config(self, _ask: basic.GetConfigRequest) -> Iterator[object]:
-        yield basic.GetConfigReply(_FRAGS[self.bridge.frag_handling()], self._miss_send_len)
+        ttl = basic.INVALID_TTL if self.connection.version < OF13 and self.async_config.invalid_ttl else 0
+        yield basic.GetConfigReply(_FRAGS[self.bridge.frag_handling()] | ttl, self._miss_send_len)
 
     def _set_config(self, ask: basic.SetConfig) -> Iterator[object]:
+        known = basic.FRAG_MASK | (basic.INVALID_TTL if self.connection.version < OF13 else 0)
+        if ask.flags & ~known:
+            raise OpenFlowError("OFPSCFC_BAD_FLAGS", f"configuration flags {ask.flags:#x}")
         how = _FRAG_NAMES.get(ask.flags & basic.FRAG_MASK)
         if how is not None and how != self.bridge.frag_handling():
             self.bridge.frag_handling(how)
         self._miss_send_len = ask.miss_send_len
+        if self.connection.version < OF13:
+            self.async_config.set_invalid_ttl(bool(ask.flags & basic.INVALID_TTL))
         yield from ()
 
     def _flow_mod(self, mod: FlowMod) -> Iterator[object]:
@@ -201,15 +237,6 @@ class Session:
         if found.mac != ask.mac:
             raise OpenFlowError("OFPPMFC_BAD_HW_ADDR", f"port {ask.port} has another address")
         return ask.port, {name: bool(ask.config & bit) for bit, name in _PORT_FLAGS if ask.mask & bit}
-
-    def _role(self, ask: basic.RoleRequest) -> Iterator[object]:
-        if ask.role != "nochange":
-            self.role = ask.role
-        yield basic.RoleReply(self.role, ask.generation_id if ask.role in ("primary", "secondary") else 0)
-
-    def _nx_role(self, ask: basic.NxRoleRequest) -> Iterator[object]:
-        self.role = ask.role
-        yield basic.NxRoleReply(self.role)
 
     def _set_flow_format(self, ask: basic.SetFlowFormat) -> Iterator[object]:
         if ask.format not in (0, 2):
@@ -276,6 +303,7 @@ class Session:
         counts, of10 = self.bridge.table_counts(), self.connection.version == OF10
         yield stats.TableReply(tuple(stats.TableStats(
             i, *counts.get(i, (0, 0, 0)), name=self.bridge.table_name(i), max_entries=1_000_000,
+            config=tables.config_of(self.bridge.table_view(i), self.connection.version),
             wildcards=0x3FFFFF if of10 else 0) for i in range(N_TABLES)))
 
     def _table_features(self, ask: stats.TableFeaturesRequest) -> Iterator[object]:
@@ -292,44 +320,75 @@ class Session:
     def _port_desc(self, ask: stats.PortDescRequest) -> Iterator[object]:
         yield stats.PortDescReply(tuple(p for p in self._ports() if ask.port in (OFPP_ANY, p.port)))
 
-    def _queues(self, _ask: stats.QueueRequest) -> Iterator[object]:
-        yield stats.QueueReply()
-
     # -- events ----------------------------------------------------------------------------------------
 
-    def tell(self, event: PacketIn | FlowRemoved | PortStatus) -> None:
+    def tell(self, event: Told) -> None:
         """Send *event* to the controller, if it is to have it."""
         if not (self.connection.version and self._miss_send_len) or self.connection.closed:
             return
+        if not self._wants(event):
+            return
+        self._send(lambda: self._message(event))
+
+    def _send(self, make: Callable[[], object]) -> None:
         try:
-            self._tell(event)
+            message = make()
+            if message is not None:
+                self.connection.send(message, EVENT_XID)
         except OpenFlowError:           # the version cannot say it, or no message holds it
             self.n_dropped += 1
         self._wake()
 
-    def _tell(self, event: PacketIn | FlowRemoved | PortStatus) -> None:
+    def _wants(self, event: Told) -> bool:
+        secondary, config = self.role == "secondary", self.async_config
         match event:
             case PacketIn():
-                self._tell_packet(event)
-            case FlowRemoved() if self.role != "secondary":
-                self.connection.send(self._removed(event))
+                return event.controller_id == self._controller_id and config.wants(
+                    "packet_in", event.reason, secondary=secondary)
+            case FlowRemoved():
+                return config.wants("flow_removed", event.reason, secondary=secondary)
             case PortStatus():
-                self._tell_port(event)
+                return config.wants("port_status", event.change, secondary=secondary)
+            case TableStatus():
+                return config.wants("table_status", event.reason, secondary=secondary)
 
-    def _tell_packet(self, event: PacketIn) -> None:
-        if event.controller_id != self._controller_id or self.role == "secondary":
-            return
+    def _message(self, event: Told) -> object | None:
+        match event:
+            case PacketIn():
+                return self._packet_in(event)
+            case FlowRemoved():
+                return self._removed(event)
+            case PortStatus():
+                return self._port_status(event)
+            case TableStatus():
+                version = self.connection.version
+                view = self.bridge.table_view(event.table_id)
+                return TableStatusMessage(int(event.reason), tables.describe(event.table_id, view, version))
+
+    def _packet_in(self, event: PacketIn) -> object | None:
         if self.connection.backlog > PACKET_IN_BACKLOG:
             self.n_dropped += 1
-            return
-        version = self.connection.version
-        data = event.packet
+            return None
         values: dict[str, Any] = {
-            "data": data, "total_len": event.total_len, "reason": _reason(event.reason, version),
+            "data": event.packet, "total_len": event.total_len,
+            "reason": _reason(event.reason, self.connection.version),
             "match": _metadata(event), "table_id": event.table_id, "cookie": event.cookie}
-        if self._packet_in_format == 2 and event.userdata:
+        if self._packet_in_format == 2:
             values["userdata"] = event.userdata
-        self.connection.send(_PACKET_INS[self._packet_in_format](**values))
+            if event.continuation is not None:
+                values["continuation"] = self.peers.pause(event)
+        return _PACKET_INS[self._packet_in_format](**values)
+
+    def tell_role(self, now: str, generation_id: int) -> None:
+        """Say that the controller has another role now."""
+        if self.connection.version >= OF13:
+            self._send(lambda: RoleStatus(now, generation_id=generation_id))
+
+    def tell_request(self, message: GroupMod | MeterMod, reason: int, xid: int) -> None:
+        """Say that another controller made a request, if this one is to know."""
+        secondary = self.role == "secondary"
+        if self.connection.version and self.async_config.wants("requestforward", reason, secondary=secondary):
+            self._send(lambda: RequestForward(encode(message, self.connection.version, xid)))
 
     def _removed(self, event: FlowRemoved) -> object:
         rule = event.rule
@@ -337,28 +396,29 @@ class Session:
         return cls(rule.match, rule.cookie, rule.priority, int(event.reason), rule.table_id, event.duration,
                    int(rule.idle_timeout), int(rule.hard_timeout), rule.n_packets, rule.n_bytes)
 
-    def _tell_port(self, event: PortStatus) -> None:
+    def _port_status(self, event: PortStatus) -> object:
         found = next((p for p in self.bridge.ports() if p.port == event.ofp_port), None)
         desc = found or port.PortDesc(event.ofp_port, 0, event.name)
-        self.connection.send(port.PortStatus(int(event.change), _as_version(desc, self.connection.version)))
+        return port.PortStatus(int(event.change), _as_version(desc, self.connection.version))
 
 
 _PACKET_INS: dict[int, type[packet.PacketIn]] = {
     0: packet.PacketIn, 1: packet.NxPacketIn, 2: packet.NxPacketIn2}
 _WRITES = (FlowMod, flow.NxFlowMod, packet.PacketOut, port.PortMod, GroupMod, MeterMod,
-           BundleControl, BundleAdd)
+           BundleControl, BundleAdd,
+           port.TableMod, packet.NxResume)
 _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     basic.FeaturesRequest: Session._features, basic.GetConfigRequest: Session._get_config,
     basic.SetConfig: Session._set_config, FlowMod: Session._flow_mod, flow.NxFlowMod: Session._nx_flow_mod,
     packet.PacketOut: Session._packet_out, basic.BarrierRequest: Session._barrier,
-    port.PortMod: Session._port_mod, basic.RoleRequest: Session._role, basic.NxRoleRequest: Session._nx_role,
+    port.PortMod: Session._port_mod,
     basic.SetFlowFormat: Session._set_flow_format, basic.FlowModTableId: Session._set_by_table,
     basic.SetPacketInFormat: Session._set_packet_in_format, basic.SetControllerId: Session._set_controller_id,
     stats.DescRequest: Session._desc, stats.AggregateRequest: Session._aggregate,
     stats.NxAggregateRequest: Session._aggregate, stats.TableRequest: Session._tables,
     stats.TableFeaturesRequest: Session._table_features, stats.PortStatsRequest: Session._port_stats,
-    stats.PortDescRequest: Session._port_desc, stats.QueueRequest: Session._queues, **groups.HANDLERS,
-    **bundles.HANDLERS,
+    stats.PortDescRequest: Session._port_desc, **groups.HANDLERS,
+    **bundles.HANDLERS, **roles.HANDLERS, **tables.HANDLERS,
 }
 
 

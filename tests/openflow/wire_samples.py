@@ -14,7 +14,8 @@ from fastpath.ofproto.group import BUCKET_LAST, GROUP_ALL, GroupCommand, GroupMo
 from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import Band, BandType, MeterCommand, MeterFlags, MeterMod
-from fastpath.openflow.messages import basic, flow, group, meter, packet, port, stats
+from fastpath.openflow.actions.base import put_property
+from fastpath.openflow.messages import basic, flow, group, meter, packet, port, role, stats, tables
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.table import encode, versions_of
 
@@ -99,7 +100,7 @@ def samples(version: int) -> list[object]:
         stats.PortDescRequest(), stats.PortDescReply(_ports(version)),
         stats.NxFlowRequest(Match.parse("tun_id=5"), 4, 9, cookie=5, cookie_mask=7),
         stats.NxFlowReply((stats.FlowEntry(Match.parse("reg0=1"), idle_age=3, hard_age=9),)),
-        *_groups_and_meters(version), BundleControl(5, 0, 3),
+        *_roles_and_tables(version), *_groups_and_meters(version), BundleControl(5, 0, 3),
         BundleAdd(5, 3, encode(port.PortMod(5), version, 0x12345678)),
         stats.NxAggregateRequest(Match.parse("tun_id=5")), stats.NxAggregateReply(1, 2, 3)]
     return [m for m in all_of if version in versions_of(type(m))]
@@ -109,6 +110,19 @@ def _ports(version: int) -> tuple[port.PortDesc, ...]:
     one, other = PORTS
     return one, port.PortDesc(*(getattr(other, n) for n in port.PortDesc.__slots__[:9]),
                               *((6, 7) if version > OF10 else ()))
+
+
+def _roles_and_tables(version: int) -> tuple[object, ...]:
+    masks = (("packet_in", True, 3), ("packet_in", False, 7), ("table_status", False, 0x18))
+    settings = tables.TableDesc(3, 12, tables.TableSettings(5, (20, 80, 50)))
+    meter_mod = MeterMod(MeterCommand.DELETE, 5) if version >= OF13 else GroupMod(GroupCommand.DELETE)
+    return (
+        role.SetAsync14(masks), role.GetAsyncReply14(masks), role.RoleStatus("secondary", 0, 9),
+        role.RequestForward(encode(meter_mod, version, 5)), tables.TableStatus(3, settings),
+        tables.TableDescRequest(), tables.TableDescReply((settings, tables.TableDesc(4))),
+        tables.QueueConfigRequest(1), tables.QueueConfigReply(1), tables.QueueDescRequest(1, 2),
+        tables.QueueDescReply(), packet.NxResume(
+            bytes(60), 60, 1, MATCH, continuation=put_property(0x8000, bytes(16))))
 
 
 def _groups_and_meters(version: int) -> tuple[object, ...]:

@@ -32,7 +32,7 @@ _IN10 = Layout(Row("buffer_id", U32), Row("total_len", U16), Row("in_port", U16)
                Row("", pad(1)))
 _NX_IN = Layout(Row("buffer_id", U32), Row("total_len", U16), Row("reason", U8), Row("table_id", U8),
                 Row("cookie", U64), Row("match_len", U16), Row("", pad(6)))
-_PACKET, _FULL_LEN, _BUFFER, _TABLE, _COOKIE, _REASON, _METADATA, _USERDATA = range(8)
+_PACKET, _FULL_LEN, _BUFFER, _TABLE, _COOKIE, _REASON, _METADATA, _USERDATA, _CONTINUATION = range(9)
 _U32, _U64 = struct.Struct(">I"), struct.Struct(">4xQ")
 
 
@@ -103,6 +103,7 @@ class NxPacketIn2(PacketIn):
     """A packet-in made of properties; with userdata of the action that sent it."""
 
     userdata: bytes = b""
+    continuation: bytes = b""           # of the sender's own; given back by NxResume
 
     def put(self, version: int) -> bytes:
         out = put_property(_PACKET, self.data)
@@ -116,7 +117,8 @@ class NxPacketIn2(PacketIn):
             out += put_property(_COOKIE, _U64.pack(self.cookie))
         out += put_property(_REASON, bytes([self.reason]))
         out += put_property(_METADATA, oxm.put_match(self.match, version if version >= OF12 else oxm.NXM))
-        return out + put_property(_USERDATA, self.userdata) if self.userdata else out
+        out += put_property(_USERDATA, self.userdata) if self.userdata else b""
+        return out + _put_nested(_CONTINUATION, self.continuation) if self.continuation else out
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
@@ -126,6 +128,16 @@ class NxPacketIn2(PacketIn):
             _read_property(v, kind, value)
         v.setdefault("total_len", len(v.get("data", b"")))
         return cls(**v)
+
+
+@dataclass(frozen=True, slots=True)
+class NxResume(NxPacketIn2):
+    """Lets a packet that was paused go on, with what the controller made of it."""
+
+
+def _put_nested(kind: int, properties: bytes) -> bytes:
+    """A property made of others, which begin at a multiple of 8 bytes."""
+    return put_property(kind, bytes(4) + properties)
 
 
 def _read_property(v: dict[str, Any], kind: int, value: Reader) -> None:
@@ -147,7 +159,8 @@ def _read_property(v: dict[str, Any], kind: int, value: Reader) -> None:
         case 7:
             v["userdata"] = value.rest()
         case 8:
-            value.rest()                # a continuation is the sender's own affair
+            value.skip_padding(4)
+            v["continuation"] = value.rest()
         case _:
             raise OpenFlowError("OFPBPC_BAD_TYPE", f"packet-in property {kind}")
 

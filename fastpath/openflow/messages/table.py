@@ -17,7 +17,7 @@ from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.meter import MeterMod
 from fastpath.openflow.codec import NX_VENDOR, ONF_VENDOR, VERSIONS, Reader
-from fastpath.openflow.messages import basic, bundle, flow, group, meter, packet, port, stats
+from fastpath.openflow.messages import basic, bundle, flow, group, meter, packet, port, role, stats, tables
 
 HEADER = struct.Struct(">BBHI")
 MAX_SIZE = 0xFFFF
@@ -55,6 +55,20 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (basic.GetAsyncRequest,    "OFPT",       26, OF13, OF13),
     (basic.GetAsyncReply,      "OFPT",       27, OF13, OF13),
     (basic.SetAsync,           "OFPT",       28, OF13, OF13),
+    (basic.GetAsyncRequest,    "OFPT",       26, OF14, OF15),
+    (role.GetAsyncReply14,     "OFPT",       27, OF14, OF15),
+    (role.SetAsync14,          "OFPT",       28, OF14, OF15),
+    (role.SetAsync14,          "NX",         27, OF10, OF13),
+    (role.RoleStatus,          "ONF",        1911, OF13, OF13),
+    (role.RoleStatus,          "OFPT",       30, OF14, OF15),
+    (tables.TableStatus,       "OFPT",       31, OF14, OF15),
+    (role.RequestForward,      "NX",         132, OF10, OF12),
+    (role.RequestForward,      "ONF",        2350, OF13, OF13),
+    (role.RequestForward,      "OFPT",       32, OF14, OF15),
+    (tables.QueueConfigRequest, "OFPT",      20, OF10, OF10),
+    (tables.QueueConfigReply,  "OFPT",       21, OF10, OF10),
+    (tables.QueueConfigRequest, "OFPT",      22, OF11, OF13),
+    (tables.QueueConfigReply,  "OFPT",       23, OF11, OF13),
     (MeterMod,                 "OFPT",       29, OF13, OF15),
     (bundle.BundleControl,     "ONF",        2300, OF13, OF13),
     (bundle.BundleAdd,         "ONF",        2301, OF13, OF13),
@@ -70,6 +84,7 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (packet.NxPacketIn,        "NX",         17, OF10, OF15),
     (basic.SetAsync,           "NX",         19, OF10, OF15),
     (basic.SetControllerId,    "NX",         20, OF10, OF15),
+    (packet.NxResume,          "NX",         28, OF10, OF15),
     (packet.NxPacketIn2,       "NX",         30, OF10, OF15),
     (GroupMod,                 "NX",         31, OF10, OF10),
     (stats.DescRequest,        "REQUEST",    0,  OF10, OF15),
@@ -100,6 +115,10 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (stats.TableFeaturesReply, "REPLY",      12, OF13, OF15),
     (stats.PortDescRequest,    "REQUEST",    13, OF10, OF15),
     (stats.PortDescReply,      "REPLY",      13, OF10, OF15),
+    (tables.TableDescRequest,  "REQUEST",    14, OF14, OF15),
+    (tables.TableDescReply,    "REPLY",      14, OF14, OF15),
+    (tables.QueueDescRequest,  "REQUEST",    15, OF14, OF15),
+    (tables.QueueDescReply,    "REPLY",      15, OF14, OF15),
     (stats.NxFlowRequest,      "NX REQUEST", 0,  OF10, OF10),
     (stats.NxFlowReply,        "NX REPLY",   0,  OF10, OF10),
     (stats.NxAggregateRequest, "NX REQUEST", 1,  OF10, OF10),

@@ -1,0 +1,120 @@
+"""Settings of tables and what queues there are, answered for a Session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastpath.errors import OpenFlowError
+from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.actions.versions import OF11, OF12, OF14
+from fastpath.ofproto.flow_mod import TABLE_ALL
+from fastpath.ofproto.table import Miss
+from fastpath.openflow.codec import Reader
+from fastpath.openflow.messages import port, stats, tables
+from fastpath.openflow.replies import pages
+
+if TYPE_CHECKING:
+    from fastpath.openflow.service import Session
+
+N_TABLES = 254                      # told to controllers; table 254 is the switch's own
+_MISSES = {tables.MISS_CONTROLLER: Miss.CONTROLLER, tables.MISS_CONTINUE: Miss.CONTINUE,
+           tables.MISS_DROP: Miss.DROP, tables.MISS_MASK: Miss.DEFAULT}
+_MISS_NUMBERS = {miss: number for number, miss in _MISSES.items()}
+ALL_QUEUES = 0xFFFFFFFF
+_ALL_PORTS = (OFPP_ANY, 0xFFFC)     # OpenFlow 1.0 said OFPP_ALL
+
+
+@dataclass(frozen=True, slots=True)
+class TableView:
+    """Settings of one table as a bridge tells them."""
+
+    miss: Miss
+    evicts: bool
+    vacancy: tuple[int, int] | None
+    free_percent: int
+
+
+def config_of(view: TableView | None, version: int) -> int:
+    """The config word of a table in *version*; None is a table nobody touched."""
+    if version < OF14:
+        miss = Miss.DEFAULT if view is None else view.miss
+        return _MISS_NUMBERS[miss] if version in (OF11, OF12) and miss is not Miss.DEFAULT else 0
+    if view is None:
+        return 0
+    return (tables.CONFIG_EVICTION if view.evicts else 0) | (
+        tables.CONFIG_VACANCY if view.vacancy is not None else 0)
+
+
+def describe(table_id: int, view: TableView | None, version: int) -> tables.TableDesc:
+    """A table as 1.4 and up describe it."""
+    vacancy = None
+    if view is not None and view.vacancy is not None:
+        vacancy = *view.vacancy, view.free_percent
+    return tables.TableDesc(table_id, config_of(view, version), tables.TableSettings(
+        tables.EVICTION_FLAGS, vacancy))
+
+
+def _table_mod(session: Session, ask: port.TableMod) -> Iterator[object]:
+    if ask.table_id >= N_TABLES and ask.table_id != TABLE_ALL:
+        raise OpenFlowError("OFPTMFC_EPERM" if ask.table_id == N_TABLES else "OFPTMFC_BAD_TABLE",
+                            f"table {ask.table_id}")
+    for table_id in range(N_TABLES) if ask.table_id == TABLE_ALL else (ask.table_id,):
+        session.bridge.set_table(table_id, **_changes(ask, session.connection.version))
+    yield from ()
+
+
+def _changes(ask: port.TableMod, version: int) -> dict[str, Any]:
+    if version < OF14:
+        if version not in (OF11, OF12):
+            return {}
+        return {"miss": _MISSES[ask.config & tables.MISS_MASK]}
+    settings = tables.TableSettings.get(Reader(ask.properties))
+    vacancy: tuple[int, int] | bool = False
+    if ask.config & tables.CONFIG_VACANCY and settings.vacancy is not None:
+        down, up, _free = settings.vacancy
+        if not down <= up <= 100:
+            raise OpenFlowError("OFPBPC_BAD_VALUE", f"vacancy marks {down} and {up}")
+        vacancy = down, up
+    return {"evict": bool(ask.config & tables.CONFIG_EVICTION), "vacancy": vacancy}
+
+
+def _table_desc(session: Session, _ask: tables.TableDescRequest) -> Iterator[object]:
+    version = session.connection.version
+    entries = [describe(i, session.bridge.table_view(i), version) for i in range(N_TABLES)]
+    yield from pages(tables.TableDescReply, entries, version)
+
+
+# -- queues: no port has any yet -------------------------------------------------------------------
+
+def _check_port(session: Session, number: int) -> None:
+    if number not in _ALL_PORTS and all(p.port != number for p in session.bridge.ports()):
+        raise OpenFlowError("OFPQOFC_BAD_PORT", f"port {number}")
+
+
+def _queues(session: Session, ask: stats.QueueRequest) -> Iterator[object]:
+    _check_queue(session, ask.port, ask.queue)
+    yield stats.QueueReply()
+
+
+def _queue_desc(session: Session, ask: tables.QueueDescRequest) -> Iterator[object]:
+    _check_queue(session, ask.port, ask.queue)
+    yield tables.QueueDescReply()
+
+
+def _check_queue(session: Session, number: int, queue: int) -> None:
+    _check_port(session, number)
+    if queue != ALL_QUEUES:
+        raise OpenFlowError("OFPQOFC_BAD_QUEUE", f"queue {queue}")
+
+
+def _queue_config(session: Session, ask: tables.QueueConfigRequest) -> Iterator[object]:
+    _check_port(session, ask.port)
+    yield tables.QueueConfigReply(ask.port)
+
+
+HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
+    port.TableMod: _table_mod, tables.TableDescRequest: _table_desc, stats.QueueRequest: _queues,
+    tables.QueueDescRequest: _queue_desc, tables.QueueConfigRequest: _queue_config,
+}
