@@ -285,6 +285,28 @@ def _name_fields() -> None:
 _name_fields()
 
 
+@cython.final
+cdef class MaskedKeys:
+    """Keys under masks, in the order they came; ``find`` tells which of them cover a key."""
+    cdef list keys, masks
+
+    def __init__(self):
+        self.keys, self.masks = [], []
+
+    def append(self, FlowKey key not None, FlowKey mask not None) -> None:
+        """Add *key* under *mask*; neither may change from now on."""
+        self.keys.append(key)
+        self.masks.append(mask)
+
+    def find(self, FlowKey key not None) -> int:
+        """Index of the first that covers *key*, -1 if none does."""
+        cdef Py_ssize_t i
+        for i in range(len(self.keys)):
+            if key_matches(&key.f, &(<FlowKey>self.keys[i]).f, &(<FlowKey>self.masks[i]).f):
+                return i
+        return -1
+
+
 cdef struct patch_word_t:
     uint64_t bits, value, mask
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastpath import fields
-from fastpath._flow import FlowKey
+from fastpath._flow import FlowKey, MaskedKeys
 
 keys = st.binary(min_size=fields.FLOW_SIZE, max_size=fields.FLOW_SIZE).map(FlowKey.from_bytes)
 sparse = st.dictionaries(st.sampled_from(["in_port", "nw_src", "tp_dst", "reg3", "dl_type"]),
@@ -58,3 +58,15 @@ def test_unknown_names_and_large_values_are_refused() -> None:
 def test_items_names_what_is_set() -> None:
     assert dict(FlowKey(nw_src=1, reg2=7).items()) == {"nw_src": 1, "reg2": 7}
     assert FlowKey().is_zero() and not FlowKey(in_port=1).is_zero()
+
+
+@given(sparse, st.lists(st.tuples(sparse, sparse), max_size=5), st.booleans())
+def test_the_first_that_covers_a_key_is_found(key: FlowKey, pairs: list[tuple[FlowKey, FlowKey]],
+                                              among: bool) -> None:
+    found = MaskedKeys()
+    if among:
+        pairs.append((key.copy(), FlowKey(nw_src=0xFFFFFF00)))
+    for value, mask in pairs:
+        found.append(value, mask)
+    covering = [i for i, (value, mask) in enumerate(pairs) if key.matches(value, mask)]
+    assert found.find(key) == (covering[0] if covering else -1)

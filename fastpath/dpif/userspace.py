@@ -105,16 +105,14 @@ class UserspaceDpif(Dpif):
 
     def _operate_one(self, op: FlowPut | Execute) -> object:
         try:
-            match op:
-                case FlowPut(ufid=None):
-                    return self._flows.put(op.key, op.mask, self._compile(op.actions))
-                case FlowPut(ufid=int(ufid)):
-                    self._flows.replace(ufid, self._compile(op.actions))
-                    return ufid
-                case Execute():
-                    return self._dp.execute(op.packet, op.key, self._compile(op.actions), op.vnet)
-                case _:
-                    raise TypeError(f"{op!r} is not an operation")
+            if type(op) is Execute:
+                return self._dp.execute(op.packet, op.key, self._compile(op.actions), op.vnet)
+            if type(op) is not FlowPut:
+                raise TypeError(f"{op!r} is not an operation")
+            if op.ufid is None:
+                return self._flows.put(op.key, op.mask, self._compile(op.actions))
+            self._flows.replace(op.ufid, self._compile(op.actions))
+            return op.ufid
         except (FastpathError, ValueError, MemoryError) as error:
             return error
 

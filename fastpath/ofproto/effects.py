@@ -17,7 +17,6 @@ from typing import cast
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.port import OfPort
-from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.xlate.context import (
     Effect,
     FinTimeouts,
@@ -37,12 +36,12 @@ def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used
     """Count packets on the rules, tables, patch ports and mirrors a translation went through, and renew the
     addresses and rules it learned."""
     for effect in effects:
-        if isinstance(effect, RuleHit):
-            cast(Rule, effect.rule).credit(n_packets, n_bytes, used)
+        if type(effect) is RuleHit:
+            effect.rule.credit(n_packets, n_bytes, used)
+        elif type(effect) is TableHit:
+            cast(Ofproto, effect.bridge).count_lookups(effect.table_id, n_packets, matched=effect.matched)
         elif isinstance(effect, GroupHit):
             effect.group.credit(effect.bucket, n_packets, n_bytes)
-        elif isinstance(effect, TableHit):
-            cast(Ofproto, effect.bridge).count_lookups(effect.table_id, n_packets, matched=effect.matched)
         elif isinstance(effect, PatchCrossing):
             out, into = cast(OfPort, effect.out).patch_stats, cast(OfPort, effect.into).patch_stats
             out.tx_packets += n_packets

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastpath._flow import WINDOWS
+from fastpath._flow import WINDOWS, MaskedKeys
 from fastpath.dpif.actions import FlowSample, OdpActions, SlowPath, ToController
 from fastpath.dpif.provider import Execute, FlowPut, Operation, Upcall
 from fastpath.ofproto.actions.controller import PacketInReason
@@ -68,6 +68,7 @@ class UpcallHandler:
         self.stats = UpcallStats()
         # Of the batch in hand: flows to install, and what to do with the packets.
         self._fresh: list[Ukey] = []
+        self._covers = MaskedKeys()         # what these cover, in the same order
         self._executes: list[Operation] = []
 
     def run(self, now: float) -> int:
@@ -102,7 +103,7 @@ class UpcallHandler:
 
     def _install(self, now: float) -> None:
         """Install the flows of the batch, whose packets have been sent."""
-        fresh, self._fresh = self._fresh, []
+        fresh, self._fresh, self._covers = self._fresh, [], MaskedKeys()
         if not fresh:
             return
         results = self.backer.dpif.operate([FlowPut(ukey.key, ukey.mask, ukey.actions) for ukey in fresh])
@@ -121,12 +122,13 @@ class UpcallHandler:
         self.stats.n_miss += 1
         key, revalidator = upcall.key, self.revalidator
         size = upcall.total_len or len(upcall.packet)
-        for ukey in self._fresh:
-            if key.matches(ukey.key, ukey.mask):
-                self.stats.n_shared += 1
-                credit_effects(ukey.effects, 1, size, now, tcp_flags(key))
-                self._execute(upcall, ukey.answer)
-                return
+        shared = self._covers.find(key)
+        if shared >= 0:
+            ukey = self._fresh[shared]
+            self.stats.n_shared += 1
+            credit_effects(ukey.effects, 1, size, now, tcp_flags(key))
+            self._execute(upcall, ukey.answer)
+            return
         changes = self.backer.n_changes
         asked = self._translate(upcall, now)
         if asked is None:
@@ -148,6 +150,7 @@ class UpcallHandler:
         ukey = Ukey(key, flow_mask(out, key), bridge, now, used=now)
         ukey.take(out, frozen)
         self._fresh.append(ukey)
+        self._covers.append(key, ukey.mask)
 
     def _drop_outdated(self, now: float) -> None:
         """Do not install answers of this batch that the translation just made has outdated."""
@@ -159,7 +162,9 @@ class UpcallHandler:
                 for ukey in set(self._fresh).difference(fresh):
                     self.revalidator.linger(ukey.recirc_ids, now)
                     self.stats.n_not_cached += 1
-                self._fresh = fresh
+                self._fresh, self._covers = fresh, MaskedKeys()
+                for ukey in fresh:
+                    self._covers.append(ukey.key, ukey.mask)
 
     def _translate(self, upcall: Upcall, now: float, *,
                    side_effects: bool = True) -> tuple[Ofproto, FrozenState | None, XlateOut] | None:

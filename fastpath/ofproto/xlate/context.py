@@ -146,6 +146,8 @@ class RuleView(Protocol):
     def match(self) -> MatchView: ...
     @property
     def actions(self) -> Sequence[Action]: ...
+    def credit(self, n_packets: int, n_bytes: int, used: float) -> None:
+        """Count packets that hit the rule, the last of them at *used*."""
 
 
 class BridgeView(Protocol):

@@ -43,7 +43,7 @@ _ALWAYS = FlowKey(packet_type=0xFFFFFFFF, in_port=0xFFFFFFFF, dl_type=0xFFFF, re
 _ALWAYS_IP = FlowKey(packet_type=0xFFFFFFFF, in_port=0xFFFFFFFF, dl_type=0xFFFF, recirc_id=0xFFFFFFFF,
                      nw_frag=3)
 _ACTSET_OUTPUT = _W["actset_output"]
-_TP_SRC, _TP_DST = _W["tp_src"], _W["tp_dst"]
+_TP_SRC, _TP_DST, _NW_PROTO = _W["tp_src"], _W["tp_dst"], _W["nw_proto"]
 _DL_SRC, _DL_DST = _W["dl_src"], _W["dl_dst"]
 _TPID, _TCI = (_W["vlan_tpid"], _W["vlan1_tpid"]), (_W["vlan_tci"], _W["vlan1_tci"])
 
@@ -107,7 +107,7 @@ def _pin_absent_tag(asked: FlowKey, mask: FlowKey) -> None:
     The reference leaves it out of what it prints: its datapath keys cannot wildcard whether there is a tag,
     as the Ethernet type next to the addresses tells.  In ours dl_type is that of the payload.
     """
-    n = pk.count_vlans(asked)
+    n = pk.count_vlans(asked) if asked.get(_TCI[0]) else 0
     if n < pk.MAX_VLANS:
         mask.set(_TCI[n], mask.get(_TCI[n]) | VLAN_CFI)
 
@@ -232,6 +232,10 @@ def _visible(is_tunnelled: bool, has_tag: tuple[bool, bool], has_labels: bool) -
 def _finish_mask(x: Xlate) -> None:
     """Take out of the mask what cannot matter to the datapath, and make the rest something it can match."""
     flow, asked = x.hand.flow, x.env.flow
+    if not asked.meets(_UNUSUAL) and not pk.is_mpls(asked) and not pk.is_later_fragment(flow) and \
+            flow.get(_NW_PROTO) not in (pk.ICMP, pk.ICMPV6):
+        x.hand.wc = x.hand.wc.masked(_PLAINLY_VISIBLE)
+        return
     has_tag = bool(asked.get(_TCI[0]) & VLAN_CFI), bool(asked.get(_TCI[1]) & VLAN_CFI)
     wc = x.hand.wc = x.hand.wc.masked(_visible(is_tunnelled(asked), has_tag, pk.is_mpls(asked)))
     if asked.packet_type:
@@ -249,3 +253,9 @@ def _finish_mask(x: Xlate) -> None:
     if pk.is_later_fragment(flow):
         wc.set(_TP_SRC, 0)
         wc.set(_TP_DST, 0)
+
+
+# Most packets have neither a tunnel nor tags; what remains of their masks is always the same.
+_UNUSUAL = FlowKey(packet_type=0xFFFFFFFF, vlan_tci=VLAN_CFI, vlan1_tci=VLAN_CFI,
+                   tun_dst=_W["tun_dst"].limit, tun_ipv6_dst=_W["tun_ipv6_dst"].limit)
+_PLAINLY_VISIBLE = _visible(False, (False, False), False)
