@@ -72,6 +72,7 @@ def test_only_the_edge_touches_clocks_threads_and_sockets(path: Path) -> None:
 # Modules whose laws stand under another name, with the reason.
 MIRRORED_ELSEWHERE = {
     "_layoutgen": "test_fields", "_flow": "test_flow", "flowtext": "test_flowtext",
+    "_matchtext": "test_plain",         # equal to what flow_reader reads item by item
     "_fieldsteps": "test_steps",        # equal to what the actions do one by one
     "provider": "test_userspace",       # a contract: tested through what implements it
 }

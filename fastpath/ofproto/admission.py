@@ -14,7 +14,7 @@ from fastpath.errors import ConfigError, InvalidFlow
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_actions, check_targets
 from fastpath.ofproto.actions.nesting import check_lists
-from fastpath.ofproto.actions.state import HeaderState
+from fastpath.ofproto.actions.state import signature
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.match import Match, missing_prerequisite
@@ -24,7 +24,7 @@ _REMEMBERED = 4096
 _BOUNDS = (("table_id", 0xFF), ("priority", U16_MAX), ("idle_timeout", U16_MAX), ("hard_timeout", U16_MAX),
            ("importance", U16_MAX), ("cookie", U64_MAX), ("cookie_mask", U64_MAX), ("new_cookie", U64_MAX))
 _BUCKET_BOUNDS = (("weight", U16_MAX), ("watch_port", 0xFFFFFFFF), ("watch_group", 0xFFFFFFFF))
-_Pair = tuple[int, ...]
+_Pair = tuple[int, int, tuple[bytes, int]]
 
 
 class Admission:
@@ -41,6 +41,8 @@ class Admission:
         """
         if not isinstance(mod, FlowMod):
             raise TypeError(f"{mod!r} given, expected a flow: text as ovs-ofctl takes it, or a FlowMod")
+        if mod.is_admitted and command in (None, mod.command):
+            return mod
         _check_bounds(mod, _BOUNDS)
         if command is not None and mod.command is not command:
             mod = replace(mod, command=command)
@@ -55,7 +57,7 @@ class Admission:
 
     def _check(self, actions: ActionList, match: Match, table_id: int) -> None:
         # The list is kept with its address, which so stays its own.
-        pair = id(actions), table_id, *HeaderState(match).signature()
+        pair = id(actions), table_id, signature(match)
         if pair in self._agreed:
             return
         check_lists(actions)

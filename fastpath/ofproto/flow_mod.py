@@ -58,6 +58,18 @@ class FlowMod:
     out_group: int = GROUP_ANY
     buffer_id: int = BUFFER_NONE
 
+    # Found to agree with itself and to be in bounds by the reader of its text.
+    _is_admitted: bool = field(default=False, init=False, repr=False, compare=False)
+
+    def admit(self) -> None:
+        """Keep in mind that the request was judged; a changed copy is judged anew."""
+        object.__setattr__(self, "_is_admitted", True)
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether the request was judged, its match being normalized."""
+        return self._is_admitted
+
     @property
     def may_add(self) -> bool:
         """Whether a modify that finds nothing adds."""

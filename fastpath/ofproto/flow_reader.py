@@ -10,23 +10,28 @@ error texts are kept.  One thread.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from fastpath.errors import InvalidFlow, ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_actions
-from fastpath.ofproto.actions.state import HeaderState
+from fastpath.ofproto.actions.state import signature
 from fastpath.ofproto.actions.table import ActionReader
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.match import Match, check_widths, missing_prerequisite
 from fastpath.ofproto.numbers import PortNames
+from fastpath.ofproto.plain import read_plainly
 from fastpath.ofproto.rule import FLAG_BY_TEXT, FlowFlags
 
 COMMANDS = {"add": Command.ADD, "delete": Command.DELETE, "delete_strict": Command.DELETE_STRICT,
             "modify": Command.MODIFY, "modify_strict": Command.MODIFY_STRICT}
+_COMMAND = re.compile(r"\s*(" + "|".join(COMMANDS) + r"),*(?:\s|\Z)")
 _IGNORED = frozenset(("duration", "n_packets", "n_bytes", "idle_age", "hard_age"))
 _IGNORED_WORDS = frozenset(("no_readonly_table", "allow_hidden_fields"))
 _REMEMBERED = 4096            # lists of actions, and pairs of list and match
@@ -40,7 +45,7 @@ class FlowReader:
         self.ports, self.tables = ports, tables
         self._lists = ActionReader(ports)
         self._actions: dict[str, ActionList] = {}
-        self._agreed: set[tuple[str, tuple[int, ...]]] = set()
+        self._agreed: set[tuple[object, ...]] = set()
 
     def read(self, source: str, command: Command | None = None) -> FlowMod:
         """FlowMod of *source*, which with *command* None may begin with a command (a missing one means
@@ -54,25 +59,11 @@ class FlowReader:
         return replace(self._read(source, None), command=Command.DELETE)
 
     def _read(self, source: str, command: Command | None) -> FlowMod:
-        keys, has_actions = _KEYS_OF[command], command in _WITH_ACTIONS
-        values: dict[str, int] = {}
+        has_actions = command in _WITH_ACTIONS
         actions: ActionList = ()
         if has_actions:
             source, actions_text = _split_actions(source)
-        match, flags = Match(), FlowFlags.NONE
-        for name, value in key_values(source):
-            if name in keys and value:
-                keys[name](self, values, value)
-            elif match.parse_item(name, value, self.ports):
-                pass
-            elif has_actions and name in FLAG_BY_TEXT:
-                flags |= FLAG_BY_TEXT[name]
-            elif name in _IGNORED_WORDS:
-                pass
-            elif not value:
-                raise ParseError(f"field {name} missing value")
-            elif name not in _IGNORED:
-                raise ParseError(f"unknown keyword {name}")
+        match, values = self._read_items(source, command)
         match.finish()
         if has_actions:
             actions = self._read_actions(actions_text, match, values.get("table_id", TABLE_ALL))
@@ -80,11 +71,41 @@ class FlowReader:
         missing = missing_prerequisite(match)
         if missing is not None:
             raise InvalidFlow("OFPBMC_BAD_PREREQ", f"prerequisites not met for setting {missing}")
-        new_cookie = values.pop("new_cookie", None)
-        if new_cookie is None and not values.get("cookie_mask"):
-            new_cookie = 0          # a modify that selects by cookie leaves it alone and never adds
-        return FlowMod(command=Command.DELETE if command is None else command, match=match.normalized(),
-                       actions=actions, new_cookie=new_cookie, flags=flags, **values)
+        if "new_cookie" not in values:
+            # A modify that selects by cookie leaves it alone and never adds.
+            values["new_cookie"] = None if values.get("cookie_mask") else 0
+        fm = FlowMod(command=Command.DELETE if command is None else command, match=match.normalized(),
+                     actions=actions, **values)
+        fm.admit()
+        return fm
+
+    def _read_items(self, source: str, command: Command | None) -> tuple[Match, dict[str, Any]]:
+        """The match of *source*, and the rest of it by the names of FlowMod."""
+        if command is Command.ADD:
+            match, values = Match(), dict[str, Any]()
+            with suppress(ParseError):              # the first thing wrong is to be told, below
+                if read_plainly(source, match, values):
+                    return match, values
+        return self._read_each(source, command)
+
+    def _read_each(self, source: str, command: Command | None) -> tuple[Match, dict[str, Any]]:
+        """The same, one item after the other."""
+        match, values = Match(), dict[str, Any]()
+        keys, flags = _KEYS_OF[command], FlowFlags.NONE
+        for name, value in key_values(source):
+            if name in keys and value:
+                keys[name](self, values, value)
+            elif match.parse_item(name, value, self.ports):
+                pass
+            elif command in _WITH_ACTIONS and name in FLAG_BY_TEXT:
+                values["flags"] = flags = flags | FLAG_BY_TEXT[name]
+            elif name in _IGNORED_WORDS:
+                pass
+            elif not value:
+                raise ParseError(f"field {name} missing value")
+            elif name not in _IGNORED:
+                raise ParseError(f"unknown keyword {name}")
+        return match, values
 
     def _read_actions(self, source: str, match: Match, table_id: int) -> ActionList:
         """Actions of *source*, which agree with *match*."""
@@ -95,7 +116,7 @@ class FlowReader:
                 self._actions.clear()
             self._actions[source] = actions
         if actions:
-            pair = source, (table_id, *HeaderState(match).signature())
+            pair = source, table_id, signature(match)
             if pair not in self._agreed:
                 check_actions(actions, match, table_id=table_id)
                 if len(self._agreed) > _REMEMBERED:
@@ -105,10 +126,8 @@ class FlowReader:
 
 
 def _leading_command(source: str) -> tuple[Command, str]:
-    word = source.split(None, 1)[0].rstrip(",") if source.strip() else ""
-    if word in COMMANDS:
-        return COMMANDS[word], source.strip()[len(word):]
-    return Command.ADD, source
+    m = _COMMAND.match(source)
+    return (COMMANDS[m[1]], source[m.end(1):]) if m else (Command.ADD, source)
 
 
 def _split_actions(source: str) -> tuple[str, str]:

@@ -70,14 +70,14 @@ def _slot(f: Field) -> _Slot:
 # Fields narrower than their member that keep all of its bits, for who decodes the message to refuse.
 _SENT_WHOLE = {"ipv6_label": 0xFFFFF, "nsh_ttl": 0x3F}
 
-_SLOTS: dict[str, _Slot] = {f.name: _slot(f) for f in FIELDS}
+SLOTS: dict[str, _Slot] = {f.name: _slot(f) for f in FIELDS}
 _W = WINDOWS
 _PACKET_TYPE, _DL_TYPE, _NW_PROTO = _W["packet_type"], _W["dl_type"], _W["nw_proto"]
 
 
 def _patch(f: Field, value: int, mask: int | None = None) -> Patch:
     """What a match on *f* sets; *value* and *mask* (None = exact) are numbers of the field's width."""
-    slot = _SLOTS[f.name]
+    slot = SLOTS[f.name]
     bits = slot.bits
     full = full_mask(f)
     if mask is None or mask & full == full:
@@ -101,7 +101,7 @@ def _only(w: Window, value: int) -> FlowKey:
 
 
 @lru_cache(maxsize=4096)
-def _read_item(name: str, value: str) -> Patch:
+def read_item(name: str, value: str) -> Patch:
     """What the item *name*=*value* sets, for fields whose text names no port.  Tables say the same again
     and again, and reading it is most of what their text costs."""
     f = BY_NAME[name]
@@ -158,7 +158,7 @@ class Match:
 
     def parse_item(self, name: str, value: str, ports: PortNames | None = None) -> bool:
         """Take one item of flow text into the match; return False if *name* is no field or protocol."""
-        protocol = _PROTOCOL_PATCHES.get(name)
+        protocol = PROTOCOL_PATCHES.get(name)
         if protocol is not None:
             protocol.apply(self._key, self.mask)
             return True
@@ -169,7 +169,7 @@ class Match:
             if f.fmt in _PORT_FORMATS and not value.isdecimal():
                 self.set(f, *parse_value(f, value or "0/0", ports))
             else:
-                _read_item(name, value).apply(self._key, self.mask)
+                read_item(name, value).apply(self._key, self.mask)
             return True
         if name == "eth":
             self.key.packet_type, self.mask.packet_type = PT_ETH, 0xFFFFFFFF
@@ -201,7 +201,7 @@ class Match:
 
     def get(self, f: Field) -> tuple[int, int]:
         """Return (value, mask) of *f*, as numbers of the field's width."""
-        slot = _SLOTS[f.name]
+        slot = SLOTS[f.name]
         value, mask = self.key.get(slot.window) & slot.bits, self.mask.get(slot.window) & slot.bits
         full = full_mask(f)
         return value >> slot.lsb & full, mask >> slot.lsb & full
@@ -282,7 +282,7 @@ def _full(*names: str) -> FlowKey:
     return mask
 
 
-_PROTOCOL_PATCHES = {name: _protocol_patch(*protocol) for name, protocol in PROTOCOLS.items()}
+PROTOCOL_PATCHES = {name: _protocol_patch(*protocol) for name, protocol in PROTOCOLS.items()}
 
 
 # -- normalization --------------------------------------------------------------------------------

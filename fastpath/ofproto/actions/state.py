@@ -6,6 +6,7 @@ and rewriting agree on, say, whether a VLAN tag is there when set_vlan_vid comes
 
 from __future__ import annotations
 
+from fastpath._flow import FlowKey
 from fastpath.fields import Field, Prereq
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.encap import Decap, Encap
@@ -64,11 +65,6 @@ class HeaderState:
         for name in HeaderState.__slots__:
             setattr(new, name, getattr(self, name))
         return new
-
-    def signature(self) -> tuple[int, ...]:
-        """The same for two states exactly if they are equal."""
-        return (self.dl_type, self.nw_proto, self.icmp_type, self.n_vlans, self.later_frag, self.ct_valid,
-                self.ct_invalid, self.ethernet)
 
     @property
     def vlan(self) -> bool:
@@ -154,5 +150,16 @@ class HeaderState:
                 pass
 
 
+def signature(match: Match) -> tuple[bytes, int]:
+    """The same for two matches only if the states they begin with are equal."""
+    key = match.key
+    bits = _ICMP6_BITS if key.nw_proto == ICMPV6 else _STATE_BITS
+    return key.masked(bits).pack(bits), match.mask.ct_state
+
+
+_STATE_BITS = FlowKey(packet_type=0xFFFFFFFF, dl_type=0xFFFF, nw_proto=0xFF, vlan_tci=VLAN_CFI,
+                      vlan1_tci=VLAN_CFI, nw_frag=FRAG_LATER, ct_state=0xFF)
+_ICMP6_BITS = FlowKey(tp_src=0xFFFF)
+_ICMP6_BITS.fold(_STATE_BITS)
 _L4_PROTO = {Prereq.TCP: TCP, Prereq.UDP: UDP, Prereq.SCTP: SCTP}
 _ND_TYPES = {Prereq.ND: (135, 136), Prereq.ND_SOLICIT: (135,), Prereq.ND_ADVERT: (136,)}
