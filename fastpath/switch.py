@@ -36,7 +36,7 @@ from fastpath.errors import ConfigError, FastpathError, NotFoundError
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto, flood_set
 from fastpath.ofproto.events import Event
-from fastpath.ofproto.revalidate import FLOW_LIMIT, MAX_IDLE, Revalidator, RevalidatorStats
+from fastpath.ofproto.revalidate import CHECK_SLICE, Limits, Revalidator, RevalidatorStats
 from fastpath.ofproto.upcall import UpcallHandler, UpcallStats
 from fastpath.ofproto.views import Megaflow, format_megaflows, megaflows
 from fastpath.runtime.clock import Clock, RealClock, VirtualClock
@@ -44,9 +44,10 @@ from fastpath.runtime.feed import Feed
 from fastpath.runtime.loop import MAX_WAIT, Lock, Loop, lock
 
 E = TypeVar("E", bound=Event)
-MAX_FLOWS = 100_000_000     # a limit beyond what memory holds is a mistyped one
 MAX_THREADS = 31            # of the datapath, whose owner counts as one more
 LINK_TICK_S = 1.0           # seconds of real time between looks at the links of ports
+DEFAULTS = Limits()
+MANY_FLOWS = 4096           # under real time: counters of more are read by rounds only
 PORT_TICK = 0.001           # seconds of virtual time between looks at ports that hold packets back
 _ENDLESS_TURNS = 1024        # turns at most of one forward() beside an endless replay
 _DRAIN_TURNS = 1024         # turns at most, after threads stopped, for what ports had accepted
@@ -80,16 +81,18 @@ class Switch:
     """Any number of bridges over one datapath.
 
     *seed* fixes hashes and whatever is drawn at random (None: a new one each time).  *flow_limit*
-    bounds the datapath's flows; *max_idle* is how many seconds one lives without packets.  *strict*
-    refuses what Open vSwitch refuses, even where OpenFlow asks for it (meters that remark).
+    bounds the datapath's flows (0: every packet is translated); *max_idle* is how many seconds one lives
+    without packets.  Flows are looked after every *max_revalidator* seconds, and while that takes long
+    those with fewer packets a second than *min_revalidate_pps* are let go.  *strict* refuses what Open
+    vSwitch refuses, even where OpenFlow asks for it (meters that remark).
     """
 
-    def __init__(self, *, seed: int | None = None, realtime: bool = False, flow_limit: int = FLOW_LIMIT,
-                 max_idle: float = MAX_IDLE, strict: bool = False) -> None:
-        if not 0 < flow_limit <= MAX_FLOWS:
-            raise ConfigError(f"flow_limit {flow_limit}: not between 1 and {MAX_FLOWS}")
-        if not max_idle > 0:
-            raise ConfigError(f"max_idle {max_idle}: expected seconds, more than 0")
+    def __init__(self, *, seed: int | None = None, realtime: bool = False,
+                 flow_limit: int = DEFAULTS.flow_limit, max_idle: float = DEFAULTS.max_idle,
+                 max_revalidator: float = DEFAULTS.max_revalidator,
+                 min_revalidate_pps: int = DEFAULTS.min_revalidate_pps, strict: bool = False) -> None:
+        limits = Limits(flow_limit, max_idle, max_revalidator, min_revalidate_pps)
+        limits.check()
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self.is_realtime = realtime
         self._virtual = VirtualClock()
@@ -98,7 +101,7 @@ class Switch:
         self.dpif = UserspaceDpif(seed=self.seed, flow_limit=flow_limit)
         self.dpif.set_now(self.clock.now())
         self.backer = Backer(self.dpif, strict=strict)
-        self.revalidator = Revalidator(self.backer, max_idle=max_idle, flow_limit=flow_limit, ramp=realtime)
+        self.revalidator = Revalidator(self.backer, limits, ramp=realtime)
         self.upcalls = UpcallHandler(self.backer, self.revalidator)
         self.feed: Feed[Event] = Feed()
         self._bridges: dict[str, Bridge] = {}
@@ -222,21 +225,29 @@ class Switch:
 
     def _next_deadline(self) -> float:
         """When the next thing is due that policy, or a port under virtual time, waits for."""
-        due = min((b.ofproto.next_deadline() for b in self._bridges.values()), default=inf)
+        due = inf if self._waits_for_rounds else min(
+            (b.ofproto.next_deadline() for b in self._bridges.values()), default=inf)
         if not self.is_realtime and any(_holds_back(io) for io in self.timed_ports):
             due = min(due, self.now + PORT_TICK)
         return min(due, self.revalidator.next_deadline())
 
+    @property
+    def _waits_for_rounds(self) -> bool:
+        """Whether rules and addresses time out by what the last round knew of packets, so a bit late."""
+        return self.is_realtime and len(self.revalidator) > MANY_FLOWS
+
     def wake(self) -> None:
         """Do what is due now: expire rules, addresses and flows."""
         now = self.now
-        due = [b.ofproto for b in self._bridges.values() if b.ofproto.next_deadline() <= now]
+        counted = self.revalidator.pushed_until if self._waits_for_rounds else now
+        due = [b.ofproto for b in self._bridges.values() if b.ofproto.next_deadline() <= counted]
         if due:
-            self.revalidator.push()             # what packets did until now may have put it off
+            if counted == now:
+                self.revalidator.push()         # what packets did until now may have put it off
             for ofproto in due:
-                ofproto.wake(now)
+                ofproto.wake(counted)
         if self.revalidator.next_deadline() <= now:
-            self.revalidator.wake(now)
+            self.revalidator.wake(now, whole=self._loop is None)
             if self.is_realtime:
                 self.revalidator.took(self.now - now)
 
@@ -342,14 +353,14 @@ class Switch:
             now = self.now
             self.dpif.set_now(now)
             if self.backer.is_dirty():
-                self.revalidator.settle(now)
-            n = self.upcalls.run(now)
+                self.revalidator.settle(now, CHECK_SLICE)
+            n = self.upcalls.run(now, n_checks=CHECK_SLICE)
             if now >= self._look_again:
                 self.wake()
                 self._watch_links(now)
                 self._look_again = min(self._next_deadline(), now + MAX_WAIT)
             events = self.backer.take_events()
-            timeout = 0.0 if n or self.backer.is_dirty() else self._look_again - now
+            timeout = 0.0 if n or not self.revalidator.is_settled else self._look_again - now
         self._tell(events)                      # without the lock: a callback may wait for another thread
         return timeout
 

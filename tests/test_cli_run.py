@@ -183,7 +183,8 @@ def test_a_file_says_groups_and_meters(tmp_path: Path) -> None:
     ("[bridges.'']\n", "bridge '': expected a name"),
     ("[switch]\nseconds = nan\n[bridges.br0]\n", "switch.seconds: nan given"),
     ("[switch]\nseconds = -1\n[bridges.br0]\n", "switch.seconds: -1 given"),
-    ("[switch]\nflow_limit = -5\n[bridges.br0]\n", "flow_limit -5: not between 1 and"),
+    ("[switch]\nflow_limit = -5\n[bridges.br0]\n", "flow_limit -5: not between 0 and"),
+    ("[switch]\nmax_revalidator = 0\n[bridges.br0]\n", "max_revalidator 0: expected seconds"),
 ])
 def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: Capture,
                                                text: str, words: str) -> None:

@@ -61,9 +61,12 @@ def closed_port() -> MemoryPort:
     (lambda br: br.switch.add_bridge("x", mac_aging=0), ConfigError, "mac_aging 0"),
     (lambda br: br.switch.add_bridge("x", mac_aging=float("nan")), ConfigError, "mac_aging nan"),
     (lambda br: br.switch.add_bridge("x", max_macs=0), ConfigError, "max_macs 0"),
-    (lambda br: Switch(flow_limit=0), ConfigError, "flow_limit 0"),
     (lambda br: Switch(flow_limit=-1), ConfigError, "flow_limit -1"),
+    (lambda br: Switch(flow_limit=100_000_001), ConfigError, "flow_limit 100000001: not between 0 and"),
     (lambda br: Switch(max_idle=0), ConfigError, "max_idle 0"),
+    (lambda br: Switch(max_revalidator=0), ConfigError, "max_revalidator 0"),
+    (lambda br: Switch(max_revalidator=float("nan")), ConfigError, "max_revalidator nan"),
+    (lambda br: Switch(min_revalidate_pps=-1), ConfigError, "min_revalidate_pps -1"),
 ])
 def test_wrong_use_is_refused_and_changes_nothing(br: Bridge, call: Callable[[Bridge], object],
                                                   error: type[Exception], words: str) -> None:

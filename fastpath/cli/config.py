@@ -80,14 +80,16 @@ class Config:
     bridges: tuple[BridgeConfig, ...]
     threads: int = 1
     seed: int | None = None
-    flow_limit: int | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict)     # of the datapath's flows, those given
     socket: str | None = None
     seconds: float | None = None
 
 
 _NUMBER: tuple[type, ...] = (int, float)
 _SWITCH: dict[str, tuple[type, ...]] = {
-    "threads": (int,), "seed": (int,), "flow_limit": (int,), "socket": (str,), "seconds": _NUMBER}
+    "threads": (int,), "seed": (int,), "socket": (str,), "seconds": _NUMBER, "flow_limit": (int,),
+    "max_idle": _NUMBER, "max_revalidator": _NUMBER, "min_revalidate_pps": (int,)}
+LIMITS = ("flow_limit", "max_idle", "max_revalidator", "min_revalidate_pps")
 _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
     "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,), "flood_vlans": (list,),
@@ -182,7 +184,8 @@ def load(path: Path) -> Config:
     seconds = switch.get("seconds", 0)
     if not 0 <= seconds < inf:
         raise ConfigError(f"{path}: switch.seconds: {seconds} given, expected a number of seconds")
-    return Config(bridges, **switch)
+    limits = {key: switch[key] for key in LIMITS if key in switch}
+    return Config(bridges, limits=limits, **{key: switch[key] for key in switch if key not in LIMITS})
 
 
 def _check_patches(bridges: Sequence[BridgeConfig]) -> None:

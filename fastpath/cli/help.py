@@ -24,8 +24,8 @@ types of ports and their options:
                   records: capture=FILE.pcap, trace=FILE
 
 a file for --config:
-  [switch]                        # threads, seed, flow_limit, socket, seconds
-  threads = 2
+  [switch]                        # threads, seed, socket, seconds, flow_limit, max_idle,
+  threads = 2                     # max_revalidator (both in seconds), min_revalidate_pps
   [bridges.br0]                   # flows, flow_file, groups, group_file, meters, mac_aging, max_macs,
                                   # flood_vlans, static_macs
   flows = ["priority=10,tcp,tp_dst=23,actions=drop", "priority=0,actions=NORMAL"]

@@ -12,7 +12,6 @@ import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fastpath.bridge import Bridge
 from fastpath.cli import config, table
@@ -136,9 +135,8 @@ def main(args: argparse.Namespace, stop: threading.Event) -> int:
     wanted = configuration(args)
     # A miss waits for the interpreter; at the default of 5 ms, for as long as a view takes to print.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    options: dict[str, Any] = {} if wanted.flow_limit is None else {"flow_limit": wanted.flow_limit}
     with ExitStack() as stack:
-        switch = stack.enter_context(Switch(seed=wanted.seed, realtime=True, **options))
+        switch = stack.enter_context(Switch(seed=wanted.seed, realtime=True, **wanted.limits))
         build(switch, wanted)
         if wanted.socket:
             stack.callback(Server(switch, wanted.socket).close)

@@ -10,14 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions, Userdata
 
 
-@dataclass(frozen=True, slots=True)
-class FlowStats:
+class FlowStats(NamedTuple):        # which is made faster than a dataclass, for all flows twice a second
     """Counters of one flow; *used* is seconds on the datapath's clock or None if never hit;
     *tcp_flags* is the or of those seen."""
 

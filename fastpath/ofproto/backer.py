@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from fastpath.ofproto.tunnel import Tunnel
 
 _IN_PORT, _RECIRC_ID = WINDOWS["in_port"], WINDOWS["recirc_id"]
+ITSELF = 1 << 255                   # in a set of tables: the bridge's ports, groups and settings
+EVERYTHING = (1 << 256) - 1
 MacKey: TypeAlias = "tuple[str, int, int]"          # bridge, VLAN, address
 
 
@@ -40,12 +42,12 @@ class Backer:
         self.meter_numbers = MeterNumbers(dpif.max_meters)
         self.bridges: dict[str, Ofproto] = {}
         self.by_odp: dict[int, tuple[Ofproto, OfPort]] = {}
-        # What changed since flows were last checked: bridges (their tables or ports), and single
-        # addresses.  A learned address concerns the few flows that asked for it, not all of a bridge.
-        self.dirty: set[BridgeView] = set()
+        # What changed since flows were last checked: bridges, with the set of their tables as bits
+        # (EVERYTHING: not only tables), and single addresses, which concern the flows that asked for them.
+        self.dirty: dict[BridgeView, int] = {}
         self.dirty_macs: set[MacKey] = set()
         # Bridges that learn actions changed: packets do that, so it must not cost a check of all flows each.
-        self.learned: set[BridgeView] = set()
+        self.learned: dict[BridgeView, int] = {}
         self.n_changes = 0                      # of bridges, ever
         self.asked_macs: list[MacKey] = []      # by the translation going on
         self.events: deque[Event] = deque()
@@ -63,8 +65,8 @@ class Backer:
     def del_bridge(self, bridge: Ofproto) -> None:
         """Forget *bridge*; its ports must be gone."""
         del self.bridges[bridge.name]
-        self.dirty.discard(bridge)
-        self.learned.discard(bridge)
+        self.dirty.pop(bridge, None)
+        self.learned.pop(bridge, None)
 
     def add_port(self, bridge: Ofproto, port: OfPort) -> None:
         """Enter a port of *bridge*.  A patch port is joined to its peer if that one exists, on any
@@ -82,7 +84,7 @@ class Backer:
         other = self._patches.get(port.peer_name)
         if other is not None and other[1].peer_name == port.name and other[1] is not port:
             port.peer, other[1].peer = other, (bridge, port)
-            self.dirty.add(other[0])
+            self.dirty[other[0]] = EVERYTHING
 
     def del_port(self, port: OfPort) -> None:
         """Forget a port; a patch port leaves its peer without one."""
@@ -95,7 +97,7 @@ class Backer:
         if port.peer_name is not None:
             self._patches.pop(port.name, None)
         if port.peer is not None:
-            self.dirty.add(port.peer[0])
+            self.dirty[port.peer[0]] = EVERYTHING
             port.peer[1].peer = None
             port.peer = None
 

@@ -8,6 +8,7 @@ beyond port numbers, no clock and no thread: the owner of the Switch calls it an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, cast
 
 from fastpath._flow import FlowKey
@@ -16,7 +17,7 @@ from fastpath.ofproto.actions.action_set import first_disallowed
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.output import Group as GroupAction
 from fastpath.ofproto.admission import Admission, check_group
-from fastpath.ofproto.backer import Backer
+from fastpath.ofproto.backer import EVERYTHING, Backer
 from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, TableStatus
 from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import FlowMod
@@ -47,6 +48,14 @@ def flood_set(vlans: Iterable[int]) -> frozenset[int]:
         if type(vid) is not int or not 0 <= vid <= VLAN_MAX:
             raise ConfigError(f"flood VLAN {vid!r}: not between 0 and {VLAN_MAX}")
     return flood
+
+
+def tables_of(*rules: Iterable[Rule]) -> int:
+    """Tables that *rules* are in, as a set of bits."""
+    tables = 0
+    for rule in chain(*rules):
+        tables |= 1 << rule.table_id
+    return tables
 
 
 class WatchedMacs(MacTable):
@@ -188,11 +197,14 @@ class Ofproto:
             assert rule is not None
             rule.modified = max(rule.modified, now)
         else:
-            was_dirty = self in self.backer.dirty
-            result = self.apply(mod, now)
-            self.backer.learned.add(self)
-            if not was_dirty:
-                self.backer.dirty.discard(self)
+            dirty, learned = self.backer.dirty, self.backer.learned
+            before = dirty.pop(self, 0)
+            try:
+                result = self.apply(mod, now)
+            finally:
+                learned[self] = learned.get(self, 0) | dirty.pop(self, 0)
+                if before:
+                    dirty[self] = before
             self.removed(((gone, RemovedReason.DELETE) for gone in result.removed), now)
             self.removed(((gone, RemovedReason.EVICTION) for gone in result.evicted), now)
 
@@ -341,7 +353,8 @@ class Ofproto:
         """Let *change* take effect."""
         result = change.commit()
         if result:
-            self.touch()
+            self.touch(tables_of(result.added, result.modified, result.removed, result.evicted,
+                                 result.orphaned))
         self._tell_vacancies()
         return result
 
@@ -376,7 +389,7 @@ class Ofproto:
         for rule, _reason in list(gone):
             gone += [(learned, RemovedReason.DELETE) for learned in self.tables.remove(rule)]
         if gone:
-            self.touch()
+            self.touch(tables_of(rule for rule, _reason in gone))
             self.removed(gone, now)
 
     def apply_group(self, gm: GroupMod, now: float) -> GroupModResult:
@@ -413,9 +426,9 @@ class Ofproto:
 
     # -- time ----------------------------------------------------------------------------------------
 
-    def touch(self) -> None:
-        """Something changed that translations may depend on."""
-        self.backer.dirty.add(self)
+    def touch(self, tables: int = EVERYTHING) -> None:
+        """Something changed that translations may depend on: rules of *tables*, a set of bits, or more."""
+        self.backer.dirty[self] = self.backer.dirty.get(self, 0) | tables
         self.backer.n_changes += 1
 
     def next_deadline(self) -> float:
@@ -426,7 +439,7 @@ class Ofproto:
         """Remove rules and MAC entries whose time is up; their counters must be up to date."""
         expired = self.tables.expire(now)
         if expired:
-            self.touch()
+            self.touch(tables_of(rule for rule, _reason in expired))
             self.removed(expired, now)
             self._tell_vacancies()
         self.macs.expire(now)

@@ -23,21 +23,28 @@ How many flows there may be follows from how long a round takes, with the figure
 Above the limit flows go after 100 ms of idleness; at twice the limit the longest unused go until the
 limit holds.  (The reference deletes all flows then, which turns an overload into an outage.)
 
+A round, and the check of many flows after a change, can be done in slices, so that packets that wait for
+translation never wait for all flows to be looked at.
+
 Called by the owner of the Switch; the time a round took is told to it, as it reads no clock.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import islice
 from math import inf
+from operator import attrgetter
 from typing import TypeVar, cast
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.actions import Meter, OdpActions, Sample, SlowPath, Userspace
 from fastpath.dpif.provider import FlowDel, FlowPut, FlowStats, Operation
-from fastpath.ofproto.backer import Backer, MacKey
+from fastpath.errors import ConfigError
+from fastpath.ofproto.backer import ITSELF, Backer, MacKey
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.effects import are_done, credit_effects
 from fastpath.ofproto.meter import METER_SLOWPATH
@@ -48,6 +55,7 @@ from fastpath.ofproto.xlate.context import (
     BridgeView,
     Effect,
     Learned,
+    LearnedRule,
     PatchCrossing,
     TableHit,
     XlateIn,
@@ -55,13 +63,12 @@ from fastpath.ofproto.xlate.context import (
 )
 from fastpath.ofproto.xlate.pipeline import translate
 
-MAX_IDLE = 10.0                 # seconds without packets after which a flow goes
-MAX_IDLE_FULL = 0.1             # the same while there are more flows than the limit
-PERIOD = 0.5                    # seconds between rounds
-FLOW_LIMIT = 200_000
+MAX_IDLE_FULL = 0.1             # seconds without packets a flow lives while there are more than the limit
+MAX_FLOWS = 100_000_000         # a limit beyond what memory holds is a mistyped one
+CHECK_SLICE = 256               # flows checked before packets that wait get their turn, in some 20 ms
+PUSH_SLICE = 4096               # flows whose counters are read in as long
 FLOW_LIMIT_START, FLOW_LIMIT_MIN, FLOW_LIMIT_STEP = 10_000, 1_000, 1_000
 LINGER = 1.0                    # seconds that the recirculation ids of an answer not installed live on
-MIN_GAP = 0.2                   # slower than a packet in this time: not worth translating when busy
 FEW_FLOWS = 64                  # are checked for every rule that a packet made its bridge learn
 _IN_PORT, _TCI, _TCI1 = WINDOWS["in_port"], WINDOWS["vlan_tci"], WINDOWS["vlan1_tci"]
 _VID, _PCP = 0x0fff, 0xe000
@@ -82,7 +89,7 @@ class Ukey:
     actions: OdpActions = ()            # what the flow does: the answer, or handing the packet up
     effects: tuple[Effect, ...] = ()
     recirc_ids: tuple[int, ...] = ()
-    bridges: set[BridgeView] = field(default_factory=set)      # whose tables and ports the answer depends on
+    bridges: dict[BridgeView, int] = field(default_factory=dict)    # what the answer depends on: their tables
     macs: tuple[MacKey, ...] = ()                   # addresses it asked for
     n_packets: int = 0                  # of the datapath's counters, those credited already
     n_bytes: int = 0
@@ -96,17 +103,21 @@ class Ukey:
         self.actions = self._slow_path(out.slow) if out.slow else out.actions
         self.effects = out.effects
         self.recirc_ids = out.recirc_ids
-        bridges: set[BridgeView] = {self.bridge}
+        bridges: dict[BridgeView, int] = {self.bridge: ITSELF}
         asked = self.bridge.backer.asked_macs
         for effect in out.effects:
             if isinstance(effect, TableHit):
-                bridges.add(effect.bridge)
+                bridge, table = effect.bridge, 1 << effect.table_id
+                bridges[bridge] = bridges.get(bridge, ITSELF) | table
+            elif isinstance(effect, LearnedRule):
+                bridge, table = effect.bridge, 1 << effect.mod.table_id
+                bridges[bridge] = bridges.get(bridge, ITSELF) | table
             elif isinstance(effect, Learned):
                 asked.append((effect.bridge.name, effect.vlan, effect.mac))
             elif isinstance(effect, PatchCrossing):
-                bridges.add(cast(OfPort, effect.into).bridge)
+                bridges.setdefault(cast(OfPort, effect.into).bridge, ITSELF)
         if frozen is not None:
-            bridges.add(frozen.bridge)
+            bridges.setdefault(frozen.bridge, ITSELF)
         self.bridges = bridges
         self.macs = tuple(asked)
         asked.clear()
@@ -117,9 +128,13 @@ class Ukey:
         number = self.bridge.meter(METER_SLOWPATH)
         return (up,) if number is None else (Sample(0xFFFFFFFF, (Meter(number), up)),)
 
-    def depends_on(self, bridges: Set[BridgeView], macs: Set[MacKey]) -> bool:
-        """Whether a change of one of these may change the answer."""
-        return not bridges.isdisjoint(self.bridges) or not macs.isdisjoint(self.macs)
+    def depends_on(self, changed: Mapping[BridgeView, int]) -> bool:
+        """Whether changes of these tables of bridges may change the answer."""
+        return any(tables & changed.get(bridge, 0) for bridge, tables in self.bridges.items())
+
+    def asked(self, macs: Set[MacKey]) -> bool:
+        """Whether the answer depends on one of these addresses."""
+        return not macs.isdisjoint(self.macs)
 
 
 def flow_mask(out: XlateOut, key: FlowKey) -> FlowKey:
@@ -160,22 +175,53 @@ class RevalidatorStats:
     n_lost: int = 0                     # the datapath had dropped them
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many flows there may be and how long they live, with the names and values of the reference but for
+    times, which are seconds.
+
+    *flow_limit* flows at most, 0 for none.  A flow without packets for *max_idle* goes.  Rounds begin
+    *max_revalidator* apart, or *max_idle* if that is less.  While a round takes more than half of that, a
+    flow with fewer than *min_revalidate_pps* packets a second is removed instead of translated again; with
+    0 none is.
+    """
+
+    flow_limit: int = 200_000
+    max_idle: float = 10.0
+    max_revalidator: float = 0.5
+    min_revalidate_pps: int = 5
+
+    def check(self) -> None:
+        """Raise ConfigError for what makes no sense."""
+        if not 0 <= self.flow_limit <= MAX_FLOWS:
+            raise ConfigError(f"flow_limit {self.flow_limit}: not between 0 and {MAX_FLOWS}")
+        for name in ("max_idle", "max_revalidator"):
+            if not 0 < getattr(self, name) < inf:
+                raise ConfigError(f"{name} {getattr(self, name)}: expected seconds, more than 0")
+        if not 0 <= self.min_revalidate_pps < inf:
+            raise ConfigError(f"min_revalidate_pps {self.min_revalidate_pps}: expected packets a second, "
+                              "not negative")
+
+
 class Revalidator:
     """Owns the ukeys of one datapath."""
 
-    def __init__(self, backer: Backer, *, max_idle: float = MAX_IDLE, flow_limit: int = FLOW_LIMIT,
-                 ramp: bool = True) -> None:
+    def __init__(self, backer: Backer, settings: Limits | None = None, *, ramp: bool = True) -> None:
         self.backer = backer
-        self.max_idle = max_idle
-        self.cap = flow_limit
-        self.flow_limit = min(flow_limit, FLOW_LIMIT_START) if ramp else flow_limit
+        self.settings = settings = settings or Limits()
+        self.flow_limit = min(settings.flow_limit, FLOW_LIMIT_START) if ramp else settings.flow_limit
         self.stats = RevalidatorStats()
+        self._period = min(settings.max_idle, settings.max_revalidator)
         self._ukeys: dict[int, Ukey] = {}
-        self._by_bridge: dict[BridgeView, set[Ukey]] = {}
-        self._by_mac: dict[MacKey, set[Ukey]] = {}
+        # Dicts for sets: checks are done in the order of installation, the same in every run.
+        self._by_bridge: dict[BridgeView, dict[Ukey, None]] = {}
+        self._by_mac: dict[MacKey, dict[Ukey, None]] = {}
+        self._unchecked: dict[Ukey, None] = {}          # in the order their checks were asked for
         self._lingering: deque[tuple[float, tuple[int, ...]]] = deque()
-        self._next_round = 0.0
-        self._took = 0.0
+        self._now = self._next_round = 0.0
+        self.pushed_until = 0.0         # packets of before have all been credited
+        self._round: Iterator[None] | None = None       # the one going on
+        self._spent = self._took = 0.0                  # seconds, in this round and in the last one
 
     def __len__(self) -> int:
         return len(self._ukeys)
@@ -189,9 +235,9 @@ class Revalidator:
         """Take charge of an installed flow."""
         self._ukeys[ukey.ufid] = ukey
         for bridge in ukey.bridges:
-            self._by_bridge.setdefault(bridge, set()).add(ukey)
+            self._by_bridge.setdefault(bridge, {})[ukey] = None
         for mac in ukey.macs:
-            self._by_mac.setdefault(mac, set()).add(ukey)
+            self._by_mac.setdefault(mac, {})[ukey] = None
 
     def _unindex(self, ukey: Ukey) -> None:
         for bridge in ukey.bridges:
@@ -242,17 +288,24 @@ class Revalidator:
 
     # -- checking ----------------------------------------------------------------------------------
 
-    def settle(self, now: float) -> None:
-        """Check the flows that depend on what changed."""
-        backer = self.backer
-        while backer.is_dirty():
-            bridges, macs = set(backer.dirty), set(backer.dirty_macs)
-            backer.dirty.clear()
-            backer.dirty_macs.clear()
-            todo = self._dependents(bridges, macs)
-            if todo:
-                self.push(todo)         # may learn addresses, and so find more to do
-                self._check_all([ukey for ukey in todo if ukey.ufid in self._ukeys], now)
+    @property
+    def is_settled(self) -> bool:
+        """Whether all flows were checked since what they depend on changed."""
+        return not (self._unchecked or self.backer.is_dirty())
+
+    def settle(self, now: float, at_most: int | None = None) -> None:
+        """Check the flows that depend on what changed: all of them, or *at_most* so many and the others at
+        the next calls, so that packets do not wait for long."""
+        while not self.is_settled and (at_most is None or at_most > 0):
+            self._find_dependents()
+            size = CHECK_SLICE if at_most is None else min(CHECK_SLICE, at_most)
+            todo = list(islice(self._unchecked, size))
+            for ukey in todo:
+                del self._unchecked[ukey]
+            self.push([ukey for ukey in todo if ukey.ufid in self._ukeys])
+            self._check_all([ukey for ukey in todo if ukey.ufid in self._ukeys], now)
+            if at_most is not None:
+                at_most -= max(1, len(todo))
 
     def take_learned(self, *, all: bool = False) -> None:
         """Have ``settle`` check the flows that rules learned from packets concern: at once while they are few
@@ -260,20 +313,25 @@ class Revalidator:
         backer = self.backer
         if backer.learned and (all or sum(
                 len(self._by_bridge.get(bridge, ())) for bridge in backer.learned) <= FEW_FLOWS):
-            backer.dirty |= backer.learned
+            for bridge, tables in backer.learned.items():
+                backer.dirty[bridge] = backer.dirty.get(bridge, 0) | tables
             backer.learned.clear()
 
-    def _dependents(self, bridges: Set[BridgeView], macs: Set[MacKey]) -> list[Ukey]:
-        found: dict[Ukey, None] = {}
-        for bridge in bridges:
-            found.update(dict.fromkeys(self._by_bridge.get(bridge, ())))
-        for mac in macs:
-            found.update(dict.fromkeys(self._by_mac.get(mac, ())))
-        return list(found)
+    def _find_dependents(self) -> None:
+        """Note for a check what depends on changes."""
+        backer = self.backer
+        for bridge, tables in backer.dirty.items():
+            for ukey in self._by_bridge.get(bridge, ()):
+                if ukey.bridges[bridge] & tables:
+                    self._unchecked[ukey] = None
+        for mac in backer.dirty_macs:
+            self._unchecked.update(self._by_mac.get(mac, {}))
+        backer.dirty.clear()
+        backer.dirty_macs.clear()
 
     def _check_all(self, ukeys: Iterable[Ukey], now: float) -> None:
         ops: list[Operation] = []
-        busy = self._took >= PERIOD / 2
+        busy = self._took >= self._period / 2
         gone: list[Ukey] = []
         for ukey in ukeys:
             self.stats.n_checked += 1
@@ -312,15 +370,16 @@ class Revalidator:
             ops.append(FlowPut(ukey.key, ukey.mask, ukey.actions, ukey.ufid))
         return True
 
-    @staticmethod
-    def _is_slow(ukey: Ukey, now: float) -> bool:
-        """Whether packets come so rarely that a new upcall costs less than a translation each round."""
-        return ukey.n_packets == 0 or (now - ukey.created) / ukey.n_packets >= MIN_GAP
+    def _is_slow(self, ukey: Ukey, now: float) -> bool:
+        """Whether packets come so rarely that a new upcall costs less than a translation each round.  The
+        first packet, which made the flow, counts."""
+        return (now - ukey.created) * self.settings.min_revalidate_pps >= ukey.n_packets + 1
 
     # -- removal -----------------------------------------------------------------------------------
 
     def _drop(self, ukey: Ukey) -> None:
         del self._ukeys[ukey.ufid]
+        self._unchecked.pop(ukey, None)
         self._unindex(ukey)
         self.backer.recirc.release(ukey.recirc_ids)
         ukey.recirc_ids = ()
@@ -342,36 +401,63 @@ class Revalidator:
     # -- rounds ------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float:
-        """When the next round is due; inf while there is nothing to look after."""
+        """When the next round is due, or goes on; inf while there is nothing to look after."""
+        if self._round is not None or self._unchecked:
+            return self._now
         return self._next_round if self._ukeys or self._lingering else inf
 
-    def wake(self, now: float) -> None:
-        """One round if it is due: push, check what changed, remove what is idle, keep the limit."""
-        if now < self._next_round:
-            return
-        self._next_round = now + PERIOD
-        self.stats.n_rounds += 1
-        self.push()
-        self.take_learned(all=True)
-        self.settle(now)
-        self._expire(now)
-        self._end_lingering(now)
+    def wake(self, now: float, *, whole: bool = True) -> None:
+        """One round if it is due: push, check what changed, remove what is idle, keep the limit.  Unless
+        *whole* each call does a slice of it, which packets can wait for."""
+        self._now = now
+        if self._round is None:
+            if now < self._next_round:
+                if self._unchecked:
+                    self.settle(now, CHECK_SLICE)
+                return
+            self._next_round = now + self._period
+            self.stats.n_rounds += 1
+            self._round, self._spent = self._go_round(), 0.0
+        while next(self._round, self) is not self:
+            if not whole:
+                return
+        self._round = None
 
-    def _expire(self, now: float) -> None:
+    def _go_round(self) -> Iterator[None]:
+        """A round in slices, the time of each being that of ``wake``."""
+        begun = self._now
+        yield from self._in_slices(list(self._ukeys.values()), PUSH_SLICE, self.push)
+        self.pushed_until = begun
+        self.take_learned(all=True)
+        while not self.is_settled:
+            self.settle(self._now, CHECK_SLICE)
+            yield
         n_over = len(self._ukeys) - self.flow_limit
         if n_over > self.flow_limit:
-            oldest = sorted(self._ukeys.values(), key=lambda ukey: ukey.used)[:n_over]
+            oldest = nsmallest(n_over, self._ukeys.values(), key=attrgetter("used"))
             self.stats.n_deleted_limit += len(oldest)
-            self.delete(oldest)
+            yield from self._in_slices(oldest, PUSH_SLICE, self.delete)
             n_over = 0
-        since = now - (MAX_IDLE_FULL if n_over > 0 else self.max_idle)
+        max_idle = self.settings.max_idle
+        since = self._now - (min(MAX_IDLE_FULL, max_idle) if n_over > 0 else max_idle)
         idle = [ukey for ukey in self._ukeys.values() if ukey.used <= since]
         self.stats.n_deleted_idle += len(idle)
-        self.delete(idle)
+        yield from self._in_slices(idle, PUSH_SLICE, self.delete)
+        self._end_lingering(self._now)
+
+    def _in_slices(self, ukeys: Sequence[Ukey], size: int,
+                   do: Callable[[list[Ukey]], None]) -> Iterator[None]:
+        """*do* something with *ukeys*, those that are still there, so many at a time."""
+        for start in range(0, len(ukeys), size):
+            do([ukey for ukey in ukeys[start:start + size] if self._ukeys.get(ukey.ufid) is ukey])
+            yield
 
     def took(self, seconds: float) -> None:
-        """Tell how long the last round took; the flow limit follows."""
-        self._took = seconds
+        """Tell how long ``wake`` just took; once the round is over, the flow limit follows."""
+        self._spent += seconds
+        if self._round is not None:
+            return
+        seconds, self._took, self._spent = self._spent, self._spent, 0.0
         limit = self.flow_limit
         if seconds > 2.0:
             limit = int(limit / seconds)
@@ -379,15 +465,15 @@ class Revalidator:
             limit = limit * 3 // 4
         elif seconds < 1.0 and limit * seconds < len(self._ukeys):
             limit += FLOW_LIMIT_STEP
-        self.flow_limit = min(self.cap, max(limit, FLOW_LIMIT_MIN))
+        self.flow_limit = min(self.settings.flow_limit, max(limit, FLOW_LIMIT_MIN))
 
 
 K = TypeVar("K")
 
 
-def _discard(index: dict[K, set[Ukey]], key: K, ukey: Ukey) -> None:
+def _discard(index: dict[K, dict[Ukey, None]], key: K, ukey: Ukey) -> None:
     mine = index.get(key)
     if mine is not None:
-        mine.discard(ukey)
+        mine.pop(ukey, None)
         if not mine:
             del index[key]

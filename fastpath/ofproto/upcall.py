@@ -71,15 +71,16 @@ class UpcallHandler:
         self._covers = MaskedKeys()         # what these cover, in the same order
         self._executes: list[Operation] = []
 
-    def run(self, now: float) -> int:
-        """Answer waiting upcalls, BATCH of them at most; return how many there were."""
+    def run(self, now: float, *, n_checks: int | None = None) -> int:
+        """Answer waiting upcalls, BATCH of them at most; return how many there were.  Installed flows that
+        the answers concern are checked, *n_checks* of them at most and others later."""
         upcalls = self.backer.dpif.recv(BATCH)
         for upcall in upcalls:
             self._answer(upcall, now)
         self._carry_out()
         self.revalidator.take_learned()
         if self.backer.is_dirty():
-            self.revalidator.settle(now)
+            self.revalidator.settle(now, n_checks)
         self._install(now)
         return len(upcalls)
 
@@ -156,8 +157,8 @@ class UpcallHandler:
         """Do not install answers of this batch that the translation just made has outdated."""
         backer = self.backer
         if self._fresh and (backer.learned or backer.is_dirty()):
-            bridges = backer.dirty | backer.learned
-            fresh = [u for u in self._fresh if not u.depends_on(bridges, backer.dirty_macs)]
+            fresh = [u for u in self._fresh if not (u.depends_on(backer.dirty) or u.depends_on(backer.learned)
+                                                    or u.asked(backer.dirty_macs))]
             if len(fresh) < len(self._fresh):
                 for ukey in set(self._fresh).difference(fresh):
                     self.revalidator.linger(ukey.recirc_ids, now)

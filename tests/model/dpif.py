@@ -135,13 +135,13 @@ class ModelDpif(Dpif):
 class World:
     """Bridges over a model datapath, driven by hand."""
 
-    def __init__(self, flow_limit: int = 1 << 30, **options: object) -> None:
+    def __init__(self, flow_limit: int = 1 << 30, *, ramp: bool = True, **limits: object) -> None:
         from fastpath.ofproto.backer import Backer
-        from fastpath.ofproto.revalidate import Revalidator
+        from fastpath.ofproto.revalidate import Limits, Revalidator
         from fastpath.ofproto.upcall import UpcallHandler
         self.dpif = ModelDpif(flow_limit)
         self.backer = Backer(self.dpif)
-        self.revalidator = Revalidator(self.backer, **options)      # type: ignore[arg-type]
+        self.revalidator = Revalidator(self.backer, Limits(**limits), ramp=ramp)    # type: ignore[arg-type]
         self.upcalls = UpcallHandler(self.backer, self.revalidator)
         self.now = 1.0
         self.at(self.now)

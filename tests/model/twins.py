@@ -79,8 +79,7 @@ class Twins:
 
     def __init__(self, **settings: Any) -> None:
         self.cached = Life(**settings)
-        self.plain = Life()
-        self.plain.sw.revalidator.flow_limit = 0
+        self.plain = Life(flow_limit=0)
 
     def close(self) -> None:
         for life in self.both():

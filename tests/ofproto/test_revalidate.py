@@ -10,7 +10,7 @@ from fastpath.dpif.actions import Output
 from fastpath.ofproto.events import FlowRemoved
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.port import OfPort, vlan_config
-from fastpath.ofproto.revalidate import FLOW_LIMIT_MIN, FLOW_LIMIT_START, PERIOD, Revalidator
+from fastpath.ofproto.revalidate import FLOW_LIMIT_MIN, FLOW_LIMIT_START, Limits, Revalidator
 from fastpath.ofproto.rule import RemovedReason
 
 A, B = 0x020000000001, 0x020000000002
@@ -203,7 +203,7 @@ def filled(n: int) -> World:
 def test_far_above_the_limit_the_longest_unused_flows_go_and_no_others() -> None:
     w = filled(100)
     w.revalidator.flow_limit = 40
-    w.revalidator.wake(w.now + PERIOD)
+    w.revalidator.wake(w.now + 0.5)
     left = sorted(ukey.key.nw_dst - 0x0a000000 for ukey in w.revalidator)
     assert left == list(range(60, 100))
 
@@ -233,7 +233,7 @@ def test_the_limit_follows_how_long_a_round_takes(seconds: float, n_flows: int, 
 
 def test_the_limit_never_passes_its_cap() -> None:
     w = World()
-    revalidator = Revalidator(w.backer, flow_limit=10_500)
+    revalidator = Revalidator(w.backer, Limits(flow_limit=10_500))
     revalidator._ukeys = dict.fromkeys(range(10_400))       # type: ignore[arg-type]
     for _ in range(3):
         revalidator.took(0.9)
@@ -247,7 +247,7 @@ def test_while_rounds_are_slow_flows_with_few_packets_are_not_translated_again()
     for _ in range(50):
         w.at(w.now + 0.01)
         w.send(udp(3))
-    w.revalidator.took(PERIOD)
+    w.revalidator.took(0.5)
     change(w, bridge, "priority=1,actions=drop")
     w.revalidator.settle(w.now)
     assert [ukey.key.in_port for ukey in w.revalidator] == [3]

@@ -49,6 +49,7 @@ def learn(x: Xlate, a: Learn) -> None:
     mod = learned(x, a)
     _report(x, mod)
     effect = LearnedRule(x.hand.bridge, x.hand.rule, mod, a.limit)
+    x.out.effects.append(effect)            # refused, too: there may be room later
     try:
         success = _carry_out(x, effect)
     except OpenFlowError as error:
@@ -57,9 +58,7 @@ def learn(x: Xlate, a: Learn) -> None:
     if a.result is not None:
         load_subfield(x, a.result, int(success))
         report_subfield(x, a.result)
-    if success:
-        x.out.effects.append(effect)
-    else:
+    if not success:
         report(x, Kind.DETAIL, "Limit exceeded, learn failed")
 
 
