@@ -20,17 +20,28 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class GeneveOption:
+    """One option of a Geneve header (RFC 8926, section 3.5); *data* is a multiple of 4 bytes."""
+
+    cls: int
+    type: int
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class SetMasked:
     """Rewrite members of one header or metadata attribute.
 
     *attr* is the odp key attribute ("eth", "ipv4", "ipv6", "arp", "tcp", "udp", "sctp", "icmp",
     "icmpv6", "nd", "nd_ext", "mpls", "nsh", "tunnel", "skb_mark", "skb_priority"); *members* holds
     (member name as dpctl prints it, value, mask) in the order dpctl prints them, masks never 0.
-    A whole attribute without members (skb_mark) uses its own name as member name.
+    A whole attribute without members (skb_mark) uses its own name as member name.  A "tunnel" may have
+    *options*, too.
     """
 
     attr: str
     members: tuple[tuple[str, int, int], ...]
+    options: tuple[GeneveOption, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

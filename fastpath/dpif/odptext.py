@@ -17,6 +17,7 @@ from fastpath.dpif.actions import (
     Ct,
     CtClear,
     Drop,
+    GeneveOption,
     Hash,
     Meter,
     OdpAction,
@@ -38,6 +39,7 @@ from fastpath.dpif.actions import (
 )
 from fastpath.dpif.cttext import format_ct, parse_ct
 from fastpath.dpif.encaptext import PARSERS, PLAIN, format_encap, format_lse, format_set_nsh, parse_push_mpls
+from fastpath.dpif.genevetext import format_geneve, parse_geneve
 from fastpath.dpif.key import ATTRS
 from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key, format_member, hexa, parse_member
 from fastpath.dpif.terms import fields, need, split_terms
@@ -62,8 +64,8 @@ def _format(action: OdpAction, names: Mapping[int, str] | None) -> str:
     match action:
         case Output(port):
             return (names or {}).get(port, str(port))
-        case SetMasked(attr, members):
-            return _format_set(attr, members)
+        case SetMasked(attr, members, options):
+            return _format_set(attr, members, options)
         case Userspace():
             return format_userspace(action)
         case Sample(probability, actions):
@@ -108,7 +110,8 @@ def _format_plain(action: OdpAction) -> str:
     raise AssertionError(action)
 
 
-def _format_set(attr: str, members: tuple[tuple[str, int, int], ...]) -> str:
+def _format_set(attr: str, members: tuple[tuple[str, int, int], ...],
+                options: tuple[GeneveOption, ...]) -> str:
     if attr == "mpls":
         return f"set(mpls({_format_mpls(members)}))"
     if attr == "nsh":
@@ -121,6 +124,9 @@ def _format_set(attr: str, members: tuple[tuple[str, int, int], ...]) -> str:
     for name, value, mask in members:
         shown = format_member(rows[name], value, mask)
         inside.append(f"flags({shown})" if attr == "tunnel" and name == "flags" else f"{name}={shown}")
+    if options:
+        at = len(inside) - inside[-1].startswith("flags(")      # before the flags
+        inside.insert(at, f"geneve({format_geneve(options)})")
     return f"set({attr}({','.join(inside)}))"
 
 
@@ -186,15 +192,18 @@ def _parse_set(inside: str) -> SetMasked:
     rows = {m.name: m for m in ATTRS[attr]}
     if attr in _WHOLE:
         return SetMasked(attr, ((attr, *parse_member(rows[attr], members)),))
-    out = []
+    out, options = [], tuple[GeneveOption, ...]()
     for term, nested in split_terms(members):
+        if attr == "tunnel" and term == "geneve" and nested is not None:
+            options = parse_geneve(nested)
+            continue
         name, _, value = term.partition("=")
         if name not in rows or name == "frag":
             raise ParseError(f"set({inside}): {name!r} is not a member of {attr}")
         v, mask = parse_member(rows[name], value if nested is None else nested)
         if mask:                            # the reference writes all of mpls, also what stays
             out.append((name, v, mask))
-    return SetMasked(attr, tuple(out))
+    return SetMasked(attr, tuple(out), options)
 
 
 def _parse_push_vlan(inside: str) -> PushVlan:

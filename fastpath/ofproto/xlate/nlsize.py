@@ -13,6 +13,7 @@ from fastpath.dpif.actions import (
     CheckPktLen,
     Clone,
     Ct,
+    GeneveOption,
     Hash,
     OdpAction,
     Output,
@@ -49,8 +50,8 @@ def _attr(payload: int) -> int:
 
 def _size(a: OdpAction) -> int:
     match a:
-        case SetMasked(attr, members):
-            return _attr(_set_size(attr, members))
+        case SetMasked(attr, members, options):
+            return _attr(_set_size(attr, members, options))
         case Userspace():
             return _attr(_attr(4) + _attr(COOKIE))
         case Clone(inner):
@@ -67,10 +68,14 @@ def _size(a: OdpAction) -> int:
             return _attr(_FIXED.get(type(a), 4))
 
 
-def _set_size(attr: str, members: tuple[tuple[str, int, int], ...]) -> int:
+def _set_size(attr: str, members: tuple[tuple[str, int, int], ...],
+              options: tuple[GeneveOption, ...]) -> int:
     if attr == "tunnel":
         widths = {m.name: m.bits // 8 for m in ATTRS[attr]}
-        return _attr(sum(_attr(widths[name]) for name, _value, _mask in members if name != "flags"))
+        size = sum(_attr(widths[name]) for name, _value, _mask in members if name != "flags")
+        if options:
+            size += _attr(sum(HEADER + len(option.data) for option in options))
+        return _attr(size)
     size = _STRUCTS[attr]
     return _attr(size if attr in _WHOLE else 2 * size)
 
