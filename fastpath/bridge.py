@@ -48,6 +48,7 @@ from fastpath.ofproto.xlate.pipeline import translate
 from fastpath.ofproto.xlate.trace import Trace
 from fastpath.runtime.feed import Stream
 from fastpath.runtime.loop import Lock
+from fastpath.tlvmap import TlvMap
 from fastpath.tracing import Question, packet_out_actions, trace
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors):
 
     def __init__(self, switch: Switch, ofproto: Ofproto) -> None:
         self.switch, self.ofproto = switch, ofproto
+        self.tlv_map = TlvMap(self)
         self._ports: dict[str, Port] = {}
         self._listeners: list[Listener] = []
         self.peers: Peers | None = None         # controllers, while there may be any
@@ -402,14 +404,14 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors):
             self.switch.push_stats()
             if not filter:
                 return list(self.ofproto.tables.rules())
-            return self.ofproto.tables.select(self._reader().read_filter(filter))
+            return self.ofproto.select(self._reader().read_filter(filter))
 
     def dump_flows(self, filter: str = "", *, stats: bool = True, names: bool = False) -> str:
         """Rules as text, a line each, as ``ovs-ofctl dump-flows`` prints them."""
         with self._lock:
             self.switch.push_stats()
             ports = {port.number: port.name for port in self.ports} if names else None
-            chosen = self._reader().read_filter(filter) if filter else None
+            chosen = self.ofproto.placed(self._reader().read_filter(filter)) if filter else None
             return "\n".join(self.ofproto.tables.dump(self.switch.now, chosen, stats=stats, ports=ports))
 
     # -- packets ---------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ class Control:
     def select(self, wanted: FlowMod) -> list[Rule]:
         """Rules a dump asks for, counters up to date."""
         self._bridge.switch.push_stats()
-        return self._bridge.ofproto.tables.select(wanted)
+        return self._bridge.ofproto.select(wanted)
 
     def packet_out(self, frame: bytes, actions: ActionList, in_port: int) -> None:
         """Run *actions* on *frame*."""

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from fastpath import text
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.fields import N_REGS
+from fastpath.tlv import NO_OPTIONS, Options, present
 
 DEFAULT_PRIORITY = 32768
 
@@ -41,7 +42,7 @@ _FRAG = {3: {0: "no", 1: "first", 2: "<error>", 3: "later"}, 1: {0: "no", 1: "ye
 Ports = Mapping[int, str] | None
 
 
-def format_flow(key: FlowKey, *, ports: Ports = None) -> str:
+def format_flow(key: FlowKey, *, ports: Ports = None, options: Options = NO_OPTIONS) -> str:
     """Every field of the packet behind *key*, zeros included, as ``ovs-ofctl parse-pcap`` and the
     ``Flow:`` line of a trace print it.  Metadata (in_port, marks, registers ...) is left out when zero."""
     mask = packet_mask(key)
@@ -54,21 +55,27 @@ def format_flow(key: FlowKey, *, ports: Ports = None) -> str:
     for name in (*_REGS, "metadata"):
         if getattr(key, name):
             _fill(mask, name)
-    return format_match(key, mask, ports=ports)
+    if mask.tun_dst:
+        for place in present(options, key):
+            place.write(mask, place.limit)
+    return format_match(key, mask, ports=ports, options=options)
 
 
-def format_megaflow(key: FlowKey, mask: FlowKey, *, ports: Ports = None) -> str:
+def format_megaflow(key: FlowKey, mask: FlowKey, *, ports: Ports = None,
+                    options: Options = NO_OPTIONS) -> str:
     """The ``Megaflow:`` line of a trace: the match, opened by ``recirc_id=...,eth``."""
     full = mask.copy()
     full.recirc_id = 0xFFFFFFFF
     full.packet_type = 0xFFFFFFFF
-    return format_match(key, full, ports=ports)
+    return format_match(key, full, ports=ports, options=options)
 
 
-def format_match(key: FlowKey, mask: FlowKey, *, priority: int | None = None, ports: Ports = None) -> str:
+def format_match(key: FlowKey, mask: FlowKey, *, priority: int | None = None, ports: Ports = None,
+                 options: Options = NO_OPTIONS) -> str:
     """The fields of *key* under *mask*, as flow dumps print a match; empty when everything matches.
 
     *priority* is printed unless None or the default.  *ports* maps OpenFlow port numbers to names.
+    *options* says where the tunnel options lie; others are not printed.
     """
     out: list[str] = []
     if priority is not None and priority != DEFAULT_PRIORITY:
@@ -80,6 +87,7 @@ def format_match(key: FlowKey, mask: FlowKey, *, priority: int | None = None, po
     for name in _REGS:
         _hex(out, key, mask, name)
     _tunnel(out, key, mask)
+    _options(out, key, mask, options)
     _hex(out, key, mask, "metadata")
     if mask.in_port:
         out.append(f"in_port={_port(key.in_port, ports)}")
@@ -297,6 +305,17 @@ def _tunnel(out: list[str], key: FlowKey, mask: FlowKey) -> None:
         shown = (text.format_flags(flags, _TUN_FLAGS) if m == 0xF else
                  text.format_flags_masked(flags, m, _TUN_FLAGS))
         out.append(f"tun_flags={shown}")
+
+
+def _options(out: list[str], key: FlowKey, mask: FlowKey, options: Options) -> None:
+    for place in present(options, mask):
+        name, m = f"tun_metadata{place.index}", place.read(mask)
+        if not place.is_present(key):
+            out.append(f"{name}=NP")
+        elif not m and (place.size or place.masked):
+            out.append(name)
+        else:
+            out.append(f"{name}={_hash_hex(place.read(key))}" + ("" if m == place.limit else f"/{m:#x}"))
 
 
 def _erspan_gtpu(out: list[str], key: FlowKey, mask: FlowKey) -> None:

@@ -69,7 +69,7 @@ def trace(bridge: Bridge, asked: Question) -> Trace:
 
 def _key(bridge: Bridge, flow: str | bytes | FlowKey) -> FlowKey:
     if isinstance(flow, str):
-        return Match.parse(flow, ports=bridge.ofproto.port_numbers()).key
+        return Match.parse(flow, ports=bridge.ofproto.port_numbers()).exact_key(bridge.ofproto.options)
     return flow.copy() if isinstance(flow, FlowKey) else extract(flow)
 
 

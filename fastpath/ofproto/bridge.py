@@ -8,6 +8,7 @@ beyond port numbers, no clock and no thread: the owner of the Switch calls it an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any, cast
 
@@ -31,8 +32,10 @@ from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.references import References, named
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.table import Miss
-from fastpath.ofproto.tunnel_options import name_option
+from fastpath.ofproto.tlv_table import TlvMapping, TlvTable, check_mappings
+from fastpath.ofproto.tunnel_options import fitted, name_option, options_named
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, RuleView, VlanConfig
+from fastpath.tlv import Options, present
 
 NO_ODP_PORT = 0xffffffff
 INTERNAL_TABLE = 254                # holds what translation needs for itself; no user changes it
@@ -115,6 +118,7 @@ class Ofproto:
         self.forward_bpdu = False
         self.exports_flows = False
         self.frag_handling = "normal"
+        self.tlvs = TlvTable()
         self._ports: dict[int, OfPort] = {}
         self._by_name: dict[str, OfPort] = {}
         self._flood_order: tuple[OfPort, ...] | None = None     # None: sorted when asked for
@@ -125,6 +129,11 @@ class Ofproto:
         return self.name
 
     # -- what translation asks ---------------------------------------------------------------------
+
+    @property
+    def options(self) -> Options:
+        """Where tunnel options lie in the flow key."""
+        return self.tlvs.places
 
     def lookup(self, table_id: int, key: FlowKey, wc: FlowKey | None) -> Rule | None:
         """Best rule of one table, un-wildcarding into *wc*.  Counted by ``count_lookups``: not every
@@ -342,12 +351,24 @@ class Ofproto:
         wrong = first_disallowed(mod.actions)
         if wrong is not None:
             raise OpenFlowError("OFPBAC_BAD_TYPE", f"{wrong} may not stand in an action set")
-        if self.backer.strict and name_option(mod.actions):
-            raise OpenFlowError("NXFMFC_INVALID_TLV_FIELD", "no TLV table says what tun_metadata stands for")
+        mod = self.placed(mod)
         unknown = self.unknown_reference(mod.actions)
         if unknown is not None and self.tables.gives_actions(mod):
             raise unknown
         change.stage(mod)
+
+    def placed(self, mod: FlowMod) -> FlowMod:
+        """*mod*, a dump filter too, with its tunnel options where the TLV table has them.  Raises
+        OpenFlowError for those that are not there."""
+        match, actions = mod.match.bound(self.options), mod.actions
+        if (self.tlvs or self.backer.strict) and name_option(actions):
+            actions = fitted(actions, self.options, strict=self.backer.strict)
+        return mod if match is mod.match and actions is mod.actions else replace(
+            mod, match=match, actions=actions)
+
+    def select(self, wanted: FlowMod) -> list[Rule]:
+        """Rules that *wanted*, a modify, delete or dump filter, speaks of."""
+        return self.tables.select(self.placed(wanted))
 
     def commit(self, change: Change) -> FlowModResult:
         """Let *change* take effect."""
@@ -400,6 +421,34 @@ class Ofproto:
         if result:
             self.touch()
         return result
+
+    def add_tlvs(self, mappings: Iterable[TlvMapping]) -> None:
+        """Say which tunnel options further fields stand for.  Raises OpenFlowError, with nothing changed, if
+        one cannot be added."""
+        self.tlvs = self.tlvs.added(mappings)
+        self.touch()
+
+    def del_tlvs(self, mappings: Iterable[TlvMapping] | None = None) -> None:
+        """Forget what the fields of *mappings* stand for, None for all.  Raises OpenFlowError if a rule
+        names one."""
+        gone = set(self.options)
+        if mappings is not None:
+            mappings = tuple(mappings)
+            check_mappings(mappings)
+            gone &= {mapping.index for mapping in mappings}
+        if gone:
+            used = self._options_in_use() & gone
+            if used:
+                raise OpenFlowError("NXTTMFC_INVALID_TLV_DEL", f"rules name tun_metadata{min(used)}")
+            self.tlvs = self.tlvs.without(gone)
+            self.touch()
+
+    def _options_in_use(self) -> set[int]:
+        used: set[int] = set()
+        for rule in self.tables.rules():
+            used.update(place.index for place in present(rule.match.options, rule.match.mask))
+            used |= options_named(rule.actions)
+        return used
 
     def put_meter(self, mm: MeterMod, now: float) -> Meter:
         """Add or modify a meter."""

@@ -17,13 +17,14 @@ from functools import lru_cache
 
 from fastpath import flowtext
 from fastpath._flow import WINDOWS, FlowKey, Patch, Window
-from fastpath.errors import InvalidFlow, ParseError
-from fastpath.fields import BY_NAME, FIELDS, Field, Fmt, Prereq
+from fastpath.errors import InvalidFlow, OpenFlowError, ParseError
+from fastpath.fields import BY_NAME, FIELDS, TUN_OPTS_LEN, Field, Fmt, Prereq
 from fastpath.ofproto import numbers
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.ofproto.values import full_mask, parse_value
+from fastpath.tlv import NO_OPTIONS, OPTION_OF, Options, Place, present
 
 ETH_IP, ETH_ARP, ETH_RARP, ETH_IPV6, ETH_NSH = 0x0800, 0x0806, 0x8035, 0x86DD, 0x894F
 ETH_MPLS = (0x8847, 0x8848)
@@ -53,8 +54,6 @@ class _Slot:
 
 def _slot(f: Field) -> _Slot:
     name = f.name if f.bits > 64 or f.name.startswith("xreg") else f.member
-    if f.name.startswith("tun_metadata"):
-        name = f.member
     w = WINDOWS[name]
     own = (((1 << f.bits) - 1) << f.lsb) & w.limit
     if f.name in ("vlan_vid", "dl_vlan", "dl_vlan_pcp", "vlan_pcp"):
@@ -70,9 +69,11 @@ def _slot(f: Field) -> _Slot:
 # Fields narrower than their member that keep all of its bits, for who decodes the message to refuse.
 _SENT_WHOLE = {"ipv6_label": 0xFFFFF, "nsh_ttl": 0x3F}
 
-SLOTS: dict[str, _Slot] = {f.name: _slot(f) for f in FIELDS}
+SLOTS: dict[str, _Slot] = {f.name: _slot(f) for f in FIELDS if f.name not in OPTION_OF}
 _W = WINDOWS
 _PACKET_TYPE, _DL_TYPE, _NW_PROTO = _W["packet_type"], _W["dl_type"], _W["nw_proto"]
+_OPTION_FIELDS = [BY_NAME[name] for name in OPTION_OF]
+_TUN_OPTIONS = (_W["tun_opt_map"], _W["tun_opts"])
 
 
 def _patch(f: Field, value: int, mask: int | None = None) -> Patch:
@@ -114,11 +115,16 @@ class Match:
 
     A match that is kept is packed: equal masks are one object, and of the key there are only the
     words that the mask has.  ``key`` then makes a new FlowKey each time it is read.
+
+    *options* says where the tunnel options it speaks of lie in the key: one after the other as they were
+    given, or where a bridge has them once the match is ``bound`` to it.
     """
 
-    __slots__ = ("_key", "_words", "mask")
+    __slots__ = ("_key", "_words", "mask", "options")
 
-    def __init__(self, key: FlowKey | None = None, mask: FlowKey | None = None) -> None:
+    def __init__(self, key: FlowKey | None = None, mask: FlowKey | None = None,
+                 options: Options = NO_OPTIONS) -> None:
+        self.options = options
         self._key = FlowKey() if key is None else key
         self._words: bytes | None = None
         self.mask = FlowKey() if mask is None else mask
@@ -132,7 +138,7 @@ class Match:
         """An equal match, to be kept and never changed."""
         if self._words is not None:
             return self
-        new = Match(_NOTHING, _shared(self.mask))
+        new = Match(_NOTHING, _shared(self.mask), self.options)
         new._words = self._key.pack(self.mask)
         return new
 
@@ -164,9 +170,9 @@ class Match:
             return True
         f = BY_NAME.get(name)
         if f is not None:
-            if f.member == "tun_opts":
-                raise ParseError(f"{name}: no TLV table says which tunnel option it is")
-            if f.fmt in _PORT_FORMATS and not value.isdecimal():
+            if f.name in OPTION_OF:
+                self.add_option(f, *parse_value(f, value or "0/0"))
+            elif f.fmt in _PORT_FORMATS and not value.isdecimal():
                 self.set(f, *parse_value(f, value or "0/0", ports))
             else:
                 read_item(name, value).apply(self._key, self.mask)
@@ -193,18 +199,105 @@ class Match:
         if not f.maskable and mask != (1 << f.bits) - 1:
             raise InvalidFlow("OFPBAC_MATCH_INCONSISTENT",
                               "actions are invalid with specified match (OFPBAC_MATCH_INCONSISTENT)")
-        self.set(f, old_value & keep | v << s.ofs, mask)
+        if f.name in OPTION_OF:
+            self.add_option(f, v << s.ofs, mask)
+        else:
+            self.set(f, old_value & keep | v << s.ofs, mask)
 
     def set(self, f: Field, value: int, mask: int | None = None) -> None:
         """Match *f*: *value* under *mask* (None = exact), replacing what was said of the field before."""
-        _patch(f, value, mask).apply(self._key, self.mask)
+        if f.name in OPTION_OF:
+            self._set_option(f, value, mask)
+        else:
+            _patch(f, value, mask).apply(self._key, self.mask)
 
     def get(self, f: Field) -> tuple[int, int]:
         """Return (value, mask) of *f*, as numbers of the field's width."""
-        slot = SLOTS[f.name]
+        slot = SLOTS.get(f.name)
+        if slot is None:
+            place = self.options.get(OPTION_OF[f.name])
+            return (0, 0) if place is None else (place.read(self.key), place.read(self.mask))
         value, mask = self.key.get(slot.window) & slot.bits, self.mask.get(slot.window) & slot.bits
         full = full_mask(f)
         return value >> slot.lsb & full, mask >> slot.lsb & full
+
+    def add_option(self, f: Field, value: int, mask: int | None, size: int | None = None) -> None:
+        """Match the tunnel option *f* stands for, of *size* bytes (None: as many as its numbers need).
+        Raises ParseError if that is said already or there is no room left."""
+        if self.mask.get(_TUN_OPTIONS[0]) >> OPTION_OF[f.name] & 1:
+            raise ParseError(f"field {f.name} set multiple times")
+        self._set_option(f, value, mask, size)
+
+    def _set_option(self, f: Field, value: int, mask: int | None, size: int | None = None) -> None:
+        place = self.options.get(OPTION_OF[f.name])
+        masked = mask is not None and mask < full_mask(f)
+        if place is None:
+            bits = max(value, mask) if masked and mask is not None else value
+            place = self._new_place(f, (bits.bit_length() + 7) // 8 if size is None else size, masked)
+            self.options = {**self.options, place.index: place}
+        bits = mask & place.limit if masked and mask is not None else place.limit
+        place.write(self._key, value & bits)
+        place.write(self.mask, bits)
+
+    def _new_place(self, f: Field, size: int, masked: bool) -> Place:
+        used = sum(place.size for place in self.options.values())
+        if used + size > TUN_OPTS_LEN:
+            raise ParseError(f"field {f.name} exceeds maximum size for tunnel metadata (used {used + size}, "
+                             f"max {TUN_OPTS_LEN})")
+        return Place(OPTION_OF[f.name], size, ((used, size),) if size else (), masked=masked)
+
+    def bound(self, options: Options) -> Match:
+        """The match with its tunnel options where *options* has them.  Raises OpenFlowError for one that
+        is not there.  Of values too long the first bytes are kept, as the reference does."""
+        if self.options is options or not self.mask.get(_TUN_OPTIONS[0]):
+            return self
+        old_key, old_mask = self.key, self.mask
+        new = Match(old_key.copy(), old_mask.copy(), options)
+        for window in _TUN_OPTIONS:
+            new._key.set(window, 0)
+            new.mask.set(window, 0)
+        for old in present(self.options, old_mask):
+            place = options.get(old.index)
+            if place is None:
+                raise OpenFlowError("NXFMFC_INVALID_TLV_FIELD",
+                                    f"no TLV table says what tun_metadata{old.index} stands for")
+            value, bits = old.read(old_key), old.read(old_mask)
+            over = 8 * max(0, old.size - place.size)
+            exact = bits == old.limit and not old.masked
+            place.write(new._key, value >> over)
+            place.write(new.mask, place.limit if exact else bits >> over)
+        return new.packed()
+
+    def unbound(self) -> Match:
+        """The match as a controller is told it, who knows no lengths of tunnel options: as text has it."""
+        mask = self.mask
+        asked = present(self.options, mask)
+        if not asked:
+            return self
+        key = self.key
+        new = Match(key.copy(), mask.copy())
+        for window in _TUN_OPTIONS:
+            new._key.set(window, 0)
+            new.mask.set(window, 0)
+        for place in asked:
+            bits = place.read(mask)
+            exact = bits == place.limit and not place.masked
+            new.add_option(_OPTION_FIELDS[place.index], place.read(key), None if exact else bits)
+        return new
+
+    def exact_key(self, options: Options) -> FlowKey:
+        """The key, its tunnel options where *options* has them; others are left out.  Of values too long the
+        last bytes are kept.  Raises ParseError for a tunnel option with a mask, which no packet has."""
+        old = self.key
+        key = old.copy()
+        for window in _TUN_OPTIONS:
+            key.set(window, 0)
+        for place in present(self.options, self.mask):
+            if place.masked:
+                raise ParseError(f"tun_metadata{place.index}: wildcards not allowed here")
+            if place.index in options:
+                options[place.index].write(key, place.read(old))
+        return key
 
     def finish(self) -> None:
         """Let a match on packet type (1, ethertype) imply the Ethernet type, for prerequisites."""
@@ -227,16 +320,17 @@ class Match:
 
     def copy(self) -> Match:
         """A new match that may be built further."""
-        return Match(self.key.copy(), self.mask.copy())
+        return Match(self.key.copy(), self.mask.copy(), self.options)
 
     def normalized(self) -> Match:
         """The match without the bits that cannot matter given the others, as the reference keeps it."""
         key = self.key
-        return Match(key, self.mask.masked(_reachable_mask(*_protocols(key)))).packed()
+        return Match(key, self.mask.masked(_reachable_mask(*_protocols(key))), self.options).packed()
 
     def format(self, *, priority: int | None = None, ports: Mapping[int, str] | None = None) -> str:
         """Text of the match as ovs-ofctl prints it; *ports* maps numbers to names."""
-        return flowtext.format_match(self.key, self.mask, priority=priority, ports=ports)
+        return flowtext.format_match(self.key, self.mask, priority=priority, ports=ports,
+                                     options=self.options)
 
     def __str__(self) -> str:
         return self.format()

@@ -16,6 +16,7 @@ from fastpath.fields import BY_NAME, Field, Fmt, Prereq
 from fastpath.ofproto.match import PROTOCOL_PATCHES, SLOTS, Match, read_item
 from fastpath.ofproto.rule import FLAG_BY_TEXT
 from fastpath.ofproto.values import full_mask
+from fastpath.tlv import OPTION_OF
 
 _Reader: TypeAlias = "PlainField | PlainNumber | Patch | Callable[[str], Patch] | int | None"
 _KINDS = {Fmt.DEC: "number", Fmt.HEX: "number", Fmt.ETH: "mac", Fmt.IPV4: "ipv4", Fmt.OFP_PORT: "port"}
@@ -34,9 +35,9 @@ _NUMBERS = {
 
 def _field(f: Field) -> _Reader | None:
     """What reads *f*; None for what is never plain."""
-    slot = SLOTS[f.name]
-    if f.member == "tun_opts" or f.fmt is Fmt.OFP_PORT32:
+    if f.name in OPTION_OF or f.fmt is Fmt.OFP_PORT32:
         return None
+    slot = SLOTS[f.name]
     if f.fmt not in _KINDS or slot.window.size > 8 or slot.window.lsb or f.name == "dl_vlan":
         return partial(read_item, f.name)
     return PlainField(_KINDS[f.fmt], slot.window, lsb=slot.lsb, n_bytes=f.n_bytes, maskable=f.maskable,

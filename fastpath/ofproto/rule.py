@@ -121,7 +121,7 @@ class Rule:
             if self.modified != self.created and int(now - self.modified) != int(now - self.created):
                 head += f"hard_age={int(now - self.modified)}, "
         priority = None if self.priority == DEFAULT_PRIORITY else self.priority
-        match = self.match.format(priority=priority, ports=ports)
+        match = self.match.unbound().format(priority=priority, ports=ports)
         return f"{head}{match}{' ' if match else ''}actions={format_list(self.actions, ports)}"
 
     def __str__(self) -> str:

@@ -8,14 +8,15 @@ match." there too.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
-from reference import Reference, Refused
+from reference import Reference, Refused, available
 from rule_sets import Case
 
 import fastpath
@@ -179,6 +180,28 @@ def set_groups(pair: Pair, bridge: str, groups: tuple[str, ...]) -> None:
     pair.switch[bridge].del_groups()
     for group in groups:
         pair.switch[bridge].add_group(sent(parse_group_mod(group)))
+
+
+@contextlib.contextmanager
+def tunnel_pair(tunnels: Iterable[tuple[str, str, int, dict[str, str]]], *, strict: bool = False
+                ) -> Iterator[Pair]:
+    """A bridge br0 with dummy ports 1 to 3 and *tunnels*: name, type, number and options, real ones in the
+    reference."""
+    if not available():
+        pytest.skip("the reference switch is not installed")
+    with Reference(override=False) as ref, fastpath.Switch(seed=1, strict=strict) as switch:
+        both = Pair(ref, switch, {})
+        bridge = both.add_bridge("br0", {"p1": 1, "p2": 2, "p3": 3}, 100)
+        ref.appctl("dpif/set-dp-features", "br0", "tnl_push_pop", "false")
+        for name, kind, number, options in tunnels:
+            ref.vsctl("add-port", "br0", name, "--", "set", "interface", name, f"type={kind}",
+                      f"ofport_request={number}", *(f"options:{key}={options[key]}" for key in options))
+            port = bridge.add_tunnel(name, kind, number=number, **options)
+            shown = re.search(rf"{name} \d+/(\d+):", ref.appctl("dpif/show"))
+            assert shown is not None and port.of.odp_port is not None
+            both.numbers[port.of.odp_port] = int(shown.group(1))
+        time.sleep(0.1)
+        yield both
 
 
 @pytest.fixture

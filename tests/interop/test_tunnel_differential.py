@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Iterator
 from random import Random
 
 import pytest
-from pair import Pair
-from reference import Reference, available
+from pair import Pair, tunnel_pair
 from rule_sets import Case
 
 import fastpath
@@ -43,20 +40,7 @@ RULES = (
 @pytest.fixture(scope="module")
 def tunnels() -> Iterator[Pair]:
     """Both switches with the same tunnel ports, real ones in the reference."""
-    if not available():
-        pytest.skip("the reference switch is not installed")
-    with Reference(override=False) as ref, fastpath.Switch(seed=1) as switch:
-        pair = Pair(ref, switch, {})
-        bridge = pair.add_bridge("br0", {"p1": 1, "p2": 2, "p3": 3}, 100)
-        ref.appctl("dpif/set-dp-features", "br0", "tnl_push_pop", "false")
-        for name, kind, number, options in PORTS:
-            ref.vsctl("add-port", "br0", name, "--", "set", "interface", name, f"type={kind}",
-                      f"ofport_request={number}", *(f"options:{key}={options[key]}" for key in options))
-            port = bridge.add_tunnel(name, kind, number=number, **options)
-            shown = re.search(rf"{name} \d+/(\d+):", ref.appctl("dpif/show"))
-            assert shown is not None and port.of.odp_port is not None
-            pair.numbers[port.of.odp_port] = int(shown.group(1))
-        time.sleep(0.1)
+    with tunnel_pair(PORTS) as pair:
         yield pair
 
 

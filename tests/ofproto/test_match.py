@@ -146,10 +146,6 @@ def test_errors_are_those_of_the_reference(text: str, error: str) -> None:
     assert str(e.value) == error
 
 
-def test_tunnel_options_need_a_table_that_maps_them() -> None:
-    with pytest.raises(ParseError, match="tun_metadata3: no TLV table"):
-        Match.parse("tun_metadata3=5")
-
 
 def test_port_names_are_looked_up_where_given() -> None:
     assert Match.parse("in_port=p1", ports={"p1": 7}).key.in_port == 7

@@ -1,4 +1,4 @@
-"""Tunnel options without a TLV table: refused when strict, else they read zero and cannot be written."""
+"""Tunnel options without a TLV table: refused when strict, else they read zero and ignore writes."""
 
 from __future__ import annotations
 

@@ -77,7 +77,8 @@ class SetField(Action):
 
     def format(self, ports: PortNumbers = None) -> str:
         mask = None if self.is_exact and not self.shows_mask else self.mask
-        value = format_value(self.field, self.value, mask, show_mask=self.shows_mask)
+        # No bits are set where an option of no bytes is made present.
+        value = format_value(self.field, self.value, mask, show_mask=self.shows_mask) if self.mask else "ANY"
         return f"set_field:{value}->{self.field.name}"
 
 

@@ -112,7 +112,7 @@ TABLE: dict[type[Action], tuple[Handler, Call]] = {
     field.Move:                (set_field.move, Call.PLAIN),
     field.Push:                (set_field.push, Call.PLAIN),
     field.Pop:                 (set_field.pop, Call.PLAIN),
-    field.DeleteField:         (nothing, Call.PLAIN),        # of tunnel options, which no packet has
+    field.DeleteField:         (set_field.delete_field, Call.PLAIN),
     legacy.SetEthSrc:          (set_field.set_eth_src, Call.PLAIN),
     legacy.SetEthDst:          (set_field.set_eth_dst, Call.PLAIN),
     legacy.SetIpv4Src:         (set_field.set_ipv4_src, Call.PLAIN),

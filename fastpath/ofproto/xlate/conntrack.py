@@ -47,8 +47,8 @@ def ct(x: Xlate, a: Ct, last: bool) -> None:
 def _zone(x: Xlate, zone: int | Subfield) -> int:
     if isinstance(zone, int):
         return zone
-    mark_subfield(x.hand.wc, zone)
-    return read_subfield(x.hand.flow, zone)
+    mark_subfield(x.hand, zone)
+    return read_subfield(x.hand, zone)
 
 
 def _to_set(flow: FlowKey, wc: FlowKey, name: str) -> tuple[int, int] | None:

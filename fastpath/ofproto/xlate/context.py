@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fastpath.ofproto.table import Miss
     from fastpath.ofproto.tunnel import Tunnel
     from fastpath.ofproto.xlate.trace import Node, Trace
+    from fastpath.tlv import Options
 
 # Reserved ports in the 16-bit form used inside translation (OpenFlow 1.0 section 5.3.1).
 OFPP_MAX, OFPP_IN_PORT, OFPP_TABLE, OFPP_NORMAL = 0xFF00, 0xFFF8, 0xFFF9, 0xFFFA
@@ -128,6 +129,8 @@ class MatchView(Protocol):
     def key(self) -> FlowKey: ...
     @property
     def mask(self) -> FlowKey: ...
+    @property
+    def options(self) -> Options: ...
 
 
 class RuleView(Protocol):
@@ -173,6 +176,9 @@ class BridgeView(Protocol):
     @property
     def exports_flows(self) -> bool:
         """Whether there are collectors that sample actions can report to."""
+    @property
+    def options(self) -> Options:
+        """Where tunnel options lie in the flow key."""
     @property
     def frag_handling(self) -> str:
         """"normal", "drop" or "nx-match"."""

@@ -25,6 +25,7 @@ from fastpath.ofproto.actions.base import Action, PortNumbers
 from fastpath.ofproto.actions.controller import Controller
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.recirc import FrozenState
+from fastpath.ofproto.tunnel_options import mapped
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.commit import commit
 from fastpath.ofproto.xlate.context import OFPP_UNSET, Xlate, XlateError
@@ -169,11 +170,12 @@ def thaw(x: Xlate, state: FrozenState) -> Sequence[Action]:
     hand.stack, hand.mirrored = list(state.stack), state.mirrored
     if state.action_set:
         if x.node is not None:
-            report(x, Kind.THAW, f"Restoring action set: {format_list(state.action_set)}")
+            restored = format_list(mapped(state.action_set, hand.bridge.options))
+            report(x, Kind.THAW, f"Restoring action set: {restored}")
         hand.flow.actset_output = OFPP_UNSET
         write_to_set(x, state.action_set)
     if state.actions and x.node is not None:
-        report(x, Kind.THAW, f"Restoring actions: {format_list(state.actions)}")
+        report(x, Kind.THAW, f"Restoring actions: {format_list(mapped(state.actions, hand.bridge.options))}")
     x.node = parent
     return state.actions
 

@@ -169,7 +169,7 @@ def _hash_fields(x: Xlate, of: Group) -> int:
     hash_ = hash_finish(hash_add(hash_add(0, param & 0xFFFFFFFF), param >> 32), 8)
     for field, mask in of.fields:
         if has_field(flow, field, wc):
-            value = (read(flow, field) & mask).to_bytes(field.n_bytes, "big")
+            value = (read(x.hand, field) & mask).to_bytes(field.n_bytes, "big")
             hash_ = hash_finish(add_bytes(hash_, value), field.n_bytes)
-            mark(wc, field, mask)
+            mark(x.hand, field, mask)
     return hash_

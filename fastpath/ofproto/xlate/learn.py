@@ -20,6 +20,7 @@ from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import FlowFlags
 from fastpath.ofproto.subfield import Subfield
+from fastpath.ofproto.tunnel_options import as_set_field
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.context import (
     OFPP_ALL,
@@ -33,6 +34,7 @@ from fastpath.ofproto.xlate.context import (
 )
 from fastpath.ofproto.xlate.set_field import load_subfield, mark_subfield, read_subfield, report_subfield
 from fastpath.ofproto.xlate.trace import Kind, report
+from fastpath.tlv import OPTION_OF
 
 _RESERVED = (OFPP_IN_PORT, OFPP_FLOOD, OFPP_LOCAL, OFPP_ALL)     # that a learned rule may send to
 _FIN_RST = 0x5
@@ -42,7 +44,7 @@ def learn(x: Xlate, a: Learn) -> None:
     """Add a rule made from the packet, or renew it, and tell a field whether that was possible."""
     for spec in a.specs:
         if isinstance(spec.source, Subfield):
-            mark_subfield(x.hand.wc, spec.source)
+            mark_subfield(x.hand, spec.source)
     if x.env.trace is not None and not x.env.side_effects:
         report(x, Kind.WARN, "suppressing side effects, so learn action ignored")
         return
@@ -85,17 +87,17 @@ def finish(x: Xlate) -> None:
 
 def learned(x: Xlate, a: Learn) -> FlowMod:
     """The flow mod that *a* stands for with the flow in hand."""
-    match = Match()
+    match = Match(options=x.hand.bridge.options)
     actions: list[Action] = []
     if a.fin_idle_timeout or a.fin_hard_timeout:
         actions.append(FinTimeout(a.fin_idle_timeout, a.fin_hard_timeout))
     for spec in a.specs:
         source = spec.source
-        value = read_subfield(x.hand.flow, source) if isinstance(source, Subfield) else source
+        value = read_subfield(x.hand, source) if isinstance(source, Subfield) else source
         if spec.kind is LearnKind.MATCH:
             _add_match(match, spec, value)
         elif spec.target is not None:
-            actions.append(Load(spec.target, value))
+            actions.append(as_set_field(Load(spec.target, value)))
         elif value < OFPP_MAX or value in _RESERVED:
             actions.append(Output(value))
     return FlowMod(Command.MODIFY_STRICT, table_id=a.table, priority=a.priority, match=match,
@@ -106,6 +108,8 @@ def learned(x: Xlate, a: Learn) -> FlowMod:
 def _add_match(match: Match, spec: LearnSpec, value: int) -> None:
     target = spec.target
     assert target is not None
+    if target.field.name in OPTION_OF and OPTION_OF[target.field.name] not in match.options:
+        return
     old, mask = match.get(target.field)
     bits = target.limit << target.ofs
     match.set(target.field, old & ~bits | value << target.ofs, mask | bits)

@@ -22,7 +22,7 @@ def check_pkt_larger(x: Xlate, a: CheckPktLarger, rest: Sequence[Action]) -> boo
     """Set a bit to whether the packet is longer than some length; True if *rest* was done for both."""
     hand = x.hand
     if not hand.bridge.features.check_pkt_len:
-        write_subfield(hand.flow, a.target, int(len(x.env.packet or b"") > a.pkt_len))
+        write_subfield(hand, a.target, int(len(x.env.packet or b"") > a.pkt_len))
         x.out.slow.add("action")
         return False
     stack, action_set = hand.stack, hand.action_set
@@ -43,7 +43,7 @@ def _branch(x: Xlate, a: CheckPktLarger, answer: int, rest: Sequence[Action]) ->
     flow, base, was_mpls, conntracked = hand.flow, hand.base, hand.was_mpls, hand.conntracked
     emitted, out.actions = out.actions, []
     hand.flow, hand.base = flow.copy(), base.copy()
-    write_subfield(hand.flow, a.target, answer)
+    write_subfield(hand, a.target, answer)
     x.run(x, rest, True)
     finish_list(x)
     branch, out.actions = tuple(out.actions), emitted

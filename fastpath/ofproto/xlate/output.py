@@ -65,12 +65,12 @@ def output(x: Xlate, a: act.Output, last: bool) -> None:
 
 def output_reg(x: Xlate, a: act.OutputReg, last: bool) -> None:
     """Output to the port whose number a field holds; the field then decides, so it is un-wildcarded."""
-    port = read_subfield(x.hand.flow, a.source)
+    port = read_subfield(x.hand, a.source)
     if port > 0xFFFF:
         report(x, Kind.WARN, f"output port {port} is out of range")
         return
     report(x, Kind.DETAIL, f"output port is {port}")
-    mark_subfield(x.hand.wc, a.source)
+    mark_subfield(x.hand, a.source)
     send(x, port, a.max_len, last=last)
 
 

@@ -16,6 +16,7 @@ from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
 from fastpath.fields import DP_WORDS, FLOW_SIZE, TNL_WORD
 from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.tunnel_options import mapped
 from fastpath.ofproto.xlate import freeze, learn, mirror
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.actions import Call
@@ -125,7 +126,7 @@ def begin(env: XlateIn) -> Xlate:
                 in_packet_out=env.actions is not None and env.trace is None)      # a trace tells no reason
     x = Xlate(env, hand, Out(), Budget(), run)
     if env.trace is not None:
-        env.trace.flow = flow.copy()
+        env.trace.flow, env.trace.options = flow.copy(), env.bridge.options
         x.node = env.trace.root
     return x
 
@@ -205,7 +206,8 @@ def _tell(x: Xlate, a: Action) -> tuple[Node, FlowKey, FlowKey] | None:
     action tells goes beside its node, as the reference shows it."""
     if x.node is None:
         return None
-    return x.node.add(Kind.ACTION, str(a)), x.hand.flow.copy(), x.hand.wc.copy()
+    hand = x.hand
+    return x.node.add(Kind.ACTION, str(mapped(a, hand.bridge.options))), hand.flow.copy(), hand.wc.copy()
 
 
 def _tell_effect(x: Xlate, before: tuple[Node, FlowKey, FlowKey]) -> None:

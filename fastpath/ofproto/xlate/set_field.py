@@ -15,10 +15,12 @@ from fastpath.ofproto.actions import legacy
 from fastpath.ofproto.actions import set_field as act
 from fastpath.ofproto.actions.instructions import WriteMetadata
 from fastpath.ofproto.subfield import Subfield
+from fastpath.ofproto.tunnel_options import shown
 from fastpath.ofproto.values import format_value
 from fastpath.ofproto.xlate import packet as pk
-from fastpath.ofproto.xlate.context import OFPP_MAX, OFPP_NONE, VLAN_CFI, Xlate
+from fastpath.ofproto.xlate.context import OFPP_MAX, OFPP_NONE, VLAN_CFI, Hand, Xlate
 from fastpath.ofproto.xlate.trace import Kind, report
+from fastpath.tlv import OPTION_OF, Place
 
 _TCI = WINDOWS["vlan_tci"]
 _PACKET_TYPE, _NW_PROTO = WINDOWS["packet_type"], WINDOWS["nw_proto"]
@@ -44,16 +46,24 @@ KNOWN_OPERATION = frozenset(("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha
 def place(field: Field) -> tuple[Window, int, int]:
     """Where *field* lies: a window, how far up in its value, and the largest value the field has."""
     place = _PLACES.get(field.name)
-    if place is None and field.name.startswith("tun_metadata"):
-        place = _PLACES[field.name] = (WINDOWS["metadata"], 0, 0)       # no bits: see ofproto.tunnel_options
     if place is None:
         window = WINDOWS[field.name]
         place = _PLACES[field.name] = (window, 0, min(window.limit, (1 << field.bits) - 1))
     return place
 
 
-def read(key: FlowKey, field: Field) -> int:
+def _option(hand: Hand, field: Field) -> Place | None:
+    """Where the bridge in hand keeps the tunnel option *field* stands for.  One it has not in its table
+    reads zero and cannot be written."""
+    return hand.bridge.options.get(OPTION_OF[field.name])
+
+
+def read(hand: Hand, field: Field) -> int:
     """Value of *field*."""
+    key = hand.flow
+    if field.name in OPTION_OF:
+        option = _option(hand, field)
+        return 0 if option is None else option.read(key)
     window, shift, limit = place(field)
     value = key.get(window) >> shift & limit
     if field.name in WIDE_PORTS and value >= OFPP_MAX:
@@ -61,9 +71,15 @@ def read(key: FlowKey, field: Field) -> int:
     return value
 
 
-def write(key: FlowKey, field: Field, value: int) -> None:
+def write(hand: Hand, field: Field, value: int) -> None:
     """Set *field*.  Writing part of a VLAN tag that is not there makes one, save through vlan_vid and
     vlan_tci, whose value says whether there is one."""
+    key = hand.flow
+    if field.name in OPTION_OF:
+        option = _option(hand, field)
+        if option is not None:
+            option.write(key, value)
+        return
     window, shift, limit = place(field)
     if field.name in WIDE_PORTS:
         value = value & 0xFFFF if value < OFPP_MAX or value >= 0xFFFF0000 | OFPP_MAX else OFPP_NONE
@@ -74,8 +90,14 @@ def write(key: FlowKey, field: Field, value: int) -> None:
         pk.fix_tpid(key)
 
 
-def mark(wc: FlowKey, field: Field, bits: int) -> None:
-    """Un-wildcard *bits* of *field*."""
+def mark(hand: Hand, field: Field, bits: int) -> None:
+    """Un-wildcard *bits* of *field*; of a tunnel option also whether it is there."""
+    wc = hand.wc
+    if field.name in OPTION_OF:
+        option = _option(hand, field)
+        if option is not None:
+            option.write(wc, option.read(wc) | bits)
+        return
     window, shift, limit = place(field)
     wc.set(window, wc.get(window) | (bits & limit) << shift)
 
@@ -142,8 +164,8 @@ def _store(x: Xlate, field: Field, value: int, mask: int) -> None:
         return
     if field.name in KNOWN_PROTO or (field.name in KNOWN_OPERATION and flow.dl_type == pk.ETH_ARP):
         wc.fill(_NW_PROTO)
-    mark(wc, field, mask)
-    write(flow, field, read(flow, field) & ~mask | value & mask)
+    mark(x.hand, field, mask)
+    write(x.hand, field, read(x.hand, field) & ~mask | value & mask)
 
 
 def set_field(x: Xlate, a: act.SetField) -> None:
@@ -156,55 +178,54 @@ def load(x: Xlate, a: act.Load) -> None:
     _store(x, a.target.field, a.value << a.target.ofs, a.target.limit << a.target.ofs)
 
 
-def read_subfield(key: FlowKey, sf: Subfield) -> int:
+def read_subfield(hand: Hand, sf: Subfield) -> int:
     """Value of a run of bits."""
-    return read(key, sf.field) >> sf.ofs & sf.limit
+    return read(hand, sf.field) >> sf.ofs & sf.limit
 
 
-def write_subfield(key: FlowKey, sf: Subfield, value: int) -> None:
+def write_subfield(hand: Hand, sf: Subfield, value: int) -> None:
     """Set a run of bits; what does not fit is dropped."""
-    old = read(key, sf.field)
-    write(key, sf.field, old & ~(sf.limit << sf.ofs) | (value & sf.limit) << sf.ofs)
+    old = read(hand, sf.field)
+    write(hand, sf.field, old & ~(sf.limit << sf.ofs) | (value & sf.limit) << sf.ofs)
 
 
-def mark_subfield(wc: FlowKey, sf: Subfield) -> None:
+def mark_subfield(hand: Hand, sf: Subfield) -> None:
     """Un-wildcard a run of bits."""
-    mark(wc, sf.field, sf.limit << sf.ofs)
+    mark(hand, sf.field, sf.limit << sf.ofs)
 
 
 def load_subfield(x: Xlate, sf: Subfield, value: int) -> None:
     """Set a run of bits to what an action found out, and un-wildcard it."""
-    mark_subfield(x.hand.wc, sf)
-    write_subfield(x.hand.flow, sf, value)
+    mark_subfield(x.hand, sf)
+    write_subfield(x.hand, sf, value)
 
 
 def report_subfield(x: Xlate, sf: Subfield) -> None:
     """Tell what *sf* holds now."""
     if x.node is None:
         return
-    flow = x.hand.flow
     if sf.is_whole:
-        text = format_value(sf.field, read(flow, sf.field))
+        text = format_value(sf.field, read(x.hand, sf.field))
     else:
-        value = read_subfield(flow, sf)
+        value = read_subfield(x.hand, sf)
         text = f"{value:#x}" if value else "0"
-    report(x, Kind.DETAIL, f"{sf} is now {text}")
+    report(x, Kind.DETAIL, f"{shown(sf, x.hand.bridge.options)} is now {text}")
 
 
 def move(x: Xlate, a: act.Move) -> None:
     """Copy bits between two fields the packet has."""
     flow, wc = x.hand.flow, x.hand.wc
     if has_field(flow, a.target.field, wc) and has_field(flow, a.source.field, wc):
-        mark_subfield(wc, a.target)
-        mark_subfield(wc, a.source)
-        write_subfield(flow, a.target, read_subfield(flow, a.source))
+        mark_subfield(x.hand, a.target)
+        mark_subfield(x.hand, a.source)
+        write_subfield(x.hand, a.target, read_subfield(x.hand, a.source))
     report_subfield(x, a.target)
 
 
 def push(x: Xlate, a: act.Push) -> None:
     """Put bits on the stack, as many bytes as they need."""
-    mark_subfield(x.hand.wc, a.source)
-    x.hand.stack.append((read_subfield(x.hand.flow, a.source), (a.source.n_bits + 7) // 8))
+    mark_subfield(x.hand, a.source)
+    x.hand.stack.append((read_subfield(x.hand, a.source), (a.source.n_bits + 7) // 8))
 
 
 def pop(x: Xlate, a: act.Pop) -> None:
@@ -215,6 +236,14 @@ def pop(x: Xlate, a: act.Pop) -> None:
     value, _size = x.hand.stack.pop()
     load_subfield(x, a.target, value)
     report_subfield(x, a.target)
+
+
+def delete_field(x: Xlate, a: act.DeleteField) -> None:
+    """Take a tunnel option from the packet's metadata.  Nobody looks at it, so nothing is un-wildcarded."""
+    option = _option(x.hand, a.field)
+    if option is not None:
+        option.delete(x.hand.flow)
+    report(x, Kind.DETAIL, f"delete {a.field.name}")
 
 
 def write_metadata(x: Xlate, a: WriteMetadata) -> None:

@@ -22,6 +22,7 @@ from fastpath.ofproto.subfield import Subfield
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.actions import TABLE, Call, unsupported
 from fastpath.ofproto.xlate.set_field import KNOWN_OPERATION, KNOWN_PROTO, WIDE_PORTS, place
+from fastpath.tlv import OPTION_OF
 
 KEPT = 16384
 _NEED = {Prereq.NONE: "nothing", Prereq.ETHERNET: "ethernet", Prereq.ARP: "arp", Prereq.IPV4: "ipv4",
@@ -111,6 +112,8 @@ def add_writes(steps: FieldSteps, a: Action) -> bool:
 
 def _is_plain(field: Field) -> bool:
     """Whether reading and writing *field* is nothing but copying bits of up to eight bytes."""
+    if field.name in OPTION_OF:
+        return False
     window = place(field)[0]
     return field.prereq in _NEED and window.size <= 8 and window is not _TCI and field.name not in WIDE_PORTS
 

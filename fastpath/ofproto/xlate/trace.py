@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions
+from fastpath.tlv import Options
 
 if TYPE_CHECKING:
     from fastpath.ofproto.actions.ct import Nat
@@ -116,6 +117,7 @@ class Trace:
     error: XlateError | None = None
     forks: list[Fork] = field(default_factory=list)
     resumed: list[Resumed] = field(default_factory=list)
+    options: Options = field(default_factory=dict)      # of the bridge the packet came in by
 
     def finish(self, out: XlateOut) -> None:
         """Take over the answer."""
@@ -149,11 +151,13 @@ class Trace:
         """Text as ``ofproto/trace`` prints it; *ports* maps datapath port numbers to names."""
         from fastpath import flowtext
         from fastpath.dpif import odptext
-        lines = [f"Flow: {flowtext.format_flow(self.flow)}"]
+        lines = [f"Flow: {flowtext.format_flow(self.flow, options=self.options)}"]
         _print(self.root.children, 0, lines)
         same = self.final == self.flow
-        lines.append(f"\nFinal flow: {'unchanged' if same else flowtext.format_flow(self.final)}")
-        lines.append(f"Megaflow: {flowtext.format_megaflow(self.flow.masked(self.mask), self.mask)}")
+        final = "unchanged" if same else flowtext.format_flow(self.final, options=self.options)
+        lines.append(f"\nFinal flow: {final}")
+        asked = self.flow.masked(self.mask)
+        lines.append(f"Megaflow: {flowtext.format_megaflow(asked, self.mask, options=self.options)}")
         lines.append(f"Datapath actions: {odptext.format_actions(self.actions)}")
         if self.error is not None:
             lines.append(f"Translation failed ({self.error.value}), packet is dropped.\n")

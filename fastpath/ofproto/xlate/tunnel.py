@@ -15,6 +15,7 @@ from fastpath.ofproto.tunnel import Tunnel
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.context import Hand, PortView, Xlate
 from fastpath.ofproto.xlate.trace import Kind, report
+from fastpath.tlv import present
 
 TUNNEL = tuple(WINDOWS[m.name] for m in MEMBERS if TNL_WORD <= OFFSETS[m.name] // 8 < DP_WORDS)
 _DST = FlowKey(tun_dst=WINDOWS["tun_dst"].limit, tun_ipv6_dst=WINDOWS["tun_ipv6_dst"].limit)
@@ -59,7 +60,7 @@ def enter_tunnel(x: Xlate, port: PortView, tunnel: Tunnel) -> bool:
         report(x, Kind.WARN, "Not tunneling to our own address")
         return False
     report(x, Kind.DETAIL, "output to kernel tunnel")
-    _commit_tunnel(x, hand)
+    _commit_tunnel(x, hand, tunnel)
     for window, value in zip(TUNNEL, asked, strict=True):
         hand.flow.set(window, value)
     return True
@@ -96,7 +97,7 @@ def _fill_header(tunnel: Tunnel, flow: FlowKey, wc: FlowKey) -> None:
                       | TUN_KEY * tunnel.out_key.present)
 
 
-def _commit_tunnel(x: Xlate, hand: Hand) -> None:
+def _commit_tunnel(x: Xlate, hand: Hand, tunnel: Tunnel) -> None:
     flow, base = hand.flow, hand.base
     if _dst(flow) == (0, 0) or all(flow.get(window) == base.get(window) for window in TUNNEL):
         return
@@ -105,6 +106,10 @@ def _commit_tunnel(x: Xlate, hand: Hand) -> None:
         value = flow.get(WINDOWS[m.field])
         if value or m.name == "ttl" or (m.name == "tun_id" and flow.tun_flags & TUN_KEY):
             members.append((m.name, value, (1 << m.bits) - 1 if m.form is not Form.FLAGS else 0xFFFF))
-    x.out.actions.append(odp.SetMasked("tunnel", tuple(members)))
+    options: tuple[odp.GeneveOption, ...] = ()
+    if tunnel.kind == "geneve":
+        options = tuple(odp.GeneveOption(place.cls, place.type, place.read(flow).to_bytes(place.size, "big"))
+                        for place in present(hand.bridge.options, flow))
+    x.out.actions.append(odp.SetMasked("tunnel", tuple(members), options))
     for window in TUNNEL:
         base.set(window, flow.get(window))

@@ -17,6 +17,7 @@ from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.controller import Controller, PacketInReason
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.table import Miss
+from fastpath.ofproto.tunnel_options import mapped
 from fastpath.ofproto.xlate import freeze
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.commit import commit
@@ -217,7 +218,8 @@ def clear_actions(x: Xlate, a: inst.ClearActions) -> None:
 def _report_set(x: Xlate, verb: str) -> None:
     if x.node is not None:
         actions = execution_order(x.hand.action_set)
-        text = f"action set {verb}: {format_list(tuple(actions))}" if actions else f"action set {verb} empty"
+        told = format_list(mapped(tuple(actions), x.hand.bridge.options))
+        text = f"action set {verb}: {told}" if actions else f"action set {verb} empty"
         report(x, Kind.DETAIL, text)
 
 

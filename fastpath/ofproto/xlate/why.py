@@ -18,6 +18,7 @@ from fastpath._flow import WINDOWS, FlowKey
 from fastpath.ofproto.actions.conjunction import Conjunction
 from fastpath.ofproto.xlate.context import RuleView
 from fastpath.ofproto.xlate.trace import Node, Trace
+from fastpath.tlv import Options
 
 _ICMPV6 = 58
 # What says which protocol a packet is of: the text of other fields depends on it.
@@ -78,7 +79,9 @@ def _differences(rule: RuleView, key: FlowKey) -> Iterator[Difference]:
 
 def _texts(rule: RuleView, key: FlowKey, differences: tuple[Difference, ...]) -> tuple[str, str]:
     """What differs as flow text: what is wanted, what the packet has."""
-    names = {d.member for d in differences}
+    names, options = {d.member for d in differences}, rule.match.options
+    if "tun_opts" in names:
+        names.add("tun_opt_map")        # which says whose bytes they are
     protocol, asked = FlowKey(), FlowKey()
     context = _PROTOCOL + (("tp_src", "tp_dst") if rule.match.key.nw_proto == _ICMPV6 else ())
     for member, bits in rule.match.mask.items():
@@ -86,20 +89,19 @@ def _texts(rule: RuleView, key: FlowKey, differences: tuple[Difference, ...]) ->
             protocol.set(WINDOWS[member], bits)
         if member in context or member in names:
             asked.set(WINDOWS[member], bits)
-    wanted = _text(rule.match.key, protocol, asked)
+    wanted = _text(rule.match.key, protocol, asked, options)
     if names & {"packet_type", "dl_type"}:      # of another protocol, the packet has none of these fields
-        return wanted, _terms(key, asked)[0]
-    return wanted, _text(key, protocol, asked)
+        return wanted, _terms(key, asked, options)[0]
+    return wanted, _text(key, protocol, asked, options)
 
 
-def _text(key: FlowKey, protocol: FlowKey, asked: FlowKey) -> str:
-    known = set(_terms(key, protocol))
-    terms = [term for term in _terms(key, asked) if term not in known]
-    return ",".join(terms) or _terms(key, asked)[-1]
+def _text(key: FlowKey, protocol: FlowKey, asked: FlowKey, options: Options) -> str:
+    known, terms = set(_terms(key, protocol, options)), _terms(key, asked, options)
+    return ",".join(term for term in terms if term not in known) or terms[-1]
 
 
-def _terms(key: FlowKey, mask: FlowKey) -> list[str]:
-    return flowtext.format_match(key.masked(mask), mask).split(",")
+def _terms(key: FlowKey, mask: FlowKey, options: Options) -> list[str]:
+    return flowtext.format_match(key.masked(mask), mask, options=options).split(",")
 
 
 def explain_lookup(node: Node, limit: int = 3) -> list[str]:

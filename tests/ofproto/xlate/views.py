@@ -22,6 +22,7 @@ from fastpath.ofproto.tunnel import Tunnel
 from fastpath.ofproto.xlate import translate
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, Features, VlanConfig, XlateIn, XlateOut
 from fastpath.ofproto.xlate.trace import Trace
+from fastpath.tlv import NO_OPTIONS
 
 
 @dataclass(eq=False)
@@ -56,6 +57,7 @@ class Bridge:
         self.forward_bpdu = False
         self.exports_flows = False
         self.frag_handling = "normal"
+        self.options = NO_OPTIONS
         self.tables = FlowTables(seed=1)
         self.groups = GroupTable()
         self.meters: dict[int, int] = {}
