@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from functools import lru_cache
 
 from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.errors import ParseError
@@ -65,10 +66,11 @@ class Subfield:
             found = _WHOLE[f.name] = cls(f, 0, f.bits)
         return found
 
-    @classmethod
-    def parse(cls, text: str) -> Subfield:
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def parse(text: str) -> Subfield:
         """Subfield that is all of *text*.  Raises ParseError in the words of ovs-ofctl."""
-        subfield, end = cls.parse_prefix(text)
+        subfield, end = Subfield.parse_prefix(text)
         if end != len(text):
             raise ParseError("unexpected input following field syntax")
         return subfield

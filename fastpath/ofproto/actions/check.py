@@ -8,6 +8,8 @@ stand beside them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastpath.errors import InvalidFlow
 from fastpath.ofproto.actions import legacy, mpls, output, set_field, vlan
 from fastpath.ofproto.actions.balance import Multipath
@@ -19,7 +21,7 @@ from fastpath.ofproto.actions.learn import Learn, LearnKind
 from fastpath.ofproto.actions.misc import CheckPktLarger, Clone
 from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_IN_PORT, OFPP_LOCAL
 from fastpath.ofproto.actions.sample import FinTimeout
-from fastpath.ofproto.actions.state import MAX_VLANS, HeaderState
+from fastpath.ofproto.actions.state import CHANGING, MAX_VLANS, HeaderState
 from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, TCP, UDP, Match
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.text import OFPP_MAX
@@ -78,8 +80,24 @@ class _Checker:
 
     def check(self, actions: ActionList, state: HeaderState, match: Match) -> None:
         for action in actions:
-            self._check_one(action, state, match)
-            state.advance(action)
+            kind = type(action)
+            if kind in _MAKES_SENSE:
+                self.only_of10 |= not _MAKES_SENSE[kind](state)
+            elif kind is set_field.Load or kind is set_field.SetField:
+                self._check_set(action, state)
+            else:
+                self._check_one(action, state, match)
+            if kind in CHANGING:
+                state.advance(action)
+
+    def _check_set(self, action: Action, state: HeaderState) -> None:
+        assert isinstance(action, set_field.SetField | set_field.Load)
+        _writable(action.target, state)
+        if action.target.field.name == "vlan_vid":
+            if not state.vlan:
+                refuse(INCONSISTENT)
+            if isinstance(action, set_field.SetField) and action.is_exact and not action.value & VLAN_CFI:
+                self.bare_vlan_id = True
 
     def _check_one(self, action: Action, state: HeaderState, match: Match) -> None:
         match action:
@@ -99,10 +117,6 @@ class _Checker:
                 _writable(target, state)
             case set_field.Pop(target) | Multipath(target=target) | CheckPktLarger(target=target):
                 _writable(target, state)
-            case set_field.SetField() | set_field.Load():
-                _writable(action.target, state)
-                if action.target.field.name == "vlan_vid":
-                    self._check_vlan_vid(action, state)
             case set_field.DeleteField(f):
                 if not f.name.startswith("tun_metadata"):
                     refuse("OFPBAC_BAD_ARGUMENT")
@@ -122,6 +136,8 @@ class _Checker:
             case legacy.SetIpEcn() | legacy.SetIpTtl():
                 if not state.is_ip:
                     refuse(INCONSISTENT)        # these two are loads in OpenFlow 1.0
+            case vlan.SetVlanVid(_, push) | vlan.SetVlanPcp(_, push):
+                self.only_of10 |= not (push or state.vlan)
             case vlan.PushVlan():
                 self.needs_of11 = True
                 if state.n_vlans >= MAX_VLANS:
@@ -131,13 +147,7 @@ class _Checker:
             case Encap():
                 self.needs_of11 = True
             case _:
-                self.only_of10 |= not _legacy_makes_sense(action, state)
-
-    def _check_vlan_vid(self, action: Action, state: HeaderState) -> None:
-        if not state.vlan:
-            refuse(INCONSISTENT)
-        if isinstance(action, set_field.SetField) and action.is_exact and not action.value & VLAN_CFI:
-            self.bare_vlan_id = True
+                pass
 
     def _check_ct(self, action: Ct, state: HeaderState, match: Match) -> None:
         if not state.is_ip or state.nw_proto != _ALG_PROTO.get(action.alg, state.nw_proto):
@@ -156,27 +166,52 @@ class _Checker:
         self.check(action.actions, state.copy(), match)
 
 
-def _legacy_makes_sense(action: Action, state: HeaderState) -> bool:
-    """Whether a packet in *state* has what an action of OpenFlow 1.0 or 1.1 changes."""
-    match action:
-        case vlan.SetVlanVid(_, push) | vlan.SetVlanPcp(_, push):
-            return push or state.vlan
-        case vlan.StripVlan():
-            return state.vlan
-        case legacy.SetIpv4Src() | legacy.SetIpv4Dst():
-            return state.dl_type == ETH_IP
-        case legacy.SetIpDscp() | legacy.DecTtl():
-            return state.is_ip
-        case legacy.SetL4Src() | legacy.SetL4Dst():
-            return state.has_ports
-        case legacy.SetEthSrc() | legacy.SetEthDst():
-            return state.ethernet
-        case mpls.PopMpls() | mpls.SetMplsLabel() | mpls.SetMplsTc() | mpls.SetMplsTtl() | mpls.DecMplsTtl():
-            return state.dl_type in ETH_MPLS
-        case FinTimeout():
-            return state.nw_proto == TCP
-        case _:
-            return True
+def _has_vlan(state: HeaderState) -> bool:
+    return state.vlan
+
+
+def _has_ipv4(state: HeaderState) -> bool:
+    return state.dl_type == ETH_IP
+
+
+def _has_ip(state: HeaderState) -> bool:
+    return state.is_ip
+
+
+def _has_ports(state: HeaderState) -> bool:
+    return state.has_ports
+
+
+def _has_ethernet(state: HeaderState) -> bool:
+    return state.ethernet
+
+
+def _has_mpls(state: HeaderState) -> bool:
+    return state.dl_type in ETH_MPLS
+
+
+def _has_tcp(state: HeaderState) -> bool:
+    return state.nw_proto == TCP
+
+
+# Actions of OpenFlow 1.0 and 1.1, and whether a packet has what they change.
+_MAKES_SENSE: dict[type[Action], Callable[[HeaderState], bool]] = {
+    vlan.StripVlan:     _has_vlan,
+    legacy.SetIpv4Src:  _has_ipv4,
+    legacy.SetIpv4Dst:  _has_ipv4,
+    legacy.SetIpDscp:   _has_ip,
+    legacy.DecTtl:      _has_ip,
+    legacy.SetL4Src:    _has_ports,
+    legacy.SetL4Dst:    _has_ports,
+    legacy.SetEthSrc:   _has_ethernet,
+    legacy.SetEthDst:   _has_ethernet,
+    mpls.PopMpls:       _has_mpls,
+    mpls.SetMplsLabel:  _has_mpls,
+    mpls.SetMplsTc:     _has_mpls,
+    mpls.SetMplsTtl:    _has_mpls,
+    mpls.DecMplsTtl:    _has_mpls,
+    FinTimeout:         _has_tcp,
+}
 
 
 def _readable(source: Subfield, state: HeaderState) -> None:

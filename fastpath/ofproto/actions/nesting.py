@@ -14,6 +14,7 @@ from fastpath.ofproto.actions.conjunction import Conjunction
 from fastpath.ofproto.actions.instructions import WriteActions
 from fastpath.ofproto.subfield import Subfield
 
+_ABOUT_CT = (ct.Nat, set_field.SetField, set_field.Load)
 _BAD_SET, _BAD_ORDER = "OFPBAC_BAD_SET_ARGUMENT", "OFPBAC_UNSUPPORTED_ORDER"
 
 
@@ -23,7 +24,8 @@ def check_list(actions: Iterable[Action], outer: str = "") -> None:
     *outer* is "", the name of the action around the list, or "bucket".  What the actions hold within them
     is not looked at.
     """
-    actions = list(actions)
+    if type(actions) is not list:
+        actions = list(actions)
     _check_nesting(actions, outer)
     _check_order(actions, outer)
 
@@ -46,14 +48,17 @@ def check_lists(actions: Iterable[Action], outer: str = "") -> None:
 
 def _check_nesting(actions: list[Action], outer: str) -> None:
     """Refuse nat, exec's contents and conjunction among others where they may not be."""
-    for action in actions:
-        if outer == "ct":
+    kinds = set(map(type, actions))
+    if outer == "ct":
+        for action in actions:
             _check_exec(action)
-        elif isinstance(action, ct.Nat):
-            raise InvalidFlow(_BAD_SET, 'Cannot have NAT action outside of "ct" action')
-        elif isinstance(action, (set_field.SetField, set_field.Load)) and _is_ct(action.target):
-            raise InvalidFlow(_BAD_SET, "cannot set CT fields outside of ct action")
-    if any(isinstance(a, Conjunction) for a in actions):
+    elif not kinds.isdisjoint(_ABOUT_CT):
+        for action in actions:
+            if isinstance(action, ct.Nat):
+                raise InvalidFlow(_BAD_SET, 'Cannot have NAT action outside of "ct" action')
+            if isinstance(action, (set_field.SetField, set_field.Load)) and _is_ct(action.target):
+                raise InvalidFlow(_BAD_SET, "cannot set CT fields outside of ct action")
+    if Conjunction in kinds:
         for action in actions:
             if not isinstance(action, (Conjunction, misc.Note)):
                 raise InvalidFlow(

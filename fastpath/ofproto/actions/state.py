@@ -150,6 +150,10 @@ class HeaderState:
                 pass
 
 
+# The kinds of actions that ``advance`` does anything for.
+CHANGING = frozenset((PushVlan, SetVlanVid, SetVlanPcp, StripVlan, PushMpls, PopMpls, SetField, Encap, Decap))
+
+
 def signature(match: Match) -> tuple[bytes, int]:
     """The same for two matches only if the states they begin with are equal."""
     key = match.key
