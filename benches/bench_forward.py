@@ -3,6 +3,7 @@
 64-byte UDP frames of N microflows in a cycle (benches/traffic.py), each handed in as a fresh writable copy;
 the whole turn runs (extract, cache, table, statistics, actions) and the output port counts and frees.
 Windows of forwarding and windows of the bare ports alternate; medians and spreads are of those windows.
+cpu_ns and mpps_a_core count CPU time: on a busy machine they say what a core to itself would do.
 
     python benches/bench_forward.py --flows 1000 --masks 1 --action out [--seconds 2] [--threads 1] [--json]
     python3 -m pytest benches/bench_forward.py
@@ -111,26 +112,27 @@ def warm_up(setup: Setup, packets: int) -> None:
         raise SystemExit(f"of {packets} packets {sent} left the switch; drops: {setup.dpif.stats().drops}")
 
 
-def window_inline(setup: Setup, seconds: float) -> float:
-    """Nanoseconds a packet over one window of inline turns."""
+def window_inline(setup: Setup, seconds: float) -> tuple[float, float]:
+    """Nanoseconds a packet over one window of inline turns: wall time, CPU time."""
     setup.source.budget = 1 << 60
-    packets, start = 0, time.perf_counter()
+    packets, start, cpu = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - start < seconds:
         packets += setup.dpif.turn(256)
-    spent = time.perf_counter() - start
+    spent, cpu = time.perf_counter() - start, time.process_time() - cpu
     setup.source.budget = 0
-    return spent / packets * 1e9
+    return spent / packets * 1e9, cpu / packets * 1e9
 
 
-def window_threads(setup: Setup, seconds: float) -> float:
-    """Nanoseconds a packet over one window of a running datapath thread."""
+def window_threads(setup: Setup, seconds: float) -> tuple[float, float]:
+    """Nanoseconds a packet over one window of running datapath threads: wall time, CPU time of all."""
     setup.source.budget = 1 << 60
     time.sleep(0.01)
-    before, start = setup.sink.stats()["tx_packets"], time.perf_counter()
+    before, start, cpu = setup.sink.stats()["tx_packets"], time.perf_counter(), time.process_time()
     time.sleep(seconds)
-    packets, spent = setup.sink.stats()["tx_packets"] - before, time.perf_counter() - start
+    packets = setup.sink.stats()["tx_packets"] - before
+    spent, cpu = time.perf_counter() - start, time.process_time() - cpu
     setup.source.budget = 0
-    return spent / packets * 1e9
+    return spent / packets * 1e9, cpu / packets * 1e9
 
 
 def window_floor(setup: Setup, packets: int) -> float:
@@ -160,9 +162,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     stats = setup.dpif.stats()
     if stats.n_missed != before.n_missed or stats.drops:
         raise SystemExit(f"the timed part had misses or drops: {stats}")
-    ns = statistics.median(ours)
+    walls = [wall for wall, _ in ours]
+    ns, cpu_ns = statistics.median(walls), statistics.median(cpu for _, cpu in ours)
     return {"mpps": round(1e3 / ns, 2), "ns_per_pkt": round(ns, 2),
-            "spread": [round(min(ours), 2), round(max(ours), 2)],
+            "spread": [round(min(walls), 2), round(max(walls), 2)],
+            "cpu_ns": round(cpu_ns, 2), "mpps_a_core": round(1e3 / cpu_ns, 2),
             "floor_ns": round(statistics.median(floor), 2),
             "cache_hit": round((stats.n_cache_hit - before.n_cache_hit)
                                / max(1, stats.n_hit - before.n_hit), 4),

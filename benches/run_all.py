@@ -3,8 +3,8 @@
     python3 benches/run_all.py [--json] [--only WORD]
 
 The peers' figures were measured once, on two cores of a Zen 5 virtual machine; they say whether we are in
-the right region, no more (README.md here says how to read them).  What cannot run is left out with the
-reason.
+the right region, no more (README.md here says how to read them).  Where Open vSwitch is installed, what
+peers.py can measure of it is measured in the same run.  What cannot run is left out with the reason.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from peers import measure_peers
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT_S = 300.0
@@ -34,6 +37,7 @@ class Row:
     unit: str
     peer: float
     peer_name: str
+    here: str = ""              # name of the peer's figure in peers.py, if it can be measured here
 
     @property
     def is_rate(self) -> bool:
@@ -64,9 +68,14 @@ ROWS = (
     Row("dec_ttl, both MACs, 1k flows", "forward", "--action route", ("mpps",), "Mpps", 16, DPDK),
     Row("push VLAN, 1k flows", "forward", "--action vlan", ("mpps",), "Mpps", 19, DPDK),
     Row("flow set-ups", "upcall", "--rounds 3", ("setups_per_s",), "1/s", 35_000, "ovs-vswitchd"),
-    Row("flow mods, one by one", "flowmod", "", ("flow_mods_per_s",), "1/s", 48_000, "ovs-vswitchd"),
-    Row("flow mods, one change of all", "flowmod", "", ("bundled_per_s",), "1/s", 117_000, "ovs-vswitchd"),
-    Row("memory per 100k OpenFlow flows", "memory", "", ("plain", "mb"), "MB", 82, "ovs-vswitchd"),
+    Row("flow mods, one by one", "flowmod", "", ("flow_mods_per_s",), "1/s", 48_000, "ovs-vswitchd",
+        "plain_per_s"),
+    Row("flow mods, one change of all", "flowmod", "", ("bundled_per_s",), "1/s", 117_000, "ovs-vswitchd",
+        "bundled_per_s"),
+    Row("memory per 100k OpenFlow flows", "memory", "", ("plain", "mb"), "MB", 82, "ovs-vswitchd",
+        "mb_per_100k"),
+    Row("memory per 100k megaflows", "memory", "", ("megaflows", "mb"), "MB", 328, "ovs-vswitchd"),
+    Row("throughput left under attack", "explosion", "", ("left",), "", 0.7, "to be kept"),
     Row("veth to veth, 64 B, AF_PACKET", "veth", VETH, ("pps datapath", "mpps"), "Mpps", 0.29,
         "OVS netdev-linux"),
     Row("TCP through it, offloads on", "veth", VETH, ("tcp datapath", "gbps"), "Gb/s", 17, "kernel bridge"),
@@ -82,6 +91,7 @@ class Answer:
     ours: float | None
     ratio: float | None
     skipped: str | None
+    peer_here: float | None = None      # the peer measured in this run
 
 
 def obstacle(script: str) -> str | None:
@@ -103,11 +113,8 @@ def run(script: str, args: str) -> Any:
                           env={**os.environ, "PYTHONPATH": path})
     if done.returncode:
         raise RuntimeError((done.stderr.strip() or "failed").splitlines()[-1])
-    try:
-        return json.loads(done.stdout)
-    except ValueError:
-        found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        return found[0] if len(found) == 1 else found
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return found[0] if len(found) == 1 else found
 
 
 def pick(result: Any, at: tuple[str, ...]) -> float:
@@ -133,10 +140,20 @@ def answer(row: Row, results: dict[tuple[str, str], Any]) -> Answer:
     return Answer(row, None, None, reason)
 
 
+def measured_peer(found: Answer, peers: dict[str, float]) -> Answer:
+    """*found* with the peer's figure of this run, if there is one, and the ratio to that."""
+    here = peers.get(found.row.here)
+    if here is None or found.ours is None:
+        return found
+    ratio = found.ours / here if found.row.is_rate else here / found.ours
+    return replace(found, peer_here=here, ratio=ratio)
+
+
 def line(found: Answer) -> str:
     row = found.row
+    here = "" if found.peer_here is None else f"{found.peer_here:,.2f}"
     ours = f"skipped: {found.skipped}" if found.ours is None else \
-        f"{found.ours:10,.2f} {row.unit:5} {row.peer:10,.2f}  {found.ratio:6.2f}"
+        f"{found.ours:10,.2f} {row.unit:5} {row.peer:10,.2f} {here:>10}  {found.ratio:6.2f}"
     return f"{row.work:34} {ours}  ({row.peer_name})"
 
 
@@ -147,11 +164,13 @@ def main() -> None:
     args = parser.parse_args()
     results: dict[tuple[str, str], Any] = {}
     if not args.json:
-        print(f"{'work':34} {'ours':>10} {'':5} {'peer':>10}  {'ratio':>6}  (above 1: ahead of the peer)")
-    for row in ROWS:
-        if args.only in row.script:
-            found = answer(row, results)
-            print(json.dumps(asdict(found)) if args.json else line(found), flush=True)
+        print(f"{'work':34} {'ours':>10} {'':5} {'peer':>10} {'peer here':>10}  {'ratio':>6}  "
+              "(above 1: ahead of the peer, of the one here if measured)")
+    asked = [row for row in ROWS if args.only in row.script]
+    peers = measure_peers() if any(row.here for row in asked) else {}
+    for row in asked:
+        found = measured_peer(answer(row, results), peers)
+        print(json.dumps(asdict(found)) if args.json else line(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastpath._flow import WINDOWS, MaskedKeys
+from fastpath._flow import WINDOWS, FlowKey, MaskedKeys
 from fastpath.dpif.actions import FlowSample, OdpActions, SlowPath, ToController
 from fastpath.dpif.provider import Execute, FlowPut, Operation, Upcall
 from fastpath.ofproto.actions.controller import PacketInReason
@@ -39,6 +39,7 @@ from fastpath.ofproto.xlate.packet import tcp_flags
 from fastpath.ofproto.xlate.pipeline import translate
 
 BATCH = 64                          # upcalls taken at a time, as the reference does
+KEEP_MASKS = 1024                   # different ones remembered
 _IN_PORT = WINDOWS["in_port"]
 
 
@@ -70,6 +71,7 @@ class UpcallHandler:
         self._fresh: list[Ukey] = []
         self._covers = MaskedKeys()         # what these cover, in the same order
         self._executes: list[Operation] = []
+        self._masks: dict[FlowKey, FlowKey] = {}
 
     def run(self, now: float, *, n_checks: int | None = None) -> int:
         """Answer waiting upcalls, BATCH of them at most; return how many there were.  Installed flows that
@@ -148,10 +150,16 @@ class UpcallHandler:
             self.stats.n_not_cached += 1
             revalidator.linger(out.recirc_ids, now)
             return
-        ukey = Ukey(key, flow_mask(out, key), bridge, now, used=now)
+        ukey = Ukey(key, self._shared_mask(flow_mask(out, key)), bridge, now, used=now)
         ukey.take(out, frozen)
         self._fresh.append(ukey)
         self._covers.append(key, ukey.mask)
+
+    def _shared_mask(self, mask: FlowKey) -> FlowKey:
+        """The mask that flows with equal ones hold: few masks serve many flows, and one takes 700 bytes."""
+        if len(self._masks) > KEEP_MASKS:
+            self._masks.clear()
+        return self._masks.setdefault(mask, mask)
 
     def _drop_outdated(self, now: float) -> None:
         """Do not install answers of this batch that the translation just made has outdated."""

@@ -147,6 +147,11 @@ class Reference:
         self._run("ovs-ofctl", "-O", version, "--bundle", "add-flows", target, "-",
                   text="\n".join(lines) + "\n")
 
+    @property
+    def pid(self) -> int:
+        """Process id of ovs-vswitchd."""
+        return self._children[1].pid
+
     def trace(self, bridge: str, flow: str, *args: str) -> str:
         """``ofproto/trace`` of *flow*."""
         return self.appctl("ofproto/trace", bridge, flow, *args)
