@@ -52,8 +52,10 @@ from fastpath.tlvmap import TlvMap
 from fastpath.tracing import Question, packet_out_actions, trace
 
 if TYPE_CHECKING:
+    from fastpath.controller_set import Controllers
     from fastpath.openflow.roles import Peers
     from fastpath.runtime.listener import Listener
+    from fastpath.runtime.tls import Tls
     from fastpath.switch import Switch
 
 E = TypeVar("E", bound=Event)
@@ -146,6 +148,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors):
         self.tlv_map = TlvMap(self)
         self._ports: dict[str, Port] = {}
         self._listeners: list[Listener] = []
+        self._controllers: Controllers | None = None
         self.peers: Peers | None = None         # controllers, while there may be any
 
     @property
@@ -539,14 +542,22 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors):
 
     # -- controllers -----------------------------------------------------------------------------------
 
-    def listen(self, address: str, *, dpid: int | None = None) -> Listener:
+    @property
+    def controllers(self) -> Controllers:
+        """The controllers it connects to: ``br.controllers.add("tcp:10.0.0.1:6653")``."""
+        from fastpath.controller_set import Controllers  # as for listen
+        if self._controllers is None:
+            self._controllers = Controllers(self)
+        return self._controllers
+
+    def listen(self, address: str, *, dpid: int | None = None, tls: Tls | None = None) -> Listener:
         """Serve OpenFlow 1.0 to 1.5 at *address*, ``ptcp:PORT[:HOST]`` (by default of the loopback) or
         ``punix:PATH``, until the switch or what is returned is closed.  *dpid* is the datapath id, by default
         one made of the name.  As with the reference's management socket, packets and other events come to
         those only who set a miss_send_len (``ovs-ofctl monitor`` does)."""
         from fastpath.controllers import listen  # a switch without controllers needs no codec
         with self._lock:
-            listener = listen(self, address, dpid=dpid)
+            listener = listen(self, address, dpid=dpid, tls=tls)
             self._listeners.append(listener)
             return listener
 
@@ -554,6 +565,8 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors):
         """End all connections of controllers.  Not with the lock of the switch held: they may wait for it."""
         while self._listeners:
             self._listeners.pop().close()
+        if self._controllers is not None:
+            self._controllers.close()
 
     # -- events ----------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from fastpath.openflow.roles import Peers
 from fastpath.openflow.service import Session
 from fastpath.openflow.tables import TableView
 from fastpath.runtime.listener import Listener
+from fastpath.runtime.tls import Tls
 from fastpath.text import parse_mac
 
 if TYPE_CHECKING:
@@ -198,20 +199,19 @@ def _describe(port: Port) -> PortDesc:
     return PortDesc(port.number, parse_mac(mac) if mac else 0, port.name, config, state)
 
 
-def _peers(bridge: Bridge) -> Peers:
+def peers_of(bridge: Bridge) -> Peers:
+    """What the sessions of *bridge* have in common."""
     if bridge.peers is None:
         bridge.peers = Peers()
     return bridge.peers
 
 
-class _Served:
+class Served:
     """A session with the lock of its switch around it, for the thread that moves its bytes."""
 
-    def __init__(self, bridge: Bridge, control: Control, versions: Iterable[int],
-                 wake: Callable[[], None]) -> None:
+    def __init__(self, bridge: Bridge, control: Control, session: Session) -> None:
         self._lock, self._control = bridge.switch.lock, control
-        with self._lock:
-            self.session = Session(control, versions, wake, peers=_peers(bridge))
+        self.session = session
         self._stops = [listen(self._tell) for listen in (
             bridge.on_packet_in, bridge.on_flow_removed, bridge.on_port_status, bridge.on_table_status)]
 
@@ -251,8 +251,13 @@ class _Served:
             self.session.ended()
 
 
-def listen(bridge: Bridge, address: str, *, dpid: int | None = None,
-           versions: Iterable[int] = VERSIONS) -> Listener:
+def listen(bridge: Bridge, address: str, *, dpid: int | None = None, versions: Iterable[int] = VERSIONS,
+           tls: Tls | None = None) -> Listener:
     """Serve OpenFlow controllers of *bridge* that connect to *address*, until the Listener is closed."""
     control, spoken = Control(bridge, dpid), frozenset(versions)
-    return Listener(address, lambda wake: _Served(bridge, control, spoken, wake))
+
+    def serve(wake: Callable[[], None]) -> Served:
+        with bridge.switch.lock:
+            session = Session(control, spoken, wake, peers=peers_of(bridge))
+        return Served(bridge, control, session)
+    return Listener(address, serve, tls=tls)

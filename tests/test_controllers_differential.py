@@ -125,7 +125,7 @@ def test_a_hundred_connections_come_and_go(ovs_ofctl: str, ours: tuple[str, fast
 def test_addresses_that_cannot_be_are_refused(tmp_path: Path) -> None:
     with fastpath.Switch(seed=0) as switch:
         bridge = switch.add_bridge("br0")
-        with pytest.raises(ConfigError, match=r"expected ptcp:PORT\[:HOST\] or punix:PATH"):
+        with pytest.raises(ConfigError, match=r"expected ptcp:PORT\[:HOST\], pssl:.* or punix:PATH"):
             bridge.listen("tcp:127.0.0.1:6653")
         with pytest.raises(PortError, match="no such file"):
             bridge.listen(f"punix:{tmp_path}/none/x.sock")
@@ -148,3 +148,25 @@ def test_the_command_serves_openflow(ovs_ofctl: str, tmp_path: Path) -> None:
         child.send_signal(signal.SIGTERM)
         assert child.communicate(timeout=20)[1] == b"" and child.returncode == 0
     assert not path.exists()
+
+
+def test_the_command_connects_to_controllers_and_is_managed_by_name(ovs_ofctl: str, tmp_path: Path) -> None:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        s.settimeout(20)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "fastpath", "run", "--port", "memory:p1", "--quiet", "--dpid", "77aa",
+             "--controller", f"tcp:127.0.0.1:{s.getsockname()[1]}", "--protocols", "OpenFlow10,OpenFlow13",
+             "--rundir", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            peer, _address = s.accept()
+            with peer:
+                hello = peer.recv(100)
+                assert hello[:2] == b"\x04\x00" and hello[-4:] == (1 << 1 | 1 << 4).to_bytes(4, "big")
+                done = subprocess.run([ovs_ofctl, "-O", "OpenFlow15", "show", "br0"], text=True, timeout=20,
+                                      capture_output=True, env={**os.environ, "OVS_RUNDIR": str(tmp_path)})
+                assert "dpid:00000000000077aa" in done.stdout, done
+        finally:
+            child.send_signal(signal.SIGTERM)
+            assert child.communicate(timeout=20)[1] == b"" and child.returncode == 0

@@ -13,6 +13,7 @@ examples:
   fastpath run --port eth0 --port tap:tap0,mtu=1400 --flows acl.txt --socket /run/fp.sock
   fastpath run --port pcap:a,read=in.pcap,pace=real --port pcap:b,write=out.pcap
   fastpath run --port veth0 --port veth1 --listen punix:/run/of.sock     # ovs-ofctl show unix:/run/of.sock
+  fastpath run --port veth0 --port veth1 --controller tcp:10.0.0.1:6653 --protocols OpenFlow13
   fastpath run --config lab.toml
 
 types of ports and their options:

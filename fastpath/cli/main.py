@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
-from fastpath.cli import help, prelude
+from fastpath.cli import help, openflow, prelude
 from fastpath.errors import FastpathError
 
 PROGRAM = "fastpath"
@@ -78,8 +78,7 @@ def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--threads", type=int, help="datapath threads (default 1)")
     p.add_argument("--seed", type=int, help="fix hashes and what is drawn at random (default: a new one)")
     p.add_argument("--socket", metavar="PATH", help="serve views of this instance here")
-    p.add_argument("--listen", action="append", default=[], metavar="[BRIDGE@]ADDRESS",
-                   help="serve OpenFlow at ptcp:PORT[:HOST] or punix:PATH, to ovs-ofctl for one")
+    openflow.add_options(p)
     p.add_argument("--interval", type=_seconds, metavar="SECONDS",
                    help="how often to show counters (default 1 on a terminal, else 10)")
     p.add_argument("--quiet", action="store_true", help="show no counters")

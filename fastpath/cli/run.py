@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fastpath.bridge import Bridge
-from fastpath.cli import config, table
+from fastpath.cli import config, openflow, table
 from fastpath.cli.config import BridgeConfig, Config, PortConfig
 from fastpath.cli.control import Server
 from fastpath.cli.prelude import Prelude, placed, read_lines
@@ -79,17 +79,6 @@ def _add_mac(bridge: Bridge, text: str) -> None:
     bridge.add_mac(words[0], words[2], vlan=int(words[1]))
 
 
-def _listen(switch: Switch, address: str) -> None:
-    """Serve OpenFlow at ``[BRIDGE@]ADDRESS``; a bridge is named where there are several."""
-    name, at, rest = address.partition("@")
-    if at:
-        switch[name].listen(rest)
-        return
-    if len(switch) > 1:
-        raise ConfigError(f"--listen {address}: there are several bridges, expected BRIDGE@{address}")
-    next(iter(switch)).listen(address)
-
-
 def _add_port(bridge: Bridge, port: PortConfig) -> None:
     if port.patch is not None:
         bridge.add_patch(port.name, peer=port.patch, **port.settings)
@@ -140,8 +129,7 @@ def main(args: argparse.Namespace, stop: threading.Event) -> int:
         build(switch, wanted)
         if wanted.socket:
             stack.callback(Server(switch, wanted.socket).close)
-        for address in args.listen:
-            _listen(switch, address)
+        openflow.serve(switch, args)
         display = Display(switch, args.interval, quiet=args.quiet)
         switch.start(wanted.threads)
         try:

@@ -8,7 +8,7 @@ fill neither memory nor the time of others.  One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fastpath.errors import OpenFlowError
 from fastpath.openflow.codec import VERSIONS
@@ -27,6 +27,7 @@ class Connection:
         self._in, self._out = bytearray(), bytearray()
         self.version = 0
         self.closed = False
+        self.on_version: Callable[[], object] = lambda: None    # called when the version is known
         self._xid = 0
         self._out += encode(basic.Hello(self._versions), max(self._versions), self.next_xid())
 
@@ -61,6 +62,11 @@ class Connection:
         """Put a whole message behind what waits."""
         if not self.closed:
             self._out += data
+
+    def hang_up(self) -> None:
+        """Close it, and forget what waits: nobody takes it."""
+        self._out.clear()
+        self.closed = True
 
     def received(self, data: bytes) -> Iterator[tuple[Frame, bytes]]:
         """Take *data* in; yield the messages complete by now, with their bytes.  Hello and echo requests are
@@ -104,6 +110,7 @@ class Connection:
             self.closed = True
             return
         self.version = max(common)
+        self.on_version()
 
     def _decoded(self, message: bytes) -> Frame | None:
         try:

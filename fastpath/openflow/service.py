@@ -29,6 +29,8 @@ from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.connection import Connection
+from fastpath.openflow.keepalive import NEVER, Keepalive
+from fastpath.openflow.limiter import Limiter
 from fastpath.openflow.messages import basic, flow, meter, packet, port, stats
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.role import RequestForward, RoleStatus
@@ -91,13 +93,17 @@ class Session:
 
     def __init__(self, bridge: BridgeControl, versions: Iterable[int] = VERSIONS,
                  wake: Callable[[], object] | None = None, *, peers: Peers | None = None,
-                 miss_send_len: int = 0) -> None:
+                 miss_send_len: int = 0, probe_s: float = 0, rate: float | None = None,
+                 burst: int = 0) -> None:
         self.bridge, self.connection = bridge, Connection(versions)
         self._wake = wake or (lambda: None)
         self._packet_in_format = 0
         self._by_table = False          # OpenFlow 1.0: the command of a flow mod names the table
         self._miss_send_len = miss_send_len     # while it is 0, no event is told
         self._async: AsyncConfig | None = None
+        self._keepalive = Keepalive(idle_s=probe_s, now=bridge.now)
+        self._limiter: Limiter[object] | None = None if rate is None else Limiter(
+            rate=rate, burst=burst, now=bridge.now)
         self._controller_id = 0
         self.role = "equal"
         self.peers = Peers() if peers is None else peers
@@ -126,6 +132,7 @@ class Session:
 
     def received(self, data: bytes) -> None:
         """Answer what *data* completes."""
+        self._keepalive.received(self.bridge.now)
         for frame, raw in self.connection.received(data):
             self.asked = raw
             try:
@@ -261,11 +268,19 @@ class Session:
 
     def next_deadline(self) -> float:
         """When ``wake`` has something to do, in seconds of the bridge's clock; inf for never."""
-        return self.bundles.next_deadline()
+        waits = NEVER if self._limiter is None else self._limiter.next_deadline()
+        return min(self.bundles.next_deadline(), self._keepalive.next_deadline(), waits)
 
     def wake(self, now: float) -> None:
         """Do what is due."""
         self.bundles.expire(now)
+        for message in () if self._limiter is None else self._limiter.due(now):
+            self.connection.send(message, EVENT_XID)
+        match self._keepalive.wake(now):
+            case "probe" if self.connection.version:
+                self.connection.send(basic.EchoRequest())
+            case "dead":
+                self.connection.hang_up()
 
     # -- statistics ------------------------------------------------------------------------------------
 
@@ -333,7 +348,9 @@ class Session:
     def _send(self, make: Callable[[], object]) -> None:
         try:
             message = make()
-            if message is not None:
+            if message is not None and (
+                    self._limiter is None or not isinstance(message, packet.PacketIn)
+                    or self._limiter.offer(message, self.bridge.now)):
                 self.connection.send(message, EVENT_XID)
         except OpenFlowError:           # the version cannot say it, or no message holds it
             self.n_dropped += 1

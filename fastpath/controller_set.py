@@ -1,0 +1,138 @@
+"""The controllers a Bridge connects to: ``br.controllers.add("tcp:10.0.0.1:6653")``.
+
+Each is kept connected by a thread of its own, which tries again 1, 2, 4, 8 seconds after it failed, asks
+for an echo when nothing was heard for ``inactivity_probe`` seconds, and hangs up after as long again.  Events
+come to them without asking.  ``is_connected`` and ``on_change`` are for whoever must act when nobody is
+there (fail modes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from fastpath.controllers import Control, Served, peers_of
+from fastpath.errors import ConfigError, ExistsError, NotFoundError
+from fastpath.openflow.codec import VERSIONS
+from fastpath.openflow.service import DEFAULT_MISS_SEND_LEN, Session
+from fastpath.runtime.backoff import MAX_S
+from fastpath.runtime.connector import Connector, Link
+from fastpath.runtime.tls import Tls
+
+if TYPE_CHECKING:
+    from fastpath.bridge import Bridge
+
+PROBE_S = 5.0
+BURST_PART = 4                  # of the rate, when no burst is given, at least 25 as in the reference
+MIN_BURST = 25
+
+
+class Controller:
+    """One controller."""
+
+    def __init__(self, target: str, connect: Callable[[Controller], Connector]) -> None:
+        self.target = target
+        self.session: Session | None = None         # while connected
+        self._connector = connect(self)
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._connector.start()
+
+    @property
+    def link(self) -> Link:
+        """How the connection stands."""
+        return self._connector.link
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a version of OpenFlow was agreed upon and the connection lives."""
+        session = self.session
+        return session is not None and bool(session.connection.version) and not session.connection.closed
+
+    @property
+    def role(self) -> str:
+        """The role it has: equal, primary or secondary."""
+        return "equal" if self.session is None else self.session.role
+
+    def close(self) -> None:
+        """Hang up and try no more."""
+        self._connector.close()
+
+    def __repr__(self) -> str:
+        return f"<Controller {self.target} {self.link.state.lower()}>"
+
+
+class Controllers:
+    """The controllers of one bridge, by target."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._controllers: dict[str, Controller] = {}
+        self._listeners: list[Callable[[Controller], object]] = []
+
+    def __iter__(self) -> Iterator[Controller]:
+        return iter(list(self._controllers.values()))
+
+    def __len__(self) -> int:
+        return len(self._controllers)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether any controller is there."""
+        return any(controller.is_connected for controller in self)
+
+    def on_change(self, callback: Callable[[Controller], object]) -> Callable[[], None]:
+        """Call *callback* with a controller whose connection changed, from the thread that serves it; returns
+        what ends it."""
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
+    def add(self, target: str, *, tls: Tls | None = None, dpid: int | None = None,
+            versions: Iterable[int] = VERSIONS, max_backoff: float = MAX_S,
+            inactivity_probe: float = PROBE_S, rate_limit: float | None = None,
+            burst_limit: int | None = None) -> Controller:
+        """Connect to *target* (``tcp:HOST[:PORT]``, ``ssl:HOST[:PORT]`` with *tls*, ``unix:PATH``) and stay
+        so.  *rate_limit* bounds the packet-ins a second, *burst_limit* how many may come at once and wait."""
+        if target in self._controllers:
+            raise ExistsError(f"controller {target}: bridge {self._bridge.name!r} has it already")
+        if inactivity_probe < 0 or (rate_limit is not None and rate_limit <= 0):
+            raise ConfigError(f"controller {target}: expected a probe of 0 or more and a rate above 0")
+        bridge, spoken = self._bridge, frozenset(versions)
+        control = Control(bridge, dpid)
+        burst = burst_limit or max(MIN_BURST, int((rate_limit or 0) / BURST_PART))
+
+        def connect(controller: Controller) -> Connector:
+            def serve(wake: Callable[[], None]) -> Served:
+                with bridge.switch.lock:
+                    session = Session(control, spoken, wake, peers=peers_of(bridge),
+                                      miss_send_len=DEFAULT_MISS_SEND_LEN, probe_s=inactivity_probe,
+                                      rate=rate_limit, burst=burst)
+                session.connection.on_version = lambda: self._changed(controller)
+                controller.session = session
+                return Served(bridge, control, session)
+
+            def changed(link: Link) -> None:
+                if link.state != "ACTIVE":
+                    controller.session = None
+                self._changed(controller)
+            return Connector(target, serve, tls=tls, max_backoff=max_backoff, changed=changed)
+        controller = self._controllers[target] = Controller(target, connect)
+        controller.start()
+        return controller
+
+    def _changed(self, controller: Controller) -> None:
+        for callback in list(self._listeners):
+            callback(controller)
+
+    def remove(self, target: str) -> None:
+        """Hang up on a controller and forget it.  Not with the lock of the switch held."""
+        found = self._controllers.pop(target, None)
+        if found is None:
+            raise NotFoundError(f"bridge {self._bridge.name!r} has no controller {target}")
+        found.close()
+
+    def close(self) -> None:
+        """Hang up on all."""
+        for target in list(self._controllers):
+            self.remove(target)

@@ -1,0 +1,31 @@
+"""When to try again what failed: after 1, 2, 4, 8 seconds, and from 1 again once it held for a while."""
+
+from __future__ import annotations
+
+MIN_S, MAX_S = 1.0, 8.0
+
+
+class Backoff:
+    """Waits double, up to *max_s*; the first try is at once."""
+
+    def __init__(self, max_s: float = MAX_S) -> None:
+        self._max_s = max(max_s, MIN_S)
+        self._wait = 0.0
+        self._since: float | None = None
+        self.due = 0.0                  # when to try again
+        self.n_tries = 0
+
+    def tried(self) -> None:
+        """A try began."""
+        self.n_tries += 1
+
+    def succeeded(self, now: float) -> None:
+        """It works, from *now* on."""
+        self._since = now
+
+    def failed(self, now: float) -> None:
+        """It failed, or works no longer."""
+        held = self._since is not None and now - self._since >= self._wait
+        self._wait = MIN_S if held or not self._wait else min(self._wait * 2, self._max_s)
+        self._since = None
+        self.due = now + self._wait

@@ -1,0 +1,127 @@
+"""Keeps one stream connection to a peer, trying again with growing waits whenever it fails."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastpath.errors import ConfigError
+from fastpath.runtime.addresses import parse_address
+from fastpath.runtime.backoff import MAX_S, Backoff
+from fastpath.runtime.streams import NEVER, Streams, StreamSession
+from fastpath.runtime.tls import Tls
+
+CONNECT_S = 8.0                 # to wait for an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a connection stands: BACKOFF, CONNECTING or ACTIVE, and since when (seconds of this machine)."""
+
+    state: str
+    since: float
+    last_error: str = ""
+    n_tries: int = 0
+
+
+class Connector(Streams):
+    """Connects to *address* (``tcp:HOST[:PORT]``, ``ssl:HOST[:PORT]`` with *tls*, ``unix:PATH``) from its
+    ``start`` until closed, and serves the session that *session* makes of the connection (see ``listener``).
+    *changed* is called by the thread of this when ``link`` changes."""
+
+    def __init__(self, address: str, session: Callable[[Callable[[], None]], StreamSession], *,
+                 tls: Tls | None = None, max_backoff: float = MAX_S,
+                 changed: Callable[[Link], None] = lambda _link: None) -> None:
+        self._make, self._changed = session, changed
+        self._address = parse_address(address, passive=False)
+        if self._address.is_tls and tls is None:
+            raise ConfigError(f"{address}: TLS needs a private key, a certificate and a CA certificate")
+        self._tls = tls.context(server=False) if tls is not None and self._address.is_tls else None
+        self._backoff = Backoff(max_backoff)
+        self._pending: socket.socket | None = None
+        self.link = Link("BACKOFF", time.monotonic())
+        super().__init__("fastpath-connector")
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def _tell(self, state: str, error: str | None = None) -> None:
+        self.link = Link(state, time.monotonic(), self.link.last_error if error is None else error,
+                         self._backoff.n_tries)
+        self._changed(self.link)
+
+    def _turn(self) -> float:
+        now = time.monotonic()
+        if self._pending is not None:
+            if now >= self._backoff.due:
+                self._fail("connection timed out")
+            return max(0.0, self._backoff.due - now)
+        if self._clients:
+            return NEVER
+        if now < self._backoff.due:
+            return self._backoff.due - now
+        self._connect(now)
+        return 0.0
+
+    def _connect(self, now: float) -> None:
+        self._backoff.tried()
+        self._tell("CONNECTING")
+        try:
+            sock = socket.socket(self._address.family)
+        except OSError as error:
+            self._fail((error.strerror or str(error)).lower())
+            return
+        self._pending, self._backoff.due = sock, now + CONNECT_S
+        sock.setblocking(False)
+        try:
+            sock.connect(self._address.where)
+        except BlockingIOError:
+            self._selector.register(sock, selectors.EVENT_WRITE)
+            return
+        except OSError as error:
+            self._fail((error.strerror or str(error)).lower())
+            return
+        self._connected(sock)
+
+    def _fail(self, why: str) -> None:
+        sock, self._pending = self._pending, None
+        if sock is not None:
+            if sock.fileno() in self._selector.get_map():
+                self._selector.unregister(sock)
+            sock.close()
+        self._backoff.failed(time.monotonic())
+        self._tell("BACKOFF", why)
+
+    def _other(self, sock: socket.socket) -> None:
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            self._fail(os.strerror(error).lower())
+            return
+        self._selector.unregister(sock)
+        self._connected(sock)
+
+    def _connected(self, sock: socket.socket) -> None:
+        self._pending = None
+        if not self._address.path:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            sock = self._tls.wrap_socket(sock, do_handshake_on_connect=False)
+        self._backoff.succeeded(time.monotonic())
+        self._enter(sock, self._make(self.wake))
+        self._tell("ACTIVE")
+
+    def _gone(self, session: StreamSession, why: str) -> None:
+        if not self._closing:
+            self._backoff.failed(time.monotonic())
+            self._tell("BACKOFF", why)
+
+    def close(self) -> None:
+        """End the connection and try no more."""
+        super().close()
+        if self._pending is not None:
+            self._pending.close()

@@ -1,0 +1,156 @@
+"""A thread that moves the bytes of stream connections; who makes them is a subclass's affair.
+
+What a connection says is its session's business, any object with the methods of ``StreamSession``.  A
+peer that does not read or sends without end costs its own session alone: nothing is read for one that is
+congested, and each gets a bounded turn.  Sockets may be TLS ones; a handshake that wants to write before it
+can read on waits for that.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from typing import Protocol
+
+READ_SIZE = 1 << 16
+TURN_READS = 16         # of one client before the others have their turn
+MAX_WAIT = 0.5          # seconds; sessions may live by another clock than this thread sleeps by
+NEVER = float("inf")
+
+
+class StreamSession(Protocol):
+    """What one connection is to the thread that serves it."""
+
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def is_congested(self) -> bool: ...
+    def received(self, data: bytes) -> None: ...
+    def take(self) -> bytes: ...
+    def sent(self, n: int) -> None: ...
+    def turn(self) -> float: ...        # does what is due; seconds until there is more, inf for never
+    def ended(self) -> None: ...
+
+
+class Streams:
+    """Serves ``_clients`` until closed; subclasses add to them, and start the thread when all is ready."""
+
+    def __init__(self, name: str) -> None:
+        self._bell, self._ring = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ring.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._clients: dict[socket.socket, StreamSession] = {}
+        self._wants_write: set[socket.socket] = set()
+        self._closing = False
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+
+    def wake(self) -> None:
+        """Have the thread look whether something waits to be sent."""
+        with suppress(OSError):         # full: it rings already
+            self._ring.send(b"!")
+
+    def _serve(self) -> None:
+        while not self._closing:
+            timeout = min(self._turn(), *(s.turn() for s in self._clients.values()), NEVER)
+            for client in list(self._clients):
+                self._flush(client)
+            for key, _events in self._selector.select(None if timeout == NEVER else min(timeout, MAX_WAIT)):
+                if key.fileobj is self._bell:
+                    with suppress(BlockingIOError):
+                        self._bell.recv(READ_SIZE)
+                elif isinstance(key.fileobj, socket.socket):
+                    if key.fileobj in self._clients:
+                        self._move(key.fileobj)
+                    else:
+                        self._other(key.fileobj)
+            for client in list(self._clients):
+                self._flush(client)
+        for client in list(self._clients):
+            self._drop(client, "closed")
+
+    def _turn(self) -> float:
+        """What a subclass does besides; seconds until there is more."""
+        return NEVER
+
+    def _other(self, sock: socket.socket) -> None:
+        """A socket that is no client's is ready."""
+
+    def _gone(self, session: StreamSession, why: str) -> None:
+        """A client was dropped."""
+
+    def _enter(self, client: socket.socket, session: StreamSession) -> None:
+        self._clients[client] = session
+        self._selector.register(client, selectors.EVENT_READ | selectors.EVENT_WRITE)
+
+    def _move(self, client: socket.socket) -> None:
+        session = self._clients[client]
+        for _ in range(TURN_READS):
+            if session.is_congested or session.closed:
+                return
+            try:
+                data = client.recv(READ_SIZE)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                self._wants_write.discard(client)
+                return
+            except ssl.SSLWantWriteError:
+                self._wants_write.add(client)
+                return
+            except OSError as error:
+                self._drop(client, _reason(error))
+                return
+            if not data:
+                self._drop(client, "connection closed by peer")
+                return
+            session.received(data)
+            if not (isinstance(client, ssl.SSLSocket) and client.pending()):
+                return
+
+    def _flush(self, client: socket.socket) -> None:
+        session = self._clients.get(client)
+        if session is None:
+            return
+        try:
+            while data := session.take():
+                session.sent(client.send(data))
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            pass
+        except OSError as error:
+            self._drop(client, _reason(error))
+            return
+        if session.closed and not session.take():
+            self._drop(client, "closed")
+            return
+        handshakes = isinstance(client, ssl.SSLSocket) and client.version() is None
+        waits = bool(session.take()) and not handshakes
+        events = selectors.EVENT_WRITE if waits or client in self._wants_write else 0
+        if handshakes or not session.is_congested:
+            events |= selectors.EVENT_READ
+        self._selector.modify(client, events or selectors.EVENT_WRITE)
+
+    def _drop(self, client: socket.socket, why: str) -> None:
+        session = self._clients.pop(client)
+        self._wants_write.discard(client)
+        self._selector.unregister(client)
+        client.close()
+        session.ended()
+        self._gone(session, why)
+
+    def close(self) -> None:
+        """End all connections."""
+        self._closing = True
+        self.wake()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._selector.close()
+        for s in (self._bell, self._ring):
+            s.close()
+
+
+def _reason(error: OSError) -> str:
+    reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else error.strerror
+    return str(reason or error).lower().replace("_", " ")
