@@ -23,7 +23,8 @@ LOCAL = 65534
 _DUMMY = re.compile("CUSTOM Statistics|x_custom_packets|x_q0_")
 _VARYING = (
     (r"unix:\S+", "unix:PATH"),
-    (r"xid=0x[0-9a-f]+", "xid=X"), (r"(duration|idle_age|hard_age)=[0-9.]+", r"\1=T"),
+    (r"xid=0x[0-9a-f]+", "xid=X"), (r"(duration|idle_age)=[0-9.]+", r"\1=T"),
+    (r"hard_age=[0-9]+, ", ""),         # told where it differs from the age by a second
     (r"duration:[0-9]+\.[0-9]{1,3}s", "duration:T"), (r"(addr|dpid):[0-9a-f:]+", r"\1:A"),
     (r"(lookup|matched|pkts|bytes|drop|errs|frame|over|crc|coll)=[0-9?]+", r"\1=N"))
 
