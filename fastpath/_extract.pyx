@@ -27,6 +27,7 @@ cdef enum:
     ETH_MPLS = 0x8847
     ETH_MPLSM = 0x8848
     ETH_NSH = 0x894F
+    ETH_PBB = 0x88E7
     ETH_MIN = 0x0600                # below: a length, not a type
     ETH_NONE = 0x05FF               # dl_type of a frame that has no type
     VLAN_PRESENT = 0x1000
@@ -178,6 +179,8 @@ cdef inline void extract_whole(packet_t *p, flow_t *key, bint clean) noexcept no
     elif dl_type == ETH_NSH:
         far = c
         pull_nsh(&far, key)
+    elif dl_type == ETH_PBB and c.left >= 4:
+        key.pbb_itag = load_be32(c.at)
     if likely(has_l3):
         p.l4_ofs = offset_of(p, &c)
         has_l4 = pull_l4(&c, key)

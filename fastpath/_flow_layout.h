@@ -58,7 +58,7 @@ typedef union flow {
         be32 mpls_lse0;
         be32 mpls_lse1;
         be32 mpls_lse2;
-        be32 pad_mpls;
+        be32 pbb_itag;
         be32 ct_nw_src;
         be32 ct_nw_dst;
         uint8_t ct_ipv6_src[16];
@@ -159,7 +159,7 @@ static_assert(offsetof(flow_t, pad_arp) == 164, "pad_arp");
 static_assert(offsetof(flow_t, mpls_lse0) == 168, "mpls_lse0");
 static_assert(offsetof(flow_t, mpls_lse1) == 172, "mpls_lse1");
 static_assert(offsetof(flow_t, mpls_lse2) == 176, "mpls_lse2");
-static_assert(offsetof(flow_t, pad_mpls) == 180, "pad_mpls");
+static_assert(offsetof(flow_t, pbb_itag) == 180, "pbb_itag");
 static_assert(offsetof(flow_t, ct_nw_src) == 184, "ct_nw_src");
 static_assert(offsetof(flow_t, ct_nw_dst) == 188, "ct_nw_dst");
 static_assert(offsetof(flow_t, ct_ipv6_src) == 192, "ct_ipv6_src");

@@ -53,7 +53,7 @@ cdef extern from "_flow_layout.h" nogil:
         be32 mpls_lse0
         be32 mpls_lse1
         be32 mpls_lse2
-        be32 pad_mpls
+        be32 pbb_itag
         be32 ct_nw_src
         be32 ct_nw_dst
         uint8_t ct_ipv6_src[16]

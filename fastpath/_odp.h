@@ -50,6 +50,13 @@ enum odp_opcode {
     ODP_CHECK_LEN,
     ODP_USERSPACE,
     ODP_DROP,
+    ODP_SET_TYPE,               /* Ethernet type */
+    ODP_SET_PROTO,              /* protocol number of IP */
+    ODP_SET_PBB,
+    ODP_PUSH_PBB,
+    ODP_POP_PBB,
+    ODP_COPY_TTL_OUT,
+    ODP_COPY_TTL_IN,
     N_ODP_OPS
 };
 enum { ODP_HASH_L4, ODP_HASH_SYM_L4 };
@@ -79,7 +86,7 @@ ODP_VALUE_MASK(nd_ext);
 ODP_VALUE_MASK(nsh);
 
 typedef struct { odp_op_t h; uint32_t v, m; } odp_set_u32_t;        /* skb_mark, skb_priority */
-typedef struct { odp_op_t h; be32 v, m; } odp_set_mpls_t;           /* top label stack entry */
+typedef struct { odp_op_t h; be32 v, m; } odp_set_be32_t;           /* top label stack entry; I-TAG of PBB */
 /* n pairs (offset into flow_t, 8 bytes of value) for the tunnel words that are not zero. */
 typedef struct { uint32_t word, spare; uint64_t value; } odp_word_t;
 typedef struct { odp_op_t h; } odp_set_tunnel_t;
@@ -88,6 +95,9 @@ typedef struct { odp_op_t h; uint32_t port, spare; } odp_output_t;
 typedef struct { odp_op_t h; be16 tpid, tci; uint32_t spare; } odp_push_vlan_t;
 typedef struct { odp_op_t h; be32 lse; be16 ethertype, spare; } odp_push_mpls_t;
 typedef struct { odp_op_t h; be16 ethertype, spare[3]; } odp_pop_mpls_t;
+typedef odp_pop_mpls_t odp_set_type_t;
+typedef struct { odp_op_t h; be32 itag; uint32_t spare; } odp_push_pbb_t;
+typedef struct { odp_op_t h; uint8_t proto, spare[7]; } odp_set_proto_t;
 typedef struct { odp_op_t h; uint8_t dst[6], src[6]; uint32_t spare; } odp_push_eth_t;
 typedef struct { odp_op_t h; uint32_t len, spare; } odp_push_nsh_t;     /* then len bytes of header, padded */
 typedef struct { odp_op_t h; uint32_t n, spare; } odp_u32_t;        /* trunc, recirc, meter, drop */

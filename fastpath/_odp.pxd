@@ -10,6 +10,7 @@ cdef extern from "_odp.h" nogil:
         ODP_SET_PRIORITY, ODP_SET_TUNNEL, ODP_PUSH_VLAN, ODP_POP_VLAN, ODP_PUSH_MPLS, ODP_POP_MPLS
         ODP_PUSH_ETH, ODP_POP_ETH, ODP_PUSH_NSH, ODP_POP_NSH, ODP_ADD_MPLS, ODP_CT, ODP_CT_CLEAR, ODP_TRUNC
         ODP_RECIRC, ODP_HASH, ODP_METER, ODP_SAMPLE, ODP_CLONE, ODP_CHECK_LEN, ODP_USERSPACE, ODP_DROP
+        ODP_SET_TYPE, ODP_SET_PROTO, ODP_SET_PBB, ODP_PUSH_PBB, ODP_POP_PBB, ODP_COPY_TTL_OUT, ODP_COPY_TTL_IN
         N_ODP_OPS
     enum:
         ODP_HASH_L4, ODP_HASH_SYM_L4
@@ -67,7 +68,7 @@ cdef extern from "_odp.h" nogil:
         odp_nsh_t v, m
     ctypedef struct odp_set_u32_t:
         uint32_t v, m
-    ctypedef struct odp_set_mpls_t:
+    ctypedef struct odp_set_be32_t:
         be32 v, m
     ctypedef struct odp_word_t:
         uint32_t word
@@ -83,6 +84,12 @@ cdef extern from "_odp.h" nogil:
         be16 ethertype
     ctypedef struct odp_pop_mpls_t:
         be16 ethertype
+    ctypedef struct odp_set_type_t:
+        be16 ethertype
+    ctypedef struct odp_set_proto_t:
+        uint8_t proto
+    ctypedef struct odp_push_pbb_t:
+        be32 itag
     ctypedef struct odp_push_eth_t:
         uint8_t dst[6]
         uint8_t src[6]

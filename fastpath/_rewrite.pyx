@@ -13,20 +13,25 @@ from libc.string cimport memcpy, memmove, memset
 from fastpath._bytes cimport get16, get32, hton32, load_be16, load_be32, ntoh16, put16, put32, store_be16, store_be32
 from fastpath._csum cimport crc32c, recalc_csum_range
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, be16, be32, flow_t
-from fastpath._odp cimport (N_ODP_OPS, ODP_ADD_MPLS, ODP_CT, ODP_CT_CLEAR, ODP_POP_ETH, ODP_POP_MPLS, ODP_POP_NSH,
-                            ODP_POP_VLAN, ODP_PUSH_ETH, ODP_PUSH_MPLS, ODP_PUSH_NSH, ODP_PUSH_VLAN, ODP_SET_ARP,
-                            ODP_SET_ETH, ODP_SET_ICMP, ODP_SET_ICMPV6, ODP_SET_IPV4, ODP_SET_IPV6, ODP_SET_MARK,
-                            ODP_SET_MPLS, ODP_SET_ND, ODP_SET_ND_EXT, ODP_SET_NSH, ODP_SET_PRIORITY, ODP_SET_SCTP,
-                            ODP_SET_TCP, ODP_SET_TUNNEL, ODP_SET_UDP, odp_op_t, odp_pop_mpls_t, odp_push_eth_t,
-                            odp_push_mpls_t, odp_push_nsh_t, odp_push_vlan_t, odp_set_arp_t, odp_set_eth_t,
-                            odp_set_icmp_t, odp_set_ipv4_t, odp_set_ipv6_t, odp_set_mpls_t, odp_set_nd_ext_t,
-                            odp_set_nd_t, odp_set_nsh_t, odp_set_ports_t, odp_set_tunnel_t, odp_set_u32_t, odp_word_t)
+from fastpath._odp cimport (N_ODP_OPS, ODP_ADD_MPLS, ODP_COPY_TTL_IN, ODP_COPY_TTL_OUT, ODP_CT, ODP_CT_CLEAR,
+                            ODP_POP_ETH, ODP_POP_MPLS, ODP_POP_NSH, ODP_POP_PBB, ODP_POP_VLAN, ODP_PUSH_ETH,
+                            ODP_PUSH_MPLS, ODP_PUSH_NSH, ODP_PUSH_PBB, ODP_PUSH_VLAN, ODP_SET_ARP,
+                            ODP_SET_ETH, ODP_SET_ICMP, ODP_SET_ICMPV6, ODP_SET_IPV4, ODP_SET_IPV6,
+                            ODP_SET_MARK, ODP_SET_MPLS, ODP_SET_ND, ODP_SET_ND_EXT, ODP_SET_NSH, ODP_SET_PBB,
+                            ODP_SET_PRIORITY, ODP_SET_PROTO, ODP_SET_SCTP, ODP_SET_TCP, ODP_SET_TUNNEL,
+                            ODP_SET_TYPE, ODP_SET_UDP, odp_op_t, odp_pop_mpls_t, odp_push_eth_t,
+                            odp_push_mpls_t, odp_push_nsh_t, odp_push_pbb_t, odp_push_vlan_t, odp_set_arp_t,
+                            odp_set_be32_t, odp_set_eth_t, odp_set_icmp_t, odp_set_ipv4_t, odp_set_ipv6_t,
+                            odp_set_nd_ext_t, odp_set_nd_t, odp_set_nsh_t, odp_set_ports_t, odp_set_proto_t,
+                            odp_set_tunnel_t, odp_set_type_t, odp_set_u32_t, odp_word_t)
 from fastpath._packet cimport (DROP_BAD_ACTION, DROP_NO_CONNTRACK, DROP_NO_MEMORY, DROP_NO_ROOM, OFS_NONE, VNET_NEEDS_CSUM, packet_md, packet_pull,
                                packet_push, packet_t)
 
 cdef enum:
     OK = -1
     ETH_LEN = 14
+    ETH_PBB = 0x88e7
+    PBB_LEN = 18                # addresses, Ethernet type and I-TAG: what a push puts in front
     ETH_TEB = 0x6558            # Ethernet type of whole Ethernet frames
     PT_IPV4 = 0x10800           # packet types, namespace << 16 | type
     PT_IPV6 = 0x186dd
@@ -371,9 +376,46 @@ cdef int set_nd_ext(packet_t *p, const odp_op_t *op) noexcept nogil:
 
 
 cdef int set_mpls(packet_t *p, const odp_op_t *op) noexcept nogil:
-    cdef const odp_set_mpls_t *a = <const odp_set_mpls_t *>op
+    cdef const odp_set_be32_t *a = <const odp_set_be32_t *>op
     if p.l2_5_ofs != OFS_NONE and <uint32_t>p.l2_5_ofs + 4 <= p.len:
         blend_in(p.data + p.l2_5_ofs, &a.v, &a.m, 4)
+    return OK
+
+
+cdef int set_pbb(packet_t *p, const odp_op_t *op) noexcept nogil:
+    cdef const odp_set_be32_t *a = <const odp_set_be32_t *>op
+    if is_pbb(p):
+        blend_in(p.data + p.l3_ofs, &a.v, &a.m, 4)
+    return OK
+
+
+cdef int set_type(packet_t *p, const odp_op_t *op) noexcept nogil:
+    cdef uint32_t at = p.l2_5_ofs if p.l2_5_ofs != OFS_NONE else p.l3_ofs
+    if p.packet_type == 0 and at != OFS_NONE and ETH_LEN <= at <= p.len:
+        store_be16(p.data + at - 2, (<const odp_set_type_t *>op).ethertype)
+    return OK
+
+
+cdef int set_proto(packet_t *p, const odp_op_t *op) noexcept nogil:
+    """Set the protocol of IPv4, or the last next header of IPv6.  What follows is left as it is."""
+    cdef uint8_t proto = (<const odp_set_proto_t *>op).proto, kind
+    cdef ip_view_t v
+    cdef uint8_t[2] new
+    cdef uint8_t *next
+    cdef uint8_t *at
+    if not view_ip(p, &v):
+        return OK
+    if not v.v6:
+        new[0], new[1] = v.nh[8], proto
+        adjust(v.nh + 10, v.nh + 8, new, 2)
+        v.nh[9] = proto
+        return OK
+    next, at = v.nh + 6, v.nh + 40
+    while at < v.th:
+        kind = next[0]
+        next = at
+        at += 8 if kind == 44 else 4 * (next[1] + 2) if kind == 51 else 8 * (next[1] + 1)
+    next[0] = proto
     return OK
 
 
@@ -545,6 +587,70 @@ cdef int add_mpls(packet_t *p, const odp_op_t *op) noexcept nogil:
     return OK
 
 
+cdef inline bint is_pbb(const packet_t *p) noexcept nogil:
+    return (p.packet_type == 0 and p.l3_ofs != OFS_NONE and p.l3_ofs >= ETH_LEN and <uint32_t>p.l3_ofs + 4 <= p.len
+            and get16(p.data + p.l3_ofs - 2) == ETH_PBB)
+
+
+cdef int push_pbb(packet_t *p, const odp_op_t *op) noexcept nogil:
+    if p.len < ETH_LEN or p.packet_type != 0:
+        return OK
+    if packet_push(p, PBB_LEN) == NULL:
+        return DROP_NO_ROOM
+    memcpy(p.data, p.data + PBB_LEN, 12)
+    put16(p.data + 12, ETH_PBB)
+    store_be32(p.data + 14, (<const odp_push_pbb_t *>op).itag)
+    p.l2_5_ofs = p.l4_ofs = OFS_NONE
+    p.l3_ofs = ETH_LEN
+    return OK
+
+
+cdef int pop_pbb(packet_t *p, const odp_op_t *op) noexcept nogil:
+    if is_pbb(p) and p.l3_ofs == ETH_LEN and p.len >= PBB_LEN + ETH_LEN:    # a tag in front has to go first
+        packet_pull(p, PBB_LEN)
+        p.l2_5_ofs = p.l3_ofs = p.l4_ofs = OFS_NONE     # extraction finds them after recirculation
+    return OK
+
+
+cdef bint inner_ttl(packet_t *p, uint8_t **ttl, uint8_t **ip) noexcept nogil:
+    """Where the TTL of the header after the outermost label is, and the start of that header if it is IPv4,
+    else NULL.  False if there is no label, or nothing with a TTL after it."""
+    cdef uint32_t at = p.l2_5_ofs
+    ip[0] = NULL
+    if p.l2_5_ofs == OFS_NONE or at + 8 > p.len:
+        return False
+    if not get32(p.data + at) & MPLS_BOS:
+        ttl[0] = p.data + at + 7
+        return True
+    at += 4
+    if p.data[at] >> 4 == 4 and p.data[at] & 15 >= 5 and at + 20 <= p.len:
+        ip[0] = p.data + at
+        ttl[0] = p.data + at + 8
+        return True
+    ttl[0] = p.data + at + 7
+    return p.data[at] >> 4 == 6 and at + 40 <= p.len
+
+
+cdef int copy_ttl_out(packet_t *p, const odp_op_t *op) noexcept nogil:
+    cdef uint8_t *ttl
+    cdef uint8_t *ip
+    if inner_ttl(p, &ttl, &ip):
+        p.data[p.l2_5_ofs + 3] = ttl[0]
+    return OK
+
+
+cdef int copy_ttl_in(packet_t *p, const odp_op_t *op) noexcept nogil:
+    cdef uint8_t *ttl
+    cdef uint8_t *ip
+    cdef uint8_t[2] new
+    if inner_ttl(p, &ttl, &ip):
+        new[0], new[1] = p.data[p.l2_5_ofs + 3], ttl[1]
+        if ip != NULL:
+            adjust(ip + 10, ttl, new, 2)
+        ttl[0] = new[0]
+    return OK
+
+
 cdef int ct(packet_t *p, const odp_op_t *op) noexcept nogil:
     # What conntrack would have refused or rewritten must not pass as if it had been asked.
     return DROP_NO_CONNTRACK
@@ -581,7 +687,7 @@ row(ODP_SET_ICMP, set_icmp, sizeof(odp_set_icmp_t))
 row(ODP_SET_ICMPV6, set_icmpv6, sizeof(odp_set_icmp_t))
 row(ODP_SET_ND, set_nd, sizeof(odp_set_nd_t))
 row(ODP_SET_ND_EXT, set_nd_ext, sizeof(odp_set_nd_ext_t))
-row(ODP_SET_MPLS, set_mpls, sizeof(odp_set_mpls_t))
+row(ODP_SET_MPLS, set_mpls, sizeof(odp_set_be32_t))
 row(ODP_SET_NSH, set_nsh, sizeof(odp_set_nsh_t))
 row(ODP_SET_MARK, set_mark, sizeof(odp_set_u32_t))
 row(ODP_SET_PRIORITY, set_priority, sizeof(odp_set_u32_t))
@@ -595,6 +701,13 @@ row(ODP_POP_ETH, pop_eth, sizeof(odp_op_t))
 row(ODP_PUSH_NSH, push_nsh, sizeof(odp_push_nsh_t))
 row(ODP_POP_NSH, pop_nsh, sizeof(odp_op_t))
 row(ODP_ADD_MPLS, add_mpls, sizeof(odp_push_mpls_t))
+row(ODP_SET_TYPE, set_type, sizeof(odp_set_type_t))
+row(ODP_SET_PROTO, set_proto, sizeof(odp_set_proto_t))
+row(ODP_SET_PBB, set_pbb, sizeof(odp_set_be32_t))
+row(ODP_PUSH_PBB, push_pbb, sizeof(odp_push_pbb_t))
+row(ODP_POP_PBB, pop_pbb, sizeof(odp_op_t))
+row(ODP_COPY_TTL_OUT, copy_ttl_out, sizeof(odp_op_t))
+row(ODP_COPY_TTL_IN, copy_ttl_in, sizeof(odp_op_t))
 row(ODP_CT, ct, sizeof(odp_op_t))
 row(ODP_CT_CLEAR, ct_clear, sizeof(odp_op_t))
 

@@ -71,7 +71,7 @@ MEMBERS: tuple[Member, ...] = (
     Member("nd_target", 16, "be", _L4),
     Member("arp_sha", 6, "be", _L4), Member("arp_tha", 6, "be", _L4), Member("pad_arp", 4, "be", _L4),
     Member("mpls_lse0", 4, "be", _L2), Member("mpls_lse1", 4, "be", _L2),
-    Member("mpls_lse2", 4, "be", _L2), Member("pad_mpls", 4, "be", _L2),
+    Member("mpls_lse2", 4, "be", _L2), Member("pbb_itag", 4, "be", _L2),
     Member("ct_nw_src", 4, "be", _L3), Member("ct_nw_dst", 4, "be", _L3),
     Member("ct_ipv6_src", 16, "be", _L3), Member("ct_ipv6_dst", 16, "be", _L3),
     Member("nsh_flags", 1, "be", _L4), Member("nsh_ttl", 1, "be", _L4),
@@ -128,6 +128,7 @@ class Prereq(Enum):
     IPV6 = "IPv6"
     IP = "IPv4/IPv6"
     MPLS = "MPLS"
+    PBB = "PBB"
     NSH = "NSH"
     TCP = "TCP"
     UDP = "UDP"
@@ -320,6 +321,12 @@ FIELDS: tuple[Field, ...] = (
     Field("mpls_ttl", (), "mpls_lse0", 0, 8, 1, Fmt.DEC, Prereq.MPLS, False, True,
           (_id("NXM_NX_MPLS_TTL", 0x0001, 30, of=1, ovs="2.6"),), "", "", "mpls.ttl"),
 
+    # --- PBB (IEEE 802.1ah); not in the reference ---
+    Field("pbb_isid", (), "pbb_itag", 0, 24, 3, Fmt.HEX, Prereq.PBB, True, True,
+          (_id("OXM_OF_PBB_ISID", 0x8000, 37, of=4, ovs=""),), "", "", "pbb.isid"),
+    Field("pbb_uca", (), "pbb_itag", 27, 1, 1, Fmt.DEC, Prereq.PBB, False, True,
+          (_id("OXM_OF_PBB_UCA", 0x8000, 41, of=5, ovs=""),), "", "", "pbb.uca"),
+
     # --- IPv4 ---
     Field("ip_src", ("nw_src",), "nw_src", 0, 32, 4, Fmt.IPV4, Prereq.IPV4, True, True,
           (_id("NXM_OF_IP_SRC", 0x0000, 7, of=1, ovs="1.1"), _id("OXM_OF_IPV4_SRC", 0x8000, 11, of=3, ovs="1.1"),), "cidr", "bitwise", "ipv4.src"),
@@ -417,6 +424,10 @@ FIELDS: tuple[Field, ...] = (
     Field("nsh_ttl", (), "nsh_ttl", 0, 8, 1, Fmt.DEC, Prereq.NSH, False, True,
           (_id("NXOXM_NSH_TTL", 0xffff, 10, exp=0x005ad650, of=3, ovs="2.8"),), "", "", "nsh.ttl"),
 )
+
+# What OpenFlow has and the reference has not: whole fields, and fields it lets no action write.
+BEYOND = frozenset(f.name for f in FIELDS if f.ids and not any(i.ovs for i in f.ids))
+BEYOND_WRITABLE = frozenset(("eth_type", "nw_proto", "mpls_bos"))
 
 BY_NAME: dict[str, Field] = {name: f for f in FIELDS for name in (f.name, *f.aka)}
 BY_OXM_NAME: dict[str, Field] = {i.name: f for f in FIELDS for i in f.ids}

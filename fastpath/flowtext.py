@@ -20,6 +20,7 @@ from fastpath.tlv import NO_OPTIONS, Options, present
 DEFAULT_PRIORITY = 32768
 
 IPV4, ARP, RARP, IPV6, MPLS, MPLSM, NSH = 0x0800, 0x0806, 0x8035, 0x86DD, 0x8847, 0x8848, 0x894F
+PBB = 0x88E7
 ICMP, IGMP, TCP, UDP, ICMPV6, SCTP = 1, 2, 6, 17, 58, 132
 
 # dl_type -> word alone, words by nw_proto.
@@ -102,6 +103,8 @@ def format_match(key: FlowKey, mask: FlowKey, *, priority: int | None = None, po
         _mac(out, key, mask, "arp_tha")
     _tos_ttl(out, key, mask)
     _mpls(out, key, mask)
+    if mask.pbb_itag:
+        _pbb(out, key, mask)
     if frag := _FRAG.get(mask.nw_frag & 3):
         out.append(f"nw_frag={frag[key.nw_frag & mask.nw_frag & 3]}")
     _transport(out, key, mask, dl_type)
@@ -137,6 +140,8 @@ def packet_mask(key: FlowKey) -> FlowKey:
             _fill(m, f"mpls_lse{i}")
             if key.get(WINDOWS[f"mpls_lse{i}"]) & 0x100:
                 break
+    elif dl_type == PBB:
+        _fill(m, "pbb_isid", "pbb_uca")
     elif dl_type == NSH:
         _fill(m, "nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_path_hdr",
               "nsh_c1", "nsh_c2", "nsh_c3", "nsh_c4", *_IP_COMMON)
@@ -412,6 +417,12 @@ def _mpls(out: list[str], key: FlowKey, mask: FlowKey) -> None:
             out.append(f"{name}={lse >> shift & limit}")
     _dec(out, "mpls_lse1", key.mpls_lse1, mask.mpls_lse1, 32, 8)
     _dec(out, "mpls_lse2", key.mpls_lse2, mask.mpls_lse2, 32, 8)
+
+
+def _pbb(out: list[str], key: FlowKey, mask: FlowKey) -> None:
+    _hex(out, key, mask, "pbb_isid")
+    if mask.pbb_uca:
+        out.append(f"pbb_uca={key.pbb_uca}")
 
 
 def _transport(out: list[str], key: FlowKey, mask: FlowKey, dl_type: int) -> None:

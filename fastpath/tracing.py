@@ -19,6 +19,7 @@ from fastpath.errors import ConfigError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_packet_out
 from fastpath.ofproto.actions.table import parse_actions
+from fastpath.ofproto.beyond import refuse_actions
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.retrace import explain, parse_ct_state
@@ -81,6 +82,8 @@ def packet_out_actions(bridge: Bridge, text: str, key: FlowKey, strict: bool = F
     """Actions of *text*, found fit for a packet of *key*.  Raises FastpathError for others."""
     ofproto = bridge.ofproto
     actions = parse_actions(text, ports=ofproto.port_numbers())
+    if ofproto.backer.strict:
+        refuse_actions(actions)
     check_packet_out(actions, Match(key, FlowKey.from_bytes(b"\xff" * len(bytes(key)))), strict=strict)
     unknown = ofproto.unknown_reference(actions)
     if unknown is not None:

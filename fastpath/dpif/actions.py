@@ -33,7 +33,7 @@ class SetMasked:
     """Rewrite members of one header or metadata attribute.
 
     *attr* is the odp key attribute ("eth", "ipv4", "ipv6", "arp", "tcp", "udp", "sctp", "icmp",
-    "icmpv6", "nd", "nd_ext", "mpls", "nsh", "tunnel", "skb_mark", "skb_priority"); *members* holds
+    "icmpv6", "nd", "nd_ext", "mpls", "pbb", "nsh", "tunnel", "skb_mark", "skb_priority"); *members* holds
     (member name as dpctl prints it, value, mask) in the order dpctl prints them, masks never 0.
     A whole attribute without members (skb_mark) uses its own name as member name.  A "tunnel" may have
     *options*, too.
@@ -112,6 +112,40 @@ class AddMpls:
 
     ethertype: int
     lse: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetType:
+    """Set the Ethernet type.  This and the four after it are the userspace datapath's own."""
+
+    ethertype: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetProto:
+    """Set the protocol of the IP header; what follows it is left alone."""
+
+    proto: int
+
+
+@dataclass(frozen=True, slots=True)
+class PushPbb:
+    """Put a backbone header (IEEE 802.1ah) before an Ethernet frame: its addresses again, and *itag*
+    (host-order 32 bits)."""
+
+    itag: int
+
+
+@dataclass(frozen=True, slots=True)
+class PopPbb:
+    """Remove the backbone header."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTtl:
+    """Copy the TTL of the header after the outermost label into that label, or *inwards* the other way."""
+
+    inwards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +293,6 @@ class Drop:
 
 OdpAction: TypeAlias = (
     Output | SetMasked | PushVlan | PopVlan | PushMpls | PopMpls | PushEth | PopEth | PushNsh
-    | PopNsh | AddMpls | Ct | CtClear | Trunc | Recirc | Hash | Meter | Sample | Clone | CheckPktLen
-    | Userspace | Drop)
+    | PopNsh | AddMpls | SetType | SetProto | PushPbb | PopPbb | CopyTtl | Ct | CtClear | Trunc | Recirc
+    | Hash | Meter | Sample | Clone | CheckPktLen | Userspace | Drop)
 OdpActions: TypeAlias = tuple[OdpAction, ...]

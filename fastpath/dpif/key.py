@@ -62,6 +62,7 @@ ATTRS: dict[str, tuple[Member, ...]] = {
             Member("tha", "arp_tha", _MAC, 48)),
     "mpls": (Member("label", "mpls_label", _D, 20), Member("tc", "mpls_tc", _D, 3),
              Member("ttl", "mpls_ttl", _D, 8), Member("bos", "mpls_bos", _D, 1)),
+    "pbb": (Member("isid", "pbb_isid", _X, 24), Member("uca", "pbb_uca", _D, 1)),
     "nsh": (Member("flags", "nsh_flags", _D, 8), Member("ttl", "nsh_ttl", _D, 8),
             Member("mdtype", "nsh_mdtype", _D, 8), Member("np", "nsh_np", _D, 8),
             Member("spi", "nsh_spi", _X, 24), Member("si", "nsh_si", _D, 8),
@@ -77,7 +78,7 @@ ATTRS: dict[str, tuple[Member, ...]] = {
 # Attribute of the L3 header by Ethernet type, and of the L4 header by (Ethernet type, protocol).
 ETH_IP, ETH_IPV6 = 0x0800, 0x86DD
 L3 = {ETH_IP: "ipv4", ETH_IPV6: "ipv6", 0x0806: "arp", 0x8035: "arp", 0x8847: "mpls", 0x8848: "mpls",
-      0x894F: "nsh"}
+      0x88E7: "pbb", 0x894F: "nsh"}
 L4 = {(t, proto): attr for t in (ETH_IP, ETH_IPV6)
       for proto, attr in ((6, "tcp"), (17, "udp"), (132, "sctp"))}
 L4 |= {(ETH_IP, 1): "icmp", (ETH_IPV6, 58): "icmpv6"}

@@ -14,6 +14,7 @@ from fastpath.dpif.actions import (
     AddMpls,
     CheckPktLen,
     Clone,
+    CopyTtl,
     Ct,
     CtClear,
     Drop,
@@ -26,14 +27,18 @@ from fastpath.dpif.actions import (
     PopEth,
     PopMpls,
     PopNsh,
+    PopPbb,
     PopVlan,
     PushEth,
     PushMpls,
     PushNsh,
+    PushPbb,
     PushVlan,
     Recirc,
     Sample,
     SetMasked,
+    SetProto,
+    SetType,
     Trunc,
     Userspace,
 )
@@ -42,6 +47,7 @@ from fastpath.dpif.encaptext import PARSERS, PLAIN, format_encap, format_lse, fo
 from fastpath.dpif.genevetext import format_geneve, parse_geneve
 from fastpath.dpif.key import ATTRS
 from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key, format_member, hexa, parse_member
+from fastpath.dpif.owntext import OWN_NUMBERED, OWN_PARSERS, OWN_PLAIN, format_own
 from fastpath.dpif.terms import fields, need, split_terms
 from fastpath.dpif.userdata import format_userspace, parse_userspace
 from fastpath.errors import ParseError
@@ -95,6 +101,8 @@ def _format_plain(action: OdpAction) -> str:
             return format_ct(action)
         case PushEth() | PopEth() | PushNsh() | PopNsh() | AddMpls():
             return format_encap(action)
+        case SetType() | SetProto() | PushPbb() | PopPbb() | CopyTtl():
+            return format_own(action)
         case CtClear():
             return "ct_clear"
         case Trunc(n):
@@ -225,9 +233,10 @@ def _parse_hash(inside: str) -> Hash:
 
 
 _PLAIN: dict[str, OdpAction] = {
-    "pop_vlan": PopVlan(), "ct": Ct(), "ct_clear": CtClear(), "drop": Drop(0), **PLAIN}
+    "pop_vlan": PopVlan(), "ct": Ct(), "ct_clear": CtClear(), "drop": Drop(0), **PLAIN,
+    **OWN_PLAIN}
 _NUMBERED: dict[str, Callable[[int], OdpAction]] = {
-    "trunc": Trunc, "recirc": Recirc, "meter": Meter, "drop": Drop}
+    "trunc": Trunc, "recirc": Recirc, "meter": Meter, "drop": Drop, **OWN_NUMBERED}
 _PARSERS: dict[str, Callable[[str], OdpAction]] = {
-    "set": _parse_set, "push_vlan": _parse_push_vlan, "push_mpls": parse_push_mpls, **PARSERS,
+    "set": _parse_set, "push_vlan": _parse_push_vlan, "push_mpls": parse_push_mpls, **PARSERS, **OWN_PARSERS,
     "pop_mpls": _parse_pop_mpls, "ct": parse_ct, "hash": _parse_hash, "userspace": parse_userspace}

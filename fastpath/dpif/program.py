@@ -15,6 +15,7 @@ from fastpath.dpif.actions import (
     AddMpls,
     CheckPktLen,
     Clone,
+    CopyTtl,
     Ct,
     CtClear,
     Drop,
@@ -26,14 +27,18 @@ from fastpath.dpif.actions import (
     PopEth,
     PopMpls,
     PopNsh,
+    PopPbb,
     PopVlan,
     PushEth,
     PushMpls,
     PushNsh,
+    PushPbb,
     PushVlan,
     Recirc,
     Sample,
     SetMasked,
+    SetProto,
+    SetType,
     Trunc,
     Userspace,
 )
@@ -44,7 +49,8 @@ from fastpath.fields import DP_WORDS, TNL_WORD
 (OUTPUT, SET_ETH, SET_IPV4, SET_IPV6, SET_ARP, SET_TCP, SET_UDP, SET_SCTP, SET_ICMP, SET_ICMPV6, SET_ND,
  SET_ND_EXT, SET_MPLS, SET_NSH, SET_MARK, SET_PRIORITY, SET_TUNNEL, PUSH_VLAN, POP_VLAN, PUSH_MPLS, POP_MPLS,
  PUSH_ETH, POP_ETH, PUSH_NSH, POP_NSH, ADD_MPLS, CT, CT_CLEAR, TRUNC, RECIRC, HASH, METER, SAMPLE, CLONE,
- CHECK_LEN, USERSPACE, DROP) = range(1, 38)
+ CHECK_LEN, USERSPACE, DROP, SET_TYPE, SET_PROTO, SET_PBB, PUSH_PBB, POP_PBB, COPY_TTL_OUT,
+ COPY_TTL_IN) = range(1, 45)
 
 HASH_ALGS = ("l4", "sym_l4")
 MAX_NESTING = 10
@@ -76,6 +82,7 @@ _SETTERS: dict[str, _Row] = {
     "nd": _row(SET_ND, 32, target=(0, 128), sll=(128, 48), tll=(176, 48)),
     "nd_ext": _row(SET_ND_EXT, 8, nd_reserved=(0, 32), nd_options_type=(32, 8)),
     "mpls": _row(SET_MPLS, 4, label=(0, 20), tc=(20, 3), bos=(23, 1), ttl=(24, 8), lse=(0, 32)),
+    "pbb": _row(SET_PBB, 4, pcp=(0, 3), dei=(3, 1), uca=(4, 1), isid=(8, 24)),
     "nsh": _row(SET_NSH, 24, flags=(0, 8), ttl=(8, 8), spi=(32, 24), si=(56, 8),
                 c1=(64, 32), c2=(96, 32), c3=(128, 32), c4=(160, 32)),
 }
@@ -131,6 +138,8 @@ def _one(action: OdpAction, depth: int) -> bytes:
             return _push_pop(action)
         case PushEth() | PopEth() | PushNsh() | PopNsh() | AddMpls():
             return _encap(action)
+        case SetType() | SetProto() | PushPbb() | PopPbb() | CopyTtl():
+            return _own(action)
         case Ct():
             return _op(CT)              # which no datapath can do yet
         case CtClear():
@@ -202,6 +211,22 @@ def _encap(action: PushEth | PopEth | PushNsh | PopNsh | AddMpls) -> bytes:
             if ethertype not in _MPLS_TYPES:
                 raise ConfigError(f"add_mpls: Ethernet type {ethertype:#06x} is neither 0x8847 nor 0x8848")
             return _op(ADD_MPLS, struct.pack(">IH", _fit(lse, 0xFFFFFFFF, "label stack entry"), ethertype))
+    raise AssertionError(action)
+
+
+def _own(action: SetType | SetProto | PushPbb | PopPbb | CopyTtl) -> bytes:
+    """What no other datapath has."""
+    match action:
+        case SetType(ethertype):
+            return _op(SET_TYPE, struct.pack(">H", _fit(ethertype, 0xFFFF, "Ethernet type")))
+        case SetProto(proto):
+            return _op(SET_PROTO, bytes([_fit(proto, 0xFF, "protocol")]))
+        case PushPbb(itag):
+            return _op(PUSH_PBB, struct.pack(">I", _fit(itag, 0xFFFFFFFF, "I-TAG")))
+        case PopPbb():
+            return _op(POP_PBB)
+        case CopyTtl(inwards):
+            return _op(COPY_TTL_IN if inwards else COPY_TTL_OUT)
     raise AssertionError(action)
 
 

@@ -19,6 +19,7 @@ from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.output import Group as GroupAction
 from fastpath.ofproto.admission import Admission, check_group
 from fastpath.ofproto.backer import EVERYTHING, Backer
+from fastpath.ofproto.beyond import refuse_actions, refuse_match
 from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, TableStatus
 from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import FlowMod
@@ -348,6 +349,9 @@ class Ofproto:
         """Make *mod* part of *change*.  Raises OpenFlowError; then the change must be reverted."""
         if mod.table_id == INTERNAL_TABLE:
             raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
+        if self.backer.strict:
+            refuse_match(mod.match)
+            refuse_actions(mod.actions)
         wrong = first_disallowed(mod.actions)
         if wrong is not None:
             raise OpenFlowError("OFPBAC_BAD_TYPE", f"{wrong} may not stand in an action set")
@@ -417,6 +421,9 @@ class Ofproto:
         """Carry out a group mod.  Rules that use a group it deletes are the caller's to remove
         (``references``), once it has brought their counters up to date."""
         check_group(gm)
+        if self.backer.strict:
+            for bucket in gm.buckets:
+                refuse_actions(bucket.actions)
         result = self.groups.apply(gm, now)
         if result:
             self.touch()

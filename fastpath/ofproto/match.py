@@ -28,6 +28,7 @@ from fastpath.tlv import NO_OPTIONS, OPTION_OF, Options, Place, present
 
 ETH_IP, ETH_ARP, ETH_RARP, ETH_IPV6, ETH_NSH = 0x0800, 0x0806, 0x8035, 0x86DD, 0x894F
 ETH_MPLS = (0x8847, 0x8848)
+ETH_PBB = 0x88E7
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
 PT_ETH = 0
 
@@ -394,6 +395,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "nd": ("nd_target",),
     "nd_ext": ("igmp_group_ip4",),
     "mpls": ("mpls_lse0", "mpls_lse1", "mpls_lse2"),
+    "pbb": ("pbb_itag",),
     "nsh": ("nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_path_hdr", "nsh_c1", "nsh_c2", "nsh_c3",
             "nsh_c4"),
 }
@@ -428,7 +430,7 @@ def _reachable_groups(dl_type: int, proto: int, icmp_type: int) -> set[str]:
         return {"nw_proto", "nw_addr", "arp_ha", "arp_tha"}
     if dl_type in ETH_MPLS:
         return {"mpls"}
-    return {"nsh"} if dl_type == ETH_NSH else set()
+    return {"nsh"} if dl_type == ETH_NSH else {"pbb"} if dl_type == ETH_PBB else set()
 
 
 @lru_cache(maxsize=1024)

@@ -29,10 +29,10 @@ _PCP = BY_NAME["vlan_pcp"]
 
 # The order in which fields are sent: the reference's, so that bytes compare.
 _ORDER = (
-    "packet_type", "dp_hash", "recirc_id", "conj_id", "in_port", "in_port_oxm", "actset_output",
-    "eth_src", "eth_dst", "eth_type", "vlan_tci", "vlan_vid", "mpls_tc", "mpls_bos", "mpls_ttl",
-    "mpls_label", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ip_frag", "nw_tos", "ip_dscp", "nw_ecn",
-    "nw_ttl", "nw_proto", "tcp_src", "tcp_dst", "tcp_flags", "udp_src", "udp_dst", "sctp_src",
+    "packet_type", "dp_hash", "recirc_id", "conj_id", "in_port", "in_port_oxm", "actset_output", "eth_src",
+    "eth_dst", "eth_type", "vlan_tci", "vlan_vid", "mpls_tc", "mpls_bos", "mpls_ttl", "mpls_label",
+    "pbb_isid", "pbb_uca", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ip_frag", "nw_tos", "ip_dscp",
+    "nw_ecn", "nw_ttl", "nw_proto", "tcp_src", "tcp_dst", "tcp_flags", "udp_src", "udp_dst", "sctp_src",
     "sctp_dst", "icmp_type", "icmp_code", "icmpv6_type", "icmpv6_code", "nd_target", "nd_reserved",
     "nd_options_type", "nd_sll", "nd_tll", "ipv6_label", "arp_op", "arp_spa", "arp_tpa", "arp_sha",
     "arp_tha", "nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_spi", "nsh_si", "nsh_c1", "nsh_c2",

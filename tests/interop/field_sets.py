@@ -6,7 +6,7 @@ from random import Random
 
 from rule_sets import Case
 
-from fastpath.fields import FIELDS, Field, Prereq
+from fastpath.fields import BEYOND, FIELDS, Field, Prereq
 from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.table import parse_actions
 from fastpath.ofproto.match import Match
@@ -29,7 +29,8 @@ KINDS = (
 # nd_ext prints nd_reserved even where it is not set, so its text does not say what the action does.
 LEFT_OUT = ("tun_metadata", "ct_", "nsh_", "tun_erspan", "recirc_id", "conj_id", "packet_type", "nd_reserved",
             "nd_options_type")
-READABLE = [f for f in FIELDS if f.ids and not f.name.startswith(LEFT_OUT) and f.prereq is not Prereq.CT]
+READABLE = [f for f in FIELDS if f.ids and f.name not in BEYOND and not f.name.startswith(LEFT_OUT)
+            and f.prereq is not Prereq.CT]
 WRITABLE = [f for f in READABLE if f.writable]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from random import Random
 
 IPV4, IPV6, ARP, RARP, MPLS, MPLSM, NSH = 0x0800, 0x86DD, 0x0806, 0x8035, 0x8847, 0x8848, 0x894F
+PBB = 0x88E7
 
 
 def ethernet(rng: Random, dl_type: int, payload: bytes) -> bytes:
@@ -142,6 +143,7 @@ def samples(rng: Random) -> Iterator[bytes]:
     frames += [ethernet(rng, t, arp(rng, op)) for t in (ARP, RARP) for op in (1, 2, 3, 255, 256)]
     frames += [ethernet(rng, t, labels(rng, n) + rng.randbytes(30)) for t in (MPLS, MPLSM) for n in range(6)]
     frames += [ethernet(rng, NSH, nsh(rng, kind)) for kind in (1, 2, 3)]
+    frames += [ethernet(rng, PBB, rng.randbytes(size)) for size in (3, 4, 40)]
     yield from frames
     for frame in frames:
         kind = rng.randrange(5)

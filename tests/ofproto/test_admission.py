@@ -49,7 +49,7 @@ def refusal(bridge: fastpath.Bridge, flow: str | FlowMod) -> str:
     return ""
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(one=strategies.flows(of10=False), other=strategies.flows(of10=False), table=st.integers(0, 120))
 def test_an_object_is_refused_exactly_if_its_text_is(switch: fastpath.Switch, one: str, other: str,
                                                      table: int) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fastpath.ofproto.actions import legacy, mpls, output, vlan
+from fastpath.ofproto.actions import legacy, mpls, output, pbb, vlan
 from fastpath.ofproto.actions import set_field as sf
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.ct import Ct, CtClear
 from fastpath.ofproto.actions.encap import Decap, DecNshTtl, Encap
 from fastpath.ofproto.actions.instructions import WriteActions
 
-_SLOTS = (vlan.StripVlan, mpls.PopMpls, Decap, Encap, mpls.PushMpls, vlan.PushVlan, legacy.DecTtl,
-          mpls.DecMplsTtl, DecNshTtl)
+_SLOTS = (mpls.CopyTtlIn, vlan.StripVlan, pbb.PopPbb, mpls.PopMpls, Decap, Encap, mpls.PushMpls, pbb.PushPbb,
+          vlan.PushVlan, mpls.CopyTtlOut, legacy.DecTtl, mpls.DecMplsTtl, DecNshTtl)
 _SETS = (
     sf.SetField, sf.Load, sf.Move, legacy.SetEthSrc, legacy.SetEthDst, legacy.SetIpv4Src, legacy.SetIpv4Dst,
     legacy.SetIpDscp, legacy.SetIpEcn, legacy.SetIpTtl, legacy.SetL4Src, legacy.SetL4Dst, legacy.SetTunnel,

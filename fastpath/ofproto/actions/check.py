@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastpath.errors import InvalidFlow
-from fastpath.ofproto.actions import legacy, mpls, output, set_field, vlan
+from fastpath.fields import BEYOND_WRITABLE
+from fastpath.ofproto.actions import legacy, mpls, output, pbb, set_field, vlan
 from fastpath.ofproto.actions.balance import Multipath
 from fastpath.ofproto.actions.base import Action, ActionList
 from fastpath.ofproto.actions.ct import Ct, Nat
@@ -22,7 +23,7 @@ from fastpath.ofproto.actions.misc import CheckPktLarger, Clone
 from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_IN_PORT, OFPP_LOCAL
 from fastpath.ofproto.actions.sample import FinTimeout
 from fastpath.ofproto.actions.state import CHANGING, MAX_VLANS, HeaderState
-from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, TCP, UDP, Match
+from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, ETH_PBB, TCP, UDP, Match
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.text import OFPP_MAX
 
@@ -49,7 +50,7 @@ def check_targets(actions: ActionList) -> None:
         match action:
             case (set_field.SetField() | set_field.Load() | set_field.Move() | set_field.Pop() | Multipath()
                   | CheckPktLarger()):
-                if action.target is not None and not action.target.field.writable:
+                if action.target is not None and not (action.target.field.writable or sets_type(action)):
                     refuse("OFPBAC_BAD_SET_ARGUMENT")
             case Clone(inner) | WriteActions(inner):
                 check_targets(inner)
@@ -92,7 +93,10 @@ class _Checker:
 
     def _check_set(self, action: Action, state: HeaderState) -> None:
         assert isinstance(action, set_field.SetField | set_field.Load)
-        _writable(action.target, state)
+        if not action.target.field.writable and sets_type(action):
+            _readable(action.target, state)         # so the packet has it
+        else:
+            _writable(action.target, state)
         if action.target.field.name == "vlan_vid":
             if not state.vlan:
                 refuse(INCONSISTENT)
@@ -142,6 +146,18 @@ class _Checker:
                 self.needs_of11 = True
                 if state.n_vlans >= MAX_VLANS:
                     refuse("OFPBAC_BAD_TAG")
+            case mpls.CopyTtlOut() | mpls.CopyTtlIn():
+                self.needs_of11 = True
+                if not (state.is_ip or state.dl_type in ETH_MPLS):
+                    refuse(INCONSISTENT)
+            case pbb.PushPbb(ethertype):
+                self.needs_of11 = True
+                if ethertype != ETH_PBB:
+                    refuse("OFPBAC_BAD_ARGUMENT")
+            case pbb.PopPbb():
+                self.needs_of11 = True
+                if state.dl_type != ETH_PBB:
+                    refuse(INCONSISTENT)
             case mpls.PushMpls(ethertype) if ethertype not in (mpls.ETH_MPLS, mpls.ETH_MPLS_MCAST):
                 refuse("OFPBAC_BAD_ARGUMENT")
             case Encap():
@@ -212,6 +228,13 @@ _MAKES_SENSE: dict[type[Action], Callable[[HeaderState], bool]] = {
     mpls.DecMplsTtl:    _has_mpls,
     FinTimeout:         _has_tcp,
 }
+
+
+def sets_type(action: Action) -> bool:
+    """Whether *action* sets one of the fields that say what follows, which OpenFlow allows as a whole."""
+    return (isinstance(action, (set_field.SetField, set_field.Load)) and action.target.is_whole
+            and action.target.field.name in BEYOND_WRITABLE
+            and (isinstance(action, set_field.Load) or action.is_exact))
 
 
 def _readable(source: Subfield, state: HeaderState) -> None:

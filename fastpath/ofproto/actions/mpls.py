@@ -1,4 +1,4 @@
-"""MPLS actions: push, pop, set label, traffic class and TTL, decrement TTL."""
+"""MPLS actions: push, pop, set label, traffic class and TTL, decrement and copy TTL."""
 
 from __future__ import annotations
 
@@ -101,3 +101,17 @@ class DecMplsTtl(Plain):
 
     __slots__ = ()
     text: ClassVar[str] = "dec_mpls_ttl"
+
+
+class CopyTtlOut(Plain):
+    """Copy the TTL of the header after the outermost MPLS entry, another entry's or IP's, into that one."""
+
+    __slots__ = ()
+    text: ClassVar[str] = "copy_ttl_out"
+
+
+class CopyTtlIn(Plain):
+    """Copy the TTL of the outermost MPLS entry into the header after it."""
+
+    __slots__ = ()
+    text: ClassVar[str] = "copy_ttl_in"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
 from fastpath.errors import ParseError
-from fastpath.fields import Field, Fmt
+from fastpath.fields import BEYOND_WRITABLE, Field, Fmt
 from fastpath.ofproto import scan
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
 from fastpath.ofproto.subfield import Subfield, field_by_name
@@ -56,7 +56,7 @@ class SetField(Action):
         f = field_by_name(name)
         if f is None:
             raise ParseError(f"{name} is not a valid OXM field name")
-        if not f.writable:
+        if not f.writable and f.name not in BEYOND_WRITABLE:
             raise ParseError(f"{f.name} is read-only")
         bits = value_bits(f)
         value, mask = parse_value(f, source, ctx.ports)

@@ -11,7 +11,8 @@ from fastpath.fields import Field, Prereq
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.encap import Decap, Encap
 from fastpath.ofproto.actions.mpls import PopMpls, PushMpls
-from fastpath.ofproto.actions.set_field import SetField
+from fastpath.ofproto.actions.pbb import PopPbb, PushPbb
+from fastpath.ofproto.actions.set_field import Load, SetField
 from fastpath.ofproto.actions.vlan import PushVlan, SetVlanPcp, SetVlanVid, StripVlan
 from fastpath.ofproto.match import (
     CT_INVALID,
@@ -20,6 +21,7 @@ from fastpath.ofproto.match import (
     ETH_IPV6,
     ETH_MPLS,
     ETH_NSH,
+    ETH_PBB,
     ETH_RARP,
     FRAG_LATER,
     ICMP,
@@ -100,6 +102,8 @@ class HeaderState:
                 return self.is_ip
             case Prereq.MPLS:
                 return self.dl_type in ETH_MPLS
+            case Prereq.PBB:
+                return self.dl_type == ETH_PBB
             case Prereq.NSH:
                 return self.dl_type == ETH_NSH
             case Prereq.CT:
@@ -116,6 +120,12 @@ class HeaderState:
         if prereq is Prereq.ICMPV6:
             return icmp6
         return icmp6 and self.icmp_type in _ND_TYPES[prereq]
+
+    def _retype(self, name: str, value: int) -> None:
+        if name == "eth_type":
+            self.dl_type, self.nw_proto = value, 0
+        elif name == "nw_proto":
+            self.nw_proto = value
 
     def allows(self, f: Field) -> bool:
         """Whether field *f* exists in such a packet."""
@@ -134,8 +144,14 @@ class HeaderState:
                 self.dl_type, self.nw_proto = ethertype, 0
             case PopMpls(ethertype):
                 self.dl_type = ethertype
+            case PushPbb(ethertype):
+                self.dl_type, self.nw_proto, self.n_vlans = ethertype, 0, 0
+            case PopPbb():
+                self.dl_type, self.nw_proto = _UNKNOWN_TYPE, 0
             case SetField(field, value, _) if field.name == "vlan_tci":
                 self.n_vlans = int(bool(value & VLAN_CFI))
+            case SetField() | Load():
+                self._retype(action.target.field.name, action.value)
             case Encap(packet_type):
                 self.ethernet = packet_type == 0
                 if not self.ethernet:
@@ -151,7 +167,8 @@ class HeaderState:
 
 
 # The kinds of actions that ``advance`` does anything for.
-CHANGING = frozenset((PushVlan, SetVlanVid, SetVlanPcp, StripVlan, PushMpls, PopMpls, SetField, Encap, Decap))
+CHANGING = frozenset((PushVlan, SetVlanVid, SetVlanPcp, StripVlan, PushMpls, PopMpls, PushPbb, PopPbb,
+                      SetField, Load, Encap, Decap))
 
 
 def signature(match: Match) -> tuple[bytes, int]:

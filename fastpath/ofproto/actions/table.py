@@ -10,7 +10,19 @@ from collections.abc import Callable
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
-from fastpath.ofproto.actions import balance, ct, encap, legacy, misc, mpls, output, sample, set_field, vlan
+from fastpath.ofproto.actions import (
+    balance,
+    ct,
+    encap,
+    legacy,
+    misc,
+    mpls,
+    output,
+    pbb,
+    sample,
+    set_field,
+    vlan,
+)
 from fastpath.ofproto.actions import instructions as inst
 from fastpath.ofproto.actions.base import Action, ActionList, ParseContext
 from fastpath.ofproto.actions.conjunction import Conjunction
@@ -64,6 +76,10 @@ PARSERS: dict[str, Parser] = {
     "set_mpls_tc":        mpls.SetMplsTc.parse,
     "set_mpls_ttl":       mpls.SetMplsTtl.parse,
     "dec_mpls_ttl":       mpls.DecMplsTtl.parse,
+    "copy_ttl_out":       mpls.CopyTtlOut.parse,
+    "copy_ttl_in":        mpls.CopyTtlIn.parse,
+    "push_pbb":           pbb.PushPbb.parse,
+    "pop_pbb":            pbb.PopPbb.parse,
     "exit":               misc.Exit.parse,
     "note":               misc.Note.parse,
     "clone":              misc.Clone.parse,

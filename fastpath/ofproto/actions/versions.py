@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from fastpath.fields import BY_NAME, Field
-from fastpath.ofproto.actions import legacy, mpls, output, vlan
+from fastpath.ofproto.actions import legacy, mpls, output, pbb, vlan
 from fastpath.ofproto.actions.base import Action, ActionList, PortNumbers
 from fastpath.ofproto.actions.ct import Ct
 from fastpath.ofproto.actions.instructions import ClearActions, GotoTable, Meter, WriteActions, format_list
@@ -93,6 +93,8 @@ def _as_of10(action: Action) -> Iterator[Action]:
             yield vlan.SetVlanPcp(pcp, True)
         case vlan.StripVlan():
             yield vlan.StripVlan()
+        case mpls.CopyTtlOut() | mpls.CopyTtlIn() | pbb.PushPbb() | pbb.PopPbb():
+            pass
         case vlan.PushVlan() | Meter() | ClearActions() | WriteActions():
             pass            # the version has no word for it; setting a VLAN id implies the push
         case GotoTable(table):
@@ -166,6 +168,8 @@ def _as_of11_up(action: Action, version: int, state: HeaderState) -> Iterator[Ac
             yield output.PopQueue()
         case vlan.StripVlan():
             yield vlan.StripVlan(True)
+        case pbb.PushPbb() | pbb.PopPbb() if version < OF13:
+            pass
         case vlan.SetVlanVid(vid, push):
             if push and not state.vlan:
                 yield vlan.PushVlan()

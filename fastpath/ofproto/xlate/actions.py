@@ -10,7 +10,18 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from fastpath.dpif import actions as odp
-from fastpath.ofproto.actions import balance, controller, ct, encap, instructions, legacy, misc, mpls, vlan
+from fastpath.ofproto.actions import (
+    balance,
+    controller,
+    ct,
+    encap,
+    instructions,
+    legacy,
+    misc,
+    mpls,
+    pbb,
+    vlan,
+)
 from fastpath.ofproto.actions import output as out
 from fastpath.ofproto.actions import set_field as field
 from fastpath.ofproto.actions.base import Action
@@ -19,6 +30,7 @@ from fastpath.ofproto.actions.learn import Learn
 from fastpath.ofproto.actions.sample import FinTimeout, Sample
 from fastpath.ofproto.xlate import balance as choice
 from fastpath.ofproto.xlate import (
+    beyond,
     conntrack,
     freeze,
     group,
@@ -134,6 +146,10 @@ TABLE: dict[type[Action], tuple[Handler, Call]] = {
     mpls.SetMplsTc:            (vlan_mpls.set_mpls_tc, Call.PLAIN),
     mpls.SetMplsTtl:           (vlan_mpls.set_mpls_ttl, Call.PLAIN),
     mpls.DecMplsTtl:           (vlan_mpls.dec_mpls_ttl, Call.STOP),
+    mpls.CopyTtlOut:           (beyond.copy_ttl_out, Call.PLAIN),
+    mpls.CopyTtlIn:            (beyond.copy_ttl_in, Call.PLAIN),
+    pbb.PushPbb:               (beyond.push_pbb, Call.PLAIN),
+    pbb.PopPbb:                (beyond.pop_pbb, Call.PAUSE),
     encap.Encap:               (headers.encap, Call.PLAIN),
     encap.Decap:               (headers.decap, Call.PAUSE),
     encap.DecNshTtl:           (headers.dec_nsh_ttl, Call.STOP),

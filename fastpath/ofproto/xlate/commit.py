@@ -26,6 +26,7 @@ from fastpath.ofproto.xlate.packet import (
     ETH_IPV6,
     ETH_MPLS,
     ETH_NSH,
+    ETH_PBB,
     ICMP,
     ICMPV6,
     MAX_MPLS,
@@ -89,6 +90,7 @@ _ICMP_MEMBERS = (("type", "tp_src", 0xFF), ("code", "tp_dst", 0xFF))
 _ICMP4, _ICMP6 = _header("icmp", *_ICMP_MEMBERS, whole=True), _header("icmpv6", *_ICMP_MEMBERS, whole=True)
 _NSH = _header("nsh", ("flags", "nsh_flags"), ("ttl", "nsh_ttl"), ("spi", "nsh_spi"), ("si", "nsh_si"),
                *((f"c{i}", f"nsh_c{i}") for i in range(1, 5)))
+_PBB = _header("pbb", ("isid", "pbb_isid"), ("uca", "pbb_uca"))
 _PRIORITY = _header("skb_priority", ("skb_priority", "skb_priority"))
 _MARK = _header("skb_mark", ("skb_mark", "pkt_mark"))
 _MPLS = (("label", 12, 0xFFFFF), ("tc", 9, 7), ("ttl", 0, 0xFF), ("bos", 8, 1))
@@ -108,7 +110,8 @@ def _union(*masks: FlowKey) -> FlowKey:
 
 # All that a commit may have to bring about: registers and what else only translation knows are not of it.
 _WRITABLE = _union(_STACK, _BOTH_TAGS, *(header.mask for header in (
-    _ETH, _IPV4, _IPV6, _ARP, _ND, _ND_EXT, _ICMP4, _ICMP6, _NSH, _PRIORITY, _MARK, *_TRANSPORT.values())))
+    _ETH, _IPV4, _IPV6, _ARP, _ND, _ND_EXT, _ICMP4, _ICMP6, _NSH, _PBB, _PRIORITY, _MARK,
+    *_TRANSPORT.values())))
 
 
 def commit(x: Xlate) -> None:
@@ -132,6 +135,8 @@ def commit(x: Xlate) -> None:
         _commit_mpls(x, flow, base)
     if flow.dl_type == ETH_NSH:
         _commit_nsh(flow, base, wc, emit)
+    elif flow.dl_type == ETH_PBB:
+        _set(_PBB, flow, base, wc, emit)
     network = _NETWORK.get(base.dl_type)
     if network is not None and not flow.matches(base, network.mask):
         x.hand.pins.fill(_NW_PROTO)

@@ -356,6 +356,7 @@ class Hand:
     stack: list[tuple[int, int]] = field(default_factory=list)      # (value, bytes)
     action_set: list[Action] = field(default_factory=list)
     was_mpls: bool = False                  # an MPLS pop left a payload the key does not describe
+    altered: bool = False                   # the datapath's packet is no more what a commit could restore
     conntracked: bool = False
     entry: str = ""                         # name of the port the packet came in by
     pending: Pending = Pending.NOTHING
@@ -381,6 +382,7 @@ class Out:
     frozen_actions: list[Action] = field(default_factory=list)
     hash: odp.Hash | None = None            # the freeze is for a hash that the datapath is to take
     unrolled: tuple[int, int] | None = None     # table and cookie the last of frozen_actions runs under
+    looks_up: bool = True                   # a freeze with nothing left to do means a table lookup
     avoid_caching: bool = False
     # What learn actions want.  Done at the end: the tables are those of when translation began.
     learned: list[LearnedRule] = field(default_factory=list)

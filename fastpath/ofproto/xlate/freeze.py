@@ -69,7 +69,7 @@ def trigger(x: Xlate) -> None:
 def cancel(x: Xlate) -> None:
     """Forget a freeze that was triggered."""
     if x.out.frozen:
-        x.out.frozen = False
+        x.out.frozen, x.out.looks_up = False, True
         x.out.frozen_actions.clear()
         x.out.unrolled = x.out.pause = x.out.hash = None
 
@@ -126,6 +126,11 @@ def finish(x: Xlate) -> None:
     """Emit the recirculation (or the packet-in) of the freeze that was triggered, and go on."""
     commit(x)
     pause = x.out.pause
+    if not x.out.looks_up and not x.out.frozen_actions:
+        if not x.hand.action_set:
+            cancel(x)
+            return
+        x.out.frozen_actions.append(misc.Note(b""))
     recirc_id = hold_state(x, 0, actions=x.out.frozen_actions, action_set=x.hand.action_set,
                            userdata=pause.userdata if pause else b"", entry=x.hand.entry)
     if not recirc_id or (pause and x.env.trace is not None and not x.env.side_effects):

@@ -18,6 +18,7 @@ from fastpath.ofproto.actions.action_set import execution_order
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.group import GROUP_ANY, Bucket, Group, GroupType
 from fastpath.ofproto.xlate import freeze
+from fastpath.ofproto.xlate.beyond import isolated
 from fastpath.ofproto.xlate.context import OFPP_CONTROLLER, OFPP_NONE, GroupHit, Xlate, XlateError
 from fastpath.ofproto.xlate.flow_hash import add_bytes, flow_hash, hash_2words, hash_add, hash_finish
 from fastpath.ofproto.xlate.flow_hash import mark as mark_hash
@@ -64,10 +65,11 @@ def _run_bucket(x: Xlate, bucket: Bucket, *, last: bool) -> None:
     hand.flow, hand.in_bucket = flow.copy(), True
     x.budget.depth += 1
     actions: list[Action] = execution_order(bucket.actions)
-    x.run(x, actions, last)
-    x.budget.depth -= 1
-    if out.frozen:
-        freeze.finish(x)
+    with isolated(x, last):
+        x.run(x, actions, last)
+        x.budget.depth -= 1
+        if out.frozen:
+            freeze.finish(x)
     hand.flow, hand.was_mpls, hand.in_bucket, x.node = flow, was_mpls, in_bucket, node
     x.budget.exit = False               # of the bucket alone, for whatever reason
     if out.error in _OF_BUCKET:

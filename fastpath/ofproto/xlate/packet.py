@@ -12,6 +12,7 @@ from fastpath.ofproto.xlate.context import VLAN_CFI
 
 ETH_IP, ETH_ARP, ETH_RARP, ETH_IPV6, ETH_NSH = 0x0800, 0x0806, 0x8035, 0x86DD, 0x894F
 ETH_MPLS, ETH_MPLS_MCAST, ETH_8021Q, ETH_8021AD = 0x8847, 0x8848, 0x8100, 0x88A8
+ETH_PBB = 0x88E7
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
 ND_SOLICIT, ND_ADVERT = 135, 136
 FRAG_ANY, FRAG_LATER = 1, 2
@@ -34,6 +35,8 @@ _ABOVE_L2 = tuple(WINDOWS[name] for name in (
     "ipv6_label", "nw_frag", "nw_tos", "nw_ttl", "nw_proto", "nd_target", "arp_sha", "arp_tha", "tcp_flags",
     "nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_path_hdr", "nsh_c1", "nsh_c2", "nsh_c3", "nsh_c4",
     "tp_src", "tp_dst", "ct_tp_src", "ct_tp_dst", "igmp_group_ip4", "dp_hash"))
+# All that the Ethernet type gives a meaning.
+ABOVE_ETHERNET = (*_ABOVE_L2, *_LSE, WINDOWS["pbb_itag"])
 # What is the packet's own rather than known about it: all a new outer header hides.
 _KNOWN = ("in_port", "recirc_id", "packet_type", "ct_state", "ct_nw_proto", "ct_zone", "dp_hash", "pkt_mark",
           "ct_mark", "skb_priority", "ct_label")

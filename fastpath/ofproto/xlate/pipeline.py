@@ -45,7 +45,7 @@ _ALWAYS_IP = FlowKey(packet_type=0xFFFFFFFF, in_port=0xFFFFFFFF, dl_type=0xFFFF,
                      nw_frag=3)
 _ACTSET_OUTPUT = _W["actset_output"]
 _TP_SRC, _TP_DST, _NW_PROTO = _W["tp_src"], _W["tp_dst"], _W["nw_proto"]
-_DL_SRC, _DL_DST = _W["dl_src"], _W["dl_dst"]
+_DL_SRC, _DL_DST, _ITAG = _W["dl_src"], _W["dl_dst"], _W["pbb_itag"]
 _TPID, _TCI = (_W["vlan_tpid"], _W["vlan1_tpid"]), (_W["vlan_tci"], _W["vlan1_tci"])
 
 
@@ -234,6 +234,8 @@ def _visible(is_tunnelled: bool, has_tag: tuple[bool, bool], has_labels: bool) -
 def _finish_mask(x: Xlate) -> None:
     """Take out of the mask what cannot matter to the datapath, and make the rest something it can match."""
     flow, asked = x.hand.flow, x.env.flow
+    if x.hand.altered and asked.get(_DL_TYPE) != pk.ETH_PBB:
+        x.hand.wc.set(_ITAG, 0)             # of a header that actions put there, so it is known
     if not asked.meets(_UNUSUAL) and not pk.is_mpls(asked) and not pk.is_later_fragment(flow) and \
             flow.get(_NW_PROTO) not in (pk.ICMP, pk.ICMPV6):
         x.hand.wc = x.hand.wc.masked(_PLAINLY_VISIBLE)

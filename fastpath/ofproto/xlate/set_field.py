@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastpath._flow import WINDOWS, FlowKey, Window
-from fastpath.fields import Field, Prereq
+from fastpath.dpif import actions as odp
+from fastpath.fields import BEYOND_WRITABLE, Field, Prereq
 from fastpath.ofproto.actions import legacy
 from fastpath.ofproto.actions import set_field as act
 from fastpath.ofproto.actions.instructions import WriteMetadata
@@ -18,6 +19,7 @@ from fastpath.ofproto.subfield import Subfield
 from fastpath.ofproto.tunnel_options import shown
 from fastpath.ofproto.values import format_value
 from fastpath.ofproto.xlate import packet as pk
+from fastpath.ofproto.xlate.commit import commit
 from fastpath.ofproto.xlate.context import OFPP_MAX, OFPP_NONE, VLAN_CFI, Hand, Xlate
 from fastpath.ofproto.xlate.trace import Kind, report
 from fastpath.tlv import OPTION_OF, Place
@@ -134,6 +136,7 @@ _PREREQS: dict[Prereq, _Test] = {
     Prereq.IPV6: _ether_type(pk.ETH_IPV6),
     Prereq.IP: _ether_type(pk.ETH_IP, pk.ETH_IPV6),
     Prereq.MPLS: _ether_type(pk.ETH_MPLS, pk.ETH_MPLS_MCAST),
+    Prereq.PBB: _ether_type(pk.ETH_PBB),
     Prereq.NSH: _ether_type(pk.ETH_NSH),
     Prereq.TCP: _transport(pk.TCP),
     Prereq.UDP: _transport(pk.UDP),
@@ -168,13 +171,54 @@ def _store(x: Xlate, field: Field, value: int, mask: int) -> None:
     write(x.hand, field, read(x.hand, field) & ~mask | value & mask)
 
 
+def retype(x: Xlate, field: Field, value: int) -> None:
+    """Set what tells what follows: Ethernet type, IP protocol, bottom of stack.  What that is now is known
+    after recirculation only, as it is after an MPLS pop."""
+    hand, flow, wc = x.hand, x.hand.flow, x.hand.wc
+    if not has_field(flow, field, wc):
+        if x.node is not None:
+            report(x, Kind.WARN, f"unmet prerequisites for {field.name}, set_field ignored")
+        return
+    mark(hand, field, (1 << field.bits) - 1)
+    if read(hand, field) == value:
+        return
+    commit(x)
+    action, hidden = _RETYPES[field.name]
+    x.out.actions.append(action(value))
+    for key in (flow, hand.base):
+        for window in hidden:
+            key.set(window, 0)
+        key.set(WINDOWS[field.name], value)
+    hand.was_mpls = hand.altered = True
+
+
+def _set_bottom(value: int) -> odp.OdpAction:
+    return odp.SetMasked("mpls", (("bos", value, 1),))
+
+
+_ABOVE_IP = tuple(WINDOWS[name] for name in (
+    "tp_src", "tp_dst", "tcp_flags", "nd_target", "arp_sha", "arp_tha", "igmp_group_ip4"))
+# Action of the datapath, and the members of the key that then say nothing any more.
+_RETYPES: dict[str, tuple[Callable[[int], odp.OdpAction], tuple[Window, ...]]] = {
+    "eth_type": (odp.SetType, pk.ABOVE_ETHERNET),
+    "nw_proto": (odp.SetProto, _ABOVE_IP),
+    "mpls_bos": (_set_bottom, (WINDOWS["mpls_lse1"], WINDOWS["mpls_lse2"])),
+}
+
+
 def set_field(x: Xlate, a: act.SetField) -> None:
     """Write the masked bits of a field the packet has."""
+    if a.field.name in BEYOND_WRITABLE:
+        retype(x, a.field, a.value)
+        return
     _store(x, a.field, a.value, a.mask)
 
 
 def load(x: Xlate, a: act.Load) -> None:
     """The older spelling of set_field, with a run of bits for a mask."""
+    if a.target.field.name in BEYOND_WRITABLE:
+        retype(x, a.target.field, a.value)
+        return
     _store(x, a.target.field, a.value << a.target.ofs, a.target.limit << a.target.ofs)
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from fastpath._fieldsteps import FieldSteps
 from fastpath._flow import WINDOWS, Window
-from fastpath.fields import Field, Prereq
+from fastpath.fields import BEYOND_WRITABLE, Field, Prereq
 from fastpath.ofproto.actions import legacy
 from fastpath.ofproto.actions import set_field as act
 from fastpath.ofproto.actions.base import Action
@@ -119,7 +119,7 @@ def _is_plain(field: Field) -> bool:
 
 
 def _add_store(steps: FieldSteps, field: Field, value: int, mask: int) -> bool:
-    if not _is_plain(field) or field.name in KNOWN_OPERATION:
+    if not _is_plain(field) or field.name in KNOWN_OPERATION or field.name in BEYOND_WRITABLE:
         return False
     window, shift, limit = place(field)
     steps.add_store(_NEED[field.prereq], window, (value & limit) << shift, (mask & limit) << shift,

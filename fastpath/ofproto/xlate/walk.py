@@ -20,6 +20,7 @@ from fastpath.ofproto.table import Miss
 from fastpath.ofproto.tunnel_options import mapped
 from fastpath.ofproto.xlate import freeze
 from fastpath.ofproto.xlate import packet as pk
+from fastpath.ofproto.xlate.beyond import isolated
 from fastpath.ofproto.xlate.commit import commit
 from fastpath.ofproto.xlate.context import (
     MAX_DEPTH,
@@ -247,8 +248,9 @@ def run_on_copy(x: Xlate, actions: Sequence[Action], last: bool) -> None:
     flow, stack, action_set = hand.flow, hand.stack, hand.action_set
     hand.flow, hand.stack, hand.action_set = flow.copy(), list(stack), list(action_set)
     if last or not any(isinstance(a, _IRREVERSIBLE) for a in actions):
-        x.run(x, actions, last)
-        finish_list(x)
+        with isolated(x, last):
+            x.run(x, actions, last)
+            finish_list(x)
     else:
         commit(x)
         base, was_mpls, conntracked = hand.base.copy(), hand.was_mpls, hand.conntracked

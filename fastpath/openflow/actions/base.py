@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastpath.errors import OpenFlowError
-from fastpath.fields import Field
+from fastpath.fields import BEYOND_WRITABLE, Field
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.versions import OF10, OF15
 from fastpath.ofproto.subfield import Subfield
@@ -103,7 +103,7 @@ def ranged(f: Field, bits: int) -> Subfield:
 
 def writable(s: Subfield) -> Subfield:
     """*s*.  Raises OpenFlowError if actions may not write it."""
-    if not s.field.writable:
+    if not s.field.writable and s.field.name not in BEYOND_WRITABLE:
         raise OpenFlowError("OFPBAC_BAD_SET_ARGUMENT", f"{s.field.name} is read-only")
     return s
 

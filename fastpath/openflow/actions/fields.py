@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from fastpath.errors import OpenFlowError
+from fastpath.fields import BEYOND_WRITABLE
 from fastpath.ofproto.actions.balance import (
     BUNDLE_ALGORITHMS,
     HASH_FIELDS,
@@ -39,10 +40,15 @@ _U16 = struct.Struct(">H")
 # -- set_field and load ----------------------------------------------------------------------------
 
 def _get_set_field(reader: Reader, version: int) -> Action:
-    found = oxm.get_field(reader)
+    try:
+        found = oxm.get_field(reader)
+    except OpenFlowError as error:
+        if error.code == "OFPBMC_BAD_FIELD":
+            raise OpenFlowError("OFPBAC_BAD_SET_TYPE", "set_field of an unknown field") from None
+        raise
     assert found is not None
     f, value, mask = found
-    if not f.writable:
+    if not f.writable and f.name not in BEYOND_WRITABLE:
         raise OpenFlowError("OFPBAC_BAD_SET_ARGUMENT", f"{f.name} is read-only")
     full = value_bits(f)
     if mask is not None and mask & full != full:

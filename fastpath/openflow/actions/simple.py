@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from fastpath.errors import OpenFlowError
-from fastpath.ofproto.actions import ct, encap, instructions, legacy, misc, mpls, output, vlan
+from fastpath.ofproto.actions import ct, encap, instructions, legacy, misc, mpls, output, pbb, vlan
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.versions import OF10, OF11, OF13, OF15
+from fastpath.ofproto.match import ETH_PBB
 from fastpath.openflow.actions.base import Code, Get, Put, Raw, aligned
 from fastpath.openflow.codec import MAC, U8, U16, U32, U64, Kind, Reader
 
@@ -44,6 +45,10 @@ _ROWS: tuple[tuple[type[Action], Make, str, Kind | None, tuple[Code, ...]], ...]
     (mpls.DecMplsTtl, mpls.DecMplsTtl, "", None, (_nx(26, OF10, OF10), _of(16, OF11))),
     (mpls.PushMpls, mpls.PushMpls, "ethertype", U16, (_nx(23, OF10, OF10), _of(19, OF11))),
     (mpls.PopMpls, mpls.PopMpls, "ethertype", U16, (_nx(24, OF10, OF10), _of(20, OF11))),
+    (mpls.CopyTtlOut, mpls.CopyTtlOut, "", None, (_of(11, OF11),)),
+    (mpls.CopyTtlIn, mpls.CopyTtlIn, "", None, (_of(12, OF11),)),
+    (pbb.PushPbb, pbb.PushPbb, "ethertype", U16, (_of(26, OF13),)),
+    (pbb.PopPbb, pbb.PopPbb, "", None, (_of(27, OF13),)),
     (output.SetQueue, output.SetQueue, "queue", U32, (_nx(4, OF10, OF10), _of(21, OF11))),
     (output.Group, output.Group, "group_id", U32, (_nx(40, OF10, OF10), _of(22, OF11))),
     (output.PopQueue, output.PopQueue, "", None, (_nx(5),)),
@@ -76,6 +81,7 @@ def _reader(make: Make, kind: Kind | None, name: str, *, vendor: bool) -> Get:
 
 def _check_ethertype(make: Make, ethertype: int) -> None:
     if (make is vlan.PushVlan and ethertype not in (0x8100, 0x88A8)) or \
+            (make is pbb.PushPbb and ethertype != ETH_PBB) or \
             (make is mpls.PushMpls and ethertype not in (mpls.ETH_MPLS, mpls.ETH_MPLS_MCAST)):
         raise OpenFlowError("OFPBAC_BAD_ARGUMENT", f"ethertype {ethertype:#06x} cannot be pushed")
 
