@@ -19,6 +19,7 @@ from fastpath.addresses import Addresses
 from fastpath.bundle import Bundle
 from fastpath.dpif.provider import Execute, PortStats
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, ParseError
+from fastpath.fail_mode import FailModes
 from fastpath.groups import GroupsAndMeters
 from fastpath.io._memory import MemoryPort
 from fastpath.io.port import open_port
@@ -30,6 +31,7 @@ from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, Sa
 from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
+from fastpath.ofproto.internal import format_hidden
 from fastpath.ofproto.port import OfPort, vlan_config
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.subfield import Subfield
@@ -140,7 +142,7 @@ class Port:
         return f"<Port {self.number} {self.name!r} of {self.bridge.name!r}>"
 
 
-class Bridge(GroupsAndMeters, Addresses, Mirrors):
+class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
     """One bridge of a Switch; made by ``Switch.add_bridge``."""
 
     def __init__(self, switch: Switch, ofproto: Ofproto) -> None:
@@ -409,10 +411,14 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors):
                 return list(self.ofproto.tables.rules())
             return self.ofproto.select(self._reader().read_filter(filter))
 
-    def dump_flows(self, filter: str = "", *, stats: bool = True, names: bool = False) -> str:
-        """Rules as text, a line each, as ``ovs-ofctl dump-flows`` prints them."""
+    def dump_flows(self, filter: str = "", *, stats: bool = True, names: bool = False,
+                   hidden: bool = False) -> str:
+        """Rules as text, a line each, as ``ovs-ofctl dump-flows`` prints them; with *hidden* all there are,
+        as ``bridge/dump-flows`` prints them, which knows none of the other arguments."""
         with self._lock:
             self.switch.push_stats()
+            if hidden:
+                return "\n".join(format_hidden(rule, self.switch.now) for rule in self.ofproto.all_rules())
             ports = {port.number: port.name for port in self.ports} if names else None
             chosen = self.ofproto.placed(self._reader().read_filter(filter)) if filter else None
             return "\n".join(self.ofproto.tables.dump(self.switch.now, chosen, stats=stats, ports=ports))

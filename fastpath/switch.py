@@ -33,9 +33,11 @@ from fastpath.bridge import Bridge, Port, check_name
 from fastpath.dpif.provider import DatapathStats
 from fastpath.dpif.userspace import MAX_NOW_S, UserspaceDpif
 from fastpath.errors import ConfigError, FastpathError, NotFoundError
+from fastpath.fail_mode import check_mode
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto, flood_set
 from fastpath.ofproto.events import Event
+from fastpath.ofproto.fail_open import FailMode
 from fastpath.ofproto.revalidate import CHECK_SLICE, Limits, Revalidator, RevalidatorStats
 from fastpath.ofproto.upcall import UpcallHandler, UpcallStats
 from fastpath.ofproto.views import Megaflow, format_megaflows, megaflows
@@ -117,18 +119,21 @@ class Switch:
     # -- bridges ---------------------------------------------------------------------------------------
 
     def add_bridge(self, name: str, *, normal: bool = False, mac_aging: float = 300.0,
-                   max_macs: int = 8192, flood_vlans: Iterable[int] = ()) -> Bridge:
+                   max_macs: int = 8192, flood_vlans: Iterable[int] = (),
+                   fail_mode: str | FailMode = FailMode.SECURE) -> Bridge:
         """A new bridge without ports.  Its tables are empty, so it drops everything; with *normal* it
         starts as a learning switch, by the rule ``priority=0,actions=NORMAL``.  *mac_aging* is in
         seconds, *max_macs* how many addresses it learns at most, *flood_vlans* are those it does not learn
-        in."""
+        in.  A bridge of *fail_mode* "standalone" begins with that rule too, and becomes a learning switch
+        again when it loses its controllers (``ofproto.fail_open``)."""
         check_name("bridge", name)
         check_fdb(mac_aging, max_macs)
-        flood = flood_set(flood_vlans)
+        flood, mode = flood_set(flood_vlans), check_mode(fail_mode)
         with self.lock:
             bridge = Bridge(self, Ofproto(name, self.backer, seed=self.seed, mac_aging=mac_aging,
-                                          max_macs=max_macs, flood_vlans=flood))
+                                          max_macs=max_macs, flood_vlans=flood, now=self.now))
             self._bridges[name] = bridge
+            bridge.set_fail_mode(mode)
             if normal:
                 bridge.add_flow("priority=0,actions=NORMAL")
             return bridge

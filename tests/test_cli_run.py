@@ -175,6 +175,7 @@ def test_a_file_says_groups_and_meters(tmp_path: Path) -> None:
     ("[bridges.br0]\nflood_vlans = ['x']\n", "bridges.br0.flood_vlans[0]: 'x' given"),
     ("[bridges.br0]\nstatic_macs = ['a 1']\n", "bridges.br0.static_macs[0]: 'a 1': expected port, VLAN and"),
     ("[bridges.br0]\nstatic_macs = ['a 1 02:00:00:00:00:01']\n", "static_macs[0]: bridge 'br0' has no"),
+    ("[bridges.br0]\nfail_mode = 'open'\n", "bridges.br0: fail_mode 'open': neither standalone nor secure"),
     ("[bridges.br0.mirrors]\nm = 3\n", "bridges.br0.mirrors.m: 3 given, expected a table"),
     ("[bridges.br0.mirrors.m]\nselect = 3\n", "bridges.br0.mirrors.m.select: unknown key"),
     ("[bridges.br0.mirrors.m]\nselect_vlan = ['x']\n", "mirrors.m.select_vlan[0]: 'x' given"),

@@ -21,7 +21,8 @@
     select_all = true
     output_port = "to-br1"
 
-A bridge without rules is a learning switch.  Errors name the file and the key.
+A bridge without rules and without a fail_mode ("standalone" or "secure") is a learning switch.  Errors name
+the file and the key.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ LIMITS = ("flow_limit", "max_idle", "max_revalidator", "min_revalidate_pps")
 _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
     "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,), "flood_vlans": (list,),
-    "static_macs": (list,), "mirrors": (dict,)}
+    "static_macs": (list,), "mirrors": (dict,), "fail_mode": (str,)}
 _PORT: dict[str, tuple[type, ...]] = {
     "io": (str,), "patch": (str,), "number": (int,), "tag": (int,), "trunks": (list,), "vlan_mode": (str,),
     "priority_tags": (str,), "no_flood": (bool,), "no_forward": (bool,), "no_receive": (bool,),

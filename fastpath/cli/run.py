@@ -65,7 +65,8 @@ def build(switch: Switch, wanted: Config) -> None:
         for mirror in settings.mirrors:
             with placed(mirror.place):
                 bridge.add_mirror(mirror.name, **mirror.settings)
-        for place, flow in settings.flows or ((settings.name, NORMAL),):
+        by_default = () if "fail_mode" in settings.settings else ((settings.name, NORMAL),)
+        for place, flow in settings.flows or by_default:
             with placed(place):
                 if not bridge.add_flows([flow]):
                     raise ParseError("no rule, expected one such as 'in_port=1,actions=output:2'")

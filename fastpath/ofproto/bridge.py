@@ -16,16 +16,21 @@ from fastpath._flow import FlowKey
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowError
 from fastpath.ofproto.actions.action_set import first_disallowed
 from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.output import OFPP_NORMAL, Output
 from fastpath.ofproto.actions.output import Group as GroupAction
 from fastpath.ofproto.admission import Admission, check_group
 from fastpath.ofproto.backer import EVERYTHING, Backer
 from fastpath.ofproto.beyond import refuse_actions, refuse_match
 from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, TableStatus
+from fastpath.ofproto.fail_open import FAIL_OPEN_PRIORITY, FailOpen
 from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.flow_tables import FlowTables
+from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import Group, GroupMod, GroupModResult, GroupTable
+from fastpath.ofproto.internal import InternalRules
 from fastpath.ofproto.learning import MacTable
+from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import Meter, MeterMod, MeterTable
 from fastpath.ofproto.mirrors import MirrorTable
 from fastpath.ofproto.port import VLAN_MAX, OfPort
@@ -103,7 +108,7 @@ class Ofproto:
     """One bridge.  Attributes named in BridgeView are read by translation."""
 
     def __init__(self, name: str, backer: Backer, *, seed: int = 0, mac_aging: float = 300.0,
-                 max_macs: int = 8192, flood_vlans: frozenset[int] = frozenset()) -> None:
+                 max_macs: int = 8192, flood_vlans: frozenset[int] = frozenset(), now: float = 0.0) -> None:
         self.name = name
         self.backer = backer
         self.tables = FlowTables(seed=seed)
@@ -114,6 +119,9 @@ class Ofproto:
         self.macs = WatchedMacs(name, backer, max_entries=max_macs, aging_s=mac_aging)
         self.macs.set_flood_vlans(flood_vlans)
         self.mirrors = MirrorTable()
+        self.internal = InternalRules(now)
+        self.failing = FailOpen(self)
+        self._fail_open_rule: Rule | None = None
         self.features: Features = backer.features
         self.recirc: RecircTable = backer.recirc
         self.forward_bpdu = False
@@ -417,6 +425,33 @@ class Ofproto:
             self.touch(tables_of(rule for rule, _reason in gone))
             self.removed(gone, now)
 
+    def all_rules(self) -> list[Rule]:
+        """Rules of all tables, and those nobody sees: of table 0, above priority 65535, and of table 254."""
+        hidden = [rule for table in self.tables.tables() for rule in table.hidden]
+        return [*hidden, *self.tables.rules(), *self.internal]
+
+    # What its fail mode does (``fail_open.Host``); counters of rules must be up to date.
+
+    def flush(self, now: float) -> None:
+        """Remove all rules but the hidden ones."""
+        self.remove_rules(list(self.tables.rules()), RemovedReason.DELETE, now)
+
+    def add_normal(self, now: float) -> None:
+        """Add the rule that makes an empty bridge a learning switch."""
+        self.apply(parse_flow("priority=0,actions=NORMAL"), now)
+
+    def fail_open(self, on: bool, now: float) -> None:
+        """Add the hidden rule that does so, or remove it."""
+        table = self.tables.table(0)
+        if on:
+            self._fail_open_rule = Rule(Match(), FAIL_OPEN_PRIORITY, (Output(OFPP_NORMAL),), now=now)
+            table.hide(self._fail_open_rule)
+        elif self._fail_open_rule is not None:
+            table.unhide(self._fail_open_rule)
+            self._fail_open_rule = None
+        self.tables.publish(())
+        self.touch()
+
     def apply_group(self, gm: GroupMod, now: float) -> GroupModResult:
         """Carry out a group mod.  Rules that use a group it deletes are the caller's to remove
         (``references``), once it has brought their counters up to date."""
@@ -489,16 +524,17 @@ class Ofproto:
 
     def next_deadline(self) -> float:
         """When ``wake`` next has something to do, as far as known; inf for never."""
-        return min(self.tables.next_deadline(), self.macs.next_deadline())
+        return min(self.tables.next_deadline(), self.macs.next_deadline(), self.failing.next_deadline())
 
     def wake(self, now: float) -> None:
-        """Remove rules and MAC entries whose time is up; their counters must be up to date."""
+        """Remove rules and MAC entries whose time is up, whose counters must be up to date; fail open."""
         expired = self.tables.expire(now)
         if expired:
             self.touch(tables_of(rule for rule, _reason in expired))
             self.removed(expired, now)
             self._tell_vacancies()
         self.macs.expire(now)
+        self.failing.wake(now)
 
     def close(self) -> None:
         """Leave the backer; the ports must be gone."""

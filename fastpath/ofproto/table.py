@@ -47,8 +47,8 @@ class Miss(Enum):
 class Table:
     """Rules of table *table_id*, with how often it was searched and how often a rule was found."""
 
-    __slots__ = ("_awaited", "classifier", "eviction", "max_rules", "miss", "n_lookups", "n_matched", "name",
-                 "table_id", "vacancy")
+    __slots__ = ("_awaited", "classifier", "eviction", "hidden", "max_rules", "miss", "n_lookups",
+                 "n_matched", "name", "table_id", "vacancy")
 
     def __init__(self, table_id: int, *, seed: int = 0, name: str = "") -> None:
         self.table_id = table_id
@@ -59,6 +59,7 @@ class Table:
         self._awaited = VacancyReason.DOWN
         self.miss = Miss.DEFAULT
         self.n_lookups = self.n_matched = 0
+        self.hidden: list[Rule] = []            # found by lookups, but by nobody who asks for rules
         self.classifier: Classifier[Rule] = Classifier(prefixes=DEFAULT_PREFIXES, seed=seed)
 
     def configure(self, *, name: str | None = None, max_rules: int | None = None,
@@ -161,14 +162,26 @@ class Table:
 
     def within(self, match: Match) -> list[Rule]:
         """Rules that match only packets that *match* matches."""
-        return self.classifier.within(match.key, match.mask)
+        found = self.classifier.within(match.key, match.mask)
+        return [rule for rule in found if rule not in self.hidden] if self.hidden else found
 
     def overlaps(self, match: Match, priority: int) -> Rule | None:
         """A rule of the same priority that some packet could match too, if there is one."""
         return self.classifier.overlaps(match.key, match.mask, priority)
 
+    def hide(self, rule: Rule) -> None:
+        """Add *rule* at once, hidden; users' rules have lower priorities."""
+        self.insert(rule)
+        self.hidden.append(rule)
+
+    def unhide(self, rule: Rule) -> None:
+        """Take out a rule that was added hidden."""
+        self.remove(rule)
+        self.hidden.remove(rule)
+
     def __iter__(self) -> Iterator[Rule]:
-        return iter(self.classifier.values())
+        rules = self.classifier.values()
+        return iter([rule for rule in rules if rule not in self.hidden] if self.hidden else rules)
 
     def __len__(self) -> int:
-        return len(self.classifier)
+        return len(self.classifier) - len(self.hidden)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastpath.ofproto.actions.controller import Controller
     from fastpath.ofproto.flow_mod import FlowMod
     from fastpath.ofproto.group import Bucket, Group
+    from fastpath.ofproto.internal import InternalRules
     from fastpath.ofproto.learning import MacTable
     from fastpath.ofproto.mirrors import Mirror, MirrorTable
     from fastpath.ofproto.recirc import FrozenState, RecircTable
@@ -164,6 +165,9 @@ class BridgeView(Protocol):
     def macs(self) -> MacTable: ...
     @property
     def mirrors(self) -> MirrorTable: ...
+    @property
+    def internal(self) -> InternalRules:
+        """Rules that count what matches nothing."""
     @property
     def recirc(self) -> RecircTable:
         """Shared by all bridges over one datapath."""

@@ -105,9 +105,13 @@ def look_up(x: Xlate, in_port: int, table_id: int, *, may_miss: bool,
         flow.set(_TP_DST, ports[1])
     if not dropped:
         x.out.effects.append(TableHit(bridge, table_id, rule is not None))
+    asks = may_miss and rule is None and not dropped and _asks_controller(bridge, table_id, in_port)
     if rule is not None:
         x.out.effects.append(RuleHit(rule))
-    asks = may_miss and rule is None and not dropped and _asks_controller(bridge, table_id, in_port)
+    elif dropped:
+        x.out.effects.append(RuleHit(bridge.internal.drop_fragment))
+    elif may_miss:
+        x.out.effects.append(RuleHit(bridge.internal.ask if asks else bridge.internal.drop))
     if x.node is not None:
         x.node = node = x.node.add(Kind.TABLE, f"{table_id if shown is None else shown:2d}. "
                                               f"{_describe(rule, dropped, asks)}")

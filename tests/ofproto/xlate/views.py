@@ -12,6 +12,7 @@ from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import Group, GroupTable
+from fastpath.ofproto.internal import InternalRules
 from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.mirrors import MirrorTable
@@ -52,6 +53,7 @@ class Bridge:
         self.features = Features()
         self.macs = MacTable()
         self.mirrors = MirrorTable()
+        self.internal = InternalRules(0.0)
         self.recirc = recirc if recirc is not None else RecircTable()
         self.flood_vlans: frozenset[int] = frozenset()
         self.forward_bpdu = False

@@ -1,0 +1,79 @@
+"""Fail modes of a Bridge, as a program handles them; the part of ``Bridge`` that is about them.
+
+What they mean is told in ``ofproto.fail_open``.  Whoever holds connections to controllers calls
+``set_controllers`` when they are configured, ``controller_admitted`` and ``controllers_lost``.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from fastpath.errors import ConfigError
+from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.fail_open import FailMode
+from fastpath.runtime.loop import Lock
+
+if TYPE_CHECKING:
+    from fastpath.switch import Switch
+
+
+class FailModes:
+    """What a Bridge can do about controllers that are not there."""
+
+    switch: Switch
+    ofproto: Ofproto
+
+    @property
+    def _lock(self) -> Lock:
+        raise NotImplementedError
+
+    @property
+    def fail_mode(self) -> str:
+        """"standalone" or "secure"."""
+        return self.ofproto.failing.mode.value
+
+    @property
+    def is_fail_open(self) -> bool:
+        """Whether it switches by itself because its controllers are gone."""
+        return self.ofproto.failing.is_active
+
+    def set_fail_mode(self, mode: str | FailMode) -> None:
+        """Choose "standalone" or "secure".  Without controllers a change empties the tables, and a standalone
+        bridge starts with the rule ``priority=0,actions=NORMAL``."""
+        chosen = check_mode(mode)
+        with self._lock:
+            self.switch.push_stats()
+            self.ofproto.failing.set_mode(chosen, self.switch.now)
+            self.switch.announce()
+
+    def set_controllers(self, n: int, *, probe_interval: float = 5.0) -> None:
+        """Say how many controllers the bridge is to have and how often, in seconds, the laziest of them is
+        probed.  Having some for the first time, or none any more, empties the tables."""
+        if type(n) is not int or n < 0:
+            raise ConfigError(f"set_controllers: {n!r} controllers, expected 0 or more")
+        if not 0 < probe_interval < inf:
+            raise ConfigError(f"probe_interval {probe_interval}: expected seconds, more than 0")
+        with self._lock:
+            self.switch.push_stats()
+            self.ofproto.failing.set_controllers(n, probe_interval, self.switch.now)
+            self.switch.announce()
+
+    def controller_admitted(self) -> None:
+        """A controller is there: the bridge no longer switches by itself."""
+        with self._lock:
+            self.switch.push_stats()
+            self.ofproto.failing.admitted(self.switch.now)
+
+    def controllers_lost(self) -> None:
+        """No controller is there any more: after three probe intervals a standalone bridge fails open."""
+        with self._lock:
+            self.ofproto.failing.lost(self.switch.now)
+
+
+def check_mode(mode: str | FailMode) -> FailMode:
+    """A mode by name.  Raises ConfigError."""
+    try:
+        return FailMode(mode)
+    except ValueError:
+        raise ConfigError(f"fail_mode {mode!r}: neither standalone nor secure") from None
