@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -171,3 +172,25 @@ def test_a_thousand_rules_in_a_bundle_come_at_once(tmp_path: Path) -> None:
         assert [f.message for f in peer.said() if isinstance(f, Frame)] == [
             replace(control(BundleType.COMMIT_REPLY), flags=0)]
         assert len(bridge.rules()) == 1000
+
+
+@pytest.mark.parametrize("in_bundle", [False, True])
+def test_after_a_barrier_no_packet_is_treated_by_the_old_tables(tmp_path: Path, more: int, *,
+                                                               in_bundle: bool) -> None:
+    frame = bytes(12) + b"\x08\x00" + bytes(46)
+    with our_bridge(tmp_path, 3) as (target, bridge), Raw(target, OF14) as peer:
+        for turn in range(60 * more):
+            port_now, other = (2, 3) if turn % 2 else (3, 2)
+            text = f"table=0,in_port=1,actions=output:{port_now}"
+            if in_bundle:
+                peer.send(control(OPEN))
+                peer.send(BundleAdd(1, BOTH, flow(text, OF14, 2)), 2)
+                peer.send(control(COMMIT))
+            else:
+                peer.send(parse_flow(text))
+            assert not any(isinstance(f.message, basic.Error) for f in peer.said() if isinstance(f, Frame))
+            bridge.port("p1").inject(frame)
+            deadline = time.monotonic() + 10
+            while not (out := bridge.port(f"p{port_now}").take()) and time.monotonic() < deadline:
+                time.sleep(0.0005)
+            assert out == [frame] and not bridge.port(f"p{other}").take()
