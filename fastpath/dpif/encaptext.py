@@ -41,7 +41,7 @@ def _format_push_nsh(a: PushNsh) -> str:
     if a.mdtype == 1:
         said += "".join(f",{name}=0x{c:x}" for name, c in zip(_CONTEXT, a.context, strict=True))
     else:
-        said += f",md2=0x{a.metadata.hex()}" if a.metadata else ",md2="
+        said += f",md2=0x{a.metadata.hex()}" if a.metadata else ",md2=0"
     return f"push_nsh({said})"
 
 

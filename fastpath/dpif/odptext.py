@@ -49,6 +49,7 @@ from fastpath.dpif.key import ATTRS
 from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key, format_member, hexa, parse_member
 from fastpath.dpif.owntext import OWN_NUMBERED, OWN_PARSERS, OWN_PLAIN, format_own
 from fastpath.dpif.terms import fields, need, split_terms
+from fastpath.dpif.tunneltext import KINDS, format_kind, parse_kind
 from fastpath.dpif.userdata import format_userspace, parse_userspace
 from fastpath.errors import ParseError
 
@@ -130,11 +131,13 @@ def _format_set(attr: str, members: tuple[tuple[str, int, int], ...],
         return f"set({attr}({format_member(rows[name], value, mask)}))"
     inside = []
     for name, value, mask in members:
+        if name not in rows:
+            continue                        # belongs to one kind of tunnel
         shown = format_member(rows[name], value, mask)
         inside.append(f"flags({shown})" if attr == "tunnel" and name == "flags" else f"{name}={shown}")
-    if options:
+    if attr == "tunnel":
         at = len(inside) - inside[-1].startswith("flags(")      # before the flags
-        inside.insert(at, f"geneve({format_geneve(options)})")
+        inside[at:at] = format_kind(members) + ([f"geneve({format_geneve(options)})"] if options else [])
     return f"set({attr}({','.join(inside)}))"
 
 
@@ -200,8 +203,12 @@ def _parse_set(inside: str) -> SetMasked:
     rows = {m.name: m for m in ATTRS[attr]}
     if attr in _WHOLE:
         return SetMasked(attr, ((attr, *parse_member(rows[attr], members)),))
-    out, options = [], tuple[GeneveOption, ...]()
+    out: list[tuple[str, int, int]] = []
+    options: tuple[GeneveOption, ...] = ()
     for term, nested in split_terms(members):
+        if attr == "tunnel" and term in KINDS and nested is not None:
+            out += parse_kind(term, nested)
+            continue
         if attr == "tunnel" and term == "geneve" and nested is not None:
             options = parse_geneve(nested)
             continue

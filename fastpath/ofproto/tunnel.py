@@ -6,7 +6,7 @@ set by rules (tun_id, tun_src, tun_dst); encapsulation itself is the datapath's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fastpath import text
@@ -17,7 +17,9 @@ DEFAULT_TTL = 64
 KINDS = {"geneve": (6081, 24), "vxlan": (4789, 24), "gre": (0, 32), "erspan": (0, 10), "gtpu": (2152, 32),
          "ip6gre": (0, 32)}
 OPTIONS = ("remote_ip", "local_ip", "key", "in_key", "out_key", "dst_port", "tos", "ttl", "csum",
-           "df_default")
+           "df_default", "erspan_ver", "erspan_idx", "erspan_dir", "erspan_hwid")
+# Members that an ERSPAN port may fix: base of the number in its option, bits.
+ERSPAN = {"erspan_ver": (10, 4), "erspan_idx": (16, 20), "erspan_dir": (10, 1), "erspan_hwid": (16, 6)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Tunnel:
     ttl: int | None
     csum: bool
     df: bool
+    # Members of the flow that the port fixes, by name; those of ERSPAN not here are left to the flow.
+    fixed: tuple[tuple[str, int], ...] = ()
 
 
 def parse_tunnel(kind: str, options: Mapping[str, object]) -> Tunnel:
@@ -73,7 +77,21 @@ def parse_tunnel(kind: str, options: Mapping[str, object]) -> Tunnel:
     return Tunnel(kind, remote, local, _key(given, "in_key", key_bits), _key(given, "out_key", key_bits),
                   _number(given, "dst_port", 16, port), _inherited(given, "tos", 0),
                   _inherited(given, "ttl", DEFAULT_TTL), _flag(given, "csum", default=False),
-                  _flag(given, "df_default", default=True))
+                  _flag(given, "df_default", default=True), tuple(_erspan(given)))
+
+
+def _erspan(given: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    for name, (base, bits) in ERSPAN.items():
+        source = given.get(name, "flow" if given.get("erspan_ver") == "flow" else "0")
+        if source == "flow":
+            continue
+        try:
+            value = int(source, base)
+        except ValueError:
+            raise ConfigError(f"{name} {source}: neither a number nor flow") from None
+        if not 0 <= value < 1 << bits or (name == "erspan_ver" and value > 2):
+            raise ConfigError(f"{name} {source}: out of range")
+        yield f"tun_{name}", value
 
 
 def _address(given: Mapping[str, str], name: str) -> Address:

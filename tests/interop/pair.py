@@ -25,9 +25,6 @@ from fastpath.ofproto.actions.versions import OF15, as_version
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.group_text import parse_group_mod
-from fastpath.ofproto.match import Match
-from fastpath.ofproto.xlate import translate
-from fastpath.ofproto.xlate.context import XlateIn
 from fastpath.ofproto.xlate.trace import Trace
 
 LOCAL = 0xFFFE
@@ -90,14 +87,15 @@ class Pair:
     numbers: dict[int, int]
     n_traces: int = 0
 
-    def add_bridge(self, name: str, ports: dict[str, int], local_odp: int) -> fastpath.Bridge:
+    def add_bridge(self, name: str, ports: dict[str, int], local_odp: int | None = None) -> fastpath.Bridge:
         """A bridge with LOCAL and dummy ports; *ports* maps their names to the reference's numbers."""
         self.ref.add_bridge(name, *ports)
         bridge = self.switch.add_bridge(name)
         bridge.add_port(name, number=LOCAL)
         for port in ports:
             bridge.add_port(port)
-        for port, odp_port in {name: local_odp, **ports}.items():
+        local = self.shown(name) if local_odp is None else local_odp
+        for port, odp_port in {name: local, **ports}.items():
             ours = bridge.ofproto.port_named(port).odp_port
             assert ours is not None
             self.numbers[ours] = odp_port
@@ -112,24 +110,38 @@ class Pair:
         """Bridges br0 and br1 with dummy ports 1 and 2 each, joined by their ports 3."""
         for name, ports, local in (("br0", {"p1": 1, "p2": 2}, 100), ("br1", {"p4": 4, "p5": 5}, 101)):
             self.add_bridge(name, ports, local)
-        for name, peer in (("br0", "br1"), ("br1", "br0")):
+        self.patch("br0", "br1", 3)
+
+    def patch(self, one: str, other: str, number: int) -> None:
+        """Join two bridges by ports of this number."""
+        for name, peer in ((one, other), (other, one)):
             self.ref.vsctl("add-port", name, f"to-{peer}", "--", "set", "interface", f"to-{peer}",
-                           "type=patch", f"options:peer=to-{name}", "ofport_request=3")
-            self.switch[name].add_patch(f"to-{peer}", peer=f"to-{name}", number=3)
+                           "type=patch", f"options:peer=to-{name}", f"ofport_request={number}")
+            self.switch[name].add_patch(f"to-{peer}", peer=f"to-{name}", number=number)
+
+    def add_tunnels(self, name: str, tunnels: Iterable[tuple[str, str, int, dict[str, str]]]) -> None:
+        """Tunnel ports of a bridge: name, type, number, options; real ones in the reference."""
+        bridge = self.switch[name]
+        for port_name, kind, number, options in tunnels:
+            self.ref.vsctl("add-port", name, port_name, "--", "set", "interface", port_name, f"type={kind}",
+                           f"ofport_request={number}", *(f"options:{key}={options[key]}" for key in options))
+            port = bridge.add_tunnel(port_name, kind, number=number, **options)
+            assert port.of.odp_port is not None
+            self.numbers[port.of.odp_port] = self.shown(port_name)
+
+    def shown(self, port: str) -> int:
+        """Datapath number of a port of the reference."""
+        found = re.search(rf"^ +{port} \d+/(\d+):", self.ref.appctl("dpif/show"), re.M)
+        assert found is not None, port
+        return int(found.group(1))
 
     def reference_text(self, bridge: str, packet: str, ct_next: tuple[str, ...] = ()) -> list[str]:
         options = [word for flags in ct_next for word in ("--ct-next", flags)]
         return lines(FOREIGN_MISS.sub("No match.", self.ref.trace(bridge, packet, *options)))
 
-    def generate(self, bridge: str, packet: str) -> Trace:
-        """Trace of *packet* with all side effects, as the reference does with ``-generate``."""
-        trace, ofproto = Trace(), self.switch[bridge].ofproto
-        translate(XlateIn(ofproto, Match.parse(packet).key, now=self.switch.now, trace=trace))
-        return trace
-
     def agree_generated(self, bridge: str, packet: str, rules: tuple[str, ...]) -> None:
         """Assert that both do the same with *packet*, side effects and all, and say so."""
-        ours = self.text(self.generate(bridge, packet))
+        ours = self.text(self.switch[bridge].trace(packet, generate=True))
         theirs = lines(self.ref.trace(bridge, packet, "-generate"))
         # Rules learned from this very packet are not found yet, but widen the reference's mask already.
         ours, theirs = ([line for line in text if "Megaflow" not in line] for text in (ours, theirs))
@@ -191,15 +203,9 @@ def tunnel_pair(tunnels: Iterable[tuple[str, str, int, dict[str, str]]], *, stri
         pytest.skip("the reference switch is not installed")
     with Reference(override=False) as ref, fastpath.Switch(seed=1, strict=strict) as switch:
         both = Pair(ref, switch, {})
-        bridge = both.add_bridge("br0", {"p1": 1, "p2": 2, "p3": 3}, 100)
+        both.add_bridge("br0", {"p1": 1, "p2": 2, "p3": 3}, 100)
         ref.appctl("dpif/set-dp-features", "br0", "tnl_push_pop", "false")
-        for name, kind, number, options in tunnels:
-            ref.vsctl("add-port", "br0", name, "--", "set", "interface", name, f"type={kind}",
-                      f"ofport_request={number}", *(f"options:{key}={options[key]}" for key in options))
-            port = bridge.add_tunnel(name, kind, number=number, **options)
-            shown = re.search(rf"{name} \d+/(\d+):", ref.appctl("dpif/show"))
-            assert shown is not None and port.of.odp_port is not None
-            both.numbers[port.of.odp_port] = int(shown.group(1))
+        both.add_tunnels("br0", tunnels)
         time.sleep(0.1)
         yield both
 

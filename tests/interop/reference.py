@@ -95,7 +95,7 @@ class Reference:
                      f"--unixctl={self.dir}/vswitchd.ctl", "--log-file=" + str(self.dir / "vswitchd.log"),
                      "-vconsole:off")
         self._wait(self.dir / "vswitchd.ctl")
-        self.appctl = Control(self.dir / "vswitchd.ctl")
+        self.appctl = self._connect(self.dir / "vswitchd.ctl")
 
     def _daemon(self, *command: str) -> None:
         null = subprocess.DEVNULL
@@ -108,6 +108,18 @@ class Reference:
             if time.monotonic() > deadline or any(c.poll() is not None for c in self._children):
                 raise RuntimeError(f"the reference did not start: no {path.name}")
             time.sleep(0.02)
+
+    @staticmethod
+    def _connect(path: Path) -> Control:
+        """A connection; the socket is there a moment before anybody listens."""
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                return Control(path)
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def _run(self, *command: str, text: str | None = None) -> str:
         done = subprocess.run(command, env=self.env, input=text, capture_output=True, text=True, timeout=60)

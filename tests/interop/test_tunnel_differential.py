@@ -8,19 +8,10 @@ from random import Random
 import pytest
 from pair import Pair, tunnel_pair
 from rule_sets import Case
+from wide_sets import TUNNELS
 
 import fastpath
 
-PORTS: tuple[tuple[str, str, int, dict[str, str]], ...] = (
-    ("t1", "geneve", 11, {"remote_ip": "1.1.1.1"}),
-    ("t2", "geneve", 12, {"remote_ip": "flow", "key": "flow"}),
-    ("t3", "vxlan", 13, {"remote_ip": "1.1.1.3", "local_ip": "2.2.2.2", "key": "77", "tos": "inherit",
-                         "ttl": "inherit"}),
-    ("t4", "gre", 14, {"remote_ip": "flow", "local_ip": "flow", "out_key": "flow", "in_key": "5",
-                       "tos": "0x28", "ttl": "7", "df_default": "false", "csum": "true"}),
-    ("t5", "vxlan", 15, {"remote_ip": "fe80::9", "key": "flow", "dst_port": "9999"}),
-    ("t6", "geneve", 16, {"remote_ip": "1.1.1.6", "key": "0"}),
-)
 RULES = (
     "in_port=1,ip actions=set_tunnel:5,output:11,output:12,output:13",
     "in_port=2,ip actions=set_field:9.9.9.9->tun_dst,set_field:8.8.8.8->tun_src,set_tunnel:0x123456,"
@@ -40,7 +31,7 @@ RULES = (
 @pytest.fixture(scope="module")
 def tunnels() -> Iterator[Pair]:
     """Both switches with the same tunnel ports, real ones in the reference."""
-    with tunnel_pair(PORTS) as pair:
+    with tunnel_pair(TUNNELS) as pair:
         yield pair
 
 

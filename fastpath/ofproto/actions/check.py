@@ -16,7 +16,7 @@ from fastpath.ofproto.actions import legacy, mpls, output, pbb, set_field, vlan
 from fastpath.ofproto.actions.balance import Multipath
 from fastpath.ofproto.actions.base import Action, ActionList
 from fastpath.ofproto.actions.ct import Ct, Nat
-from fastpath.ofproto.actions.encap import Encap
+from fastpath.ofproto.actions.encap import DecNshTtl, Encap
 from fastpath.ofproto.actions.instructions import GotoTable, Meter, WriteActions
 from fastpath.ofproto.actions.learn import Learn, LearnKind
 from fastpath.ofproto.actions.misc import CheckPktLarger, Clone
@@ -31,6 +31,7 @@ INCONSISTENT = "OFPBAC_MATCH_INCONSISTENT"
 TABLE_ALL = 255
 METER_MAX = 0xFFFF0000
 _RESERVED_MIN = 0xFFF8
+ETH_NSH = 0x894F
 _ALG_PROTO = {"ftp": TCP, "tftp": UDP}
 
 
@@ -138,8 +139,9 @@ class _Checker:
                 if not 1 <= meter_id <= METER_MAX:
                     refuse("OFPMMFC_INVALID_METER")
             case legacy.SetIpEcn() | legacy.SetIpTtl():
-                if not state.is_ip:
-                    refuse(INCONSISTENT)        # these two are loads in OpenFlow 1.0
+                self._require(state.is_ip)      # these two are loads in OpenFlow 1.0
+            case DecNshTtl():
+                self._require(state.dl_type == ETH_NSH)
             case vlan.SetVlanVid(_, push) | vlan.SetVlanPcp(_, push):
                 self.only_of10 |= not (push or state.vlan)
             case vlan.PushVlan():
@@ -165,6 +167,11 @@ class _Checker:
             case _:
                 pass
 
+    def _require(self, fits: bool) -> None:
+        """Note an action that a rule must not have, but that a packet-out may: there it does nothing."""
+        if not fits:
+            self.only_of10 = self.needs_of11 = True
+
     def _check_ct(self, action: Ct, state: HeaderState, match: Match) -> None:
         if not state.is_ip or state.nw_proto != _ALG_PROTO.get(action.alg, state.nw_proto):
             refuse(INCONSISTENT)
@@ -177,8 +184,8 @@ class _Checker:
         if not action.commit and any(a != Nat() for a in action.actions):
             refuse("OFPBAC_BAD_ARGUMENT")
         nat = action.nat
-        if nat is not None and nat.family and state.dl_type != (ETH_IP if nat.family == 4 else ETH_IPV6):
-            refuse(INCONSISTENT)
+        if nat is not None and nat.family:
+            self._require(state.dl_type == (ETH_IP if nat.family == 4 else ETH_IPV6))
         self.check(action.actions, state.copy(), match)
 
 

@@ -21,6 +21,8 @@ from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.dpif import actions as odp
 from fastpath.ofproto.xlate.context import Pending, Xlate
 from fastpath.ofproto.xlate.packet import (
+    DSCP_MASK,
+    ECN_MASK,
     ETH_ARP,
     ETH_IP,
     ETH_IPV6,
@@ -95,7 +97,7 @@ _PRIORITY = _header("skb_priority", ("skb_priority", "skb_priority"))
 _MARK = _header("skb_mark", ("skb_mark", "pkt_mark"))
 _MPLS = (("label", 12, 0xFFFFF), ("tc", 9, 7), ("ttl", 0, 0xFF), ("bos", 8, 1))
 _NETWORK = {ETH_IP: _IPV4, ETH_IPV6: _IPV6, ETH_ARP: _ARP}
-_PACKET_TYPE, _NW_PROTO = WINDOWS["packet_type"], WINDOWS["nw_proto"]
+_PACKET_TYPE, _NW_PROTO, _NW_TOS = WINDOWS["packet_type"], WINDOWS["nw_proto"], WINDOWS["nw_tos"]
 _STACK = FlowKey(dl_type=0xFFFF, **{f"mpls_lse{i}": 0xFFFFFFFF for i in range(MAX_MPLS)})
 _BOTH_TAGS = FlowKey(vlan_tpid=0xFFFF, vlan_tci=0xFFFF, vlan1_tpid=0xFFFF, vlan1_tci=0xFFFF)
 _LSE = tuple(WINDOWS[f"mpls_lse{i}"] for i in range(MAX_MPLS))
@@ -217,6 +219,9 @@ def _set(header: _Header, flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[
         value = flow.get(m.window)
         if value != base.get(m.window) and not header.whole:
             mask = wc.get(m.window) & m.limit
+            if m.window is _NW_TOS and (base.tun_dst or base.tun_ipv6_dst) and not (
+                    value ^ base.get(m.window)) & ECN_MASK:
+                mask &= DSCP_MASK           # congestion is the tunnel's affair: the packet keeps its mark
             if mask:
                 members.append((m.name, value & mask, mask | m.extra))
     for m in header.members:

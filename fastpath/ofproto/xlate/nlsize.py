@@ -68,11 +68,16 @@ def _size(a: OdpAction) -> int:
             return _attr(_FIXED.get(type(a), 4))
 
 
+# Attributes of one kind of tunnel, by what the names of their members begin with: bytes with headers.
+_OF_KIND = (("gbp_", 12), ("erspan_", 16), ("gtpu_", 8))
+
+
 def _set_size(attr: str, members: tuple[tuple[str, int, int], ...],
               options: tuple[GeneveOption, ...]) -> int:
     if attr == "tunnel":
         widths = {m.name: m.bits // 8 for m in ATTRS[attr]}
-        size = sum(_attr(widths[name]) for name, _value, _mask in members if name != "flags")
+        size = sum(_attr(widths[name]) for name, *_ in members if name in widths and name != "flags")
+        size += sum({size for name, *_ in members for start, size in _OF_KIND if name.startswith(start)})
         if options:
             size += _attr(sum(HEADER + len(option.data) for option in options))
         return _attr(size)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
 from fastpath.dpif.key import ATTRS, Form
+from fastpath.dpif.tunneltext import members_of
 from fastpath.fields import DP_WORDS, MEMBERS, OFFSETS, TNL_WORD
 from fastpath.flowtext import TUN_CSUM, TUN_DF, TUN_KEY, TUN_OAM
-from fastpath.ofproto.tunnel import Tunnel
+from fastpath.ofproto.tunnel import DEFAULT_TTL, Tunnel
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.context import Hand, PortView, Xlate
 from fastpath.ofproto.xlate.trace import Kind, report
@@ -20,6 +21,7 @@ from fastpath.tlv import present
 TUNNEL = tuple(WINDOWS[m.name] for m in MEMBERS if TNL_WORD <= OFFSETS[m.name] // 8 < DP_WORDS)
 _DST = FlowKey(tun_dst=WINDOWS["tun_dst"].limit, tun_ipv6_dst=WINDOWS["tun_ipv6_dst"].limit)
 _CE, _ECT_0 = 3, 2                      # ECN codepoints (RFC 3168)
+_ERSPAN_PARTS = {1: ("erspan_idx",), 2: ("erspan_dir", "erspan_hwid")}      # of each version
 _FLAGS = TUN_DF | TUN_CSUM | TUN_KEY
 
 
@@ -76,6 +78,8 @@ def _fill_header(tunnel: Tunnel, flow: FlowKey, wc: FlowKey) -> None:
             setattr(flow, f"tun_{name}", end.value if end.family == 4 else 0)
             setattr(flow, f"tun_ipv6_{name}", end.value if end.family == 6 else 0)
     flow.tun_tp_dst = tunnel.dst_port
+    for name, value in tunnel.fixed:
+        setattr(flow, name, value)
     if not tunnel.out_key.from_flow:
         flow.tun_id = tunnel.out_key.value
     is_ip = pk.is_ip(flow)
@@ -83,7 +87,7 @@ def _fill_header(tunnel: Tunnel, flow: FlowKey, wc: FlowKey) -> None:
         wc.nw_ttl = 0xFF
         flow.tun_ttl = flow.nw_ttl
     else:
-        flow.tun_ttl = tunnel.ttl or 0
+        flow.tun_ttl = DEFAULT_TTL if tunnel.ttl is None else tunnel.ttl
     if tunnel.tos is None and is_ip:
         wc.nw_tos |= pk.DSCP_MASK
         flow.tun_tos = flow.nw_tos & pk.DSCP_MASK
@@ -106,6 +110,7 @@ def _commit_tunnel(x: Xlate, hand: Hand, tunnel: Tunnel) -> None:
         value = flow.get(WINDOWS[m.field])
         if value or m.name == "ttl" or (m.name == "tun_id" and flow.tun_flags & TUN_KEY):
             members.append((m.name, value, (1 << m.bits) - 1 if m.form is not Form.FLAGS else 0xFFFF))
+    members += _of_kind(tunnel.kind, flow)
     options: tuple[odp.GeneveOption, ...] = ()
     if tunnel.kind == "geneve":
         options = tuple(odp.GeneveOption(place.cls, place.type, place.read(flow).to_bytes(place.size, "big"))
@@ -113,3 +118,14 @@ def _commit_tunnel(x: Xlate, hand: Hand, tunnel: Tunnel) -> None:
     x.out.actions.append(odp.SetMasked("tunnel", tuple(members), options))
     for window in TUNNEL:
         base.set(window, flow.get(window))
+
+
+def _of_kind(kind: str, flow: FlowKey) -> list[tuple[str, int, int]]:
+    """Members that only tunnels of *kind* have, if the flow says anything of them."""
+    values = {name: getattr(flow, f"tun_{name}") for name, _bits in members_of(kind)}
+    told = {"vxlan": any(values.values()), "erspan": values.get("erspan_ver") in _ERSPAN_PARTS,
+            "gtpu": all(values.values())}
+    if not told.get(kind):
+        return []
+    left_out = _ERSPAN_PARTS[3 - values["erspan_ver"]] if kind == "erspan" else ()
+    return [(name, values[name], (1 << bits) - 1) for name, bits in members_of(kind) if name not in left_out]
