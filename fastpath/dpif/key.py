@@ -82,3 +82,29 @@ L3 = {ETH_IP: "ipv4", ETH_IPV6: "ipv6", 0x0806: "arp", 0x8035: "arp", 0x8847: "m
 L4 = {(t, proto): attr for t in (ETH_IP, ETH_IPV6)
       for proto, attr in ((6, "tcp"), (17, "udp"), (132, "sctp"))}
 L4 |= {(ETH_IP, 1): "icmp", (ETH_IPV6, 58): "icmpv6"}
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelMember:
+    """A member of one kind of tunnel: its name in the parentheses, whether hexadecimal, and its bits."""
+
+    name: str
+    hexadecimal: bool
+    bits: int
+
+
+# Name of what is around the members -> what their names begin with, and the members.
+TUNNEL_KINDS: dict[str, tuple[str, tuple[TunnelMember, ...]]] = {
+    "vxlan":  ("gbp_",    (TunnelMember("id", False, 16), TunnelMember("flags", True, 8))),
+    "erspan": ("erspan_", (TunnelMember("ver", False, 4), TunnelMember("idx", True, 20),
+                            TunnelMember("dir", False, 1), TunnelMember("hwid", True, 6))),
+    "gtpu":   ("gtpu_",   (TunnelMember("flags", True, 8), TunnelMember("msgtype", False, 8))),
+}
+# Kinds of tunnel whose members these are.
+OF_TUNNEL = {"vxlan": "vxlan", "erspan": "erspan", "ip6erspan": "erspan", "gtpu": "gtpu"}
+
+
+def members_of(kind: str) -> tuple[tuple[str, int], ...]:
+    """Names of the members that a tunnel of *kind* has besides those that all have, and their bits."""
+    prefix, rows = TUNNEL_KINDS[OF_TUNNEL[kind]] if kind in OF_TUNNEL else ("", ())
+    return tuple((prefix + row.name, row.bits) for row in rows)

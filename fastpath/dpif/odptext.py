@@ -45,11 +45,11 @@ from fastpath.dpif.actions import (
 from fastpath.dpif.cttext import format_ct, parse_ct
 from fastpath.dpif.encaptext import PARSERS, PLAIN, format_encap, format_lse, format_set_nsh, parse_push_mpls
 from fastpath.dpif.genevetext import format_geneve, parse_geneve
-from fastpath.dpif.key import ATTRS
+from fastpath.dpif.key import ATTRS, TUNNEL_KINDS
 from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key, format_member, hexa, parse_member
 from fastpath.dpif.owntext import OWN_NUMBERED, OWN_PARSERS, OWN_PLAIN, format_own
 from fastpath.dpif.terms import fields, need, split_terms
-from fastpath.dpif.tunneltext import KINDS, format_kind, parse_kind
+from fastpath.dpif.tunneltext import format_kind, parse_kind
 from fastpath.dpif.userdata import format_userspace, parse_userspace
 from fastpath.errors import ParseError
 
@@ -206,7 +206,7 @@ def _parse_set(inside: str) -> SetMasked:
     out: list[tuple[str, int, int]] = []
     options: tuple[GeneveOption, ...] = ()
     for term, nested in split_terms(members):
-        if attr == "tunnel" and term in KINDS and nested is not None:
+        if attr == "tunnel" and term in TUNNEL_KINDS and nested is not None:
             out += parse_kind(term, nested)
             continue
         if attr == "tunnel" and term == "geneve" and nested is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fastpath.dpif.key import TUNNEL_KINDS, members_of
 from fastpath.dpif.odptext import format_actions, parse_actions
 from fastpath.dpif.program import compile_actions
-from fastpath.dpif.tunneltext import KINDS, format_kind, members_of, parse_kind
+from fastpath.dpif.tunneltext import format_kind, parse_kind
 from fastpath.errors import ParseError
 
 # As ovs-vswitchd 3.1 prints them.
@@ -26,7 +27,7 @@ def test_sets_come_back_as_they_were(source: str) -> None:
     assert compile_actions(actions)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TUNNEL_KINDS)
 def test_masks_come_back_too(kind: str) -> None:
     members = tuple((name, 1, (1 << bits) - 1 & ~2) for name, bits in members_of(kind))
     (term,) = format_kind(members)

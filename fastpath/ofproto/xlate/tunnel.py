@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
-from fastpath.dpif.key import ATTRS, Form
-from fastpath.dpif.tunneltext import members_of
+from fastpath.dpif.key import ATTRS, Form, members_of
 from fastpath.fields import DP_WORDS, MEMBERS, OFFSETS, TNL_WORD
 from fastpath.flowtext import TUN_CSUM, TUN_DF, TUN_KEY, TUN_OAM
 from fastpath.ofproto.tunnel import DEFAULT_TTL, Tunnel
