@@ -281,7 +281,8 @@ class Revalidator:
             return
         for ukey, stats in zip(todo, self.backer.dpif.flow_stats([ukey.ufid for ukey in todo]), strict=True):
             if stats is not None:
-                self._push(ukey, stats)
+                if stats.n_packets != ukey.n_packets:
+                    self._push(ukey, stats)
             elif self._ukeys.get(ukey.ufid) is ukey:
                 self.stats.n_lost += 1
                 self._drop(ukey)

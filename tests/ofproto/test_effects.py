@@ -139,3 +139,9 @@ def test_a_full_table_evicts_what_was_unused_longest_by_the_packets_of_flows(br:
     br.inject(1, frame())                   # known to the datapath only
     br.add_flow("in_port=3,idle_timeout=60,actions=output:1")
     assert sorted(str(rule.match) for rule in br.rules()) == ["in_port=1", "in_port=3"]
+
+
+def test_a_packet_that_moves_its_own_address_is_never_cached(br: Bridge) -> None:
+    br.add_flows(["in_port=1,actions=NORMAL,resubmit(2,1)", "table=1,actions=NORMAL"])
+    br.inject(1, *[frame(src=1, dst=9)] * 3)
+    assert (br.fdb_stats().n_moved, br.switch.stats().upcalls.n_miss, addresses(br)) == (5, 3, {1: 2})

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 from model.dpif import SIZE, World
 
+from fastpath import Switch
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import Output
 from fastpath.ofproto.events import FlowRemoved
 from fastpath.ofproto.flow_text import parse_flow
+from fastpath.ofproto.group import GroupCommand
+from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.port import OfPort, vlan_config
 from fastpath.ofproto.revalidate import FLOW_LIMIT_MIN, FLOW_LIMIT_START, Limits, Revalidator
 from fastpath.ofproto.rule import RemovedReason
+from fastpath.testing import frame
 
 A, B = 0x020000000001, 0x020000000002
 
@@ -252,3 +256,93 @@ def test_while_rounds_are_slow_flows_with_few_packets_are_not_translated_again()
     w.revalidator.settle(w.now)
     assert [ukey.key.in_port for ukey in w.revalidator] == [3]
     assert w.revalidator.stats.n_deleted_costly == 1
+
+
+# -- what a flow depends on ----------------------------------------------------------------------------
+
+def test_a_port_behind_a_patch_that_received_nothing_reaches_the_flows_that_end_there() -> None:
+    w = World()
+    left, right = w.bridge("in_port=1,actions=output:9"), w.bridge("in_port=9,actions=output:1", name="br1")
+    left.add_port(OfPort(left, "l", 9, peer_name="r"))
+    right.add_port(OfPort(right, "r", 9, peer_name="l", no_receive=True))
+    assert w.send(udp()) == [()]
+    right.set_port(right.port(9), flags={"no_receive": False})
+    assert w.send(udp()) == [(Output(4),)]
+
+
+def test_a_patch_that_finds_its_peer_late_reaches_installed_flows() -> None:
+    w = World()
+    left, right = w.bridge("in_port=1,actions=output:9"), w.bridge("in_port=9,actions=output:1", name="br1")
+    left.add_port(OfPort(left, "l", 9, peer_name="r"))
+    assert w.send(udp()) == [()]
+    right.add_port(OfPort(right, "r", 9, peer_name="l"))
+    assert w.send(udp()) == [(Output(4),)]
+    right.del_port(right.port(9))
+    assert w.send(udp()) == [()]
+
+
+@pytest.mark.parametrize("bucket", ["watch_port:2,output:2", "watch_group:2,output:2"])
+def test_liveness_of_a_group_reaches_installed_flows(bucket: str) -> None:
+    w = World()
+    bridge = w.bridge()
+    for text in ("group_id=2,type=ff,bucket=watch_port:2,output:2",
+                 f"group_id=1,type=ff,bucket={bucket},bucket=watch_port:3,output:3"):
+        bridge.apply_group(parse_group_mod(text, GroupCommand.ADD), w.now)
+    change(w, bridge, "actions=group:1")
+    assert w.send(udp()) == [(Output(2),)]
+    bridge.set_port(bridge.port(2), link_up=False)
+    assert w.send(udp()) == [(Output(3),)]
+    bridge.set_port(bridge.port(2), link_up=True)
+    assert w.send(udp()) == [(Output(2),)]
+    assert w.upcalls.stats.n_miss == 1
+
+
+def test_a_flow_that_sends_by_a_register_matches_what_was_in_it() -> None:
+    w = World()
+    w.bridge("udp,actions=move:NXM_OF_UDP_DST[]->NXM_NX_REG0[0..15],output:NXM_NX_REG0[]")
+    assert w.send(udp(tp_dst=2)) == [(Output(2),)]
+    assert w.send(udp(tp_dst=3)) == [(Output(3),)]
+
+
+def test_a_flow_that_sends_by_a_field_matches_all_of_it() -> None:
+    w = World()
+    w.bridge("udp,actions=output:NXM_OF_UDP_DST[]")
+    assert w.send(udp(tp_dst=2), udp(tp_dst=3)) == [(Output(2),), (Output(3),)]
+
+
+def test_rules_that_time_out_or_go_with_a_group_take_their_flows_along() -> None:
+    w = World()
+    bridge = w.bridge("hard_timeout=3,actions=output:2")
+    w.send(udp())
+    w.at(4.0)
+    bridge.wake(w.now)
+    assert w.send(udp()) == [()]
+    change(w, bridge, "actions=output:3")
+    assert w.send(udp()) == [(Output(3),)]
+    bridge.remove_rules(list(bridge.tables.rules()), RemovedReason.GROUP_DELETE, w.now)
+    assert w.send(udp()) == [()]
+
+
+def test_a_port_that_received_nothing_reaches_the_flows_that_ended_there() -> None:
+    w = World()
+    bridge = w.bridge("actions=output:2")
+    bridge.set_port(bridge.port(1), flags={"no_receive": True})
+    assert w.send(udp()) == [()]
+    bridge.set_port(bridge.port(1), flags={"no_receive": False})
+    assert w.send(udp()) == [(Output(2),)]
+
+
+def test_a_flow_that_went_on_in_another_bridge_depends_on_its_ports() -> None:
+    with Switch(seed=1) as switch:
+        left, right = switch.add_bridge("left"), switch.add_bridge("right")
+        near, far = left.add_port("near"), right.add_port("far")
+        switch.connect(left, right)
+        left.add_flow("in_port=near,actions=output:left-right")
+        right.add_flow("mpls,actions=pop_mpls:0x0800,dec_ttl,output:far")
+        packet = b"\2" * 12 + b"\x88\x47" + bytes([0, 1, 0x41, 64]) + frame(ip_dst=9)[14:]
+        assert len(left.inject(near, packet)[far]) == 1
+        assert switch.stats().n_flows == 2
+        far.set(no_forward=True)
+        assert left.inject(near, packet) == {}
+        far.set(no_forward=False)
+        assert len(left.inject(near, packet)[far]) == 1
