@@ -27,6 +27,8 @@ def fill(pair: Pair, chassis: Chassis) -> None:
     """The same ports, meters, groups and rules on both sides."""
     bridge, ref = pair.add_bridge("br0", PORTS, 100), pair.ref
     target = ref.bridge_target("br0")
+    ref.ofctl("add-tlv-map", target, ovn.TLV_MAP)
+    bridge.tlv_map.add(ovn.TLV_MAP)
     for meter in chassis.meters:
         ref.ofctl("add-meter", target, meter)
         bridge.add_meter(meter)
@@ -40,6 +42,7 @@ def fill(pair: Pair, chassis: Chassis) -> None:
 def test_all_flows_print_back_as_they_were_dumped(chassis: Chassis) -> None:
     with fastpath.Switch(seed=1) as switch:
         bridge = switch.add_bridge("br0")
+        bridge.tlv_map.add(ovn.TLV_MAP)
         for meter in chassis.meters:
             bridge.add_meter(meter)
         for group in chassis.groups:
