@@ -17,6 +17,7 @@ from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import BandType, Meter, MeterCommand, MeterMod
 from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.messages.meter import MeterCounts
 from fastpath.openflow.messages.port import (
@@ -113,6 +114,21 @@ class Control:
         """Name that was given to a table, empty for none."""
         table = self._bridge.ofproto.tables.get(table_id)
         return "" if table is None else table.name
+
+    def tlvs(self) -> tuple[TlvMapping, ...]:
+        """The mappings of the TLV table."""
+        return tuple(self._bridge.tlv_map)
+
+    def add_tlvs(self, mappings: Iterable[TlvMapping]) -> None:
+        """Map more tunnel options."""
+        self._bridge.tlv_map.add(mappings)
+
+    def del_tlvs(self, mappings: Iterable[TlvMapping] | None = None) -> None:
+        """Forget those of some fields, or all."""
+        if mappings is None:
+            self._bridge.tlv_map.clear()
+        else:
+            self._bridge.tlv_map.delete(mappings)
 
     def frag_handling(self, how: str | None = None) -> str:
         """How fragments are handled, after changing it to *how* if given."""

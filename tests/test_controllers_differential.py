@@ -41,6 +41,24 @@ SCRIPT: tuple[tuple[str, ...], ...] = (
     ("del-flows", "cookie=0x7/-1"), ("--strict", "del-flows", "in_port=1"), ("dump-flows",),
     ("del-flows", "out_port=2"), ("del-flows",), ("dump-flows",), ("dump-tables",))
 
+_ONE, _TWO = "{class=0xffff,type=0,len=4}->tun_metadata0", "{class=0x102,type=0x80,len=8}->tun_metadata7"
+TLV_SCRIPT: tuple[tuple[str, ...], ...] = (
+    ("del-tlv-map",), ("dump-tlv-map",), ("add-tlv-map", f"{_ONE},{_TWO}"), ("dump-tlv-map",),
+    ("add-tlv-map", _ONE),
+    ("add-tlv-map", "{class=0xffff,type=0,len=4}->tun_metadata1"), ("add-tlv-map", _TWO.replace("8}", "5}")),
+    ("add-tlv-map", _TWO.replace("data7", "data64")),
+    ("add-tlv-map", "{class=1,type=1,len=0}->tun_metadata2"),
+    ("add-flow", "tun_metadata0=0x1234,actions=set_field:0x55->tun_metadata7,output:2"),
+    ("add-flow", "tun_metadata7=0x1234567800/0xffffffff00,reg3=1,actions=delete_field:tun_metadata0"),
+    ("add-flow", "tun_metadata0,tun_metadata7=0,in_port=1,actions=move:NXM_NX_TUN_METADATA7[8..39]->"
+                 "NXM_NX_REG0[],push:NXM_NX_TUN_METADATA0[0..31],set_field:0x70/0xf0->tun_metadata7"),
+    ("add-flow", "tun_metadata0=0x123456789a,tun_metadata2,actions=set_field:0x123456789a->tun_metadata0"),
+    ("add-flow", "tun_metadata9=1,actions=drop"),
+    ("add-flow", "actions=push:NXM_NX_TUN_METADATA0[0..32]"),
+    ("dump-flows",), ("dump-flows", "tun_metadata0"), ("dump-flows", "tun_metadata9"),
+    ("del-tlv-map",), ("del-tlv-map", _TWO), ("del-flows", "tun_metadata7"), ("dump-flows",), ("del-flows",),
+    ("del-tlv-map", _TWO), ("dump-tlv-map",), ("del-tlv-map",), ("dump-tlv-map",))
+
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Iterator[tuple[str, fastpath.Bridge]]:
@@ -84,12 +102,14 @@ def ofctl(target: str, version: int, command: tuple[str, ...]) -> list[str]:
 _DUMMY = re.compile("CUSTOM Statistics|x_custom_packets|x_q0_")
 
 
+@pytest.mark.parametrize("script", [SCRIPT, TLV_SCRIPT], ids=["flows", "tlvs"])
 @pytest.mark.parametrize("version", [0, 3, 4, 5])
 def test_ovs_ofctl_prints_the_same_of_us_as_of_the_reference(ours: tuple[str, fastpath.Bridge], theirs: str,
-                                                            version: int) -> None:
+                                                            version: int, script: tuple[tuple[str, ...], ...]
+                                                            ) -> None:
     for target in (ours[0], theirs):
         ofctl(target, version, ("del-flows",))
-    for command in SCRIPT:
+    for command in script:
         assert ofctl(ours[0], version, command) == ofctl(theirs, version, command), command
 
 

@@ -9,9 +9,10 @@ masks are errors), or *loose*, which skips what it does not know.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from functools import lru_cache
 
-from fastpath.errors import OpenFlowError
+from fastpath.errors import OpenFlowError, ParseError
 from fastpath.fields import BY_ID, BY_NAME, Field, Id, Prereq
 from fastpath.ofproto.actions.set_field import value_bits
 from fastpath.ofproto.actions.state import HeaderState
@@ -19,6 +20,7 @@ from fastpath.ofproto.actions.versions import OF15
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.subfield import VLAN_CFI
 from fastpath.openflow.codec import PORT, Reader, padding
+from fastpath.tlv import OPTION_OF, present
 
 NXM = 0
 EXPERIMENTER_CLASS = 0xFFFF
@@ -45,6 +47,7 @@ _LAST = (
     "pkt_mark", "ct_state", "ct_zone", "ct_mark", "ct_label", "ct_nw_proto", "ct_nw_src", "ct_nw_dst",
     "ct_ipv6_src", "ct_ipv6_dst", "ct_tp_src", "ct_tp_dst", "metadata",
 )
+_AFTER_OPTIONS = frozenset((*_REGISTERS, *_XREGISTERS, *_LAST))
 _ONLY_NXM, _ONLY_OXM = {"in_port", "vlan_tci", "nw_tos"}, {"in_port_oxm", "vlan_vid", "ip_dscp"}
 # Narrow fields whose full mask is not sent though bytes of the wire have room for more.
 _EXACT_WHEN_FULL = {"ip_frag", "tcp_flags", "vlan_vid", "mpls_bos", "tun_erspan_ver", "tun_erspan_dir",
@@ -78,8 +81,27 @@ def put_field(f: Field, value: int, mask: int | None, version: int) -> bytes:
     if f.name == "in_port_oxm":
         assert PORT.put is not None
         value = PORT.put(value, OF15)
+    if f.name in OPTION_OF:
+        return _put_option(f, (max(value, mask or 0).bit_length() + 7) // 8, value, mask, version)
     out = field_header(f, version, masked=mask is not None) + value.to_bytes(f.n_bytes, "big")
     return out if mask is None else out + mask.to_bytes(f.n_bytes, "big")
+
+
+def _put_option(f: Field, size: int, value: int, mask: int | None, version: int) -> bytes:
+    """A tunnel option of *size* bytes, which has no width of its own."""
+    f = replace(f, n_bytes=size)
+    out = field_header(f, version, masked=mask is not None) + value.to_bytes(size, "big")
+    return out if mask is None else out + mask.to_bytes(size, "big")
+
+
+def _put_options(match: Match, version: int) -> bytes:
+    out = b""
+    for place in present(match.options, match.mask):
+        f = BY_NAME[f"tun_metadata{place.index}"]
+        value, mask = match.get(f)
+        exact = mask == place.limit and not place.masked
+        out += _put_option(f, place.size, value, None if exact else mask, version)
+    return out
 
 
 def put_match(match: Match, version: int, cookie: int = 0, cookie_mask: int = 0) -> bytes:
@@ -87,10 +109,14 @@ def put_match(match: Match, version: int, cookie: int = 0, cookie_mask: int = 0)
     key, mask = match.key, match.mask
     tags = key.vlan_tci & VLAN_CFI
     icmp_type = key.tp_src if key.nw_proto == 58 else 0
-    out = bytearray()
+    out, options = bytearray(), _put_options(match, version)
     for f, m in _plan(mask, key.packet_type, key.dl_type, key.nw_proto, icmp_type, key.nw_frag, tags, version,
                       key.ct_state):
+        if options and f.name in _AFTER_OPTIONS:
+            out += options
+            options = b""
         out += put_field(f, match.get(f)[0], m, version)
+    out += options
     if cookie_mask:
         exact = cookie_mask == (1 << 64) - 1
         out += _HEADER.pack(_COOKIE if exact else _COOKIE_MASKED) + cookie.to_bytes(8, "big")
@@ -181,7 +207,9 @@ def get_match(reader: Reader, *, loose: bool = False) -> tuple[Match, int, int]:
         size = 4 + reader.peek(4)[3] if len(reader) >= 4 else 0
         data = reader.take(size) if size <= len(reader) else b""
         found = _remembered(data, loose) if data else get_field(reader, loose=loose)
-        if found is not None:
+        if found is not None and found[0].name in OPTION_OF:
+            _add_option(match, *found, data[3])
+        elif found is not None:
             _add(match, *found, seen, loose=loose)
     match.finish()
     return match, cookie, cookie_mask
@@ -203,10 +231,6 @@ def _get_cookie(reader: Reader, head: int) -> tuple[int, int]:
 
 
 def _add(match: Match, f: Field, value: int, mask: int | None, seen: set[str], *, loose: bool) -> None:
-    if f.name.startswith("tun_metadata"):
-        if loose:
-            return
-        raise OpenFlowError("NXFMFC_INVALID_TLV_FIELD", f"{f.name}: no TLV table says which option it is")
     full = _VALUE_BITS.get(f.name, (1 << f.bits) - 1)
     if mask is not None:
         if not mask:
@@ -221,6 +245,14 @@ def _add(match: Match, f: Field, value: int, mask: int | None, seen: set[str], *
     if f.prereq is not Prereq.NONE and not loose and not _allowed(match, f):
         raise OpenFlowError("OFPBMC_BAD_PREREQ", f"{f.name} without {f.prereq.value}")
     match.set(f, value, mask)
+
+
+def _add_option(match: Match, f: Field, value: int, mask: int | None, length: int) -> None:
+    """Match a tunnel option, whose length is what was sent."""
+    try:
+        match.add_option(f, value, mask, length if mask is None else length // 2)
+    except ParseError as error:
+        raise OpenFlowError("OFPBMC_DUP_FIELD", str(error)) from None
 
 
 def _allowed(match: Match, f: Field) -> bool:

@@ -23,7 +23,8 @@ from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import BandType, Meter, MeterMod
 from fastpath.ofproto.rule import Rule
-from fastpath.openflow import bundles, groups, roles, tables
+from fastpath.ofproto.tlv_table import TlvMapping
+from fastpath.openflow import bundles, groups, roles, tables, tlvs
 from fastpath.openflow.actions.base import put_property
 from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
@@ -31,7 +32,7 @@ from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.connection import Connection
 from fastpath.openflow.keepalive import NEVER, Keepalive
 from fastpath.openflow.limiter import Limiter
-from fastpath.openflow.messages import basic, flow, meter, packet, port, stats
+from fastpath.openflow.messages import basic, flow, meter, packet, port, stats, tlv
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.role import RequestForward, RoleStatus
 from fastpath.openflow.messages.table import Frame, encode, refusal
@@ -75,6 +76,9 @@ class BridgeControl(Protocol):
     def table_counts(self) -> dict[int, tuple[int, int, int]]: ...
     def table_name(self, table_id: int) -> str: ...
     def frag_handling(self, how: str | None = None) -> str: ...
+    def tlvs(self) -> tuple[TlvMapping, ...]: ...
+    def add_tlvs(self, mappings: Iterable[TlvMapping]) -> None: ...
+    def del_tlvs(self, mappings: Iterable[TlvMapping] | None = None) -> None: ...
     def settle(self) -> None: ...
     def table_view(self, table_id: int) -> TableView | None: ...
     def set_table(self, table_id: int, **settings: Any) -> None: ...
@@ -423,7 +427,7 @@ _PACKET_INS: dict[int, type[packet.PacketIn]] = {
     0: packet.PacketIn, 1: packet.NxPacketIn, 2: packet.NxPacketIn2}
 _WRITES = (FlowMod, flow.NxFlowMod, packet.PacketOut, port.PortMod, GroupMod, MeterMod,
            BundleControl, BundleAdd,
-           port.TableMod, packet.NxResume)
+           port.TableMod, packet.NxResume, tlv.TlvTableMod)
 _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     basic.FeaturesRequest: Session._features, basic.GetConfigRequest: Session._get_config,
     basic.SetConfig: Session._set_config, FlowMod: Session._flow_mod, flow.NxFlowMod: Session._nx_flow_mod,
@@ -435,7 +439,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     stats.NxAggregateRequest: Session._aggregate, stats.TableRequest: Session._tables,
     stats.TableFeaturesRequest: Session._table_features, stats.PortStatsRequest: Session._port_stats,
     stats.PortDescRequest: Session._port_desc, **groups.HANDLERS,
-    **bundles.HANDLERS, **roles.HANDLERS, **tables.HANDLERS,
+    **bundles.HANDLERS, **roles.HANDLERS, **tables.HANDLERS, **tlvs.HANDLERS,
 }
 
 

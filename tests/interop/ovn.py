@@ -21,9 +21,10 @@ TLV_MAP = "{class=0x102,type=0x80,len=4}->tun_metadata0"        # logical ports 
 CT_STATES = ("trk,new", "trk,est", "trk,est,rpl", "trk,rel", "trk,rel,rpl", "trk,inv", "trk,est,snat",
              "trk,est,dnat,rpl")
 # A field comes after what it is a field of.
-_ORDER = ("in_port", "tun_id", "tun_metadata0", "tun_dst", "dl_vlan", "dl_src", "dl_dst", "", "arp_op", "arp_tpa", "arp_spa", "arp_sha",
-          "nw_src", "nw_dst", "ipv6_src", "ipv6_dst", "nw_ttl", "icmp_type", "icmpv6_type", "icmpv6_code",
-          "nd_target", "nd_sll", "nd_tll", "tcp_src", "tcp_dst", "udp_src", "udp_dst")
+_ORDER = ("in_port", "tun_id", "tun_metadata0", "tun_dst", "dl_vlan", "dl_src", "dl_dst", "", "arp_op",
+          "arp_tpa", "arp_spa", "arp_sha", "nw_src", "nw_dst", "ipv6_src", "ipv6_dst", "nw_ttl",
+          "icmp_type", "icmpv6_type", "icmpv6_code", "nd_target", "nd_sll", "nd_tll", "tcp_src", "tcp_dst",
+          "udp_src", "udp_dst")
 _ND = {"nd_target": ("135", "136"), "nd_sll": ("135",), "nd_tll": ("136",)}     # ICMPv6 types that have them
 _COMMON = {"ip": 4, "tcp": 4, "udp": 3, "icmp": 3, "arp": 4, "icmp6": 5, "tcp6": 3, "udp6": 2, "rarp": 1,
            "sctp": 1}

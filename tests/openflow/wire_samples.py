@@ -14,8 +14,9 @@ from fastpath.ofproto.group import BUCKET_LAST, GROUP_ALL, GroupCommand, GroupMo
 from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import Band, BandType, MeterCommand, MeterFlags, MeterMod
+from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow.actions.base import put_property
-from fastpath.openflow.messages import basic, flow, group, meter, packet, port, role, stats, tables
+from fastpath.openflow.messages import basic, flow, group, meter, packet, port, role, stats, tables, tlv
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.table import encode, versions_of
 
@@ -102,6 +103,8 @@ def samples(version: int) -> list[object]:
         stats.NxFlowReply((stats.FlowEntry(Match.parse("reg0=1"), idle_age=3, hard_age=9),)),
         *_roles_and_tables(version), *_groups_and_meters(version), BundleControl(5, 0, 3),
         BundleAdd(5, 3, encode(port.PortMod(5), version, 0x12345678)),
+        tlv.TlvTableMod(tlv.ADD, (TlvMapping(0xFFFF, 1, 4, 0), TlvMapping(0, 0x80, 124, 63))),
+        tlv.TlvTableMod(tlv.CLEAR), tlv.TlvTableRequest(), tlv.TlvTableReply((TlvMapping(3, 0, 0, 7),)),
         stats.NxAggregateRequest(Match.parse("tun_id=5")), stats.NxAggregateReply(1, 2, 3)]
     return [m for m in all_of if version in versions_of(type(m))]
 

@@ -59,7 +59,6 @@ def _get_set_field(reader: Reader, version: int) -> Action:
 
 
 def _get_set_field2(reader: Reader, version: int) -> Action:
-    reader.skip_padding(6)
     f = oxm.get_field(reader)
     assert f is not None
     full = value_bits(f[0])
@@ -69,9 +68,9 @@ def _get_set_field2(reader: Reader, version: int) -> Action:
 def _put_set_field(action: SetField, version: int) -> tuple[Raw, bytes]:
     f = action.field
     mask = None if action.is_exact else action.mask
-    if version >= OF12:
+    if version >= OF15 or (version >= OF12 and mask is None):
         return SET_FIELD, oxm.put_field(f, action.value, mask, version)
-    return _REG_LOAD2, bytes(6) + oxm.put_field(f, action.value, mask, oxm.NXM)
+    return _REG_LOAD2, oxm.put_field(f, action.value, mask, oxm.NXM)
 
 
 SET_FIELD = Raw((Code("OF", 25, OF12),), _get_set_field, True)

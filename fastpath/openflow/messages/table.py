@@ -17,7 +17,19 @@ from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.meter import MeterMod
 from fastpath.openflow.codec import NX_VENDOR, ONF_VENDOR, VERSIONS, Reader
-from fastpath.openflow.messages import basic, bundle, flow, group, meter, packet, port, role, stats, tables
+from fastpath.openflow.messages import (
+    basic,
+    bundle,
+    flow,
+    group,
+    meter,
+    packet,
+    port,
+    role,
+    stats,
+    tables,
+    tlv,
+)
 
 HEADER = struct.Struct(">BBHI")
 MAX_SIZE = 0xFFFF
@@ -84,6 +96,9 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (packet.NxPacketIn,        "NX",         17, OF10, OF15),
     (basic.SetAsync,           "NX",         19, OF10, OF15),
     (basic.SetControllerId,    "NX",         20, OF10, OF15),
+    (tlv.TlvTableMod,          "NX",         24, OF10, OF15),
+    (tlv.TlvTableRequest,      "NX",         25, OF10, OF15),
+    (tlv.TlvTableReply,        "NX",         26, OF10, OF15),
     (packet.NxResume,          "NX",         28, OF10, OF15),
     (packet.NxPacketIn2,       "NX",         30, OF10, OF15),
     (GroupMod,                 "NX",         31, OF10, OF10),
