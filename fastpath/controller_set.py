@@ -69,6 +69,8 @@ class Controllers:
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
         self._controllers: dict[str, Controller] = {}
+        self._probes: dict[str, float] = {}
+        self._was_connected = False
         self._listeners: list[Callable[[Controller], object]] = []
 
     def __iter__(self) -> Iterator[Controller]:
@@ -118,10 +120,19 @@ class Controllers:
                 self._changed(controller)
             return Connector(target, serve, tls=tls, max_backoff=max_backoff, changed=changed)
         controller = self._controllers[target] = Controller(target, connect)
+        self._probes[target] = inactivity_probe or PROBE_S
+        bridge.set_controllers(len(self), probe_interval=max(self._probes.values()))
         controller.start()
         return controller
 
     def _changed(self, controller: Controller) -> None:
+        with self._bridge.switch.lock:          # threads of several controllers come here
+            now, before = self.is_connected, self._was_connected
+            self._was_connected = now
+            if now and not before:
+                self._bridge.controller_admitted()
+            elif before and not now:
+                self._bridge.controllers_lost()
         for callback in list(self._listeners):
             callback(controller)
 
@@ -130,9 +141,11 @@ class Controllers:
         found = self._controllers.pop(target, None)
         if found is None:
             raise NotFoundError(f"bridge {self._bridge.name!r} has no controller {target}")
+        del self._probes[target]
         found.close()
+        self._bridge.set_controllers(len(self), probe_interval=max(self._probes.values(), default=PROBE_S))
 
     def close(self) -> None:
-        """Hang up on all."""
-        for target in list(self._controllers):
-            self.remove(target)
+        """Hang up on all, at the end of the bridge."""
+        while self._controllers:
+            self._controllers.popitem()[1].close()

@@ -241,3 +241,18 @@ def test_ovs_ofctl_is_served_over_tls(ovs_ofctl: str, keys: Path) -> None:
         assert done.returncode == 0 and done.stdout.count("table=3") == 3000
         assert dump("stranger").returncode != 0
         assert dump("theirs").returncode == 0
+
+
+def test_a_standalone_bridge_whose_controllers_are_gone_switches_by_itself() -> None:
+    with served() as (s, bridge):
+        bridge.set_fail_mode("standalone")
+        controller = bridge.controllers.add(s.target(), inactivity_probe=0.3)
+        peer = Peer(s.accept())
+        peer.send(basic.BarrierRequest())
+        peer.wait_for(basic.BarrierReply)
+        until(lambda: not bridge.is_fail_open)
+        peer.socket.close()
+        s.close()
+        until(lambda: bridge.is_fail_open)
+        bridge.controllers.remove(controller.target)
+        assert not bridge.is_fail_open
