@@ -159,7 +159,7 @@ class Change:
                                        rule.n_bytes))
             self._tables.set_actions(rule, fm.actions)
             rule.modified = self._now
-            if fm.new_cookie is not None:
+            if fm.new_cookie is not None and not fm.keeps_cookies:
                 rule.cookie = fm.new_cookie
             if fm.flags & FlowFlags.RESET_COUNTS:
                 rule.n_packets = rule.n_bytes = 0

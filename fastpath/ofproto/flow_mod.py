@@ -57,6 +57,7 @@ class FlowMod:
     out_port: int = OFPP_ANY
     out_group: int = GROUP_ANY
     buffer_id: int = BUFFER_NONE
+    keeps_cookies: bool = False             # *new_cookie* is for a rule that is added, not for those there
 
     # Found to agree with itself and to be in bounds by the reader of its text.
     _is_admitted: bool = field(default=False, init=False, repr=False, compare=False)

@@ -22,7 +22,7 @@ from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import BandType, Meter, MeterMod
-from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.rule import FlowFlags, Rule
 from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow import bundles, groups, roles, tables, tlvs
 from fastpath.openflow.actions.base import put_property
@@ -208,10 +208,12 @@ class Session:
                 if mod.table_id:
                     raise OpenFlowError("OFPFMFC_BAD_COMMAND", "the command names a table")
                 mod = replace(mod, table_id=TABLE_ALL)
-        elif mod.table_id == TABLE_ALL and mod.command < Command.DELETE:
+        elif mod.table_id == TABLE_ALL and (mod.command < Command.DELETE or self.connection.version == OF11):
             raise OpenFlowError("OFPFMFC_BAD_TABLE_ID", "all tables at once")
         if mod.command < Command.DELETE:
             check_actions(mod.actions, mod.match, table_id=mod.table_id)
+        if self.connection.version <= OF11 and mod.command is Command.ADD:
+            mod = replace(mod, flags=mod.flags | FlowFlags.RESET_COUNTS)       # as these versions have it
         return mod
 
     def _nx_flow_mod(self, ask: flow.NxFlowMod) -> Iterator[object]:

@@ -136,7 +136,9 @@ def _flow_mod(v: dict[str, int], version: int, match: Match, actions: tuple[obje
         command, table_id, v["priority"], match.normalized(), actions,  # type: ignore[arg-type]
         cookie, cookie_mask, new_cookie, v["idle_timeout"], v["hard_timeout"], v.get("importance", 0),
         FlowFlags(v["flags"]), v["out_port"] if command >= Command.DELETE else OFPP_ANY,
-        v.get("out_group", GROUP_ANY) if command >= Command.DELETE else GROUP_ANY, v["buffer_id"])
+        v.get("out_group", GROUP_ANY) if command >= Command.DELETE else GROUP_ANY, v["buffer_id"],
+        keeps_cookies=version == OF11 and "out_group" in v and command in (
+            Command.MODIFY, Command.MODIFY_STRICT))
 
 
 # -- flow-removed ----------------------------------------------------------------------------------
