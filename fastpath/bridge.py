@@ -151,6 +151,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         self._ports: dict[str, Port] = {}
         self._listeners: list[Listener] = []
         self._controllers: Controllers | None = None
+        self._last_reader = FlowReader()
         self.peers: Peers | None = None         # controllers, while there may be any
 
     @property
@@ -302,7 +303,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         if isinstance(flows, str):
             flows = flows.splitlines()
         mods: list[FlowMod] = []
-        reader = self._reader()
+        reader = self._new_reader()
         for line, flow in enumerate(flows, 1):
             if not isinstance(flow, str):
                 mods.append(self.ofproto.admission.flow(flow))
@@ -367,9 +368,17 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         with self._lock:
             return self._do(self.ofproto.admission.flow(mod))
 
-    def _reader(self) -> FlowReader:
+    def _new_reader(self) -> FlowReader:
         """Reads flow text that may name this bridge's ports and tables."""
         return FlowReader(self.ofproto.port_numbers(), self.ofproto.tables.table_numbers())
+
+    def _reader(self) -> FlowReader:
+        """The same for who holds the lock: the one of last time while the names are what they were, for it
+        remembers what it read."""
+        ports, tables = self.ofproto.port_numbers(), self.ofproto.tables.table_numbers()
+        if ports != self._last_reader.ports or tables != self._last_reader.tables:
+            self._last_reader = FlowReader(ports, tables)
+        return self._last_reader
 
     def _apply(self, flow: str | FlowMod, command: Command) -> list[Rule]:
         with self._lock:

@@ -81,13 +81,17 @@ def format_match(key: FlowKey, mask: FlowKey, *, priority: int | None = None, po
     out: list[str] = []
     if priority is not None and priority != DEFAULT_PRIORITY:
         out.append(f"priority={priority}")
-    _metadata(out, key, mask, ports)
-    _conntrack(out, key, mask)
+    if mask.meets(_OF_METADATA):
+        _metadata(out, key, mask, ports)
+    if mask.meets(_OF_CONNTRACK):
+        _conntrack(out, key, mask)
     dl_type = _packet_type(out, key, mask)
     type_said, proto_said = _protocol_word(out, key, mask, dl_type)
-    for name in _REGS:
-        _hex(out, key, mask, name)
-    _tunnel(out, key, mask)
+    if mask.meets(_OF_REGS):
+        for name in _REGS:
+            _hex(out, key, mask, name)
+    if mask.meets(_OF_TUNNEL):
+        _tunnel(out, key, mask)
     _options(out, key, mask, options)
     _hex(out, key, mask, "metadata")
     if mask.in_port:
@@ -101,8 +105,10 @@ def format_match(key: FlowKey, mask: FlowKey, *, priority: int | None = None, po
     if dl_type in (ARP, RARP):
         _mac(out, key, mask, "arp_sha")
         _mac(out, key, mask, "arp_tha")
-    _tos_ttl(out, key, mask)
-    _mpls(out, key, mask)
+    if mask.meets(_OF_TOS_TTL):
+        _tos_ttl(out, key, mask)
+    if mask.meets(_OF_MPLS):
+        _mpls(out, key, mask)
     if mask.pbb_itag:
         _pbb(out, key, mask)
     if frag := _FRAG.get(mask.nw_frag & 3):
@@ -184,6 +190,22 @@ def _is_nd(key: FlowKey) -> bool:
 def _ct_tuple_valid(key: FlowKey) -> bool:
     state = key.ct_state
     return bool(state & CT_TRACKED and not state & CT_INVALID and key.ct_nw_proto)
+
+
+def _mask_of(*names: str) -> FlowKey:
+    m = FlowKey()
+    _fill(m, *names)
+    return m
+
+
+# What each group of printers looks at: most matches say nothing of most groups.
+_OF_METADATA = _mask_of("pkt_mark", "recirc_id", "dp_hash", "conj_id", "skb_priority", "actset_output")
+_OF_CONNTRACK = _mask_of("ct_state", "ct_zone", "ct_mark", "ct_label", *_CT_TUPLE,
+                         *_CT_ADDRESSES[IPV4], *_CT_ADDRESSES[IPV6])
+_OF_REGS = _mask_of(*_REGS)
+_OF_TUNNEL = _mask_of("tun_id", *_TUNNEL)
+_OF_TOS_TTL = _mask_of("nw_tos", "nw_ttl")
+_OF_MPLS = _mask_of("mpls_lse0", "mpls_lse1", "mpls_lse2")
 
 
 # -- one value -------------------------------------------------------------------------------------

@@ -68,7 +68,8 @@ def parse_mac(text: str) -> int:
 
 def format_mac(value: int) -> str:
     """``aa:bb:cc:dd:ee:ff``."""
-    return ":".join(f"{value:012x}"[i:i + 2] for i in range(0, 12, 2))
+    x = f"{value:012x}"
+    return f"{x[:2]}:{x[2:4]}:{x[4:6]}:{x[6:8]}:{x[8:10]}:{x[10:]}"
 
 
 def parse_ipv4(text: str) -> int:

@@ -113,7 +113,8 @@ class Rule:
             value = getattr(self, name)
             if value:
                 head += f"{name}={value:g}, "
-        head += self.flags.text
+        if self.flags:
+            head += self.flags.text
         if self.importance:
             head += f"importance={self.importance}, "
         if stats:

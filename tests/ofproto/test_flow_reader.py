@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import flows
 
+import fastpath
 from fastpath._flow import FlowKey, Patch
-from fastpath.errors import ParseError
+from fastpath.errors import OpenFlowError, ParseError
 from fastpath.ofproto.flow_mod import Command
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.flow_text import parse_flow
@@ -67,3 +70,26 @@ def test_a_patch_leaves_other_bits_alone() -> None:
     assert key == FlowKey(reg0=0x5F, reg1=7) and mask == FlowKey(reg0=0x7F, reg1=7)
     Patch(FlowKey(), FlowKey(), FlowKey(), ethernet=True).apply(key, mask)
     assert mask.packet_type == 0xFFFFFFFF
+
+
+def test_a_bridge_reads_by_the_names_its_ports_have_now() -> None:
+    with fastpath.Switch() as switch:
+        bridge = switch.add_bridge("br0")
+        bridge.add_port("p1", number=7)
+        assert str(bridge.add_flow("in_port=p1,actions=output:p1")[0]) == "in_port=7 actions=output:7"
+        bridge.del_port("p1")
+        bridge.add_port("p1", number=9)
+        assert str(bridge.add_flow("in_port=p1,actions=output:p1")[0]) == "in_port=9 actions=output:9"
+        bridge.set_table(3, name="acl")
+        assert bridge.add_flow("table=acl,actions=drop")[0].table_id == 3
+
+
+def test_a_changed_copy_of_what_was_read_is_judged_anew() -> None:
+    read = parse_flow("udp,actions=set_field:80->udp_dst")
+    with fastpath.Switch() as switch:
+        bridge = switch.add_bridge("br0")
+        bridge.add_flow(read)
+        with pytest.raises(OpenFlowError, match="OFPBAC_MATCH_INCONSISTENT"):
+            bridge.add_flow(replace(read, match=Match.parse("tcp")))
+        with pytest.raises(fastpath.ConfigError):
+            bridge.add_flow(replace(read, priority=1 << 16))
