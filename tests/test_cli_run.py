@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from fastpath import Switch
-from fastpath.cli import config, control, help, run, signals, table
+from fastpath.cli import config, control, help, openflow, run, signals, table
 from fastpath.cli.main import main, parser
 from fastpath.dpif.provider import DatapathStats, PortStats
 from fastpath.errors import ConfigError, FastpathError
@@ -120,11 +121,39 @@ def test_a_file_says_bridges_ports_and_flows(pcap: Path, capsys: Capture) -> Non
                                                                   "priority=1,actions=NORMAL"]
     with Switch(realtime=True) as switch:
         run.build(switch, found)
+        run.add_rules(switch, found)
         assert [(p.number, p.name) for p in switch["br0"].ports] == [(1, "in"), (2, "to-lan"), (7, "out")]
         assert switch["br0"].port("to-lan").of.peer[0].name == "lan"
         assert "actions=NORMAL" in switch["lan"].dump_flows()
     assert main(["run", "--config", str(path), "--quiet"]) == 0
     assert len(list(read_pcap(out))) == 100
+
+
+def test_a_file_says_controllers_and_where_to_listen(tmp_path: Path) -> None:
+    path = write(tmp_path, f"""
+        [bridges.led]
+        controllers = ["unix:{tmp_path}/controller"]
+        listen = ["punix:{tmp_path}/led.sock"]
+        [bridges.ruled]
+        controllers = ["unix:{tmp_path}/controller"]
+        flows = ["actions=drop"]
+        [bridges.alone]
+        [bridges.bad]
+        controllers = ["carrier-pigeon:1"]
+    """)
+    found = config.load(path)
+    options = argparse.ArgumentParser()
+    openflow.add_options(options)
+    args = options.parse_args([])
+    with Switch(realtime=True) as switch:
+        run.build(switch, found)
+        with pytest.raises(FastpathError, match=r"lab.toml: bridges.bad.controllers\[0\]: .*carrier-pigeon"):
+            openflow.connect(switch, args, found)
+        run.add_rules(switch, found)
+        openflow.serve(switch, args, found)
+        assert (tmp_path / "led.sock").exists()
+        assert [len(b.dump_flows().splitlines()) for b in switch] == [0, 1, 1, 1]
+        assert [len(b.controllers) for b in switch] == [1, 1, 0, 0]
 
 
 def test_a_file_says_groups_and_meters(tmp_path: Path) -> None:
@@ -138,8 +167,10 @@ def test_a_file_says_groups_and_meters(tmp_path: Path) -> None:
         [bridges.br0.ports.a]
         io = "memory:a"
     """)
+    found = config.load(path)
     with Switch(realtime=True) as switch:
-        run.build(switch, config.load(path))
+        run.build(switch, found)
+        run.add_rules(switch, found)
         bridge = switch["br0"]
         assert [g.group_id for g in bridge.groups()] == [1, 2] and len(bridge.meters()) == 1
         assert "actions=meter:1,group:2" in bridge.dump_flows()

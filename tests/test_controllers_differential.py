@@ -178,6 +178,7 @@ def test_the_command_connects_to_controllers_and_is_managed_by_name(ovs_ofctl: s
         s.settimeout(20)
         child = subprocess.Popen(
             [sys.executable, "-m", "fastpath", "run", "--port", "memory:p1", "--quiet", "--dpid", "77aa",
+             "--flow", "in_port=1,actions=drop",
              "--controller", f"tcp:127.0.0.1:{s.getsockname()[1]}", "--protocols", "OpenFlow10,OpenFlow13",
              "--rundir", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
@@ -188,6 +189,9 @@ def test_the_command_connects_to_controllers_and_is_managed_by_name(ovs_ofctl: s
                 done = subprocess.run([ovs_ofctl, "-O", "OpenFlow15", "show", "br0"], text=True, timeout=20,
                                       capture_output=True, env={**os.environ, "OVS_RUNDIR": str(tmp_path)})
                 assert "dpid:00000000000077aa" in done.stdout, done
+                done = subprocess.run([ovs_ofctl, "dump-flows", "br0"], text=True, timeout=20,
+                                      capture_output=True, env={**os.environ, "OVS_RUNDIR": str(tmp_path)})
+                assert "in_port=p1 actions=drop" in done.stdout.replace("in_port=1", "in_port=p1"), done
         finally:
             child.send_signal(signal.SIGTERM)
             assert child.communicate(timeout=20)[1] == b"" and child.returncode == 0

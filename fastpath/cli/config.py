@@ -8,6 +8,8 @@
     flow_file = "acl.txt"               # beside this file; comes after `flows`
     static_macs = ["uplink 0 02:00:00:00:00:01"]    # port, VLAN and address, as fdb/add takes them
     groups = ["group_id=1,type=all,bucket=output:2"]        # and group_file, meters: there before rules are
+    controllers = ["tcp:10.0.0.1:6653"]                     # as --controller takes them
+    listen = ["ptcp:6654"]                                  # as --listen takes them
 
     [bridges.br0.ports.uplink]
     io = "eth1"                         # as --port takes it; by default a device of the port's name
@@ -21,8 +23,8 @@
     select_all = true
     output_port = "to-br1"
 
-A bridge without rules and without a fail_mode ("standalone" or "secure") is a learning switch.  Errors name
-the file and the key.
+A bridge without rules, controllers and a fail_mode ("standalone" or "secure") is a learning switch.  Errors
+name the file and the key.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ class MirrorConfig:
 
 @dataclass(frozen=True, slots=True)
 class BridgeConfig:
-    """One bridge; *flows* and *macs* hold (where it was written, text), the others are as of a port."""
+    """One bridge; *flows*, *macs*, *controllers* and *listen* hold (where it was written, text), the
+    others are as of a port."""
 
     name: str
     place: str = ""
@@ -72,6 +75,8 @@ class BridgeConfig:
     macs: tuple[tuple[str, str], ...] = ()
     mirrors: tuple[MirrorConfig, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    controllers: tuple[tuple[str, str], ...] = ()
+    listen: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,8 @@ LIMITS = ("flow_limit", "max_idle", "max_revalidator", "min_revalidate_pps")
 _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
     "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,), "flood_vlans": (list,),
-    "static_macs": (list,), "mirrors": (dict,), "fail_mode": (str,)}
+    "static_macs": (list,), "mirrors": (dict,), "fail_mode": (str,), "controllers": (list,),
+    "listen": (list,)}
 _PORT: dict[str, tuple[type, ...]] = {
     "io": (str,), "patch": (str,), "number": (int,), "tag": (int,), "trunks": (list,), "vlan_mode": (str,),
     "priority_tags": (str,), "no_flood": (bool,), "no_forward": (bool,), "no_receive": (bool,),
@@ -164,7 +170,8 @@ def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
     macs = tuple(_texts(table, "static_macs", where))
     mirrors = tuple(_mirror(key, value, f"{where}.mirrors.")
                     for key, value in table.pop("mirrors", {}).items())
-    return BridgeConfig(name, where, ports, tuple(flows), prelude, macs, mirrors, table)
+    controllers, listen = (tuple(_texts(table, key, where)) for key in ("controllers", "listen"))
+    return BridgeConfig(name, where, ports, tuple(flows), prelude, macs, mirrors, table, controllers, listen)
 
 
 def _texts(table: dict[str, Any], key: str, where: str) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from fastpath.bridge import Bridge
+from fastpath.cli.config import Config
+from fastpath.cli.prelude import placed
 from fastpath.errors import ConfigError
 from fastpath.openflow.codec import VERSION_NAMES, VERSIONS
 from fastpath.runtime.tls import Tls
@@ -21,6 +23,9 @@ def add_options(p: argparse.ArgumentParser) -> None:
                    help="serve OpenFlow, to ovs-ofctl for one, at ptcp:PORT[:HOST], pssl:... or punix:PATH")
     p.add_argument("--controller", action="append", default=[], metavar="[BRIDGE@]TARGET",
                    help="connect to a controller, tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH, and stay so")
+    p.add_argument("--fail-mode", choices=("standalone", "secure"),
+                   help="what bridges do while no controller can be reached: switch by themselves, or keep "
+                        "to their rules (default secure)")
     p.add_argument("--rundir", metavar="DIR", help="serve OpenFlow of each bridge at DIR/BRIDGE.mgmt")
     p.add_argument("--protocols", type=_protocols, default=VERSIONS, metavar="NAMES",
                    help="versions to speak with controllers, such as OpenFlow10,OpenFlow13 (default all)")
@@ -45,17 +50,38 @@ def _dpid(text: str) -> int:
     return int(digits, 16)
 
 
-def serve(switch: Switch, args: argparse.Namespace) -> None:
-    """Do what the options say, with bridges as they are now."""
+def connect(switch: Switch, args: argparse.Namespace, wanted: Config) -> None:
+    """Set the fail mode and the controllers asked for; tables begin anew with the first controller, so this
+    comes before the rules."""
+    tls = _tls(args)
+    if args.fail_mode is not None:
+        for bridge in switch:
+            bridge.set_fail_mode(args.fail_mode)
+    for settings in wanted.bridges:
+        for place, target in settings.controllers:
+            with placed(place):
+                _add_controller(switch[settings.name], target, args, tls)
+    for text in args.controller:
+        bridge, target = _bridge(switch, "--controller", text)
+        _add_controller(bridge, target, args, tls)
+
+
+def _add_controller(bridge: Bridge, target: str, args: argparse.Namespace, tls: Tls | None) -> None:
+    bridge.controllers.add(target, tls=tls, dpid=args.dpid, versions=args.protocols)
+
+
+def serve(switch: Switch, args: argparse.Namespace, wanted: Config) -> None:
+    """Listen where the options and the file say, with bridges and rules as they are now."""
     tls = _tls(args)
     for bridge in switch if args.rundir else ():
         bridge.listen(f"punix:{Path(args.rundir) / bridge.name}.mgmt", dpid=args.dpid)
+    for settings in wanted.bridges:
+        for place, address in settings.listen:
+            with placed(place):
+                switch[settings.name].listen(address, dpid=args.dpid, tls=tls)
     for text in args.listen:
         bridge, address = _bridge(switch, "--listen", text)
         bridge.listen(address, dpid=args.dpid, tls=tls)
-    for text in args.controller:
-        bridge, target = _bridge(switch, "--controller", text)
-        bridge.controllers.add(target, tls=tls, dpid=args.dpid, versions=args.protocols)
 
 
 def _tls(args: argparse.Namespace) -> Tls | None:

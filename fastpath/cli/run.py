@@ -51,22 +51,28 @@ def configuration(args: argparse.Namespace) -> Config:
 
 
 def build(switch: Switch, wanted: Config) -> None:
-    """Make all bridges, ports and rules.  Raises FastpathError naming the place of what is wrong."""
+    """Make all bridges and ports.  Raises FastpathError naming the place of what is wrong."""
     for settings in wanted.bridges:
         with placed(settings.place):
             bridge = switch.add_bridge(settings.name, **settings.settings)
         for port in settings.ports:
             with placed(port.place):
                 _add_port(bridge, port)
-        settings.prelude.add_to(bridge)
         for place, text in settings.macs:
             with placed(place):
                 _add_mac(bridge, text)
         for mirror in settings.mirrors:
             with placed(mirror.place):
                 bridge.add_mirror(mirror.name, **mirror.settings)
-        by_default = () if "fail_mode" in settings.settings else ((settings.name, NORMAL),)
-        for place, flow in settings.flows or by_default:
+
+
+def add_rules(switch: Switch, wanted: Config, *, fail_mode: str | None = None) -> None:
+    """Add groups, meters and rules; a bridge that nobody gave rules, a fail mode or controllers learns."""
+    for settings in wanted.bridges:
+        bridge = switch[settings.name]
+        settings.prelude.add_to(bridge)
+        is_bare = fail_mode is None and "fail_mode" not in settings.settings and not len(bridge.controllers)
+        for place, flow in settings.flows or (((settings.name, NORMAL),) if is_bare else ()):
             with placed(place):
                 if not bridge.add_flows([flow]):
                     raise ParseError("no rule, expected one such as 'in_port=1,actions=output:2'")
@@ -128,9 +134,11 @@ def main(args: argparse.Namespace, stop: threading.Event) -> int:
     with ExitStack() as stack:
         switch = stack.enter_context(Switch(seed=wanted.seed, realtime=True, **wanted.limits))
         build(switch, wanted)
+        openflow.connect(switch, args, wanted)
+        add_rules(switch, wanted, fail_mode=args.fail_mode)
         if wanted.socket:
             stack.callback(Server(switch, wanted.socket).close)
-        openflow.serve(switch, args)
+        openflow.serve(switch, args, wanted)
         display = Display(switch, args.interval, quiet=args.quiet)
         switch.start(wanted.threads)
         try:
