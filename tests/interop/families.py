@@ -102,7 +102,7 @@ def _patched(seed: int) -> Set:
     beyond = CtMaker(seed).ct_case(0) if random.random() < 0.3 else Maker(seed + 100_000).case(0)
     if "ct(" in "".join(beyond.rules):                    # a forking ct and an action set: not together
         rules = tuple(rule.replace("write_actions(", "clone(") for rule in made.rules)
-        made = Case(seed, "OpenFlow15", rules, made.packets)
+        made = Case(seed, made.version, rules, made.packets)
     return _plain(made, bridge="br2", far=beyond.rules, far_version=beyond.version)
 
 

@@ -193,7 +193,7 @@ BAD = "actions are invalid with specified match "
         ("mod_nw_tos:5", "5: not a valid TOS"),
         ("set_field:3->foo", "foo is not a valid OXM field name"),
         ("set_field:3", "3: missing `->'"),
-        ("set_field:3->nw_proto", "nw_proto is read-only"),
+        ("set_field:3->tcp_flags", "tcp_flags is read-only"),
         ("set_field:64->ip_dscp", "64 is not a valid value for field ip_dscp"),
         ("load:7->reg0[3]", "7->reg0[3]: value 0x7 does not fit into 1 bits"),
         (

@@ -183,9 +183,12 @@ class _Checker:
             refuse(INCONSISTENT)
         if not action.commit and any(a != Nat() for a in action.actions):
             refuse("OFPBAC_BAD_ARGUMENT")
+        if isinstance(action.zone, Subfield):
+            return                              # as in the reference, whatever is inside
         nat = action.nat
         if nat is not None and nat.family:
-            self._require(state.dl_type == (ETH_IP if nat.family == 4 else ETH_IPV6))
+            if state.dl_type != (ETH_IP if nat.family == 4 else ETH_IPV6):
+                refuse(INCONSISTENT)
         self.check(action.actions, state.copy(), match)
 
 
