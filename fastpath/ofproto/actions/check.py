@@ -186,9 +186,8 @@ class _Checker:
         if isinstance(action.zone, Subfield):
             return                              # as in the reference, whatever is inside
         nat = action.nat
-        if nat is not None and nat.family:
-            if state.dl_type != (ETH_IP if nat.family == 4 else ETH_IPV6):
-                refuse(INCONSISTENT)
+        if nat is not None and nat.family and state.dl_type != (ETH_IP if nat.family == 4 else ETH_IPV6):
+            refuse(INCONSISTENT)
         self.check(action.actions, state.copy(), match)
 
 
