@@ -83,8 +83,9 @@ def _parse_push_nsh(inside: str) -> PushNsh:
     f = fields("push_nsh", inside, *(name for name, _bits in _NSH), *_CONTEXT, "md2")
     n = {name: need("push_nsh", f, name, bits=bits) for name, bits in _NSH}
     c1, c2, c3, c4 = (need("push_nsh", f, name, default="0") for name in _CONTEXT)
+    md2 = f.get("md2", "0")                             # none is written 0
     try:
-        metadata = bytes.fromhex(f.get("md2", "").removeprefix("0x"))
+        metadata = b"" if md2 == "0" else bytes.fromhex(md2.removeprefix("0x"))
     except ValueError:
         raise ParseError(f"push_nsh({inside}): md2={f['md2']} is not hexadecimal") from None
     return PushNsh(**n, context=(c1, c2, c3, c4), metadata=metadata)

@@ -10,7 +10,7 @@ from families import FAMILIES, lay_out
 from pair import Pair
 from reference import available
 
-N_TRACES = 1500
+N_TRACES = 2000
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ class Multipath(Action):
             raise ParseError(f"{arg}: unknown algorithm `{parts[2]}'")
         n_links = numbers.atoi(links, 32)
         if not 1 <= n_links <= 65536:
-            raise ParseError(f"{arg}: n_links {n_links} is not in valid range 1 to 65536")
+            signed = (n_links ^ 1 << 31) - (1 << 31)        # as the reference says it
+            raise ParseError(f"{arg}: n_links {signed} is not in valid range 1 to 65536")
         target = Subfield.parse(target_text)
         if target.n_bits < 16 and n_links > 1 << target.n_bits:
             raise ParseError(f"{arg}: {target.n_bits}-bit destination field has {1 << target.n_bits} "
