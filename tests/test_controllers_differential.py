@@ -91,6 +91,7 @@ def ofctl(target: str, version: int, command: tuple[str, ...]) -> list[str]:
     words = ["ovs-ofctl", "-t", "10", "-O", f"OpenFlow1{version}", *options, verb, target, *args]
     done = subprocess.run(words, capture_output=True, text=True, timeout=30)
     text = re.sub(r"xid=0x[0-9a-f]+", "xid=X", done.stdout + done.stderr)
+    text = re.sub(r"(?m)^[-0-9T:.]+Z\|[0-9]+\|", "", text)      # the time a warning was logged
     text = re.sub(r"hard_age=[0-9]+, ", "", text)       # told where it differs from the age by a second
     text = re.sub(r"(duration|idle_age)=[0-9.]+", r"\1=T", text)
     text = re.sub(r"(lookup|matched|pkts|bytes|drop|errs|frame|over|crc|coll)=[0-9?]+", r"\1=N", text)

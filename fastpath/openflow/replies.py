@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fastpath.openflow.messages.table import MAX_SIZE
@@ -10,18 +10,32 @@ from fastpath.openflow.messages.table import MAX_SIZE
 REPLY_ROOM = MAX_SIZE - 64
 
 
-def pages(reply: Callable[[tuple[Any, ...]], object], entries: Sequence[Any], version: int
+class Ready:
+    """An entry of a reply that has its bytes already: to see whether it fits, they had to be made."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def put(self, version: int) -> bytes:
+        return self._data
+
+    put_nx = put
+
+
+def pages(reply: Callable[[tuple[Any, ...]], object], entries: Iterable[Any], version: int
           ) -> Iterator[object]:
     """Replies of as many *entries* as fit each, at least one."""
-    part: list[Any] = []
+    part: list[Ready] = []
     room = REPLY_ROOM
     for entry in entries:
-        size = len(entry.put(version))
-        if size > room:
+        data = entry.put(version)
+        if len(data) > room:
             yield reply(tuple(part))
             part, room = [], REPLY_ROOM
-        part.append(entry)
-        room -= size
+        part.append(Ready(data))
+        room -= len(data)
     yield reply(tuple(part))
 
 

@@ -37,7 +37,7 @@ from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.role import RequestForward, RoleStatus
 from fastpath.openflow.messages.table import Frame, encode, refusal
 from fastpath.openflow.messages.tables import TableStatus as TableStatusMessage
-from fastpath.openflow.replies import REPLY_ROOM, milliseconds
+from fastpath.openflow.replies import Ready, milliseconds, pages
 from fastpath.openflow.roles import Peers
 from fastpath.openflow.tables import N_TABLES, TableView
 
@@ -151,10 +151,6 @@ class Session:
         self.connection.send_bytes(refusal(error, request, self.connection.version))
 
     def _answer(self, frame: Frame) -> None:
-        if isinstance(frame.message, stats.FlowRequest) and not isinstance(
-                frame.message, stats.AggregateRequest | stats.NxAggregateRequest):
-            self._answer_flows(frame)
-            return
         if self.role == "secondary" and isinstance(frame.message, _WRITES):
             raise OpenFlowError("OFPBRC_IS_SECONDARY", "a secondary controller may only look")
         handler = _HANDLERS.get(type(frame.message))
@@ -300,20 +296,13 @@ class Session:
             Command.DELETE, ask.table_id, match=ask.match, cookie=ask.cookie, cookie_mask=ask.cookie_mask,
             out_port=ask.out_port, out_group=ask.out_group))
 
-    def _answer_flows(self, frame: Frame) -> None:
-        """Rules, in as many messages as they need."""
-        nxm, version = isinstance(frame.message, stats.NxFlowRequest), self.connection.version
-        reply = stats.NxFlowReply if nxm else stats.FlowReply
-        now, room, part = self.bridge.now, REPLY_ROOM, list[stats.FlowEntry]()
-        for rule in self._selected(frame.message):
-            entry = _entry(rule, now)
-            size = len(entry.put_nx(version) if nxm else entry.put(version))
-            if size > room:
-                self.connection.send(reply(tuple(part)), frame.xid, more=True)
-                room, part = REPLY_ROOM, []
-            part.append(entry)
-            room -= size
-        self.connection.send(reply(tuple(part)), frame.xid)
+    def _flows(self, ask: stats.FlowRequest) -> Iterator[object]:
+        now, version = self.bridge.now, self.connection.version
+        entries = (_entry(rule, now) for rule in self._selected(ask))
+        if isinstance(ask, stats.NxFlowRequest):
+            yield from pages(stats.NxFlowReply, (Ready(e.put_nx(version)) for e in entries), version)
+        else:
+            yield from pages(stats.FlowReply, entries, version)
 
     def _aggregate(self, ask: stats.AggregateRequest | stats.NxAggregateRequest) -> Iterator[object]:
         rules = self._selected(ask)
@@ -437,7 +426,8 @@ _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     port.PortMod: Session._port_mod,
     basic.SetFlowFormat: Session._set_flow_format, basic.FlowModTableId: Session._set_by_table,
     basic.SetPacketInFormat: Session._set_packet_in_format, basic.SetControllerId: Session._set_controller_id,
-    stats.DescRequest: Session._desc, stats.AggregateRequest: Session._aggregate,
+    stats.DescRequest: Session._desc, stats.FlowRequest: Session._flows, stats.NxFlowRequest: Session._flows,
+    stats.AggregateRequest: Session._aggregate,
     stats.NxAggregateRequest: Session._aggregate, stats.TableRequest: Session._tables,
     stats.TableFeaturesRequest: Session._table_features, stats.PortStatsRequest: Session._port_stats,
     stats.PortDescRequest: Session._port_desc, **groups.HANDLERS,
