@@ -148,7 +148,11 @@ class Run:
                     return False
                 self.tally.differences.append(f"{family} {made.seed}: only the reference says {theirs}")
                 return False
-            set_rules(pair.switch[bridge], case)
+            try:
+                set_rules(pair.switch[bridge], case)
+            except FastpathError as ours:
+                self.tally.differences.append(f"{family} {made.seed}: only we say {ours}")
+                return False
         return True
 
 

@@ -311,3 +311,17 @@ def test_every_truncation_parses_or_is_refused_in_one_line() -> None:
                 n_refused += 1
                 assert "\n" not in str(e)
     assert n_refused > 100
+
+
+@pytest.mark.parametrize("text", [
+    "write_actions(pop_vlan,set_tunnel:0x5,push_vlan:0x8100)", "write_actions(mod_nw_src:1.1.1.1)",
+    "ct(commit,zone=NXM_NX_REG1[0..15],nat(src=fe80::1))",
+])
+def test_what_the_reference_does_not_look_into_is_taken(text: str) -> None:
+    """An action set is judged when it runs, and so is a ct whose zone is a field."""
+    assert shown(text, match="ip") == text
+
+
+def test_an_action_set_that_no_version_takes_is_refused() -> None:
+    said = refused("write_actions(set_field:1.1.1.1->nw_src)", match="udp6")
+    assert said == BAD + "(OFPBAC_MATCH_INCONSISTENT)"

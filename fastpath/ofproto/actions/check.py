@@ -129,8 +129,10 @@ class _Checker:
                 self._check_ct(action, state, match)
             case Learn():
                 _check_learn(action, match)
-            case Clone(inner) | WriteActions(inner):
+            case Clone(inner):
                 self.check(inner, state.copy(), match)
+            case WriteActions(inner):           # of a set, only what no version takes is wrong
+                _Checker(self.table_id).check(inner, state.copy(), match)
             case GotoTable(table):
                 if table == TABLE_ALL or (self.table_id != TABLE_ALL and table <= self.table_id):
                     refuse("OFPBIC_BAD_TABLE_ID")
