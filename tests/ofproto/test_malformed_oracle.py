@@ -107,7 +107,7 @@ def test_malformed_flows_are_refused_with_one_line_that_names_what_is_wrong(
     for line in spoilt(good_flows(shared / "data"), N_REFUSED * more, 7):
         error, printed = ours(line, OF10)
         assert bool(error) != bool(printed)
-        assert "\n" not in error and len(error) < len(line) + 300
+        assert "\n" not in error and len(error) < 2 * len(line) + 300
 
 
 # -- groups and meters ----------------------------------------------------------------------------
@@ -178,7 +178,8 @@ def test_the_first_wrong_line_of_a_file_is_named(
     answers = run_each([ovs_ofctl, "-F", "any", "parse-flows"], paths)
     n_refused = 0
     for path, answer, error in zip(paths, answers, expected, strict=True):
-        if "decode error" not in answer.out:            # no line was wrong, but what it says
+        # No line was wrong, but what it says: to a version or, in the version ovs-ofctl chooses, at all.
+        if "decode error" not in answer.out and refusal(answer) != "no usable protocol":
             assert refusal(answer) == error, Path(path).read_text()
             n_refused += bool(error)
     assert n_refused > 20 * more

@@ -174,6 +174,8 @@ def _parse_load(value: str) -> LearnSpec:
     else:
         if "->" not in value:
             raise ParseError(f"load: missing `->' in `{value}'")
+        if value.startswith("->"):
+            raise ParseError(f"load: missing source before `->' in `{value}'")
         source, end = Subfield.parse_prefix(value)
         if not value.startswith("->", end):
             raise ParseError(f"{value}: missing `->' following source")
