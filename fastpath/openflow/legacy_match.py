@@ -35,6 +35,7 @@ _W10 = {"in_port": 1, "dl_vlan": 2, "dl_src": 4, "dl_dst": 8, "dl_type": 16, "nw
 _W11 = {"in_port": 1, "dl_vlan": 2, "dl_vlan_pcp": 4, "dl_type": 8, "nw_tos": 16, "nw_proto": 32,
         "tp_src": 64, "tp_dst": 128, "mpls_label": 256, "mpls_tc": 512}
 _SRC_SHIFT, _DST_SHIFT, _PREFIX = 8, 14, 63
+_ALL10 = 0x3FFFFF
 VLAN_NONE10 = VLAN_NONE11 = 0xFFFF
 VLAN_ANY11 = 0xFFFE
 _VID = 0xFFF
@@ -79,6 +80,11 @@ def _suffix(mask: int) -> int:
 def fits_of10(match: Match) -> bool:
     """Whether the 40 bytes say all of *match*."""
     return get_match10(Reader(put_match10(match))).normalized() == match.normalized()
+
+
+def is_exact10(reader: Reader) -> bool:
+    """Whether the 40 bytes that come next leave no field open."""
+    return not int.from_bytes(reader.peek(4), "big") & _ALL10
 
 
 def get_match10(reader: Reader) -> Match:

@@ -45,6 +45,18 @@ def test_flow_mods_come_back_as_the_version_says_them(drawn: tuple[int, str], co
     assert as_version(got.actions, version, got.match) == got.actions
 
 
+EXACT = ("tcp,in_port=1,dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,dl_vlan=5,dl_vlan_pcp=3,"
+         "nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_tos=4,tp_src=1,tp_dst=2")
+
+
+@pytest.mark.parametrize(("match", "priority"), [(EXACT, 65535), (EXACT.replace("tp_src=1,", ""), 7)])
+def test_a_match_of_all_fields_has_the_highest_priority_in_1_0(match: str, priority: int, ovs_ofctl: str) -> None:
+    data = encode(parse_flow(f"priority=7,{match} actions=output:2"), OF10, 7)
+    message = decode(data).message
+    assert isinstance(message, FlowMod) and message.priority == priority
+    assert f"priority={priority}," in printed(ovs_ofctl, data)
+
+
 def _fits_of11(mod: FlowMod) -> bool:
     return get_match(Reader(put_match(mod.match, OF11)), OF11).normalized() == mod.match
 

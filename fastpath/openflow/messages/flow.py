@@ -77,6 +77,9 @@ def _common(mod: FlowMod, version: int) -> dict[str, int]:
             "out_port": mod.out_port, "flags": mod.flags & _KNOWN_FLAGS[version]}
 
 
+_HIGHEST = 0xFFFF
+
+
 def put_flow_mod(mod: FlowMod, version: int) -> bytes:
     """The standard flow mod of *version*.  In 1.0 the command's upper half is the table."""
     if version == OF10:
@@ -98,8 +101,11 @@ def put_flow_mod(mod: FlowMod, version: int) -> bytes:
 def get_flow_mod(reader: Reader, version: int) -> FlowMod:
     """Read the standard flow mod of *version*; the table of 1.0 is in the command's upper half."""
     if version == OF10:
+        exact = legacy_match.is_exact10(reader)
         match = legacy_match.get_match10(reader)
         v = _MOD10.unpack(version, reader)
+        if exact:
+            v["priority"] = _HIGHEST        # OpenFlow 1.0, section 3.4: it has the highest priority, always
         if v["flags"] & _EMERG:
             raise OpenFlowError("OFPFMFC_BAD_EMERG_TIMEOUT" if v["idle_timeout"] or v["hard_timeout"]
                                 else "OFPFMFC_TABLE_FULL", "emergency flows do not exist")
