@@ -50,7 +50,8 @@ EXACT = ("tcp,in_port=1,dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,dl_vla
 
 
 @pytest.mark.parametrize(("match", "priority"), [(EXACT, 65535), (EXACT.replace("tp_src=1,", ""), 7)])
-def test_a_match_of_all_fields_has_the_highest_priority_in_1_0(match: str, priority: int, ovs_ofctl: str) -> None:
+def test_a_match_of_all_fields_has_the_highest_priority_in_1_0(
+        match: str, priority: int, ovs_ofctl: str) -> None:
     data = encode(parse_flow(f"priority=7,{match} actions=output:2"), OF10, 7)
     message = decode(data).message
     assert isinstance(message, FlowMod) and message.priority == priority
