@@ -10,8 +10,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
+from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.subfield import Subfield
+from fastpath.tlv import OPTION_OF
 
 _TICK_S = 1.024             # expiry is compared in steps, as in the reference
 _Entry = tuple[int, int, int, Rule]
@@ -72,7 +74,8 @@ class EvictionGroups:
         if not self.fields:
             return ()
         key = rule.match.key
-        return tuple(f.read(key) for f in self.fields)
+        return tuple(f.read(key) if f.field.name not in OPTION_OF else _option(f, rule.match)
+                     for f in self.fields)
 
     def _resize(self, group: tuple[int, ...], old: int, new: int) -> None:
         if old:
@@ -80,6 +83,12 @@ class EvictionGroups:
         if new:
             self._by_size.setdefault(new, {})[group] = None
             self._largest = max(self._largest, new)
+
+
+def _option(f: Subfield, match: Match) -> int:
+    """Bits *f* of a tunnel option in *match*: which bytes of the key hold it, the match knows."""
+    place = match.options.get(OPTION_OF[f.field.name])
+    return place.read(match.key) >> f.ofs & f.limit if place else 0
 
 
 def _entry(rule: Rule) -> _Entry:

@@ -12,6 +12,7 @@ from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.rule import RemovedReason, Rule
 from fastpath.ofproto.subfield import Subfield
+from fastpath.ofproto.tlv_table import TlvTable, parse_mappings
 
 IN_PORT = Subfield.parse("in_port[]")
 
@@ -68,3 +69,18 @@ def test_lowering_a_limit_evicts_down_to_it() -> None:
     gone = tables.configure(0, evict=[IN_PORT], max_rules=3)
     assert len(tables) == 3 and len(gone) == 3
     assert [(r.hard_timeout, why) for r, why in gone] == [(n, RemovedReason.EVICTION) for n in (10, 12, 14)]
+
+
+def test_a_tunnel_option_groups_by_its_own_bytes_wherever_they_lie() -> None:
+    places = TlvTable().added(parse_mappings(
+        "{class=1,type=1,len=8}->tun_metadata0,{class=1,type=2,len=4}->tun_metadata1")).places
+    groups = EvictionGroups([Subfield.parse("tun_metadata1[0..7]")])
+    rules = []
+    for serial, (other, grouped) in enumerate([(5, 2), (6, 0x101), (6, 0x201), (6, 0x301)]):
+        mod = parse_flow(f"tun_metadata0={other},tun_metadata1={grouped},idle_timeout=9,actions=drop")
+        rules.append(Rule(mod.match.bound(places), 1, (), idle_timeout=9))
+        rules[-1].serial = serial
+        groups.add(rules[-1])
+    for expected in (1, 2):             # of the largest group, whose options end in 01
+        assert groups.choose() is rules[expected]
+        groups.remove(rules[expected])
