@@ -12,6 +12,7 @@ from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.events import PacketIn
+from fastpath.ofproto.flow_change import FlowUpdate
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
@@ -81,6 +82,12 @@ class Control:
         """Rules a dump asks for, counters up to date."""
         self._bridge.switch.push_stats()
         return self._bridge.ofproto.select(wanted)
+
+    def watch_flows(self, tell: Callable[[list[FlowUpdate]], object]) -> Callable[[], None]:
+        """Call *tell* with what becomes of rules, until what is returned is called."""
+        watchers = self._bridge.ofproto.watchers
+        watchers.append(tell)
+        return lambda: watchers.remove(tell)
 
     def packet_out(self, frame: bytes, actions: ActionList, in_port: int) -> None:
         """Run *actions* on *frame*."""
@@ -253,7 +260,7 @@ class Served:
 
     def sent(self, n: int) -> None:
         with self._lock:
-            self.session.connection.sent(n)
+            self.session.sent(n)
 
     def turn(self) -> float:
         with self._lock:

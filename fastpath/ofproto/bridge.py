@@ -7,7 +7,7 @@ beyond port numbers, no clock and no thread: the owner of the Switch calls it an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, cast
@@ -23,7 +23,7 @@ from fastpath.ofproto.backer import EVERYTHING, Backer
 from fastpath.ofproto.beyond import refuse_actions, refuse_match
 from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, TableStatus
 from fastpath.ofproto.fail_open import FAIL_OPEN_PRIORITY, FailOpen
-from fastpath.ofproto.flow_change import Change, FlowModResult
+from fastpath.ofproto.flow_change import Change, FlowModResult, FlowUpdate, removal
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
@@ -128,6 +128,7 @@ class Ofproto:
         self.exports_flows = False
         self.frag_handling = "normal"
         self.tlvs = TlvTable()
+        self.watchers: list[Callable[[list[FlowUpdate]], object]] = []      # told what becomes of rules
         self._ports: dict[int, OfPort] = {}
         self._by_name: dict[str, OfPort] = {}
         self._flood_order: tuple[OfPort, ...] | None = None     # None: sorted when asked for
@@ -385,6 +386,8 @@ class Ofproto:
     def commit(self, change: Change) -> FlowModResult:
         """Let *change* take effect."""
         result = change.commit()
+        if self.watchers:
+            self._tell_watchers(change.updates())
         if result:
             self.touch(tables_of(result.added, result.modified, result.removed, result.evicted,
                                  result.orphaned))
@@ -395,8 +398,19 @@ class Ofproto:
         """Change settings of a table, as ``Table.configure`` takes them."""
         gone = self.tables.configure(table_id, **settings)
         self.touch()
+        self._tell_gone(gone)
         self.removed(gone, now)
         self._tell_vacancies()
+
+    def _tell_watchers(self, updates: list[FlowUpdate]) -> None:
+        if updates:
+            for watcher in list(self.watchers):
+                watcher(updates)
+
+    def _tell_gone(self, gone: Iterable[tuple[Rule, RemovedReason]]) -> None:
+        """Tell who watches of rules that no flow mod removed."""
+        if self.watchers:
+            self._tell_watchers([removal(rule, reason) for rule, reason in gone])
 
     def _tell_vacancies(self) -> None:
         for table_id, reason in self.tables.vacancies:
@@ -423,6 +437,7 @@ class Ofproto:
             gone += [(learned, RemovedReason.DELETE) for learned in self.tables.remove(rule)]
         if gone:
             self.touch(tables_of(rule for rule, _reason in gone))
+            self._tell_gone(gone)
             self.removed(gone, now)
 
     def all_rules(self) -> list[Rule]:
@@ -531,6 +546,7 @@ class Ofproto:
         expired = self.tables.expire(now)
         if expired:
             self.touch(tables_of(rule for rule, _reason in expired))
+            self._tell_gone(expired)
             self.removed(expired, now)
             self._tell_vacancies()
         self.macs.expire(now)

@@ -13,12 +13,13 @@ One Change at a time, by the owner of the tables.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
-from fastpath.ofproto.rule import FlowFlags, Rule
+from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 
 if TYPE_CHECKING:
     from fastpath.ofproto.flow_tables import FlowTables
@@ -40,6 +41,36 @@ class FlowModResult:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.modified or self.removed or self.orphaned)
+
+
+class UpdateKind(Enum):
+    """What happened to a rule."""
+
+    ADDED = "added"
+    MODIFIED = "modified"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowUpdate:
+    """One step in a rule's life, for those who watch the tables: its actions and cookie from then on.
+
+    *old* are the actions it had until then, of a rule whose place it took too, None if they are the same;
+    *replaced* is that rule.
+    """
+
+    kind: UpdateKind
+    rule: Rule
+    actions: ActionList
+    cookie: int
+    reason: RemovedReason = RemovedReason.IDLE_TIMEOUT      # number 0; of those removed only
+    old: ActionList | None = None
+    replaced: Rule | None = None
+
+
+def removal(rule: Rule, reason: RemovedReason) -> FlowUpdate:
+    """The end of *rule*."""
+    return FlowUpdate(UpdateKind.REMOVED, rule, rule.actions, rule.cookie, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +102,7 @@ class Change:
     def __init__(self, tables: FlowTables, now: float) -> None:
         self._tables, self._now = tables, now
         self._log: list[_Step] = []
+        self._buried: list[Rule] = []
         self.result = FlowModResult()
 
     def stage(self, fm: FlowMod) -> None:
@@ -98,8 +130,34 @@ class Change:
             for step in self._log:
                 if isinstance(step, tuple) and not step[0].flags & FlowFlags.RESET_COUNTS:
                     step[1].successor = step[0]
-            self.result.removed += self._tables.bury()
+            self._buried = self._tables.bury()
+            self.result.removed += self._buried
         return self.result
+
+    def updates(self) -> list[FlowUpdate]:
+        """What was done, step by step.  A modify that changes neither actions nor cookie is no step."""
+        reasons = dict.fromkeys(map(id, self.result.evicted), RemovedReason.EVICTION)
+        reasons |= dict.fromkeys(map(id, self.result.orphaned), RemovedReason.GROUP_DELETE)
+        later: dict[int, tuple[ActionList, int]] = {}       # actions and cookies after the step looked at
+        out: list[FlowUpdate] = []
+        for step in reversed(self._log):
+            if isinstance(step, _Removed):
+                rule = step.rule
+                out.append(removal(rule, reasons.get(id(rule), RemovedReason.DELETE)))
+                continue
+            rule = step[0] if isinstance(step, tuple) else step if isinstance(step, Rule) else step.rule
+            actions, cookie = later.get(id(rule), (rule.actions, rule.cookie))
+            if isinstance(step, _Modified):
+                later[id(rule)] = step.actions, step.cookie
+                old = None if actions == step.actions else step.actions
+                if old is not None or cookie != step.cookie:
+                    out.append(FlowUpdate(UpdateKind.MODIFIED, rule, actions, cookie, old=old))
+            else:
+                replaced = step[1] if isinstance(step, tuple) else None
+                old = None if replaced is None or replaced.actions == actions else replaced.actions
+                out.append(FlowUpdate(UpdateKind.ADDED, rule, actions, cookie, old=old, replaced=replaced))
+        out.reverse()
+        return out + [removal(rule, RemovedReason.DELETE) for rule in self._buried]
 
     def revert(self) -> None:
         """Make all as it was before the first ``stage``."""

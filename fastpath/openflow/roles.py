@@ -34,6 +34,7 @@ class Peers:
     def __init__(self) -> None:
         self.sessions: list[Session] = []
         self.generation_id: int | None = None
+        self.asker: tuple[Session, int] | None = None       # whose request is being answered, and its xid
         self._paused: OrderedDict[bytes, PacketIn] = OrderedDict()
 
     def claim(self, generation_id: int) -> None:

@@ -18,13 +18,14 @@ from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus, TableStatus
+from fastpath.ofproto.flow_change import FlowUpdate
 from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import BandType, Meter, MeterMod
 from fastpath.ofproto.rule import FlowFlags, Rule
 from fastpath.ofproto.tlv_table import TlvMapping
-from fastpath.openflow import bundles, groups, roles, tables, tlvs
+from fastpath.openflow import bundles, groups, monitors, roles, tables, tlvs
 from fastpath.openflow.actions.base import put_property
 from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
@@ -37,6 +38,7 @@ from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.role import RequestForward, RoleStatus
 from fastpath.openflow.messages.table import Frame, encode, refusal
 from fastpath.openflow.messages.tables import TableStatus as TableStatusMessage
+from fastpath.openflow.monitors import Monitors
 from fastpath.openflow.replies import Ready, milliseconds, pages
 from fastpath.openflow.roles import Peers
 from fastpath.openflow.tables import N_TABLES, TableView
@@ -69,6 +71,7 @@ class BridgeControl(Protocol):
     def max_groups(self) -> int: ...
     def apply(self, mod: FlowMod) -> None: ...
     def select(self, wanted: FlowMod) -> list[Rule]: ...
+    def watch_flows(self, tell: Callable[[list[FlowUpdate]], object]) -> Callable[[], None]: ...
     def packet_out(self, frame: bytes, actions: ActionList, in_port: int) -> None: ...
     def ports(self) -> Sequence[port.PortDesc]: ...
     def port_counts(self, number: int) -> stats.PortCounts: ...
@@ -114,6 +117,7 @@ class Session:
         self.peers.sessions.append(self)
         self.asked = b""                # the request being answered, as it came
         self.bundles = Bundles(self)
+        self.monitors = Monitors(self)
         self.n_dropped = 0              # events it was too slow for, or its version has no word for
 
     @property
@@ -131,6 +135,7 @@ class Session:
     def ended(self) -> None:
         """The controller is gone."""
         self.peers.sessions.remove(self)
+        self.monitors.end()
 
     # -- requests --------------------------------------------------------------------------------------
 
@@ -139,12 +144,15 @@ class Session:
         self._keepalive.received(self.bridge.now)
         for frame, raw in self.connection.received(data):
             self.asked = raw
+            self.peers.asker = self, frame.xid
             try:
                 self._answer(frame)
             except OpenFlowError as error:
                 self.refuse(error, raw)
             except FastpathError as error:      # what OpenFlow has no name for
                 self.refuse(OpenFlowError("OFPBRC_EPERM", str(error)), raw)
+            finally:
+                self.peers.asker = None
 
     def refuse(self, error: OpenFlowError, request: bytes) -> None:
         """Tell the controller that *request* is refused."""
@@ -340,6 +348,20 @@ class Session:
             return
         self._send(lambda: self._message(event))
 
+    def send_event(self, message: object, *, more: bool = False) -> None:
+        """Tell what no request asked for; what the version has no words for is left out."""
+        try:
+            self.connection.send(message, EVENT_XID, more=more)
+        except OpenFlowError:
+            self.n_dropped += 1
+        self._wake()
+
+    def sent(self, n: int) -> None:
+        """*n* bytes of what waits were taken over by the peer's side."""
+        self.connection.sent(n)
+        if self.monitors.is_paused and not self.connection.backlog:
+            self.monitors.drained()
+
     def _send(self, make: Callable[[], object]) -> None:
         try:
             message = make()
@@ -431,7 +453,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     stats.NxAggregateRequest: Session._aggregate, stats.TableRequest: Session._tables,
     stats.TableFeaturesRequest: Session._table_features, stats.PortStatsRequest: Session._port_stats,
     stats.PortDescRequest: Session._port_desc, **groups.HANDLERS,
-    **bundles.HANDLERS, **roles.HANDLERS, **tables.HANDLERS, **tlvs.HANDLERS,
+    **bundles.HANDLERS, **monitors.HANDLERS, **roles.HANDLERS, **tables.HANDLERS, **tlvs.HANDLERS,
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from recorder import REQUIRED
 
 from fastpath.fields import BY_NAME
-from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF15
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import BUCKET_LAST, GROUP_ALL, GroupCommand, GroupMod, GroupType
 from fastpath.ofproto.group_text import parse_group_mod
@@ -16,7 +16,19 @@ from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import Band, BandType, MeterCommand, MeterFlags, MeterMod
 from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow.actions.base import put_property
-from fastpath.openflow.messages import basic, flow, group, meter, packet, port, role, stats, tables, tlv
+from fastpath.openflow.messages import (
+    basic,
+    flow,
+    group,
+    meter,
+    monitor,
+    packet,
+    port,
+    role,
+    stats,
+    tables,
+    tlv,
+)
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.table import encode, versions_of
 
@@ -101,8 +113,8 @@ def samples(version: int) -> list[object]:
         stats.PortDescRequest(), stats.PortDescReply(_ports(version)),
         stats.NxFlowRequest(Match.parse("tun_id=5"), 4, 9, cookie=5, cookie_mask=7),
         stats.NxFlowReply((stats.FlowEntry(Match.parse("reg0=1"), idle_age=3, hard_age=9),)),
-        *_roles_and_tables(version), *_groups_and_meters(version), BundleControl(5, 0, 3),
-        BundleAdd(5, 3, encode(port.PortMod(5), version, 0x12345678)),
+        *_roles_and_tables(version), *_groups_and_meters(version), *_monitors(version),
+        BundleControl(5, 0, 3), BundleAdd(5, 3, encode(port.PortMod(5), version, 0x12345678)),
         tlv.TlvTableMod(tlv.ADD, (TlvMapping(0xFFFF, 1, 4, 0), TlvMapping(0, 0x80, 124, 63))),
         tlv.TlvTableMod(tlv.CLEAR), tlv.TlvTableRequest(), tlv.TlvTableReply((TlvMapping(3, 0, 0, 7),)),
         stats.NxAggregateRequest(Match.parse("tun_id=5")), stats.NxAggregateReply(1, 2, 3)]
@@ -150,6 +162,23 @@ def _groups_and_meters(version: int) -> tuple[object, ...]:
                                meter.MeterCounts(5))), meter.MeterConfigRequest(),
         meter.MeterConfigReply((meter.MeterConfig(4, MeterFlags.PKTPS, bands), meter.MeterConfig(5))),
         meter.MeterFeaturesRequest(), meter.MeterFeaturesReply(7, 6, 15, 8))
+
+
+def _monitors(version: int) -> tuple[object, ...]:
+    ip, Event = Match.parse("ip,in_port=3"), monitor.Event
+    actions = parse_flow("actions=output:2").actions
+    first = Event.INITIAL if version >= OF14 else Event.ADDED
+    states = (Event.PAUSED, Event.RESUMED) if version >= OF14 else ()
+    groups = {"out_group": 5, "command": 1} if version >= OF14 else {}
+    return (
+        monitor.FlowMonitorRequest((monitor.MonitorRequest(7, 31, ip, 3, 2, **groups),
+                                    monitor.MonitorRequest(8, 2))),
+        monitor.FlowMonitorReply((
+            monitor.FlowUpdate(first, ip, actions, 7, 3, 5, 0, 10, 20),
+            monitor.FlowUpdate(Event.MODIFIED, ip), monitor.FlowUpdate(Event.REMOVED, ip, reason=2),
+            monitor.FlowUpdate(Event.ABBREV, xid=9),
+            *(monitor.FlowUpdate(state) for state in states))),
+        monitor.FlowMonitorCancel(7), monitor.FlowMonitorPaused(), monitor.FlowMonitorResumed())
 
 
 def _told(version: int) -> tuple[int, ...]:
