@@ -2,13 +2,17 @@
 #ifndef FASTPATH_PACKET_H
 #define FASTPATH_PACKET_H
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "_flow_layout.h"
 
 #define BATCH_MAX 32            /* packets moved together */
 #define HEADROOM 128            /* bytes free before the frame: pushed headers go there */
 #define OFS_NONE UINT16_MAX     /* no such layer in this packet */
+#define PACKET_ROOM 128         /* bytes of a packet_t in a slab: two cache lines */
 #define SMALL_ROOM 2048         /* frame bytes of an ordinary buffer; larger ones hold 64 KiB segments */
 #define LARGE_KEPT 64           /* large buffers a pool keeps for the next segment */
 
@@ -25,38 +29,48 @@ enum { VNET_NEEDS_CSUM = 1, VNET_DATA_VALID = 2 };
 enum { VNET_GSO_NONE = 0, VNET_GSO_TCPV4 = 1, VNET_GSO_UDP = 3, VNET_GSO_TCPV6 = 4,
        VNET_GSO_UDP_L4 = 5, VNET_GSO_ECN = 0x80 };
 
-/* What few packets carry besides their bytes: the words of the flow key that hold conntrack and
- * tunnel metadata, kept as a key so that extraction copies them by word. */
 struct pool;
 struct packet;
 
+/* What freeing a packet must look after; 0 for most: struct, headroom and SMALL_ROOM in one piece. */
+enum { PACKET_LENT = 1,         /* data lies in memory that `release` gives back, not in the pool */
+       PACKET_LARGE = 2,        /* a buffer of its own, for segments and for lent bytes that had to move */
+       PACKET_MD = 4 };         /* md is there */
+
+/* The first line holds all that an ordinary packet's way through a datapath reads and writes. */
 typedef struct packet {
     uint8_t *data;              /* first byte of the frame */
     uint32_t len;               /* bytes of the frame */
-    uint32_t cut;               /* trunc(): bytes the next output leaves off the end */
-    uint8_t *start, *end;       /* data may move within [start, end) */
-    uint16_t l2_5_ofs;          /* MPLS label stack; OFS_NONE when there is none */
-    uint16_t l3_ofs, l4_ofs;    /* from data; set by extraction, kept right by every push and pop */
-    uint16_t l2_pad;            /* bytes after the end the IP header claims */
     uint32_t in_port;           /* odp_port */
+    /* From here to the end of the line: what packet_blank() sets. */
     uint32_t recirc_id, dp_hash, pkt_mark, skb_priority;
     uint32_t hash;              /* packet hash of extraction, 0 = not computed */
     be32 packet_type;           /* 0 = Ethernet */
-    vnet_t vnet;                /* checksum and segmentation still owed to this packet */
+    uint16_t l2_5_ofs;          /* MPLS label stack; OFS_NONE when there is none */
+    uint16_t l3_ofs, l4_ofs;    /* from data; set by extraction, kept right by every push and pop */
+    uint16_t l2_pad;            /* bytes after the end the IP header claims */
+    uint32_t cut;               /* trunc(): bytes the next output leaves off the end; starts packet_rare() */
+    uint8_t kind;               /* PACKET_* */
     uint8_t depth;              /* recirculations so far */
-    uint8_t borrowed;           /* data lies in memory that `release` gives back, not in the pool */
-    flow_t *md;                 /* conntrack and tunnel members, or NULL; owned, from the pool */
+    vnet_t vnet;                /* checksum and segmentation still owed to this packet */
+    /* The second line: what few packets need. */
+    flow_t *md;                 /* conntrack and tunnel members of the key, so that extraction copies them by
+                                 * word; owned, NULL unless PACKET_MD */
     struct pool *pool;          /* where packet_free() puts it; one thread's */
-    void (*release)(struct packet *p);  /* borrowed only: gives the bytes back to their port */
+    uint8_t *start, *end;       /* data may move within [start, end) */
+    void (*release)(struct packet *p);  /* lent only: gives the bytes back to their port */
     void *release_arg;
 } packet_t;
 typedef void (*release_fn)(packet_t *p);
+
+static_assert(offsetof(packet_t, recirc_id) == 16 && offsetof(packet_t, cut) == 48 && offsetof(packet_t, md) == 64
+              && sizeof(packet_t) <= PACKET_ROOM, "packet_blank, packet_rare and the pool's slabs count on these");
 
 /* Free packets of one thread, most recently used first.  Grows in slabs up to `limit` packets. */
 typedef struct pool {
     packet_t **free;            /* stack of packets with an ordinary buffer (SMALL_ROOM) */
     uint32_t n_free, n_slots;   /* on the stack now; room of the stack */
-    packet_t **bare;            /* stack of packets without a buffer, for borrowed bytes */
+    packet_t **bare;            /* stack of packets without a buffer, for lent bytes */
     uint32_t n_bare, n_bare_slots;
     uint8_t *large[LARGE_KEPT]; /* stack of large buffers without a packet */
     uint32_t n_large;
@@ -67,8 +81,44 @@ typedef struct pool {
 
 typedef struct batch {
     uint32_t n;
-    packet_t *p[BATCH_MAX];
+    packet_t *p[BATCH_MAX];     /* all of one pool */
 } batch_t;
+
+/* A packet without metadata, debts and layers: five stores. */
+static inline void packet_blank(packet_t *p)
+{
+    memset(&p->recirc_id, 0, 24);
+    p->l2_5_ofs = p->l3_ofs = p->l4_ofs = OFS_NONE;
+    p->l2_pad = 0;
+    memset(&p->cut, 0, 16);
+}
+
+/* cut, kind, depth and what vnet starts with, in one word: or-ed together over a batch, it tells with one
+ * test that no packet wants what RARE_* stands for. */
+static inline uint64_t packet_rare(const packet_t *p)
+{
+    uint64_t word;
+    memcpy(&word, &p->cut, sizeof word);
+    return word;
+}
+
+static inline uint64_t batch_rare(const batch_t *b)
+{
+    uint64_t rare = 0;
+    for (uint32_t i = 0; i < b->n; i++) {
+        rare |= packet_rare(b->p[i]);
+    }
+    return rare;
+}
+
+#define RARE_BYTE(i, v) ((uint64_t)(v) << 8 * (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (i) : 7 - (i)))
+#define RARE_CUT (RARE_BYTE(0, 255) | RARE_BYTE(1, 255) | RARE_BYTE(2, 255) | RARE_BYTE(3, 255))
+#define RARE_KIND RARE_BYTE(4, 255)
+#define RARE_SUM RARE_BYTE(6, VNET_NEEDS_CSUM)              /* the checksum is owed */
+#define RARE_DEBT (RARE_SUM | RARE_BYTE(7, 255))            /* that, or segmentation */
+
+static_assert(offsetof(packet_t, kind) == 52 && offsetof(packet_t, depth) == 53 && offsetof(packet_t, vnet) == 54
+              && offsetof(vnet_t, flags) == 0 && offsetof(vnet_t, gso_type) == 1, "as RARE_* count bytes");
 
 /* Every drop has a counter: name in C, text, meaning. */
 #define DROP_REASONS(X)                                                       \

@@ -1,12 +1,15 @@
 # _packet.pxd -- packets, batches and the pool their buffers come from.
 # A pool belongs to one datapath thread; packets never cross threads (ports copy at the edge).
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
+from fastpath._bytes cimport likely, unlikely
 from fastpath._flow_layout cimport be16, be32, flow_t
 
 cdef extern from "_packet.h" nogil:
     enum:
-        BATCH_MAX, HEADROOM, OFS_NONE, SMALL_ROOM, LARGE_KEPT
+        BATCH_MAX, HEADROOM, OFS_NONE, PACKET_ROOM, SMALL_ROOM, LARGE_KEPT
+        PACKET_LENT, PACKET_LARGE, PACKET_MD
         VNET_NEEDS_CSUM, VNET_DATA_VALID
         VNET_GSO_NONE, VNET_GSO_TCPV4, VNET_GSO_UDP, VNET_GSO_TCPV6, VNET_GSO_UDP_L4, VNET_GSO_ECN
         N_DROPS
@@ -23,16 +26,17 @@ cdef extern from "_packet.h" nogil:
     ctypedef void (*release_fn)(packet_t *p) noexcept nogil
     ctypedef struct packet_t:
         uint8_t *data
-        uint32_t len, cut
-        uint8_t *start
-        uint8_t *end
-        uint16_t l2_5_ofs, l3_ofs, l4_ofs, l2_pad
-        uint32_t in_port, recirc_id, dp_hash, pkt_mark, skb_priority, hash
+        uint32_t len, in_port
+        uint32_t recirc_id, dp_hash, pkt_mark, skb_priority, hash
         be32 packet_type
+        uint16_t l2_5_ofs, l3_ofs, l4_ofs, l2_pad
+        uint32_t cut
+        uint8_t kind, depth
         vnet_t vnet
-        uint8_t depth, borrowed
         flow_t *md
         pool_t *pool
+        uint8_t *start
+        uint8_t *end
         release_fn release
         void *release_arg
     ctypedef struct pool_t:
@@ -49,8 +53,14 @@ cdef extern from "_packet.h" nogil:
         uint32_t n
         packet_t *p[BATCH_MAX]
 
+    void packet_blank(packet_t *p)
+    uint64_t packet_rare(const packet_t *p)
+    uint64_t batch_rare(const batch_t *b)
+    const uint64_t RARE_CUT, RARE_KIND, RARE_SUM, RARE_DEBT
+
 cdef pool_t *pool_new(uint32_t limit) noexcept nogil        # NULL: no memory
 cdef void pool_free(pool_t *pool) noexcept nogil            # all its packets must be back
+cdef bint pool_grow(pool_t *pool) noexcept nogil            # more on the stack of free ones; False: exhausted
 # A packet with room for `room` bytes (any size up to 64 KiB + headers), data at HEADROOM, len 0,
 # metadata zero.  NULL: pool exhausted.
 cdef packet_t *packet_new(pool_t *pool, uint32_t room) noexcept nogil
@@ -59,9 +69,38 @@ cdef packet_t *packet_borrow(pool_t *pool, uint8_t *start, uint8_t *data, uint32
                              release_fn release, void *arg) noexcept nogil
 cdef void packet_free(packet_t *p) noexcept nogil
 cdef packet_t *packet_clone(packet_t *p) noexcept nogil     # own copy of bytes and metadata; NULL: exhausted
+cdef void batch_free_each(batch_t *b) noexcept nogil        # batch_free() of packets of any kind
+
+
+cdef inline uint32_t packets_new(pool_t *pool, packet_t **to, uint32_t n) noexcept nogil:
+    """Put up to *n* packets with SMALL_ROOM into *to*, as packet_new() makes them but for len and in_port,
+    which are the caller's to set; returns how many, less than *n* when the pool is exhausted."""
+    cdef uint32_t i
+    while unlikely(pool.n_free < n):
+        if not pool_grow(pool):
+            n = pool.n_free
+    pool.n_free -= n
+    memcpy(to, pool.free + pool.n_free, n * sizeof(packet_t *))
+    for i in range(n):
+        to[i].data = <uint8_t *>to[i] + (PACKET_ROOM + HEADROOM)
+        packet_blank(to[i])
+    return n
+
+
+cdef inline void batch_free(batch_t *b) noexcept nogil:
+    """Free all packets of *b*, which is empty then."""
+    cdef pool_t *pool
+    if unlikely(b.n == 0 or batch_rare(b) & RARE_KIND):
+        batch_free_each(b)
+        return
+    pool = b.p[0].pool
+    memcpy(pool.free + pool.n_free, b.p, b.n * sizeof(packet_t *))
+    pool.n_free += b.n
+    b.n = 0
+
+
 # Make room for `n` bytes before data (copying into a buffer with headroom if need be) and move data
 # down by n; all offsets and vnet follow.  NULL: no room, packet unchanged.
 cdef uint8_t *packet_push(packet_t *p, uint32_t n) noexcept nogil
 cdef uint8_t *packet_pull(packet_t *p, uint32_t n) noexcept nogil      # drop n bytes off the front
 cdef flow_t *packet_md(packet_t *p) noexcept nogil          # md, made (zeroed) if need be; NULL: no memory
-cdef void batch_free(batch_t *b) noexcept nogil             # free all, n = 0

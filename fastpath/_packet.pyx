@@ -1,13 +1,15 @@
 """Packets, batches and the pool their buffers come from.
 
 A pool serves one thread and hands out the packet freed last, whose bytes are still in the cache.  A
-packet is one of three kinds, kept in ``borrowed``:
+packet is one of three kinds:
 
-* SMALL: struct, headroom and SMALL_ROOM bytes in one piece of a slab, recycled;
-* BORROWED: a struct around bytes of a port's ring, which ``release`` gives back;
-* LARGE: a struct with a buffer of LARGE_SIZE, for segments of up to 64 KiB and for borrowed bytes that
+* ordinary: struct, headroom and SMALL_ROOM bytes in one piece of a slab, recycled;
+* PACKET_LENT: a struct around bytes of a port's ring, which ``release`` gives back;
+* PACKET_LARGE: a struct with a buffer of LARGE_SIZE, for segments of up to 64 KiB and for lent bytes that
   had to move because a header would not fit before them.  A pool keeps some of these buffers: malloc
   would give the memory back to the kernel each time, and page faults cost more than the copy.
+
+Ordinary packets are taken and given back a batch at a time (packets_new, batch_free: inline, in the .pxd).
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -19,12 +21,8 @@ from fastpath._bytes cimport likely, unlikely
 from fastpath._flow_layout cimport flow_t
 
 cdef enum:
-    SMALL = 0
-    BORROWED = 1
-    LARGE = 2
-    STRUCT_ROOM = 192           # sizeof(packet_t), rounded up to cache lines; checked when a pool is made
-    TAILROOM = 64               # after SMALL_ROOM: keeps buffers of one slab off each other's cache lines
-    SMALL_SIZE = STRUCT_ROOM + HEADROOM + SMALL_ROOM + TAILROOM
+    # An odd number of cache lines, so that equal places of neighbours fall into different sets of a cache.
+    SMALL_SIZE = PACKET_ROOM + HEADROOM + SMALL_ROOM + 64
     SLAB = 32                   # packets made at a time
     ROOM_MAX = 65536 + 256      # the largest segment with its headers
     LARGE_SIZE = HEADROOM + ROOM_MAX
@@ -32,10 +30,7 @@ cdef enum:
 
 
 cdef pool_t *pool_new(uint32_t limit) noexcept nogil:
-    cdef pool_t *pool
-    if sizeof(packet_t) > STRUCT_ROOM:
-        return NULL
-    pool = <pool_t *>calloc(1, sizeof(pool_t))
+    cdef pool_t *pool = <pool_t *>calloc(1, sizeof(pool_t))
     if pool != NULL:
         pool.limit = limit
     return pool
@@ -55,11 +50,12 @@ cdef void pool_free(pool_t *pool) noexcept nogil:
     free(pool)
 
 
-cdef uint32_t _grow(pool_t *pool, packet_t ***stack, uint32_t *n_slots, uint32_t size) noexcept nogil:
-    """Make up to SLAB packets of *size* bytes and put them on *stack*, which is empty; return how many."""
+cdef uint32_t _grow(pool_t *pool, packet_t ***stack, uint32_t n_free, uint32_t *n_slots,
+                    uint32_t size) noexcept nogil:
+    """Make up to SLAB packets of *size* bytes and put them on *stack*, which holds *n_free*; return how many."""
     cdef uint32_t i, n = min(<uint32_t>SLAB, pool.limit - pool.n_packets)
     cdef void *grown
-    cdef uint8_t *slab
+    cdef void *slab
     cdef packet_t *p
     if n == 0:
         return 0
@@ -71,38 +67,32 @@ cdef uint32_t _grow(pool_t *pool, packet_t ***stack, uint32_t *n_slots, uint32_t
     if grown == NULL:
         return 0
     pool.slabs = <void **>grown
-    slab = <uint8_t *>calloc(n, size)
-    if slab == NULL:
+    if posix_memalign(&slab, CACHE_LINE, n * size) != 0:
         return 0
     pool.slabs[pool.n_slabs] = slab
     pool.n_slabs += 1
     n_slots[0] += n
     pool.n_packets += n
     for i in range(n):
-        p = <packet_t *>(slab + i * size)
+        p = <packet_t *>(<uint8_t *>slab + i * size)
+        memset(p, 0, sizeof(packet_t))
         p.pool = pool
         if size == SMALL_SIZE:
-            p.start = <uint8_t *>p + STRUCT_ROOM
+            p.start = <uint8_t *>p + PACKET_ROOM
             p.end = p.start + HEADROOM + SMALL_ROOM
-        stack[0][i] = p
+        stack[0][n_free + i] = p
     return n
 
 
-cdef inline void _reset(packet_t *p) noexcept nogil:
-    """Forget all metadata; the buffer stays."""
-    p.len = p.cut = 0
-    p.l2_5_ofs = p.l3_ofs = p.l4_ofs = OFS_NONE
-    p.l2_pad = 0
-    p.in_port = p.recirc_id = p.dp_hash = p.pkt_mark = p.skb_priority = p.hash = 0
-    p.packet_type = 0
-    p.depth = 0
-    memset(&p.vnet, 0, sizeof(p.vnet))
-    p.md = NULL
+cdef bint pool_grow(pool_t *pool) noexcept nogil:
+    cdef uint32_t n = _grow(pool, &pool.free, pool.n_free, &pool.n_slots, SMALL_SIZE)
+    pool.n_free += n
+    return n != 0
 
 
 cdef inline packet_t *_take_bare(pool_t *pool) noexcept nogil:
     if pool.n_bare == 0:
-        pool.n_bare = _grow(pool, &pool.bare, &pool.n_bare_slots, STRUCT_ROOM)
+        pool.n_bare = _grow(pool, &pool.bare, 0, &pool.n_bare_slots, PACKET_ROOM)
         if pool.n_bare == 0:
             return NULL
     pool.n_bare -= 1
@@ -128,28 +118,30 @@ cdef void _give_large(pool_t *pool, uint8_t *buffer) noexcept nogil:
 cdef packet_t *packet_new(pool_t *pool, uint32_t room) noexcept nogil:
     cdef packet_t *p
     if unlikely(room > SMALL_ROOM):
-        if room > ROOM_MAX:
-            return NULL
-        p = _take_bare(pool)
+        p = _new_large(pool, room)
         if p == NULL:
             return NULL
-        p.start = _take_large(pool)
-        if p.start == NULL:
-            pool.bare[pool.n_bare] = p
-            pool.n_bare += 1
-            return NULL
-        p.end = p.start + LARGE_SIZE
-        p.borrowed = LARGE
-    else:
-        if unlikely(pool.n_free == 0):
-            pool.n_free = _grow(pool, &pool.free, &pool.n_slots, SMALL_SIZE)
-            if pool.n_free == 0:
-                return NULL
-        pool.n_free -= 1
-        p = pool.free[pool.n_free]
-        p.borrowed = SMALL
-    p.data = p.start + HEADROOM
-    _reset(p)
+    elif packets_new(pool, &p, 1) == 0:
+        return NULL
+    p.len = p.in_port = 0
+    return p
+
+
+cdef packet_t *_new_large(pool_t *pool, uint32_t room) noexcept nogil:
+    cdef packet_t *p
+    if room > ROOM_MAX:
+        return NULL
+    p = _take_bare(pool)
+    if p == NULL:
+        return NULL
+    p.start = _take_large(pool)
+    if p.start == NULL:
+        pool.bare[pool.n_bare] = p
+        pool.n_bare += 1
+        return NULL
+    packet_blank(p)
+    p.data, p.end = p.start + HEADROOM, p.start + LARGE_SIZE
+    p.kind = PACKET_LARGE
     return p
 
 
@@ -158,23 +150,24 @@ cdef packet_t *packet_borrow(pool_t *pool, uint8_t *start, uint8_t *data, uint32
     cdef packet_t *p = _take_bare(pool)
     if p == NULL:
         return NULL
-    _reset(p)
+    packet_blank(p)
     p.start, p.data, p.len, p.end = start, data, len, end
-    p.borrowed = BORROWED
+    p.in_port = 0
+    p.kind = PACKET_LENT
     p.release, p.release_arg = release, arg
     return p
 
 
 cdef void packet_free(packet_t *p) noexcept nogil:
     cdef pool_t *pool = p.pool
-    if unlikely(p.md != NULL):
+    if unlikely(p.kind & PACKET_MD):
         free(p.md)
         p.md = NULL
-    if likely(p.borrowed == SMALL):
+    if likely(not p.kind & (PACKET_LENT | PACKET_LARGE)):
         pool.free[pool.n_free] = p
         pool.n_free += 1
         return
-    if p.borrowed == BORROWED:
+    if p.kind & PACKET_LENT:
         p.release(p)
     else:
         _give_large(pool, p.start)
@@ -182,13 +175,19 @@ cdef void packet_free(packet_t *p) noexcept nogil:
     pool.n_bare += 1
 
 
+cdef void batch_free_each(batch_t *b) noexcept nogil:
+    cdef uint32_t i
+    for i in range(b.n):
+        packet_free(b.p[i])
+    b.n = 0
+
+
 cdef packet_t *packet_clone(packet_t *p) noexcept nogil:
     cdef packet_t *q = packet_new(p.pool, p.len)
     if q == NULL:
         return NULL
-    if p.md != NULL:
-        q.md = <flow_t *>malloc(sizeof(flow_t))
-        if q.md == NULL:
+    if p.kind & PACKET_MD:
+        if packet_md(q) == NULL:
             packet_free(q)
             return NULL
         q.md[0] = p.md[0]
@@ -205,7 +204,7 @@ cdef bint _make_headroom(packet_t *p, uint32_t n) noexcept nogil:
     """See to it that *n* bytes are free before data: in the packet's own buffer, or in a large one."""
     if p.len + n > ROOM_MAX:
         return False
-    if p.borrowed == BORROWED:
+    if p.kind & PACKET_LENT:
         return _move_to_large(p, n)
     if <size_t>(p.end - p.start) < p.len + n:
         return False                # a small packet's buffer is part of its struct, so it cannot be changed
@@ -215,7 +214,7 @@ cdef bint _make_headroom(packet_t *p, uint32_t n) noexcept nogil:
 
 
 cdef bint _move_to_large(packet_t *p, uint32_t room) noexcept nogil:
-    """Put borrowed bytes into a buffer of their own with HEADROOM + *room* bytes before them."""
+    """Put lent bytes into a buffer of their own with HEADROOM + *room* bytes before them."""
     cdef uint8_t *buffer = _take_large(p.pool)
     if buffer == NULL:
         return False
@@ -223,7 +222,7 @@ cdef bint _move_to_large(packet_t *p, uint32_t room) noexcept nogil:
     p.release(p)
     p.start, p.end = buffer, buffer + LARGE_SIZE
     p.data = buffer + HEADROOM + room
-    p.borrowed = LARGE
+    p.kind = (p.kind & ~PACKET_LENT) | PACKET_LARGE
     return True
 
 
@@ -267,13 +266,8 @@ cdef inline uint16_t _pulled(uint16_t ofs, uint32_t n) noexcept nogil:
 
 
 cdef flow_t *packet_md(packet_t *p) noexcept nogil:
-    if p.md == NULL:
+    if not p.kind & PACKET_MD:
         p.md = <flow_t *>calloc(1, sizeof(flow_t))
+        if p.md != NULL:
+            p.kind |= PACKET_MD
     return p.md
-
-
-cdef void batch_free(batch_t *b) noexcept nogil:
-    cdef uint32_t i
-    for i in range(b.n):
-        packet_free(b.p[i])
-    b.n = 0

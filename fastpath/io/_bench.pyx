@@ -4,13 +4,15 @@ The source hands every packet in as a fresh writable copy of its frame, as a por
 does; the sink frees what it is given.  Neither touches the world, so what is measured is the datapath.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from cpython.bytes cimport PyBytes_AS_STRING
 
+from fastpath._bucket cimport lines_new
 from fastpath._bytes cimport load_relaxed64, store_relaxed64
-from fastpath._packet cimport BATCH_MAX, batch_free, batch_t, packet_new, packet_t, pool_free, pool_new, pool_t
+from fastpath._packet cimport (BATCH_MAX, SMALL_ROOM, batch_free, batch_t, packet_t, packets_new, pool_free, pool_new,
+                               pool_t)
 from fastpath._port cimport PORT_CAP_VNET, Port, port_ops_t, port_t
 
 ctypedef struct source_t:
@@ -25,23 +27,26 @@ ctypedef struct source_t:
 cdef int source_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     cdef source_t *s = <source_t *>port
     cdef packet_t *p
-    cdef uint64_t n_bytes = 0, handed = s.handed, until = load_relaxed64(&s.until)
-    while b.n < BATCH_MAX and handed < until:
-        p = packet_new(pool, s.stride)
-        if p == NULL:
-            break
-        memcpy(p.data, s.frames + <uint64_t>s.next * s.stride, 64 if s.stride == 64 else s.stride)
-        p.len = s.sizes[s.next]
+    cdef const uint8_t *frame
+    cdef uint64_t n_bytes = 0, left = load_relaxed64(&s.until) - s.handed
+    cdef uint32_t i, at = s.next
+    b.n = packets_new(pool, b.p, BATCH_MAX if left > BATCH_MAX else <uint32_t>left)
+    for i in range(b.n):
+        p = b.p[i]
+        frame = s.frames + <uint64_t>at * s.stride
+        if s.stride == 64:
+            memcpy(p.data, frame, 64)
+        else:
+            memcpy(p.data, frame, s.stride)
+        p.len = s.sizes[at]
         p.in_port = port.odp_port
         n_bytes += p.len
-        b.p[b.n] = p
-        b.n += 1
-        handed += 1
-        s.next = s.next + 1 if s.next + 1 < s.n else 0
-    store_relaxed64(&s.handed, handed)
+        at = at + 1 if at + 1 < s.n else 0
+    s.next = at
+    store_relaxed64(&s.handed, s.handed + b.n)
     store_relaxed64(&port.stats.rx_packets, port.stats.rx_packets + b.n)
     store_relaxed64(&port.stats.rx_bytes, port.stats.rx_bytes + n_bytes)
-    return handed < until
+    return left > b.n
 
 
 cdef void sink_tx(port_t *port, batch_t *b) noexcept nogil:
@@ -69,6 +74,8 @@ cdef class BenchPort(Port):
     def __cinit__(self, str name not None, frames=()):
         cdef list all_frames = [bytes(f) for f in frames]
         cdef uint32_t i
+        if max([len(f) for f in all_frames], default=0) > SMALL_ROOM:
+            raise ValueError(f"frames are longer than {SMALL_ROOM} bytes")
         self.name = name
         self.s = <source_t *>calloc(1, sizeof(source_t))
         if self.s == NULL:
@@ -79,7 +86,7 @@ cdef class BenchPort(Port):
         self.c.fd = -1
         self.s.n = len(all_frames)
         self.s.stride = (max([len(f) for f in all_frames], default=0) + 63) // 64 * 64
-        self.s.frames = <uint8_t *>calloc(self.s.n + 1, self.s.stride + 1)
+        self.s.frames = <uint8_t *>lines_new(<uint64_t>(self.s.n + 1) * (self.s.stride + 1))
         self.s.sizes = <uint32_t *>calloc(self.s.n + 1, sizeof(uint32_t))
         if self.s.frames == NULL or self.s.sizes == NULL:
             raise MemoryError(f"no memory for {self.s.n} frames")
