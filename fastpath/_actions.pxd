@@ -2,18 +2,18 @@
 # One actx_t per thread; programs are read-only and shared.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastpath._bytes cimport store_relaxed64
+from fastpath._bytes cimport store_relaxed64, unlikely
 from fastpath._flow_layout cimport flow_t
 from fastpath._meter cimport meters_t
-from fastpath._packet cimport N_DROPS, batch_t, drop_reason, packet_free, packet_t, pool_t
+from fastpath._packet cimport N_DROPS, RARE_CUT, batch_rare, batch_t, drop_reason, packet_free, packet_t, pool_t
 
 cdef enum:
     MAX_NESTING = 10            # programs within programs; deeper ones are dropped
     DEFAULT_MAX_DEPTH = 6       # recirculations
 
 ctypedef struct actx_t
-# Each takes ownership of p, but for upcall: there p stays the caller's.
-ctypedef void (*output_fn)(actx_t *a, uint32_t odp_port, packet_t *p) noexcept nogil
+# Each takes ownership of its packets, but for upcall: there p stays the caller's.
+ctypedef void (*output_fn)(actx_t *a, uint32_t odp_port, batch_t *b) noexcept nogil    # apply_cut() it first; left empty
 ctypedef void (*recirc_fn)(actx_t *a, packet_t *p) noexcept nogil       # p.recirc_id is set, p.depth counted
 ctypedef void (*upcall_fn)(actx_t *a, packet_t *p, const flow_t *key, const uint8_t *userdata,
                            uint32_t userdata_len) noexcept nogil        # key NULL: extract it yourself
@@ -32,6 +32,14 @@ ctypedef struct actx_t:
 
 # Run program (size bytes, 8-byte aligned) over b.  Takes ownership of all packets; b is empty afterwards.
 cdef void run_program(actx_t *a, const uint8_t *program, uint32_t size, batch_t *b) noexcept nogil
+
+cdef void drop_batch(actx_t *a, batch_t *b, drop_reason why) noexcept nogil     # all of b
+cdef void cut_batch(batch_t *b) noexcept nogil
+
+cdef inline void apply_cut(batch_t *b) noexcept nogil:
+    """Do what trunc() asked for."""
+    if unlikely(batch_rare(b) & RARE_CUT):
+        cut_batch(b)
 
 cdef inline void count_drop(actx_t *a, drop_reason reason) noexcept nogil:
     store_relaxed64(&a.drops[<uint32_t>reason], a.drops[<uint32_t>reason] + 1)

@@ -131,27 +131,29 @@ cdef void copy_batch(actx_t *a, batch_t *b, batch_t *to, uint32_t chosen, bint l
 
 # ---- operations -------------------------------------------------------------------------------------
 
-cdef inline void cut_now(packet_t *p) noexcept nogil:
-    """Do what trunc() asked for.  What is left cannot be summed or segmented later, so it is now."""
-    if p.cut:
-        finish_checksum(p)
-        p.vnet.gso_type = VNET_GSO_NONE
-        p.len -= p.cut if p.cut < p.len else p.len
-        p.cut = 0
+cdef void cut_batch(batch_t *b) noexcept nogil:
+    # What is left cannot be summed or segmented later, so it is now.
+    cdef uint32_t i
+    cdef packet_t *p
+    for i in range(b.n):
+        p = b.p[i]
+        if p.cut:
+            finish_checksum(p)
+            p.vnet.gso_type = VNET_GSO_NONE
+            p.len -= p.cut if p.cut < p.len else p.len
+            p.cut = 0
 
 
 cdef void op_output(actx_t *a, const odp_op_t *op, batch_t *b, bint last) noexcept nogil:
     cdef uint32_t port = (<const odp_output_t *>op).port, i
-    cdef packet_t *p
-    for i in range(b.n):
-        p = copy(a, b.p[i], last)
-        if not last:
-            b.p[i].cut = 0
-        if p != NULL:
-            cut_now(p)
-            a.output(a, port, p)
+    cdef batch_t copies
     if last:
-        b.n = 0
+        a.output(a, port, b)
+        return
+    copy_batch(a, b, &copies, <uint32_t>~0, False)
+    for i in range(b.n):
+        b.p[i].cut = 0
+    a.output(a, port, &copies)
 
 
 cdef void op_recirc(actx_t *a, const odp_op_t *op, batch_t *b, bint last) noexcept nogil:
@@ -305,9 +307,12 @@ ctypedef struct run_ctx_t:
     void *runner                # the ActionRunner, borrowed while run() lasts
 
 
-cdef void on_output(actx_t *a, uint32_t port, packet_t *p) noexcept with gil:
-    (<ActionRunner>(<run_ctx_t *>a).runner).outputs.append((port, frame_of(p), vnet_of(&p.vnet)))
-    packet_free(p)
+cdef void on_output(actx_t *a, uint32_t port, batch_t *b) noexcept with gil:
+    cdef uint32_t i
+    apply_cut(b)
+    for i in range(b.n):
+        (<ActionRunner>(<run_ctx_t *>a).runner).outputs.append((port, frame_of(b.p[i]), vnet_of(&b.p[i].vnet)))
+    batch_free(b)
 
 
 cdef void on_recirc(actx_t *a, packet_t *p) noexcept with gil:

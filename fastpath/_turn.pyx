@@ -16,11 +16,11 @@ of its own (thread_main), each with its ports, packets, cache and ring.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
 from posix.unistd cimport read, write
 
-from fastpath._actions cimport actx_t, count_drop, drop, run_program
+from fastpath._actions cimport actx_t, apply_cut, count_drop, drop, drop_batch, run_program
 from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_acquire32, load_acquire_ptr,
                               load_relaxed64, ntoh16, store_relaxed64, store_release32, unlikely)
 from fastpath._extract cimport extract_batch_reuse, extract_packet
@@ -29,8 +29,7 @@ from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_flow_t, mf_lookup, m
                                  mf_quiesce)
 from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
 from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_GSO, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
-                               DROP_UPCALL_QUOTA, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_t, drop_reason, packet_free,
-                               packet_t)
+                               DROP_UPCALL_QUOTA, RARE_DEBT, batch_rare, batch_t, drop_reason, packet_free, packet_t)
 from fastpath._port cimport PORT_CAP_MULTI_TX, PORT_CAP_VNET, port_t
 from fastpath._sigcache cimport sc_hash, sc_insert, sc_lookup
 from fastpath._upcall cimport ring_put
@@ -199,38 +198,37 @@ cdef void bench(thread_t *th) noexcept nogil:
 
 cdef void run(thread_t *th, const uint8_t *code, uint32_t size, uint32_t out, batch_t *b) noexcept nogil:
     """Run a program over b; *out* is the port when all it does is one output."""
-    cdef uint32_t i
     if out != MF_PORT_NONE:
-        for i in range(b.n):
-            output(&th.a, out, b.p[i])
+        output(&th.a, out, b)
     elif size == 0:
-        for i in range(b.n):
-            drop(&th.a, b.p[i], DROP_ACTION)
+        drop_batch(&th.a, b, DROP_ACTION)
     else:
         run_program(&th.a, code, size, b)
-    b.n = 0
 
 
 # What programs call back for.  Each is given the thread's actx_t, which is the thread_t's first member.
 
-cdef void output(actx_t *a, uint32_t number, packet_t *p) noexcept nogil:
+cdef void output(actx_t *a, uint32_t number, batch_t *b) noexcept nogil:
     cdef thread_t *th = <thread_t *>a
     cdef outq_t *q
+    cdef uint32_t fit
     if unlikely(number >= th.dp.n_slots or th.dp.port[number] == NULL):
-        drop(a, p, DROP_INVALID_PORT)
+        drop_batch(a, b, DROP_INVALID_PORT)
         return
-    if unlikely(p.cut != 0):
-        p.len -= p.cut if p.cut < p.len else p.len
-        p.cut = 0
+    apply_cut(b)
     q = th.out[number]
     if not q.dirty:
         q.dirty = True
         th.dirty[th.n_dirty] = number
         th.n_dirty += 1
-    q.b.p[q.b.n] = p
-    q.b.n += 1
+    fit = min(b.n, BATCH_MAX - q.b.n)
+    memcpy(&q.b.p[q.b.n], b.p, fit * sizeof(packet_t *))
+    q.b.n += fit
     if q.b.n == BATCH_MAX:
         send(th, th.dp.port[number].port, &q.b)
+        memcpy(q.b.p, &b.p[fit], (b.n - fit) * sizeof(packet_t *))
+        q.b.n = b.n - fit
+    b.n = 0
 
 
 cdef void recirc(actx_t *a, packet_t *p) noexcept nogil:
@@ -277,14 +275,11 @@ ctypedef struct sending_t:
 cdef void send(thread_t *th, port_t *port, batch_t *b) noexcept nogil:
     """Give b to the port, checksums finished and segments cut first if the port cannot."""
     cdef sending_t to
-    cdef uint32_t i
-    if not port.caps & PORT_CAP_VNET:
-        for i in range(b.n):
-            if unlikely(b.p[i].vnet.flags & VNET_NEEDS_CSUM or b.p[i].vnet.gso_type != VNET_GSO_NONE):
-                to.th, to.port = th, port
-                finish_batch(b, finished, unfinished, &to)
-                return
-    transmit(port, b)
+    if not port.caps & PORT_CAP_VNET and unlikely(batch_rare(b) & RARE_DEBT):
+        to.th, to.port = th, port
+        finish_batch(b, finished, unfinished, &to)
+    else:
+        transmit(port, b)
 
 
 cdef void finished(void *to, batch_t *b) noexcept nogil:

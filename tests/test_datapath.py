@@ -7,10 +7,11 @@ import struct
 from typing import Any
 
 import pytest
+from model.frames import Frame
 
 from fastpath._datapath import Datapath
 from fastpath._flow import FlowKey
-from fastpath.dpif.actions import OdpActions, Output
+from fastpath.dpif.actions import OdpActions, Output, Recirc, Trunc
 from fastpath.dpif.program import compile_actions
 from fastpath.errors import ExistsError, NotFoundError
 from fastpath.io._bench import BenchPort
@@ -112,3 +113,19 @@ def test_ports_are_kept_alive_and_let_go() -> None:
         dp.add_port(BenchPort("q"), 70000)
     with pytest.raises(ValueError, match="ring_bytes is 1000, expected a power of two"):
         Datapath(seed=1, ring_bytes=1000)
+
+
+def test_a_cut_that_waits_over_a_recirculation_finishes_the_checksum() -> None:
+    sent = []
+    whole = Frame(payload=b"payload." * 4, nw_src=0x0A000001, owed=True)
+    for way in (Output(1),), (Output(1), Output(9)):    # one output alone has a way of its own
+        dp = Datapath(seed=1)
+        source, sink = MemoryPort("in", vnet=True), MemoryPort("out", vnet=True)
+        dp.add_port(source)
+        dp.add_port(sink)
+        put(dp, 0, 1, (Trunc(50), Recirc(1)))
+        put(dp, 0, 1, way, recirc_id=1)
+        source.inject(whole.build(), whole.vnet())
+        dp.turn()
+        sent += sink.take_with_vnet()
+    assert sent == [(whole.with_(owed=False).build()[:50], b"")] * 2
