@@ -13,7 +13,6 @@ exception in the block drops the bundle.  Packets, of other threads too, meet al
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,6 +23,7 @@ from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.group import GroupCommand, GroupMod
 from fastpath.ofproto.group_text import parse_group_mod
+from fastpath.value import replace
 
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge, Port

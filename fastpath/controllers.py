@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +37,7 @@ from fastpath.openflow.tables import TableView
 from fastpath.runtime.listener import Listener
 from fastpath.runtime.tls import Tls
 from fastpath.text import parse_mac
+from fastpath.value import replace
 
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge, Port

@@ -6,7 +6,6 @@ Text is what ovs-ofctl takes and prints: ``br.add_group("group_id=1,type=all,buc
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from fastpath.ofproto.group import Group, GroupCommand, GroupMod
 from fastpath.ofproto.meter import Meter, MeterCommand, MeterMod
 from fastpath.ofproto.rule import RemovedReason, Rule
 from fastpath.runtime.loop import Lock
+from fastpath.value import replace
 
 if TYPE_CHECKING:
     from fastpath.switch import Switch

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastpath.errors import ConfigError
@@ -17,6 +16,7 @@ from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.mirrors import MIN_SNAPLEN, WHOLE, Mirror
 from fastpath.ofproto.port import VLAN_MAX
 from fastpath.runtime.loop import Lock
+from fastpath.value import replace
 
 if TYPE_CHECKING:
     from fastpath.bridge import Port

@@ -21,7 +21,6 @@ import atexit
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from math import inf
 from types import TracebackType
 from typing import NoReturn, TypeVar
@@ -44,6 +43,7 @@ from fastpath.ofproto.views import Megaflow, format_megaflows, megaflows
 from fastpath.runtime.clock import Clock, RealClock, VirtualClock
 from fastpath.runtime.feed import Feed
 from fastpath.runtime.loop import MAX_WAIT, Lock, Loop, lock
+from fastpath.value import replace, value
 
 E = TypeVar("E", bound=Event)
 MAX_THREADS = 31            # of the datapath, whose owner counts as one more
@@ -68,7 +68,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SwitchStats:
     """Counters of a Switch, a copy."""
 

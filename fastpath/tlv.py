@@ -9,11 +9,11 @@ numbers to places are passed along with keys, and never change once made.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.fields import FIELDS, OFFSETS
+from fastpath.value import field, value
 
 # Number of the option by name of the field that stands for it.
 OPTION_OF: dict[str, int] = {f.name: int(f.name[len("tun_metadata"):])
@@ -23,7 +23,7 @@ _PRESENT = WINDOWS["tun_opt_map"]
 _BASE = OFFSETS["tun_opts"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Place:
     """Where option *index* lies: *size* bytes, most significant first, in *pieces* of (offset, bytes).
 

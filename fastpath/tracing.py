@@ -7,7 +7,6 @@ packet leaves by no port and is not recirculated, and no counter of a rule sees 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fastpath._extract import extract
@@ -24,12 +23,13 @@ from fastpath.ofproto.match import Match
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.retrace import explain, parse_ct_state
 from fastpath.ofproto.xlate.trace import Trace
+from fastpath.value import replace, value
 
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Question:
     """What is asked.  *flow* is text, a frame's bytes or a key, *in_port* an ofp port that overrides its own.
     With *generate* it has side effects; *payload* is that of the frame made then.  With *actions*, text, no

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
 from math import inf
 from pathlib import Path
@@ -40,9 +39,10 @@ from typing import Any
 from fastpath.cli.prelude import NONE, Prelude, read_lines
 from fastpath.errors import ConfigError, ParseError
 from fastpath.io.textfile import read_text
+from fastpath.value import field, value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortConfig:
     """One port; *settings* are keywords of ``Bridge.add_port``, *place* begins what is said against it."""
 
@@ -53,7 +53,7 @@ class PortConfig:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MirrorConfig:
     """One mirror; *settings* are keywords of ``Bridge.add_mirror``."""
 
@@ -62,7 +62,7 @@ class MirrorConfig:
     settings: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BridgeConfig:
     """One bridge; *flows*, *macs*, *controllers* and *listen* hold (where it was written, text), the
     others are as of a port."""
@@ -79,7 +79,7 @@ class BridgeConfig:
     listen: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Config:
     """What to run."""
 
@@ -115,20 +115,20 @@ _WORD = {int: "a whole number", float: "a number", str: "a string", bool: "true 
 
 def _check(table: Mapping[str, Any], rows: Mapping[str, tuple[type, ...]], where: str) -> Mapping[str, Any]:
     """*table*, its keys and the types of their values being those of *rows*."""
-    for key, value in table.items():
+    for key, given in table.items():
         place = f"{where}{key}"
         if key not in rows:
             raise ConfigError(f"{place}: unknown key, expected one of {', '.join(rows)}")
         kinds = rows[key]
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise ConfigError(f"{place}: {value!r} given, expected {_WORD[kinds[-1]]}")
+        if not isinstance(given, kinds) or (isinstance(given, bool) and bool not in kinds):
+            raise ConfigError(f"{place}: {given!r} given, expected {_WORD[kinds[-1]]}")
     return table
 
 
 def _list_of(values: list[Any], kind: type, place: str) -> list[Any]:
-    for i, value in enumerate(values):
-        if type(value) is not kind:
-            raise ConfigError(f"{place}[{i}]: {value!r} given, expected {_WORD[kind]}")
+    for i, given in enumerate(values):
+        if type(given) is not kind:
+            raise ConfigError(f"{place}[{i}]: {given!r} given, expected {_WORD[kind]}")
     return values
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastpath.errors import ConfigError, FastpathError
 from fastpath.io.textfile import read_text
+from fastpath.value import value
 
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge
@@ -34,7 +34,7 @@ def read_lines(path: Path) -> Placed:
     return tuple((f"{path}:{i}", line) for i, line in stripped if line)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Prelude:
     """Meters and groups of one bridge."""
 

@@ -10,7 +10,6 @@ import argparse
 import sys
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from fastpath.bridge import Bridge
@@ -21,6 +20,7 @@ from fastpath.cli.prelude import Prelude, placed, read_lines
 from fastpath.errors import ConfigError, ParseError
 from fastpath.io.port import open_port, parse_spec
 from fastpath.switch import MAX_THREADS, Switch
+from fastpath.value import replace
 
 SWITCH_INTERVAL_S = 0.0005
 NORMAL = "priority=0,actions=NORMAL"

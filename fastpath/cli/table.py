@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from fastpath.dpif.provider import DatapathStats, PortStats
 from fastpath.switch import Switch
+from fastpath.value import value
 
 CLEAR = "\x1b[H\x1b[J"          # cursor home, clear to the end
 _UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -26,7 +26,7 @@ def percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}%" if whole else "-"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sample:
     """Counters at one moment: by (bridge, port number, port name), and of the datapath."""
 

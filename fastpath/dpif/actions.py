@@ -6,20 +6,21 @@ a list of them for the userspace datapath.  An empty list means drop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from fastpath.value import value
 
 NO_PORT = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Output:
     """Send the packet as it is now to datapath port *port*."""
 
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GeneveOption:
     """One option of a Geneve header (RFC 8926, section 3.5); *data* is a multiple of 4 bytes."""
 
@@ -28,7 +29,7 @@ class GeneveOption:
     data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetMasked:
     """Rewrite members of one header or metadata attribute.
 
@@ -44,7 +45,7 @@ class SetMasked:
     options: tuple[GeneveOption, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PushVlan:
     """Push a tag.  *tci* includes the CFI ("present") bit 0x1000 as in the flow key."""
 
@@ -52,12 +53,12 @@ class PushVlan:
     tci: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PopVlan:
     """Remove the outermost VLAN tag."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PushMpls:
     """Push label stack entry *lse* (host-order 32 bits), setting dl_type to *ethertype*."""
 
@@ -65,14 +66,14 @@ class PushMpls:
     lse: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PopMpls:
     """Remove the outermost label; dl_type becomes *ethertype*."""
 
     ethertype: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PushEth:
     """Put an Ethernet header before a packet that has none."""
 
@@ -80,12 +81,12 @@ class PushEth:
     dst: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PopEth:
     """Remove the Ethernet header; the packet is then of the type that it named."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PushNsh:
     """Put a network service header before the packet.  *mdtype* 1 has *context*, 2 has *metadata*: TLVs as
     they go over the wire."""
@@ -100,12 +101,12 @@ class PushNsh:
     metadata: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PopNsh:
     """Remove the network service header."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AddMpls:
     """Put label stack entry *lse* before the whole packet, its Ethernet header included; the packet is then
     of type (1, *ethertype*)."""
@@ -114,21 +115,21 @@ class AddMpls:
     lse: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetType:
     """Set the Ethernet type.  This and the four after it are the userspace datapath's own."""
 
     ethertype: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetProto:
     """Set the protocol of the IP header; what follows it is left alone."""
 
     proto: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PushPbb:
     """Put a backbone header (IEEE 802.1ah) before an Ethernet frame: its addresses again, and *itag*
     (host-order 32 bits)."""
@@ -136,19 +137,19 @@ class PushPbb:
     itag: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PopPbb:
     """Remove the backbone header."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CopyTtl:
     """Copy the TTL of the header after the outermost label into that label, or *inwards* the other way."""
 
     inwards: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CtNat:
     """What ct() is to do with addresses.  *direction* "src" or "dst" chooses new ones for a new connection,
     from a range (*family* 4 or 6, 0 for none) whose missing ends are 0; "" does what the connection says."""
@@ -164,7 +165,7 @@ class CtNat:
     random: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ct:
     """Send the packet through conntrack in *zone*.
 
@@ -181,26 +182,26 @@ class Ct:
     nat: CtNat | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CtClear:
     """Forget what conntrack said of the packet."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Trunc:
     """Cut the packet to *max_len* bytes at the next output."""
 
     max_len: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Recirc:
     """Look the packet up again with this recirc_id."""
 
     recirc_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hash:
     """Set dp_hash; *alg* is "l4" or "sym_l4"."""
 
@@ -208,14 +209,14 @@ class Hash:
     basis: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Meter:
     """Pass the packet through meter *meter_id*; what a band drops goes no further."""
 
     meter_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sample:
     """Run *actions* on a copy with *probability*/2**32 (0xffffffff is always)."""
 
@@ -223,14 +224,14 @@ class Sample:
     actions: tuple[OdpAction, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Clone:
     """Run *actions* on a copy; the packet itself goes on unchanged."""
 
     actions: tuple[OdpAction, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CheckPktLen:
     """Run *greater* if the packet is longer than *size* bytes, else *less_equal*."""
 
@@ -239,7 +240,7 @@ class CheckPktLen:
     less_equal: tuple[OdpAction, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SlowPath:
     """Userdata: ofproto must translate every packet itself; *reasons* as dpctl prints them
     ("cfm", "bfd", "lacp", "stp", "lldp", "action", "match")."""
@@ -247,7 +248,7 @@ class SlowPath:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToController:
     """Userdata: send the packet to controllers (reason is an OFPR_* number)."""
 
@@ -260,7 +261,7 @@ class ToController:
     max_len: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowSample:
     """Userdata: report the packet to the IPFIX collectors of a set, as a sample action asks.  *output_port*
     is a datapath port or NO_PORT; *direction* "ingress", "egress" or neither."""
@@ -276,7 +277,7 @@ class FlowSample:
 Userdata: TypeAlias = SlowPath | ToController | FlowSample
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Userspace:
     """Hand the packet to ofproto with *userdata*."""
 
@@ -284,7 +285,7 @@ class Userspace:
     pid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Drop:
     """Drop with the XLATE_* reason number of translation."""
 

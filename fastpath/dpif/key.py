@@ -5,8 +5,9 @@ Read by ``odptext`` for both set() actions and flow keys.  Names and order are t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from fastpath.value import value
 
 
 class Form(Enum):
@@ -22,7 +23,7 @@ class Form(Enum):
     FLAGS = "tunnel flags"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Member:
     """*name* in the text, member or field of the flow key, form, bits of an exact mask."""
 
@@ -84,7 +85,7 @@ L4 = {(t, proto): attr for t in (ETH_IP, ETH_IPV6)
 L4 |= {(ETH_IP, 1): "icmp", (ETH_IPV6, 58): "icmpv6"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TunnelMember:
     """A member of one kind of tunnel: its name in the parentheses, whether hexadecimal, and its bits."""
 

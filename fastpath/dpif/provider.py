@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions, Userdata
+from fastpath.value import field, record, value
 
 
 class FlowStats(NamedTuple):        # which is made faster than a dataclass, for all flows twice a second
@@ -26,7 +26,7 @@ class FlowStats(NamedTuple):        # which is made faster than a dataclass, for
     tcp_flags: int
 
 
-@dataclass(slots=True)
+@record
 class DpFlow:
     """One installed flow.  *ufid* is the handle that names it (unique, never reused while alive)."""
 
@@ -37,7 +37,7 @@ class DpFlow:
     stats: FlowStats
 
 
-@dataclass(slots=True)
+@record
 class FlowPut:
     """Install a flow, or with *ufid* replace the actions of that one.  Result: ufid, or an error."""
 
@@ -47,14 +47,14 @@ class FlowPut:
     ufid: int | None = None
 
 
-@dataclass(slots=True)
+@record
 class FlowDel:
     """Remove a flow.  Result: its final FlowStats, or an error if it is gone."""
 
     ufid: int
 
 
-@dataclass(slots=True)
+@record
 class Execute:
     """Run *actions* over a packet.  *key* gives its metadata (in_port, recirc_id, marks, ct)."""
 
@@ -68,7 +68,7 @@ class Execute:
 Operation: TypeAlias = FlowPut | FlowDel | Execute
 
 
-@dataclass(slots=True)
+@record
 class Upcall:
     """A packet the datapath hands up: a miss (*userdata* None) or a userspace() action."""
 
@@ -79,7 +79,7 @@ class Upcall:
     total_len: int = 0              # before truncation
 
 
-@dataclass(slots=True)
+@record
 class PortStats:
     """Counters of one port since it was added."""
 
@@ -93,7 +93,7 @@ class PortStats:
     tx_errors: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterBand:
     """What happens above *rate* (kbit/s or packets/s) once *burst* (kbit or packets) is used up: packets are
     dropped, or with *prec_level* their DSCP's drop precedence is raised by so much."""
@@ -103,7 +103,7 @@ class MeterBand:
     prec_level: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterStats:
     """Packets and bytes a meter saw since it was set, and those of each band."""
 
@@ -112,7 +112,7 @@ class MeterStats:
     bands: tuple[tuple[int, int], ...]
 
 
-@dataclass(slots=True)
+@record
 class DatapathStats:
     """Counters of the whole datapath."""
 

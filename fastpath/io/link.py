@@ -15,10 +15,10 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from fastpath.errors import PortError, PrivilegeError
+from fastpath.value import value
 
 NETNS_FOLDER = "/run/netns"
 NAME_SIZE = 16                  # IFNAMSIZ, its last byte is zero
@@ -31,7 +31,7 @@ ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Device:
     """A network device as the kernel describes it; *running* means it is up and has carrier."""
 

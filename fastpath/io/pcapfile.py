@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from fastpath.errors import FormatError
+from fastpath.value import value
 
 # Magic number as the first four bytes of a file -> (byte order for struct, nanosecond stamps).
 MAGICS = {
@@ -30,7 +30,7 @@ SNAPLEN = 262144            # what we write, as tcpdump does
 FRAME_LIMIT = 65600         # a 64 KiB IP packet with its Ethernet header and tags: no packet is larger
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FileHeader:
     """How to read the records: *byte_order* is ``<`` or ``>``."""
 
@@ -40,7 +40,7 @@ class FileHeader:
     linktype: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Record:
     """One captured frame; *size* is what it had on the wire, *frame* may be shorter."""
 

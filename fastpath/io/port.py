@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import isfinite, nan
 from typing import TextIO
 
@@ -28,6 +27,7 @@ from fastpath.io._wrap import PcapTap
 from fastpath.io.fault import FaultInjector
 from fastpath.io.tracer import Tracer
 from fastpath.text import format_mac, parse_mac
+from fastpath.value import value
 
 DEFAULT_TYPE = "af_packet"
 BOOLEANS = {"yes": True, "true": True, "on": True, "1": True,
@@ -66,7 +66,7 @@ def _mac(text: str) -> str:
 Reader = Callable[[str], object]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortType:
     """What makes a port of one type, and the options it knows."""
 

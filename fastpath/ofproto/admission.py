@@ -8,8 +8,6 @@ is there say, they say when they are changed.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fastpath.errors import ConfigError, InvalidFlow
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_actions, check_targets
@@ -18,6 +16,7 @@ from fastpath.ofproto.actions.state import signature
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.match import Match, missing_prerequisite
+from fastpath.value import replace
 
 U16_MAX, U64_MAX = 0xFFFF, (1 << 64) - 1
 _REMEMBERED = 4096

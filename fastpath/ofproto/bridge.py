@@ -8,7 +8,6 @@ beyond port numbers, no clock and no thread: the owner of the Switch calls it an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any, cast
 
@@ -42,6 +41,7 @@ from fastpath.ofproto.tlv_table import TlvMapping, TlvTable, check_mappings
 from fastpath.ofproto.tunnel_options import fitted, name_option, options_named
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, RuleView, VlanConfig
 from fastpath.tlv import Options, present
+from fastpath.value import replace
 
 NO_ODP_PORT = 0xffffffff
 INTERNAL_TABLE = 254                # holds what translation needs for itself; no user changes it

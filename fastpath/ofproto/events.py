@@ -5,7 +5,6 @@ Plain values; who listens and how (callbacks, iterators, OpenFlow connections) i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -15,6 +14,7 @@ from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.recirc import Continuation
 from fastpath.ofproto.rule import RemovedReason, Rule
 from fastpath.ofproto.table import VacancyReason
+from fastpath.value import value
 
 
 class PortChange(IntEnum):
@@ -25,7 +25,7 @@ class PortChange(IntEnum):
     MODIFY = 2
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PacketIn:
     """A packet for the controller.  *packet* is cut to *max_len* where the action asked for it;
     *key* holds the metadata and registers as they were, its in_port being the ofp_port.
@@ -47,7 +47,7 @@ class PacketIn:
     continuation: Continuation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowRemoved:
     """A rule that asked for it (send_flow_rem) left its table; its counters are final."""
 
@@ -62,7 +62,7 @@ class FlowRemoved:
         return round(self.duration * 1_000_000_000)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortStatus:
     """A port was added, removed or changed."""
 
@@ -73,7 +73,7 @@ class PortStatus:
     link_up: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableStatus:
     """The free room of a table fell below its lower mark or rose above its upper one, in percent."""
 
@@ -84,7 +84,7 @@ class TableStatus:
     free_percent: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sampled:
     """A packet that a sample action chose.  *bridge* and *in_port* are where it came into the switch;
     *sample* says how often such a packet is chosen and which collectors are to hear of it."""

@@ -12,7 +12,6 @@ One Change at a time, by the owner of the tables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,6 +19,7 @@ from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
+from fastpath.value import field, record, value
 
 if TYPE_CHECKING:
     from fastpath.ofproto.flow_tables import FlowTables
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COOKIE_KEEP = (1 << 64) - 1         # as in the reference, an add with it keeps the cookie of what it replaces
 
 
-@dataclass(slots=True)
+@record
 class FlowModResult:
     """Rules a flow mod touched.  A replaced rule gives no flow-removed message; a removed or evicted one
     may."""
@@ -51,7 +51,7 @@ class UpdateKind(Enum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowUpdate:
     """One step in a rule's life, for those who watch the tables: its actions and cookie from then on.
 
@@ -73,14 +73,14 @@ def removal(rule: Rule, reason: RemovedReason) -> FlowUpdate:
     return FlowUpdate(UpdateKind.REMOVED, rule, rule.actions, rule.cookie, reason)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Removed:
     """A rule that was taken out."""
 
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Modified:
     """A rule as it was before a modify."""
 

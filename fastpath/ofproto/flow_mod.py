@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 
 from fastpath.ofproto.actions.base import Action, ActionList
@@ -12,6 +11,7 @@ from fastpath.ofproto.actions.misc import Clone
 from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_CONTROLLER, Enqueue, Group, Output
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
+from fastpath.value import field, value
 
 TABLE_ALL = 0xFF
 GROUP_ANY = 0xFFFFFFFF
@@ -33,7 +33,7 @@ class Command(IntEnum):
         return self in (Command.MODIFY_STRICT, Command.DELETE_STRICT)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowMod:
     """One request.  *table_id* 255 means all tables, or table 0 when a rule is added.
 

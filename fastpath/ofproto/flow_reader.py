@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from fastpath.errors import InvalidFlow, ParseError
@@ -28,6 +27,7 @@ from fastpath.ofproto.match import Match, check_widths, missing_prerequisite
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.plain import read_plainly
 from fastpath.ofproto.rule import FLAG_BY_TEXT, FlowFlags
+from fastpath.value import replace
 
 COMMANDS = {"add": Command.ADD, "delete": Command.DELETE, "delete_strict": Command.DELETE_STRICT,
             "modify": Command.MODIFY, "modify_strict": Command.MODIFY_STRICT}

@@ -13,7 +13,6 @@ flows not yet revalidated, may hold; its counters start again from 0, as the ref
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import count
 
@@ -21,6 +20,7 @@ from fastpath.errors import OpenFlowError
 from fastpath.fields import Field
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import GROUP_MAX, OFPP_ANY
+from fastpath.value import field, record, replace, value
 
 GROUP_ALL, GROUP_ANY = 0xFFFFFFFC, 0xFFFFFFFF
 BUCKET_MAX, BUCKET_FIRST, BUCKET_LAST, BUCKET_ALL = 0xFFFFFF00, 0xFFFFFFFD, 0xFFFFFFFE, 0xFFFFFFFF
@@ -49,7 +49,7 @@ class GroupCommand(IntEnum):
     ADD_OR_MOD = 0x8000
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bucket:
     """One bucket.  *bucket_id* BUCKET_ALL means that one is still to be given.  *weight* None means the
     usual one: 1 in a select group, 0 elsewhere."""
@@ -66,7 +66,7 @@ class Bucket:
         return self.watch_port != OFPP_ANY or self.watch_group != GROUP_ANY
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupMod:
     """One request.  *fields* are what ``selection_method=hash`` hashes, in the order of the field table,
     each with the mask of the bits that count."""
@@ -85,7 +85,7 @@ class GroupMod:
         return format_group_mod(self)
 
 
-@dataclass(slots=True)
+@record
 class Counter:
     """Packets and bytes."""
 
@@ -98,7 +98,7 @@ class Counter:
         self.n_bytes += n_bytes
 
 
-@dataclass(slots=True, eq=False)
+@record(eq=False)
 class Group:
     """One group.  Its buckets have ids and weights.  *slots*, for select groups a datapath may choose for,
     maps the low bits of its hash to buckets; empty where weights are too uneven for that."""
@@ -204,7 +204,7 @@ def _check_buckets(kind: GroupType, buckets: Sequence[Bucket]) -> None:
             raise _refuse("OFPGMFC_INVALID_GROUP", "a bucket of an ff group watches a port or a group")
 
 
-@dataclass(slots=True)
+@record
 class GroupModResult:
     """Groups a group mod made and took away; a modified group is in both."""
 

@@ -8,7 +8,6 @@ in the words of ovs-ofctl.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from fastpath.errors import ParseError
 from fastpath.fields import BY_NAME, FIELDS, Field
@@ -35,6 +34,7 @@ from fastpath.ofproto.lexer import items, key_values
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.values import format_value, parse_value
 from fastpath.text import OFPP_MAX
+from fastpath.value import field, record
 
 _TYPES = {"all": GroupType.ALL, "select": GroupType.SELECT, "indirect": GroupType.INDIRECT,
           "ff": GroupType.FF, "fast_failover": GroupType.FF}
@@ -56,7 +56,7 @@ _ORDER = {f.name: i for i, f in enumerate(FIELDS)}
 
 # -- reading -------------------------------------------------------------------------------------------
 
-@dataclass(slots=True)
+@record
 class _Draft:
     """What has been read of a group mod so far."""
 

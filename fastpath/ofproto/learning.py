@@ -18,9 +18,9 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from fastpath.ofproto.port_usage import PortUsage
+from fastpath.value import record, replace
 
 MAX_ENTRIES = 8192
 AGING_S = 300.0
@@ -29,7 +29,7 @@ _MULTICAST = 1 << 40
 _Key = tuple[int, int]              # VLAN, MAC address
 
 
-@dataclass(slots=True)
+@record
 class MacEntry:
     """One address, last seen at *seen*.  *expires* is infinite for a static entry; *locked_until* is the
     gratuitous-ARP lock; *turn* grows with every sight of any entry."""
@@ -44,7 +44,7 @@ class MacEntry:
     is_static: bool = False
 
 
-@dataclass(slots=True)
+@record
 class MacCounters:
     """What happened to entries since the counters were cleared."""
 

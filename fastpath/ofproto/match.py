@@ -12,7 +12,6 @@ A Match is built, then never changed; any thread may read it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from fastpath import flowtext
@@ -25,6 +24,7 @@ from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.ofproto.values import full_mask, parse_value
 from fastpath.tlv import NO_OPTIONS, OPTION_OF, Options, Place, present
+from fastpath.value import value
 
 ETH_IP, ETH_ARP, ETH_RARP, ETH_IPV6, ETH_NSH = 0x0800, 0x0806, 0x8035, 0x86DD, 0x894F
 ETH_MPLS = (0x8847, 0x8848)
@@ -42,7 +42,7 @@ PROTOCOLS: dict[str, tuple[int, int]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Slot:
     """Where a field's bits lie: *window* of the key, shift, bits kept, bits an exact match sets."""
 
@@ -147,8 +147,8 @@ class Match:
     def parse(cls, source: str, *, ports: PortNames | None = None) -> Match:
         """Match of *source*, such as ``tcp,nw_src=10.0.0.0/8,tp_dst=80``; *ports* maps names to numbers."""
         match = cls()
-        for name, value in key_values(source):
-            if not match.parse_item(name, value, ports):
+        for name, given in key_values(source):
+            if not match.parse_item(name, given, ports):
                 raise ParseError(f"unknown keyword {name}")
         match.finish()
         return match
@@ -157,8 +157,8 @@ class Match:
     def of(cls, **values: int) -> Match:
         """Match with an exact value for each field named; prerequisites are the caller's to give."""
         match = cls()
-        for name, value in values.items():
-            match.set(BY_NAME[name], value)
+        for name, given in values.items():
+            match.set(BY_NAME[name], given)
         return match
 
     # -- building ---------------------------------------------------------------------------------

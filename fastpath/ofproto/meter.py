@@ -11,11 +11,11 @@ One writer: the owner of the Switch.  Text is ``meter_text``'s business.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
 from fastpath.dpif.provider import Dpif, MeterBand, MeterStats
 from fastpath.errors import OpenFlowError
+from fastpath.value import record, value
 
 METER_MAX = 0xFFFF0000
 METER_SLOWPATH, METER_CONTROLLER, METER_ALL = 0xFFFFFFFD, 0xFFFFFFFE, 0xFFFFFFFF
@@ -47,7 +47,7 @@ class MeterCommand(IntEnum):
     DELETE = 2
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Band:
     """One band: above *rate* (kbit/s or packets/s, with *burst_size* kbit or packets at once) packets are
     dropped, or their DSCP's drop precedence is raised by *prec_level*."""
@@ -58,7 +58,7 @@ class Band:
     prec_level: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterMod:
     """One request."""
 
@@ -72,7 +72,7 @@ class MeterMod:
         return format_meter_mod(self)
 
 
-@dataclass(slots=True, eq=False)
+@record(eq=False)
 class Meter:
     """One meter; *number* is the datapath's."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from fastpath.dpif.provider import MeterStats
 from fastpath.errors import ParseError
@@ -26,6 +25,7 @@ from fastpath.ofproto.meter import (
     MeterFlags,
     MeterMod,
 )
+from fastpath.value import replace
 
 _NAMES = {"all": METER_ALL, "controller": METER_CONTROLLER, "slowpath": METER_SLOWPATH}
 _NAME_OF = {number: name for name, number in _NAMES.items()}

@@ -11,16 +11,16 @@ How copies are made is ``xlate.mirror``; here nothing is translated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from fastpath.errors import ConfigError, ExistsError, NotFoundError
+from fastpath.value import record
 
 MAX_MIRRORS = 32
 WHOLE = 65535                   # a snaplen that cuts nothing, as 0 does
 MIN_SNAPLEN = 14
 
 
-@dataclass(slots=True, eq=False)
+@record(eq=False)
 class Mirror:
     """One mirror.  *sources* and *targets* are OpenFlow port numbers, *vlans* VLANs inside the bridge, None
     meaning all.  Of *out_port* and *out_vlan* the one that is not None is the output."""

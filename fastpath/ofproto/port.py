@@ -8,13 +8,13 @@ counts a new generation so that flows built on the old settings are revalidated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastpath.dpif.provider import PortStats
 from fastpath.errors import ConfigError
 from fastpath.ofproto.tunnel import Tunnel
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
+from fastpath.value import field, record
 
 if TYPE_CHECKING:
     from fastpath.ofproto.bridge import Ofproto
@@ -63,7 +63,7 @@ def vlan_config(*, tag: int | None = None, trunks: Iterable[int] | None = None,
     return VlanConfig(mode, tag or 0, allowed, priority_tags, customers, qinq_ethtype)
 
 
-@dataclass(slots=True, eq=False)
+@record(eq=False)
 class OfPort:
     """One port.  *odp_port* is None for a patch port, *peer_name* None for all others."""
 

@@ -12,8 +12,9 @@ with it.  One owner, one thread.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from fastpath.value import value
 
 if TYPE_CHECKING:
     from fastpath.ofproto.actions.base import Action
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MAX_ID = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FrozenState:
     """All that translation needs to go on where it stopped.
 
@@ -43,7 +44,7 @@ class FrozenState:
     entry: str = ""                 # port the packet came in by; not kept for what a packet-in shows
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Continuation:
     """What a paused packet needs to go on; for whoever is told of the packet to hand back, not to look into.
 

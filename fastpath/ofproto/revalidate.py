@@ -33,7 +33,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
 from heapq import nsmallest
 from itertools import islice
 from math import inf
@@ -62,6 +61,7 @@ from fastpath.ofproto.xlate.context import (
     XlateOut,
 )
 from fastpath.ofproto.xlate.pipeline import translate
+from fastpath.value import field, record, value
 
 MAX_IDLE_FULL = 0.1             # seconds without packets a flow lives while there are more than the limit
 MAX_FLOWS = 100_000_000         # a limit beyond what memory holds is a mistyped one
@@ -76,7 +76,7 @@ _TPID, _TPID1 = WINDOWS["vlan_tpid"], WINDOWS["vlan1_tpid"]
 _ALL_ONES = 0xffffffff
 
 
-@dataclass(slots=True, eq=False)
+@record(eq=False)
 class Ukey:
     """What is known of one installed flow.  *key* is that of its first packet, in odp terms."""
 
@@ -161,7 +161,7 @@ def flow_mask(out: XlateOut, key: FlowKey) -> FlowKey:
     return mask
 
 
-@dataclass(slots=True)
+@record
 class RevalidatorStats:
     """What became of flows."""
 
@@ -175,7 +175,7 @@ class RevalidatorStats:
     n_lost: int = 0                     # the datapath had dropped them
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Limits:
     """How many flows there may be and how long they live, with the names and values of the reference but for
     times, which are seconds.

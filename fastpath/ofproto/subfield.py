@@ -6,14 +6,14 @@ What load, move, learn, output and the stack work on.  Immutable; any thread.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from functools import lru_cache
 
 from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.errors import ParseError
 from fastpath.fields import BY_NAME, BY_OXM_NAME, Field
 from fastpath.text import decimal
+from fastpath.value import field as dataclass_field
+from fastpath.value import value
 
 _RANGE = re.compile(r"\[\s*(?:([+-]?\d+)\s*(?:\.\.\s*([+-]?\d+)\s*)?)?\]")
 _NAME = re.compile(r"[^\[\-]*")
@@ -42,7 +42,7 @@ def field_window(f: Field) -> Window:
     return WINDOWS[f.name]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Subfield:
     """Bits [ofs, ofs + n_bits) of *field*, bit 0 being the least significant."""
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from fastpath.errors import OpenFlowError, ParseError
 from fastpath.fields import TUN_OPTS_LEN
 from fastpath.tlv import N_OPTIONS, Options, Place
+from fastpath.value import value
 
 MAX_LEN = 124                       # of one option (RFC 8926, section 3.5)
 _WORD = 4                           # lengths are counted in these
@@ -22,7 +22,7 @@ _NUMBER = r"\s*([-+]?(?:0[xX][0-9a-fA-F]+|\d+))"
 _MAPPING = re.compile(rf"\{{class={_NUMBER},type={_NUMBER},len={_NUMBER}\}}->tun_metadata{_NUMBER}")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TlvMapping:
     """The option of class *cls* and type *type*, *size* bytes long, is tun_metadata*index*."""
 

@@ -7,10 +7,10 @@ set by rules (tun_id, tun_src, tun_dst); encapsulation itself is the datapath's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from fastpath import text
 from fastpath.errors import ConfigError, ParseError
+from fastpath.value import value
 
 DEFAULT_TTL = 64
 # Kinds of tunnel, their UDP port (0: none), the bits of their key.
@@ -22,7 +22,7 @@ OPTIONS = ("remote_ip", "local_ip", "key", "in_key", "out_key", "dst_port", "tos
 ERSPAN = {"erspan_ver": (10, 4), "erspan_idx": (16, 20), "erspan_dir": (10, 1), "erspan_hwid": (16, 6)}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Address:
     """An end of a tunnel: *value* of *family* 4 or 6, or 0 for none; *from_flow* leaves it to the flow."""
 
@@ -31,7 +31,7 @@ class Address:
     from_flow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Key:
     """A tunnel key: its value if *present*; *from_flow* leaves it to the flow (and it is present)."""
 
@@ -40,7 +40,7 @@ class Key:
     from_flow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tunnel:
     """One tunnel port.  *tos* and *ttl* None are taken from the packet inside, if it is IP."""
 

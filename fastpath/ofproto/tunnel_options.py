@@ -9,7 +9,7 @@ made for tunnels to be tried without: the fields read zero and writing them does
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -20,6 +20,7 @@ from fastpath.ofproto.actions.set_field import Load, SetField
 from fastpath.ofproto.subfield import Subfield
 from fastpath.ofproto.values import full_mask
 from fastpath.tlv import OPTION_OF, Options, Place
+from fastpath.value import replace
 
 _HOLDERS = ("Field", "Subfield", "Action", "Spec")      # what in an annotation may lead to a field
 _T = TypeVar("_T")

@@ -22,8 +22,6 @@ The first packet of a flow is counted here, since the datapath counts from the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastpath._flow import WINDOWS, FlowKey, MaskedKeys
 from fastpath.dpif.actions import FlowSample, OdpActions, SlowPath, ToController
 from fastpath.dpif.provider import Execute, FlowPut, Operation, Upcall
@@ -37,13 +35,14 @@ from fastpath.ofproto.revalidate import Revalidator, Ukey, flow_mask
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.packet import tcp_flags
 from fastpath.ofproto.xlate.pipeline import translate
+from fastpath.value import record
 
 BATCH = 64                          # upcalls taken at a time, as the reference does
 KEEP_MASKS = 1024                   # different ones remembered
 _IN_PORT = WINDOWS["in_port"]
 
 
-@dataclass(slots=True)
+@record
 class UpcallStats:
     """What became of upcalls."""
 

@@ -6,7 +6,6 @@ Pure functions over values; who prints them is not known here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions
@@ -17,11 +16,12 @@ from fastpath.ofproto.mirrors import Mirror
 from fastpath.ofproto.revalidate import Revalidator
 from fastpath.ofproto.xlate.context import OFPP_LOCAL
 from fastpath.text import format_mac
+from fastpath.value import value
 
 _TCP_LETTERS = "FSRP.U"             # bits 0..5, as dpctl prints them
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Megaflow:
     """One installed flow: *key* under *mask*, in datapath terms, and what it does.
 

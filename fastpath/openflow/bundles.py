@@ -8,7 +8,6 @@ checked when they are added, so that a commit has only to meet what the tables r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fastpath.errors import OpenFlowError, StepRefused
@@ -18,6 +17,7 @@ from fastpath.ofproto.group import GroupMod
 from fastpath.openflow.messages import flow, packet, port
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl, BundleType
 from fastpath.openflow.messages.table import HEADER, decode
+from fastpath.value import field, record
 
 if TYPE_CHECKING:
     from fastpath.openflow.service import Session, Step
@@ -28,7 +28,7 @@ _REPLIES = {BundleType.OPEN_REQUEST: BundleType.OPEN_REPLY, BundleType.CLOSE_REQ
             BundleType.DISCARD_REQUEST: BundleType.DISCARD_REPLY}
 
 
-@dataclass(slots=True)
+@record
 class _Bundle:
     """One bundle; *raw* are the messages that brought *steps*, *opener* is what made it."""
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
+from fastpath.value import value
 
 NX_VENDOR, ONF_VENDOR = 0x00002320, 0x4F4E4600
 VERSIONS = (OF10, OF11, OF12, OF13, OF14, OF15)
@@ -72,7 +72,7 @@ class Reader:
         return at
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Kind:
     """How one value lies in bytes: *code* for struct, another one in OpenFlow 1.0 if given, and what
     makes the item of the value and the value of the item."""
@@ -126,7 +126,7 @@ def text(n: int) -> Kind:
     return Kind(f"{n}s", put=lambda v, _: v.encode()[:n - 1], get=_get_text)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Row:
     """One member of a structure; "" names padding.  *until* is the last version that has it."""
 

@@ -9,7 +9,6 @@ masks are errors), or *loose*, which skips what it does not know.
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from functools import lru_cache
 
 from fastpath.errors import OpenFlowError, ParseError
@@ -21,6 +20,7 @@ from fastpath.ofproto.match import Match
 from fastpath.ofproto.subfield import VLAN_CFI
 from fastpath.openflow.codec import PORT, Reader, padding
 from fastpath.tlv import OPTION_OF, present
+from fastpath.value import replace
 
 NXM = 0
 EXPERIMENTER_CLASS = 0xFFFF

@@ -8,7 +8,6 @@ through ``BridgeControl``, whose calls are made with the lock of the switch held
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
 from fastpath.errors import FastpathError, OpenFlowError
@@ -42,6 +41,7 @@ from fastpath.openflow.monitors import Monitors
 from fastpath.openflow.replies import Ready, milliseconds, pages
 from fastpath.openflow.roles import Peers
 from fastpath.openflow.tables import N_TABLES, TableView
+from fastpath.value import replace
 
 DEFAULT_MISS_SEND_LEN = 128
 EVENT_XID = 0                       # what no request asked for

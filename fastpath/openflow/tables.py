@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastpath.errors import OpenFlowError
@@ -14,6 +13,7 @@ from fastpath.ofproto.table import Miss
 from fastpath.openflow.codec import Reader
 from fastpath.openflow.messages import port, stats, tables
 from fastpath.openflow.replies import pages
+from fastpath.value import value
 
 if TYPE_CHECKING:
     from fastpath.openflow.service import Session
@@ -26,7 +26,7 @@ ALL_QUEUES = 0xFFFFFFFF
 _ALL_PORTS = (OFPP_ANY, 0xFFFC)     # OpenFlow 1.0 said OFPP_ALL
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableView:
     """Settings of one table as a bridge tells them."""
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 
 from fastpath.errors import ConfigError
+from fastpath.value import value
 
 DEFAULT_PORT = 6653
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Address:
     """Where to connect or listen: *path*, or *host* and *port*."""
 

@@ -7,18 +7,18 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from fastpath.errors import ConfigError
 from fastpath.runtime.addresses import parse_address
 from fastpath.runtime.backoff import MAX_S, Backoff
 from fastpath.runtime.streams import NEVER, Streams, StreamSession
 from fastpath.runtime.tls import Tls
+from fastpath.value import value
 
 CONNECT_S = 8.0                 # to wait for an answer
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Link:
     """How a connection stands: BACKOFF, CONNECTING or ACTIVE, and since when (seconds of this machine)."""
 

@@ -7,13 +7,13 @@ controllers are named by addresses.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 from fastpath.errors import ConfigError
+from fastpath.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tls:
     """Paths of PEM files."""
 

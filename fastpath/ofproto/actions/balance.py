@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers
 from fastpath.ofproto.actions.output import format_port
 from fastpath.ofproto.subfield import Subfield
+from fastpath.value import value
 
 HASH_FIELDS = ("eth_src", "symmetric_l4", "symmetric_l3l4", "symmetric_l3l4+udp", "nw_src", "nw_dst",
                "symmetric_l3")          # index = number on the wire
@@ -18,7 +18,7 @@ BUNDLE_ALGORITHMS = ("active_backup", "hrw")
 MAX_MEMBERS = 2048
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Multipath(Action):
     """Write a number in [0, n_links) chosen by a hash of *fields* into *target*."""
 
@@ -55,7 +55,7 @@ class Multipath(Action):
                 f"{self.target})")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bundle(Action):
     """Choose one of *members* (ports) by a hash of *fields*; output to it, or load it into *target*."""
 

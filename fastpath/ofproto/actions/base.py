@@ -9,11 +9,11 @@ leads to which class is the table in ``table.py``; how an action looks in each O
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
 from fastpath.ofproto.numbers import PortNames
+from fastpath.value import value
 
 PortNumbers = Mapping[int, str] | None          # number -> name, for printing
 
@@ -30,7 +30,7 @@ class Instruction(IntEnum):
 
 
 class Action:
-    """Base of all actions.  Subclasses are frozen dataclasses with slots."""
+    """Base of all actions.  Subclasses are values."""
 
     __slots__ = ()
     instruction: ClassVar[Instruction] = Instruction.APPLY_ACTIONS
@@ -46,7 +46,7 @@ class Action:
 ActionList = tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ParseContext:
     """What the text of an action may refer to.
 
@@ -65,7 +65,7 @@ def c_hex(value: int) -> str:
     return hex(value) if value else "0"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Plain(Action):
     """Base of actions without an argument; the subclass gives *text*."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers
 from fastpath.text import decimal
+from fastpath.value import value
 
 _SYNTAX = re.compile(r"\s*(\w+)\s*,\s*(\d+)\s*/\s*(\d+)\s*")
 MAX_CLAUSES = 64
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Conjunction(Action):
     """Clause *clause* (from 1) of *n_clauses* of conjunction *conj_id*."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers
 from fastpath.ofproto.lexer import key_values
+from fastpath.value import value
 
 NO_METER = 0
 CONTROLLER_METER = 0xFFFFFFFE       # OFPM13_CONTROLLER: the default, not printed
@@ -35,7 +35,7 @@ class PacketInReason(IntEnum):
 _REASONS = {r.text: r for r in reversed(PacketInReason)}        # of equal texts the first is meant
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Controller(Action):
     """Send the first *max_len* bytes to the controllers whose id is *controller_id*."""
 
@@ -54,21 +54,21 @@ class Controller(Action):
             return cls(numbers.u16(arg, "max_len"))
         max_len, reason, controller_id = 0xFFFF, PacketInReason.ACTION, 0
         hexadecimal, pause, meter_id = "", False, None
-        for key, value in key_values(arg):
+        for key, given in key_values(arg):
             if key == "max_len":
-                max_len = numbers.u16(value, key)
+                max_len = numbers.u16(given, key)
             elif key == "reason":
-                if value.lower() not in _REASONS:
-                    raise ParseError(f'unknown reason "{value}"')
-                reason = _REASONS[value.lower()]
+                if given.lower() not in _REASONS:
+                    raise ParseError(f'unknown reason "{given}"')
+                reason = _REASONS[given.lower()]
             elif key == "id":
-                controller_id = numbers.u16(value, key)
+                controller_id = numbers.u16(given, key)
             elif key == "userdata":
-                hexadecimal = value
+                hexadecimal = given
             elif key == "pause":
                 pause = True
             elif key == "meter_id":
-                meter_id = numbers.u32(value)
+                meter_id = numbers.u32(given)
             else:
                 raise ParseError(f'unknown key "{key}" parsing controller action')
         return cls(max_len, reason, controller_id, _bytes(hexadecimal), pause, meter_id)

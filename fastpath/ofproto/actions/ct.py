@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastpath import text
@@ -12,6 +11,7 @@ from fastpath.ofproto.actions.base import Action, ActionList, ParseContext, Plai
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.subfield import Subfield
+from fastpath.value import value
 
 NO_RECIRC = 255
 ALG_PORTS = {"ftp": 21, "tftp": 69}
@@ -24,7 +24,7 @@ class CtClear(Plain):
     text: ClassVar[str] = "ct_clear"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Nat(Action):
     """Translate addresses inside ct: *direction* "src", "dst" or "" (as the connection says).
 
@@ -44,13 +44,13 @@ class Nat(Action):
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext | None = None) -> Nat:
         direction, spec, flags = "", (0, 0, 0, 0, 0), set[str]()
-        for key, value in key_values(arg):
+        for key, given in key_values(arg):
             if key in ("src", "dst"):
                 if direction and direction != key:
                     raise ParseError('May only specify one of "src" or "dst".')
                 direction = key
-                if value:
-                    spec = scan.address_range(value)
+                if given:
+                    spec = scan.address_range(given)
             elif key in ("persistent", "hash", "random"):
                 flags.add(key)
             else:
@@ -72,7 +72,7 @@ class Nat(Action):
         return f"nat({','.join(parts)})"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ct(Action):
     """Send the packet through conntrack in *zone* (a number or a subfield of 16 bits).
 
@@ -93,24 +93,24 @@ class Ct(Action):
         table, alg = NO_RECIRC, ""
         zone: int | Subfield = 0
         actions: ActionList = ()
-        for key, value in key_values(arg):
+        for key, given in key_values(arg):
             match key:
                 case "commit":
                     commit = True
                 case "force":
                     force = True
                 case "table":
-                    table = _table(value)
+                    table = _table(given)
                 case "zone":
-                    zone = _zone(value)
+                    zone = _zone(given)
                 case "alg":
-                    if value not in ALG_PORTS and value != "none":
-                        raise ParseError(f'invalid alg "{value}"')
-                    alg = "" if value == "none" else value
+                    if given not in ALG_PORTS and given != "none":
+                        raise ParseError(f'invalid alg "{given}"')
+                    alg = "" if given == "none" else given
                 case "nat":
-                    actions += (Nat.parse(value),)
+                    actions += (Nat.parse(given),)
                 case "exec":
-                    actions += ctx.nested(value, "ct")
+                    actions += ctx.nested(given, "ct")
                 case _:
                     raise ParseError(f"invalid argument to \"ct\" action: `{key}'")
         if force and not commit:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, Plain, PortNumbers
 from fastpath.ofproto.lexer import key_values
+from fastpath.value import value
 
 # Packet types (namespace << 16 | type) by the name of the header that makes them.
 PACKET_TYPES = {"ethernet": 0x00000000, "nsh": 0x0001894F, "mpls": 0x00018847, "mpls_mc": 0x00018848}
 _NAMES = {number: name for name, number in PACKET_TYPES.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EncapTlv:
     """One metadata TLV of an NSH of type 2."""
 
@@ -27,7 +27,7 @@ class EncapTlv:
         return f"tlv({self.cls:#x},{self.type},0x{self.data.hex()})"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Encap(Action):
     """Put a header in front of the packet, which becomes of *packet_type*."""
 
@@ -41,13 +41,13 @@ class Encap(Action):
         if header not in PACKET_TYPES:
             raise ParseError(f"Encap hdr not supported: {properties.removesuffix(')')}")
         md_type, tlvs = 0, list[EncapTlv]()
-        for key, value in key_values(properties.removesuffix(")")):
+        for key, given in key_values(properties.removesuffix(")")):
             if key == "md_type" and header == "nsh":
-                md_type = numbers.u8(value, key)
+                md_type = numbers.u8(given, key)
                 if md_type not in (1, 2):
                     raise ParseError("invalid md_type")
             elif key == "tlv" and header == "nsh":
-                tlvs.append(_tlv(value))
+                tlvs.append(_tlv(given))
             else:
                 raise ParseError(f"Encap property not supported: {key}")
         return cls(PACKET_TYPES[header], md_type, tuple(tlvs))
@@ -70,7 +70,7 @@ def _tlv(value: str) -> EncapTlv:
         raise ParseError(f"Invalid NSH TLV header: {value}") from None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decap(Action):
     """Remove the outermost header; *new_type* says what is then in front, None leaving it to the packet."""
 
@@ -79,13 +79,13 @@ class Decap(Action):
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> Decap:
         new_type = None
-        for key, value in key_values(arg):
+        for key, given in key_values(arg):
             if key != "packet_type":
                 raise ParseError(f"Invalid decap argument: {key}")
-            parts = dict(key_values(value))
+            parts = dict(key_values(given))
             ns, kind = numbers.c_int(parts.get("ns", "")), numbers.c_int(parts.get("type", ""))
             if ns is None or kind is None or not 0 <= ns <= 0xFFFF or not 0 <= kind <= 0xFFFF:
-                raise ParseError(f"Invalid packet type: {value}")
+                raise ParseError(f"Invalid packet type: {given}")
             new_type = ns << 16 | kind
         return cls(new_type)
 

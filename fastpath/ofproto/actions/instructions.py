@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastpath.errors import ParseError
@@ -16,9 +15,10 @@ from fastpath.ofproto.actions.base import (
     PortNumbers,
     c_hex,
 )
+from fastpath.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Meter(Action):
     """Let the packet through meter *meter_id*, which may drop it."""
 
@@ -41,7 +41,7 @@ class ClearActions(Plain):
     text: ClassVar[str] = "clear_actions"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WriteActions(Action):
     """Merge *actions* into the action set, which runs when the pipeline ends."""
 
@@ -56,7 +56,7 @@ class WriteActions(Action):
         return f"write_actions({format_list(self.actions, ports)})"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WriteMetadata(Action):
     """Set the bits *mask* of the metadata to *value*."""
 
@@ -75,7 +75,7 @@ class WriteMetadata(Action):
         return f"write_metadata:{c_hex(self.value)}{mask}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GotoTable(Action):
     """Go on with *table*, which must come after the present one."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from fastpath.errors import ParseError
@@ -12,6 +11,7 @@ from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
 from fastpath.ofproto.subfield import Subfield, field_by_name
 from fastpath.ofproto.values import format_value, full_mask, parse_value
+from fastpath.value import value
 
 LOAD_BYTES = 128                                    # as much as the widest field has
 
@@ -24,7 +24,7 @@ class LearnKind(Enum):
     OUTPUT = "output"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LearnSpec:
     """One piece of the learned rule: match *target* on, load it with, or output to, *source*.
 
@@ -49,7 +49,7 @@ class LearnSpec:
         return str(target) if source == target else f"{target}={source}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Learn(Action):
     """Add (or refresh) a rule in *table* made of *specs*."""
 
@@ -71,27 +71,27 @@ class Learn(Action):
         values: dict[str, int] = {}
         specs: list[LearnSpec] = []
         flags, delete_learned, result = FlowFlags.NONE, False, None
-        for key, value in key_values(arg):
+        for key, given in key_values(arg):
             if key == "table":
-                values["table"] = _table(value, arg)
+                values["table"] = _table(given, arg)
             elif key in ("priority", "idle_timeout", "hard_timeout", "fin_idle_timeout", "fin_hard_timeout"):
-                values[key] = numbers.atoi(value, 16)
+                values[key] = numbers.atoi(given, 16)
             elif key == "cookie":
-                number, _ = scan.integer(value, 0, 8)
+                number, _ = scan.integer(given, 0, 8)
                 values[key] = (numbers.U64_MAX if number is scan.Fault.RANGE else
                                number if isinstance(number, int) else 0)
             elif key == "limit":
-                values[key] = numbers.atoi(value, 32)
+                values[key] = numbers.atoi(given, 32)
             elif key == "send_flow_rem":
                 flags |= FlowFlags.SEND_FLOW_REM
             elif key == "delete_learned":
                 delete_learned = True
             elif key == "result_dst":
-                result = Subfield.parse(value)
+                result = Subfield.parse(given)
                 if result.n_bits != 1:
                     raise ParseError("result_dst in 'learn' action must be a single bit")
             else:
-                specs.append(_parse_spec(key, value, arg, ctx))
+                specs.append(_parse_spec(key, given, arg, ctx))
         return cls(tuple(specs), flags=flags, delete_learned=delete_learned, result=result, **values)
 
     def format(self, ports: PortNumbers = None) -> str:

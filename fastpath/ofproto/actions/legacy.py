@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastpath import text as _text
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
+from fastpath.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetEthSrc(Action):
     """Set the Ethernet source address."""
 
@@ -25,7 +25,7 @@ class SetEthSrc(Action):
         return f"mod_dl_src:{_text.format_mac(self.mac)}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetEthDst(Action):
     """Set the Ethernet destination address."""
 
@@ -39,7 +39,7 @@ class SetEthDst(Action):
         return f"mod_dl_dst:{_text.format_mac(self.mac)}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetIpv4Src(Action):
     """Set the IPv4 source address."""
 
@@ -53,7 +53,7 @@ class SetIpv4Src(Action):
         return f"mod_nw_src:{_text.format_ipv4(self.ipv4)}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetIpv4Dst(Action):
     """Set the IPv4 destination address."""
 
@@ -67,7 +67,7 @@ class SetIpv4Dst(Action):
         return f"mod_nw_dst:{_text.format_ipv4(self.ipv4)}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetIpDscp(Action):
     """Set the DSCP bits of the IP TOS or traffic class to those of *tos*."""
 
@@ -84,7 +84,7 @@ class SetIpDscp(Action):
         return f"mod_nw_tos:{self.tos}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetIpEcn(Action):
     """Set the ECN bits."""
 
@@ -101,7 +101,7 @@ class SetIpEcn(Action):
         return f"mod_nw_ecn:{self.ecn}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetIpTtl(Action):
     """Set the IPv4 TTL or IPv6 hop limit."""
 
@@ -115,7 +115,7 @@ class SetIpTtl(Action):
         return f"mod_nw_ttl:{self.ttl}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetL4Src(Action):
     """Set the source port of TCP, UDP or SCTP, whichever the packet has."""
 
@@ -129,7 +129,7 @@ class SetL4Src(Action):
         return f"mod_tp_src:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetL4Dst(Action):
     """Set the destination port of TCP, UDP or SCTP, whichever the packet has."""
 
@@ -143,7 +143,7 @@ class SetL4Dst(Action):
         return f"mod_tp_dst:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DecTtl(Action):
     """Decrement TTL or hop limit; at zero, tell the controllers with these ids and stop."""
 
@@ -164,7 +164,7 @@ class DecTtl(Action):
         return f"dec_ttl({','.join(map(str, self.controller_ids))})" if self.explicit else "dec_ttl"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetTunnel(Action):
     """Set the tunnel id."""
 

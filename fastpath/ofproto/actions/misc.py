@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastpath.errors import ParseError
@@ -10,6 +9,7 @@ from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ActionList, ParseContext, Plain, PortNumbers
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.subfield import Subfield
+from fastpath.value import value
 
 NOTE_UNIT, NOTE_FIRST = 8, 6        # a note is padded to 6, 14, 22 ... bytes on the wire
 
@@ -35,7 +35,7 @@ class DebugRecirc(Plain):
     text: ClassVar[str] = "debug_recirc"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Note(Action):
     """Bytes that do nothing; zeros are added at the end as on the wire, and show."""
 
@@ -57,7 +57,7 @@ def padded_note(data: bytes) -> bytes:
     return data + bytes((NOTE_FIRST - len(data)) % NOTE_UNIT)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Clone(Action):
     """Run *actions* on a copy of the packet; what they change is forgotten afterwards."""
 
@@ -71,7 +71,7 @@ class Clone(Action):
         return f"clone({format_list(self.actions, ports)})"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CheckPktLarger(Action):
     """Set the one bit *target* to whether the packet is longer than *pkt_len* bytes."""
 

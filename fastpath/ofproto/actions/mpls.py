@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, Plain, PortNumbers
+from fastpath.value import value
 
 ETH_MPLS, ETH_MPLS_MCAST = 0x8847, 0x8848
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PushMpls(Action):
     """Push an MPLS label stack entry; the packet's Ethernet type becomes *ethertype*."""
 
@@ -26,7 +26,7 @@ class PushMpls(Action):
         return f"push_mpls:0x{self.ethertype:04x}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PopMpls(Action):
     """Remove the outermost MPLS entry; the packet's Ethernet type becomes *ethertype*."""
 
@@ -40,7 +40,7 @@ class PopMpls(Action):
         return f"pop_mpls:0x{self.ethertype:04x}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetMplsLabel(Action):
     """Set the label of the outermost MPLS entry."""
 
@@ -61,7 +61,7 @@ class SetMplsLabel(Action):
         return f"set_mpls_label({self.label})"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetMplsTc(Action):
     """Set the traffic class of the outermost MPLS entry."""
 
@@ -80,7 +80,7 @@ class SetMplsTc(Action):
         return f"set_mpls_tc({self.tc})"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetMplsTtl(Action):
     """Set the TTL of the outermost MPLS entry."""
 

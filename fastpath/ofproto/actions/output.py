@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastpath import text as _text
@@ -12,6 +11,7 @@ from fastpath.ofproto.actions.base import Action, ParseContext, Plain, PortNumbe
 from fastpath.ofproto.actions.controller import Controller
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.subfield import Subfield
+from fastpath.value import value
 
 OFPP_IN_PORT = 0xFFF8
 OFPP_TABLE = 0xFFF9
@@ -31,7 +31,7 @@ def format_port(port: int, ports: PortNumbers) -> str:
     return _text.format_ofp_port(port, dict(ports) if ports else None)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Output(Action):
     """Send the packet to *port*, a 16-bit OpenFlow number that may be a reserved one.
 
@@ -61,7 +61,7 @@ class Output(Action):
         return format_port(self.port, ports)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OutputReg(Action):
     """Send the packet to the port whose number is in *source*."""
 
@@ -76,7 +76,7 @@ class OutputReg(Action):
         return f"output:{self.source}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OutputTrunc(Action):
     """Send the first *max_len* bytes of the packet to *port*."""
 
@@ -86,18 +86,18 @@ class OutputTrunc(Action):
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> OutputTrunc:
         port, max_len = OFPP_ANY, 0
-        for key, value in key_values(arg):
+        for key, given in key_values(arg):
             if key == "port":
-                number = numbers.port(value, ctx.ports)
+                number = numbers.port(given, ctx.ports)
                 if number is None:
-                    raise ParseError(f'output to unknown truncate port: {value}')
+                    raise ParseError(f'output to unknown truncate port: {given}')
                 port = number
                 if port > _text.OFPP_MAX and port not in (OFPP_LOCAL, OFPP_IN_PORT):
-                    raise ParseError(f"output to unsupported truncate port: {value}")
+                    raise ParseError(f"output to unsupported truncate port: {given}")
             elif key == "max_len":
-                max_len = numbers.u32(value)
+                max_len = numbers.u32(given)
                 if max_len < _ETH_HEADER:
-                    raise ParseError(f"max_len {max_len} is less than the minimum value {_ETH_HEADER}")
+                    raise ParseError(f"max_len {max_len} is less than the minimum given {_ETH_HEADER}")
             else:
                 raise ParseError(f"invalid key '{key}' in output_trunc argument")
         return cls(port, max_len)
@@ -106,7 +106,7 @@ class OutputTrunc(Action):
         return f"output(port={format_port(self.port, ports)},max_len={self.max_len})"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Enqueue(Action):
     """Send the packet to *queue* of *port*."""
 
@@ -127,7 +127,7 @@ class Enqueue(Action):
         return f"enqueue:{format_port(self.port, ports)}:{self.queue}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetQueue(Action):
     """Use *queue* for outputs that follow."""
 
@@ -148,7 +148,7 @@ class PopQueue(Plain):
     text: ClassVar[str] = "pop_queue"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Group(Action):
     """Hand the packet to group *group_id*."""
 
@@ -162,7 +162,7 @@ class Group(Action):
         return f"group:{self.group_id}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resubmit(Action):
     """Look the packet up again, in *table* (255 = this one), as if it came in by *in_port*.
 

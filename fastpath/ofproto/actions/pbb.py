@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, Plain, PortNumbers
 from fastpath.ofproto.match import ETH_PBB
+from fastpath.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PushPbb(Action):
     """Put a backbone header before the frame: its addresses once more, *ethertype* and a service tag whose
     priority is that of the VLAN tag and whose I-SID that of the backbone header there was, else 0."""

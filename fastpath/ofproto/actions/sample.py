@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers
 from fastpath.ofproto.actions.output import OFPP_ANY, format_port
 from fastpath.ofproto.lexer import key_values
+from fastpath.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sample(Action):
     """Report *probability* of 65536 packets to a set of collectors."""
 
@@ -26,17 +25,17 @@ class Sample(Action):
     def parse(cls, arg: str, ctx: ParseContext) -> Sample:
         values: dict[str, int] = {}
         sampling_port, direction = OFPP_ANY, ""
-        for key, value in key_values(arg):
+        for key, given in key_values(arg):
             if key == "probability":
-                values[key] = numbers.u16(value, key)
+                values[key] = numbers.u16(given, key)
                 if not values[key]:
-                    raise ParseError(f'invalid probability value "{value}"')
+                    raise ParseError(f'invalid probability given "{given}"')
             elif key in ("collector_set_id", "obs_domain_id", "obs_point_id"):
-                values[key] = numbers.u32(value)
+                values[key] = numbers.u32(given)
             elif key == "sampling_port":
-                port = numbers.port(value, ctx.ports)
+                port = numbers.port(given, ctx.ports)
                 if port is None:
-                    raise ParseError(f"{value}: unknown port")
+                    raise ParseError(f"{given}: unknown port")
                 sampling_port = port
             elif key in ("ingress", "egress"):
                 direction = key
@@ -55,7 +54,7 @@ class Sample(Action):
                 f"obs_domain_id={self.obs_domain_id},obs_point_id={self.obs_point_id}{port}{direction})")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FinTimeout(Action):
     """When a TCP connection closes, lower the rule's timeouts to these seconds (0 = leave alone)."""
 
@@ -65,10 +64,10 @@ class FinTimeout(Action):
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> FinTimeout:
         values: dict[str, int] = {}
-        for key, value in key_values(arg):
+        for key, given in key_values(arg):
             if key not in ("idle_timeout", "hard_timeout"):
                 raise ParseError(f"invalid key '{key}' in 'fin_timeout' argument")
-            values[key] = numbers.u16(value, key)
+            values[key] = numbers.u16(given, key)
         return cls(**values)
 
     def format(self, ports: PortNumbers = None) -> str:

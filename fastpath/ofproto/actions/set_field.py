@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
-
 from fastpath.errors import ParseError
 from fastpath.fields import BEYOND_WRITABLE, Field, Fmt
 from fastpath.ofproto import scan
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
 from fastpath.ofproto.subfield import Subfield, field_by_name
 from fastpath.ofproto.values import format_value, full_mask, parse_value
+from fastpath.value import field as dataclass_field
+from fastpath.value import value
 
 _NARROWER = {"nw_tos": 0xFC, "arp_op": 0xFF}       # fields whose values use fewer bits than they have
 
@@ -35,7 +34,7 @@ def _split_arrow(arg: str) -> tuple[str, str]:
     return source, name
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetField(Action):
     """Set the bits *mask* of *field* to *value*.
 
@@ -82,7 +81,7 @@ class SetField(Action):
         return f"set_field:{value}->{self.field.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Load(Action):
     """Write *value* into *target*; the old form of set_field for part of a field."""
 
@@ -103,7 +102,7 @@ class Load(Action):
         return f"load:{c_hex(self.value)}->{self.target}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Move(Action):
     """Copy *source* to *target*, which are equally wide."""
 
@@ -125,7 +124,7 @@ class Move(Action):
         return f"move:{self.source}->{self.target}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeleteField(Action):
     """Remove *field* (a tunnel option) from the packet's metadata."""
 
@@ -142,7 +141,7 @@ class DeleteField(Action):
         return f"delete_field:{self.field.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Push(Action):
     """Push *source* on the stack of the lookup."""
 
@@ -156,7 +155,7 @@ class Push(Action):
         return f"push:{self.source}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pop(Action):
     """Pop the top of the stack into *target*."""
 

@@ -9,7 +9,6 @@ switch of that version would hand it out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from fastpath.fields import BY_NAME, Field
 from fastpath.ofproto.actions import legacy, mpls, output, pbb, vlan
@@ -21,6 +20,7 @@ from fastpath.ofproto.actions.set_field import Load, SetField, is_narrow, value_
 from fastpath.ofproto.actions.state import HeaderState
 from fastpath.ofproto.match import SCTP, TCP, UDP, Match
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
+from fastpath.value import replace
 
 OF10, OF11, OF12, OF13, OF14, OF15 = 1, 2, 3, 4, 5, 6        # as on the wire
 PCP_MASK, VID_MASK = 0xE000, 0x1FFF                         # of a TCI; VID with the presence bit

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers
+from fastpath.value import value
 
 ETH_8021Q, ETH_8021AD = 0x8100, 0x88A8
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PushVlan(Action):
     """Push a VLAN tag with *ethertype* (0x8100 or 0x88a8) and VID and PCP of zero."""
 
@@ -28,7 +27,7 @@ class PushVlan(Action):
         return f"push_vlan:0x{self.ethertype:04x}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StripVlan(Action):
     """Remove the outermost VLAN tag, if there is one; *pop* is the name it has since OpenFlow 1.1."""
 
@@ -47,7 +46,7 @@ class StripVlan(Action):
         return "pop_vlan" if self.pop else "strip_vlan"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetVlanVid(Action):
     """Set the VLAN id.  With *push*, a packet without a tag gets one (mod_vlan_vid, not set_vlan_vid)."""
 
@@ -74,7 +73,7 @@ class SetVlanVid(Action):
         return f"{'mod' if self.push else 'set'}_vlan_vid:{self.vid}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetVlanPcp(Action):
     """Set the VLAN priority.  With *push*, a packet without a tag gets one."""
 

@@ -15,8 +15,6 @@ nw_proto is not 0, and an MPLS entry is set as a whole when a part of it changed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.dpif import actions as odp
 from fastpath.ofproto.xlate.context import Pending, Xlate
@@ -45,9 +43,10 @@ from fastpath.ofproto.xlate.packet import (
     pop_mpls,
     push_mpls,
 )
+from fastpath.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Member:
     """One member of a header: its name in the action, where it is in the key, the bits of it that count,
     and more bits that are set along with them where the key keeps a part (ARP's operation)."""
@@ -58,7 +57,7 @@ class _Member:
     extra: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Header:
     """One odp attribute that a set action can write.  *whole* headers are set with every member."""
 

@@ -11,13 +11,13 @@ implement them, tests fake them.  Nothing here touches a datapath, a clock or a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from fastpath._flow import FlowKey
 from fastpath.dpif import actions as odp
 from fastpath.dpif.actions import OdpAction, OdpActions
+from fastpath.value import field, record, value
 
 if TYPE_CHECKING:
     from fastpath.ofproto.actions.base import Action
@@ -58,7 +58,7 @@ class VlanMode(Enum):
     DOT1Q_TUNNEL = "dot1q-tunnel"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VlanConfig:
     """VLANs of one port.  *tag* is the access or native VLAN; *trunks* None admits all of them.
     With *priority_tags* a frame leaving untagged with a non-zero priority keeps a tag of VLAN 0
@@ -73,7 +73,7 @@ class VlanConfig:
     qinq_ethtype: int = 0x88A8
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Features:
     """What the datapath below can do, so that no action is emitted that it does not know."""
 
@@ -233,14 +233,14 @@ class XlateError(Enum):
 
 # The first two are made with every lookup; frozen, making one takes three times as long.
 
-@dataclass(slots=True)
+@record
 class RuleHit:
     """Packets of this flow count on *rule*."""
 
     rule: RuleView
 
 
-@dataclass(slots=True)
+@record
 class TableHit:
     """Packets of this flow were looked up in a table of *bridge*."""
 
@@ -249,7 +249,7 @@ class TableHit:
     matched: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PatchCrossing:
     """Packets of this flow leave by patch port *out* and come in by its peer *into*."""
 
@@ -257,7 +257,7 @@ class PatchCrossing:
     into: PortView
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Learned:
     """Packets of this flow show that *mac* is behind *port* in *vlan* of *bridge*."""
 
@@ -268,7 +268,7 @@ class Learned:
     gratuitous: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LearnedRule:
     """Packets of this flow keep the rule *mod* of *bridge* alive, as long as *learner* says so."""
 
@@ -278,7 +278,7 @@ class LearnedRule:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FinTimeouts:
     """When packets of this flow end their TCP connection, *rule* is to time out sooner."""
 
@@ -288,7 +288,7 @@ class FinTimeouts:
     hard_timeout: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupHit:
     """Packets of this flow count on *group* and on *bucket*, None meaning all of its buckets."""
 
@@ -296,7 +296,7 @@ class GroupHit:
     bucket: Bucket | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MirrorHit:
     """Packets of this flow are copied by *mirror*."""
 
@@ -307,7 +307,7 @@ Effect: TypeAlias = (RuleHit | GroupHit | TableHit | PatchCrossing | Learned | L
                      | MirrorHit)
 
 
-@dataclass(slots=True)
+@record
 class XlateIn:
     """What is asked.  Written by the caller; constant during the translation."""
 
@@ -323,7 +323,7 @@ class XlateIn:
     actions: Sequence[Action] | None = None
 
 
-@dataclass(slots=True)
+@record
 class XlateOut:
     """What was decided.  With *error* set *actions* is empty, and the packet is to be dropped."""
 
@@ -345,7 +345,7 @@ class Pending(Enum):
     DECAP = 2
 
 
-@dataclass(slots=True)
+@record
 class Hand:
     """The flow in hand.  Written by set_field, vlan_mpls, freeze and pipeline; *base* by commit."""
 
@@ -372,7 +372,7 @@ class Hand:
     snaplen: int = 0                        # what goes out is such a copy: bytes of it, 0 for another packet
 
 
-@dataclass(slots=True)
+@record
 class Out:
     """Decisions so far.  *actions* is written by commit, output, vlan_mpls and freeze only."""
 
@@ -392,7 +392,7 @@ class Out:
     learned: list[LearnedRule] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@record
 class Budget:
     """Bounds.  Written by pipeline, by whoever crosses into another bridge, and by mirror."""
 
@@ -402,7 +402,7 @@ class Budget:
     exit: bool = False                      # stop what is left, here and in the callers
 
 
-@dataclass(slots=True)
+@record
 class Xlate:
     """One translation: the four structs, and the trace node new notes go under (None: no trace).
 

@@ -13,7 +13,6 @@ list.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
@@ -30,9 +29,10 @@ from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.commit import commit
 from fastpath.ofproto.xlate.context import OFPP_UNSET, Xlate, XlateError
 from fastpath.ofproto.xlate.trace import Kind, report
+from fastpath.value import replace, value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UnrollXlate(Action):
     """Go on as part of the rule with *cookie* in *table*."""
 

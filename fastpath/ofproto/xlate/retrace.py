@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from fastpath import text
 from fastpath.errors import ParseError
@@ -17,6 +16,7 @@ from fastpath.ofproto.actions.ct import Nat
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.pipeline import translate
 from fastpath.ofproto.xlate.trace import Fork, Resumed, Trace
+from fastpath.value import replace
 
 MAX_PASSES = 4096
 CT_NEW, CT_EST, CT_RPL, CT_INV, CT_TRK = 0x01, 0x02, 0x08, 0x10, 0x20

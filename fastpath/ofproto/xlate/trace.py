@@ -9,13 +9,13 @@ un-wildcarded, so that a program can ask what a person reads.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions
 from fastpath.tlv import Options
+from fastpath.value import field, record, value
 
 if TYPE_CHECKING:
     from fastpath.ofproto.actions.ct import Nat
@@ -48,7 +48,7 @@ _EXPLANATION = {                            # of slow-path reasons, in the order
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Change:
     """A member of the flow key that a step changed."""
 
@@ -57,7 +57,7 @@ class Change:
     new: int
 
 
-@dataclass(slots=True)
+@record
 class Node:
     """One step.  *unwildcarded* is (member, mask bits) first looked at in this step; *key* is what a TABLE
     node looked up in a table of *bridge*."""
@@ -85,7 +85,7 @@ class Node:
             yield from child.walk()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Fork:
     """A copy that conntrack will bring back: its id, its flow as it left, the nat it goes through."""
 
@@ -94,7 +94,7 @@ class Fork:
     nat: Nat | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resumed:
     """What became of a fork.  *head* is what is told before the trace: how it was resumed."""
 
@@ -103,7 +103,7 @@ class Resumed:
     trace: Trace
 
 
-@dataclass(slots=True)
+@record
 class Trace:
     """One translation told.  Filled by ``translate`` when given as ``XlateIn.trace``; what comes of its
     *forks* is added by ``retrace`` as *resumed*, for them and for the forks of those."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from fastpath import flowtext
 from fastpath._flow import WINDOWS, FlowKey
@@ -19,6 +18,7 @@ from fastpath.ofproto.actions.conjunction import Conjunction
 from fastpath.ofproto.xlate.context import RuleView
 from fastpath.ofproto.xlate.trace import Node, Trace
 from fastpath.tlv import Options
+from fastpath.value import value
 
 _ICMPV6 = 58
 # What says which protocol a packet is of: the text of other fields depends on it.
@@ -26,7 +26,7 @@ _PROTOCOL = ("packet_type", "dl_type", "nw_proto")
 _WEIGHT = {"packet_type": 8, "dl_type": 4, "nw_proto": 2}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Difference:
     """Bits of one member of the flow key in which a packet is not what a rule wants."""
 
@@ -36,7 +36,7 @@ class Difference:
     had: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NearMiss:
     """A rule that would have matched, but for *differences*; *wanted* and *had* are the same as text."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from fastpath.errors import OpenFlowError
@@ -18,6 +17,7 @@ from fastpath.ofproto.actions.versions import OF10, OF15
 from fastpath.ofproto.subfield import Subfield
 from fastpath.openflow import oxm
 from fastpath.openflow.codec import NX_VENDOR, ONF_VENDOR, Kind, Layout, Reader, Row, pad, padding
+from fastpath.value import value
 
 VENDOR_TYPE = 0xFFFF
 HEADER, VENDOR_HEADER = struct.Struct(">HH"), struct.Struct(">HHIH")
@@ -27,7 +27,7 @@ Get = Callable[[Reader, int], Action]
 Put = Callable[[Any, int], "tuple[Raw, bytes]"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Code:
     """A number of an action, and the versions it has it in."""
 
@@ -37,7 +37,7 @@ class Code:
     until: int = OF15
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class Raw:
     """One action of the wire.  *get* reads the body, *layout* its fixed part; a *variable* one may be
     longer than that."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Any
 
 from fastpath.errors import OpenFlowError
@@ -20,6 +19,7 @@ from fastpath.ofproto.actions.sample import FinTimeout, Sample
 from fastpath.ofproto.actions.versions import OF10, OF11, OF13
 from fastpath.openflow.actions.base import Code, Put, Raw, get_property, put_property
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding, zeros
+from fastpath.value import record
 
 _U16 = struct.Struct(">H")
 
@@ -115,7 +115,7 @@ def _get_controller(reader: Reader, version: int) -> Action:
     return Controller(v["max_len"], _reason(v["reason"]), v["controller_id"])
 
 
-@dataclass(slots=True)
+@record
 class _Controller:
     """What the properties of controller2 said so far."""
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Message:
-    """Base of all messages.  Subclasses are frozen dataclasses whose fields are named by *layout*."""
+    """Base of all messages.  Subclasses are values whose fields are named by *layout*."""
 
     __slots__ = ()
     layout: ClassVar[Layout] = Layout()

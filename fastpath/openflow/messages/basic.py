@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
@@ -11,6 +10,7 @@ from fastpath.ofproto.actions.versions import OF10
 from fastpath.openflow.codec import U8, U16, U32, U64, VERSIONS, Layout, Reader, Row, pad, padding, zeros
 from fastpath.openflow.errors import decode_error, encode_error
 from fastpath.openflow.messages.base import Message
+from fastpath.value import value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -20,7 +20,7 @@ _ELEMENT, _U32 = struct.Struct(">HH"), struct.Struct(">I")
 VERSION_BITMAP = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hello(Message):
     """The versions the sender speaks; None where it gives only that of the header."""
 
@@ -48,7 +48,7 @@ class Hello(Message):
         return cls(versions)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Error(Message):
     """A refusal: *code* is the name of the error, *data* the beginning of what was refused."""
 
@@ -67,7 +67,7 @@ class Error(Message):
         return cls(code, body[size:])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EchoRequest(Message):
     """Asks for an EchoReply with the same data."""
 
@@ -75,7 +75,7 @@ class EchoRequest(Message):
     tail: ClassVar[str] = "data"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EchoReply(Message):
     """Answers an EchoRequest."""
 
@@ -83,12 +83,12 @@ class EchoReply(Message):
     tail: ClassVar[str] = "data"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BarrierRequest(Message):
     """Asks to be answered when all before it is done."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BarrierReply(Message):
     """All before the request is done."""
 
@@ -98,7 +98,7 @@ _NX_ROLES = {"equal": 0, "primary": 1, "secondary": 2}
 _ROLE = Layout(Row("role", U32), Row("", pad(4)), Row("generation_id", U64))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoleRequest(Message):
     """Asks for a role, by name, or with ``nochange`` which one the sender has."""
 
@@ -116,12 +116,12 @@ class RoleRequest(Message):
         return cls(ROLES[v["role"]], v["generation_id"])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoleReply(RoleRequest):
     """The role the receiver has now."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxRoleRequest(Message):
     """Asks for a role, before OpenFlow 1.2 had any."""
 
@@ -139,19 +139,19 @@ class NxRoleRequest(Message):
         raise OpenFlowError("OFPRRFC_BAD_ROLE", f"role {number}")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxRoleReply(NxRoleRequest):
     """The role the receiver has now."""
 
 
 # -- features and configuration --------------------------------------------------------------------
 
-@dataclass(frozen=True, slots=True)
+@value
 class FeaturesRequest(Message):
     """Asks what the switch is."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GetConfigRequest(Message):
     """Asks for SwitchConfig."""
 
@@ -160,7 +160,7 @@ _CONFIG = Layout(Row("flags", U16), Row("miss_send_len", U16))
 FRAG_NORMAL, FRAG_DROP, FRAG_REASM, FRAG_NX_MATCH, FRAG_MASK, INVALID_TTL = 0, 1, 2, 3, 3, 4
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GetConfigReply(Message):
     """What happens to fragments, and how much of a missed packet goes to the controller."""
 
@@ -169,14 +169,14 @@ class GetConfigReply(Message):
     layout: ClassVar[Layout] = _CONFIG
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetConfig(GetConfigReply):
     """Sets what GetConfigReply tells."""
 
 
 # -- Nicira's settings of a connection ----------------------------------------------------------------
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetFlowFormat(Message):
     """Whether OpenFlow 1.0 speaks of flows in its own matches (0) or in NXM (2)."""
 
@@ -184,7 +184,7 @@ class SetFlowFormat(Message):
     layout: ClassVar[Layout] = Layout(Row("format", U32))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowModTableId(Message):
     """Whether the upper half of a flow mod's command names the table, in OpenFlow 1.0."""
 
@@ -192,7 +192,7 @@ class FlowModTableId(Message):
     layout: ClassVar[Layout] = Layout(Row("set", U8), Row("", zeros(7)))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetPacketInFormat(Message):
     """How packets are to be sent: 0 as the version does, 1 NXT_PACKET_IN, 2 NXT_PACKET_IN2."""
 
@@ -200,7 +200,7 @@ class SetPacketInFormat(Message):
     layout: ClassVar[Layout] = Layout(Row("format", U32))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetControllerId(Message):
     """The id that controller actions name this connection by."""
 
@@ -212,7 +212,7 @@ _MASKS = Layout(*(Row(f"{name}_{role}", U32) for name in ("packet_in", "port_sta
                   for role in ("primary", "secondary")))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetAsync(Message):
     """Which events are sent, by kind and role: a bit for each reason."""
 
@@ -225,12 +225,12 @@ class SetAsync(Message):
     layout: ClassVar[Layout] = _MASKS
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GetAsyncRequest(Message):
     """Asks for GetAsyncReply."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GetAsyncReply(SetAsync):
     """What SetAsync set."""
 

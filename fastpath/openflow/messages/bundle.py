@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
 from fastpath.openflow.codec import U16, U32, Layout, Row, pad
 from fastpath.openflow.messages.base import Message
+from fastpath.value import value
 
 ATOMIC, ORDERED = 1, 2
 _LAYOUT = Layout(Row("bundle_id", U32), Row("type", U16), Row("flags", U16))
@@ -26,7 +26,7 @@ class BundleType(IntEnum):
     DISCARD_REPLY = 7
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BundleControl(Message):
     """Opens, closes, commits or discards a bundle, or answers that; *type* is a BundleType, *properties* are
     bytes of the wire."""
@@ -39,7 +39,7 @@ class BundleControl(Message):
     tail: ClassVar[str] = "properties"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BundleAdd(Message):
     """Puts a message into a bundle; *message* is all of it, header first, with what may follow it."""
 

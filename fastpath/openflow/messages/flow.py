@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastpath.errors import OpenFlowError
@@ -15,6 +14,7 @@ from fastpath.openflow import instructions, legacy_match, oxm
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding
 from fastpath.openflow.messages import oxs
 from fastpath.openflow.messages.base import Message
+from fastpath.value import field, value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,7 +35,7 @@ _EMERG = 4
 _COMMANDS = tuple(Command)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxFlowMod(Message):
     """A flow mod with an NXM match, which any version may send and OpenFlow 1.0 needs for most matches."""
 
@@ -173,7 +173,7 @@ def split_seconds(duration: float) -> tuple[int, int]:
     return ns // 1_000_000_000, ns % 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowRemoved(Message):
     """A rule left its table.  *duration* is seconds."""
 
@@ -224,7 +224,7 @@ class FlowRemoved(Message):
             "idle_age", "match_len")})  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxFlowRemoved(FlowRemoved):
     """A rule left its table, told with an NXM match."""
 

@@ -7,7 +7,6 @@ them ids and properties, and groups a selection method (an extension of Netronom
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
@@ -34,6 +33,7 @@ from fastpath.openflow.actions.nested import get_actions, put_actions
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message, get_records
 from fastpath.openflow.messages.flow import split_seconds
+from fastpath.value import field, value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -295,7 +295,7 @@ def _as_usual(bucket: Bucket, kind: int, version: int) -> Bucket:
 
 # -- multiparts ------------------------------------------------------------------------------------
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupStatsRequest(Message):
     """Asks for counters of a group, or of all."""
 
@@ -310,7 +310,7 @@ _DURATION = Layout(Row("sec", U32), Row("nsec", U32))
 _COUNTER = struct.Struct(">QQ")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupStats:
     """Counters of one group; *buckets* are (packets, bytes) of each."""
 
@@ -344,7 +344,7 @@ class GroupStats:
         return cls(**v, duration=duration, buckets=tuple(buckets))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupStatsReply(Message):
     """Counters of groups."""
 
@@ -358,7 +358,7 @@ class GroupStatsReply(Message):
         return cls(tuple(GroupStats.get(r, version) for r in get_records(reader, 0, _STATS.size(version))))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupDescRequest(Message):
     """Asks what a group is, or all; before OpenFlow 1.5 always all."""
 
@@ -377,7 +377,7 @@ _DESC = Layout(Row("length", U16), Row("type", U8), Row("", pad(1)), Row("group_
 _DESC15 = Layout(*_DESC.rows, Row("buckets_len", U16), Row("", pad(6)))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupDesc:
     """What one group is."""
 
@@ -413,7 +413,7 @@ class GroupDesc:
         return cls(v["group_id"], GroupType(kind), buckets, *method)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupDescReply(Message):
     """What groups there are."""
 
@@ -427,7 +427,7 @@ class GroupDescReply(Message):
         return cls(tuple(GroupDesc.get(r, version) for r in get_records(reader, 0, _DESC.size(version))))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupFeaturesRequest(Message):
     """Asks what groups can do."""
 
@@ -435,7 +435,7 @@ class GroupFeaturesRequest(Message):
 _FEATURES = struct.Struct(">10I")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupFeaturesReply(Message):
     """What groups can do; *max_groups* and *actions* are by type, actions as bits of the version."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
@@ -11,6 +10,7 @@ from fastpath.ofproto.meter import METER_ALL, Band, BandType, MeterCommand, Mete
 from fastpath.openflow.codec import U8, U16, U32, U64, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message, get_records
 from fastpath.openflow.messages.flow import split_seconds
+from fastpath.value import value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -67,7 +67,7 @@ def get_meter_mod(reader: Reader, version: int) -> MeterMod:
 _ASK = Layout(Row("meter_id", U32), Row("", pad(4)))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterStatsRequest(Message):
     """Asks for counters of a meter, or of all."""
 
@@ -75,7 +75,7 @@ class MeterStatsRequest(Message):
     layout: ClassVar[Layout] = _ASK
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterConfigRequest(Message):
     """Asks what a meter is, or all."""
 
@@ -89,7 +89,7 @@ _STATS = Layout(
 _COUNTER = struct.Struct(">QQ")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterCounts:
     """Counters of one meter; *bands* are (packets, bytes) of each."""
 
@@ -121,7 +121,7 @@ class MeterCounts:
         return cls(**v, duration=duration, bands=tuple(bands))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterStatsReply(Message):
     """Counters of meters."""
 
@@ -138,7 +138,7 @@ class MeterStatsReply(Message):
 _CONFIG = Layout(Row("length", U16), Row("flags", U16), Row("meter_id", U32))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterConfig:
     """What one meter is."""
 
@@ -159,7 +159,7 @@ class MeterConfig:
         return cls(v["meter_id"], MeterFlags(v["flags"]), get_bands(reader))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterConfigReply(Message):
     """What meters there are."""
 
@@ -173,12 +173,12 @@ class MeterConfigReply(Message):
         return cls(tuple(MeterConfig.get(r, version) for r in get_records(reader, 0, _CONFIG.size(version))))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterFeaturesRequest(Message):
     """Asks what meters can do."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MeterFeaturesReply(Message):
     """What meters can do; *band_types* has a bit for each BandType, *capabilities* are MeterFlags."""
 

@@ -7,7 +7,6 @@ events differently and lay the same members out in another order; here an event 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +21,7 @@ from fastpath.openflow.actions.nested import get_actions, put_actions
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding, zeros
 from fastpath.openflow.messages.base import Message, get_records
 from fastpath.openflow.messages.flow import get_nxm
+from fastpath.value import field, value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -97,7 +97,7 @@ def _get_match(reader: Reader, version: int, size: int, *, loose: bool = False) 
 
 # -- requests --------------------------------------------------------------------------------------
 
-@dataclass(frozen=True, slots=True)
+@value
 class MonitorRequest:
     """One monitor: rules of a table (or all) that *match* covers and that send to a port or group."""
 
@@ -130,7 +130,7 @@ def _ask(version: int) -> Layout:
     return _ASK14 if version >= OF14 else _ASK_ONF if version == OF13 else _ASK_NX
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowMonitorRequest(Message):
     """Asks to be told what becomes of rules; all of *monitors* begin or none."""
 
@@ -149,7 +149,7 @@ class FlowMonitorRequest(Message):
         return cls(tuple(out))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowMonitorCancel(Message):
     """Asks not to be told any more; before 1.4, which has a command for it."""
 
@@ -159,7 +159,7 @@ class FlowMonitorCancel(Message):
 
 # -- what is told ----------------------------------------------------------------------------------
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowUpdate:
     """One event.  Of ABBREV, PAUSED and RESUMED all else is as it is by default, but for the xid of ABBREV.
 
@@ -225,7 +225,7 @@ def _get_actions(reader: Reader, version: int) -> ActionList:
     return instructions.get(reader, version)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowMonitorReply(Message):
     """What became of rules: the answer to a request, and later what happens (xid 0)."""
 
@@ -239,11 +239,11 @@ class FlowMonitorReply(Message):
         return cls(tuple(FlowUpdate.get(r, version) for r in get_records(reader, 0, _SHORT_SIZE)))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowMonitorPaused(Message):
     """Nothing but removals is told until FlowMonitorResumed; before 1.4, which has events for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowMonitorResumed(Message):
     """All that was not told since FlowMonitorPaused was told by now."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fastpath.errors import OpenFlowError
@@ -18,6 +17,7 @@ from fastpath.openflow.actions.nested import get_actions, put_actions
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding
 from fastpath.openflow.messages.base import Message
 from fastpath.openflow.messages.flow import get_nxm
+from fastpath.value import field, value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -41,7 +41,7 @@ def in_port_of(match: Match) -> int:
     return match.key.in_port if match.mask.in_port else OFPP_ANY
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PacketIn(Message):
     """A packet for the controller; *match* is its metadata, the port it came in by among it.
 
@@ -81,7 +81,7 @@ class PacketIn(Message):
         return cls(data=reader.rest(), **v)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxPacketIn(PacketIn):
     """A packet-in whose metadata is NXM, for versions that have no room for it."""
 
@@ -98,7 +98,7 @@ class NxPacketIn(PacketIn):
         return cls(data=reader.rest(), **v)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxPacketIn2(PacketIn):
     """A packet-in made of properties; with userdata of the action that sent it."""
 
@@ -130,7 +130,7 @@ class NxPacketIn2(PacketIn):
         return cls(**v)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxResume(NxPacketIn2):
     """Lets a packet that was paused go on, with what the controller made of it."""
 
@@ -171,7 +171,7 @@ _OUT = Layout(Row("buffer_id", U32), Row("in_port", PORT, until=OF15 - 1), Row("
               Row("", pad(6), OF11, OF15 - 1), Row("", pad(2), since=OF15))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PacketOut(Message):
     """Asks to run *actions* on *data* as if it came in by a port, with the metadata *match* gives."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14
 from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.codec import MAC, PORT, U8, U16, U32, U64, Kind, Layout, Reader, Row, pad, text
 from fastpath.openflow.messages.base import Message, get_records
+from fastpath.value import value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,7 +30,7 @@ _LAYOUT11, _LAYOUT14 = Layout(*_HEAD11, *_ETHERNET.rows), Layout(*_HEAD11)
 _ETHERNET_PROPERTY = Layout(Row("", pad(4)), *_ETHERNET.rows)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortDesc:
     """One port.  Speeds are kbit/s, *config* and *state* as each version has them."""
 
@@ -48,7 +48,7 @@ class PortDesc:
 
     def put(self, version: int) -> bytes:
         """Bytes in *version*."""
-        values = {name: getattr(self, name) for name in PortDesc.__slots__}
+        values: dict[str, Any] = {name: getattr(self, name) for name in PortDesc.__match_args__}
         if version < OF14:
             return (_LAYOUT10 if version == OF10 else _LAYOUT11).pack(version, values)
         ethernet = put_property(0, _ETHERNET_PROPERTY.pack(version, values))
@@ -79,7 +79,7 @@ def get_ports(reader: Reader, version: int) -> tuple[PortDesc, ...]:
     return tuple(PortDesc.get(r, version) for r in get_records(reader, 4, _LAYOUT14.size(version)))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FeaturesReply(Message):
     """What the switch is; its ports too, before OpenFlow 1.3."""
 
@@ -96,7 +96,7 @@ class FeaturesReply(Message):
         Row("capabilities", U32), Row("actions", U32, until=OF10), Row("", pad(4), since=OF11))
 
     def put(self, version: int) -> bytes:
-        values = {name: getattr(self, name) for name in FeaturesReply.__slots__}
+        values: dict[str, Any] = {name: getattr(self, name) for name in FeaturesReply.__match_args__}
         out = self.layout.pack(version, values)
         return out if version >= OF13 else out + b"".join(p.put(version) for p in self.ports)
 
@@ -106,7 +106,7 @@ class FeaturesReply(Message):
         return cls(**v, ports=() if version >= OF13 else get_ports(reader, version))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortStatus(Message):
     """A port was added (0), deleted (1) or modified (2)."""
 
@@ -129,7 +129,7 @@ _PORT_MOD = Layout(
 _ADVERTISE = struct.Struct(">I")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortMod(Message):
     """Asks to change the bits *mask* of a port's configuration."""
 
@@ -140,7 +140,7 @@ class PortMod(Message):
     advertise: int = 0
 
     def put(self, version: int) -> bytes:
-        out = _PORT_MOD.pack(version, {name: getattr(self, name) for name in PortMod.__slots__})
+        out = _PORT_MOD.pack(version, {name: getattr(self, name) for name in PortMod.__match_args__})
         if version >= OF14 and self.advertise:
             out += put_property(0, _ADVERTISE.pack(self.advertise))
         return out
@@ -155,7 +155,7 @@ class PortMod(Message):
         return cls(**v)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableMod(Message):
     """Asks to configure a table (255 = all)."""
 

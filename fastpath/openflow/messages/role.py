@@ -4,7 +4,6 @@ properties (OpenFlow 1.4, and extensions of older versions)."""
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
@@ -13,6 +12,7 @@ from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.codec import U8, U32, U64, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message
 from fastpath.openflow.messages.basic import ROLES
+from fastpath.value import value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,7 +22,7 @@ PRIMARY_REQUEST = 0
 GROUP_MOD, METER_MOD = 0, 1             # reasons of forwarded requests
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoleStatus(Message):
     """The receiver's role changed without its asking."""
 
@@ -44,7 +44,7 @@ class RoleStatus(Message):
         return cls(ROLES[v["role"]], v["reason"], v["generation_id"])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RequestForward(Message):
     """A request that another controller made; *request* is all of that message."""
 
@@ -62,7 +62,7 @@ _KNOWN = {"packet_in": (7, 0x3F), "port_status": (7, 7), "flow_removed": (7, 0x3
 Masks = tuple[tuple[str, bool, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetAsync14(Message):
     """Which events are sent; *masks* are (kind, whether for a secondary, bits of reasons)."""
 
@@ -88,6 +88,6 @@ class SetAsync14(Message):
         return cls(tuple(out))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GetAsyncReply14(SetAsync14):
     """What SetAsync14 set."""

@@ -5,8 +5,7 @@ A reply may come in several messages; the header's ``more`` flag says that other
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import OFPP_ANY
@@ -19,6 +18,7 @@ from fastpath.openflow.messages import oxs
 from fastpath.openflow.messages.base import Message, get_records
 from fastpath.openflow.messages.flow import get_nxm, split_seconds
 from fastpath.openflow.messages.port import PortDesc, get_ports
+from fastpath.value import field, value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 UNKNOWN = (1 << 64) - 1             # a counter that is not kept
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DescRequest(Message):
     """Asks who made the switch."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DescReply(Message):
     """Who made the switch, for people."""
 
@@ -53,7 +53,7 @@ _ASK11 = Layout(Row("table_id", U8), Row("", pad(3)), Row("out_port", PORT), Row
 _NX_ASK = Layout(Row("out_port", U16), Row("match_len", U16), Row("table_id", U8), Row("", pad(3)))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowRequest(Message):
     """Asks for the rules a match covers, narrowed by table, cookie and output."""
 
@@ -83,12 +83,12 @@ class FlowRequest(Message):
         return cls(legacy_match.get_match(reader, version).normalized(), **v)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AggregateRequest(FlowRequest):
     """Asks for sums over the rules FlowRequest would list."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxFlowRequest(FlowRequest):
     """FlowRequest with an NXM match."""
 
@@ -103,7 +103,7 @@ class NxFlowRequest(FlowRequest):
         return cls(match.normalized(), v["table_id"], v["out_port"], GROUP_ANY, cookie, cookie_mask)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxAggregateRequest(NxFlowRequest):
     """AggregateRequest with an NXM match."""
 
@@ -129,7 +129,7 @@ _FLOW10_HEAD = Layout(Row("length", U16), Row("table_id", U8), Row("", pad(1)))
 _AGE_MAX = 0xFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowEntry:
     """One rule.  Times are seconds; ages are None where the form does not tell them."""
 
@@ -215,7 +215,7 @@ def _put_age(age: float | None) -> int:
     return 0 if age is None else min(int(age) + 1, _AGE_MAX)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowReply(Message):
     """Rules."""
 
@@ -229,7 +229,7 @@ class FlowReply(Message):
         return cls(tuple(FlowEntry.get(r, version) for r in get_records(reader, 0, 4)))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxFlowReply(Message):
     """Rules with NXM matches and ages."""
 
@@ -246,7 +246,7 @@ class NxFlowReply(Message):
 _AGGREGATE = Layout(*_COUNTS, Row("n_flows", U32), Row("", pad(4)))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AggregateReply(Message):
     """Sums over rules."""
 
@@ -257,17 +257,17 @@ class AggregateReply(Message):
     def put(self, version: int) -> bytes:
         if version >= OF15:
             return oxs.put(n_flows=self.n_flows, n_packets=self.n_packets, n_bytes=self.n_bytes)
-        return _AGGREGATE.pack(version, {name: getattr(self, name) for name in AggregateReply.__slots__})
+        return _AGGREGATE.pack(version, {name: getattr(self, name) for name in AggregateReply.__match_args__})
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         if version < OF15:
             return cls(**_AGGREGATE.unpack(version, reader))
         v = oxs.get(reader)
-        return cls(*(int(v.get(name, 0)) for name in AggregateReply.__slots__))
+        return cls(*(int(v.get(name, 0)) for name in AggregateReply.__match_args__))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NxAggregateReply(AggregateReply):
     """Sums over rules chosen by an NXM match."""
 
@@ -287,7 +287,7 @@ _TABLE = Layout(
     Row("active_count", U32), Row("lookup_count", U64), Row("matched_count", U64))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableStats:
     """Counters of one table; what older versions tell besides of its abilities."""
 
@@ -309,20 +309,21 @@ class TableStats:
     metadata_write: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableRequest(Message):
     """Asks for counters of all tables."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableReply(Message):
     """Counters of tables."""
 
     tables: tuple[TableStats, ...] = ()
 
     def put(self, version: int) -> bytes:
+        names = TableStats.__match_args__
         return b"".join(_TABLE.pack(version, {
-            **{name: getattr(t, name) for name in TableStats.__slots__}, "instructions11": t.instructions})
+            **{name: getattr(t, name) for name in names}, "instructions11": t.instructions})
             for t in self.tables)
 
     @classmethod
@@ -336,7 +337,7 @@ class TableReply(Message):
         return cls(tuple(out))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableFeaturesRequest(Message):
     """Asks what the tables can do (no data), or to change it."""
 
@@ -349,7 +350,7 @@ _FEATURES = Layout(
     Row("metadata_match", U64), Row("metadata_write", U64), Row("config", U32), Row("max_entries", U32))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableFeatures:
     """What one table can do; *properties* are bytes of the wire."""
 
@@ -363,7 +364,7 @@ class TableFeatures:
 
     def put(self, version: int) -> bytes:
         """Bytes in *version*."""
-        values = {name: getattr(self, name) for name in TableFeatures.__slots__}
+        values: dict[str, Any] = {name: getattr(self, name) for name in TableFeatures.__match_args__}
         values["length"] = _FEATURES.size(version) + len(self.properties)
         return _FEATURES.pack(version, values) + self.properties
 
@@ -375,7 +376,7 @@ class TableFeatures:
         return cls(**v, properties=reader.rest())
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableFeaturesReply(Message):
     """What the tables can do."""
 
@@ -392,7 +393,7 @@ class TableFeaturesReply(Message):
 
 # -- ports and queues ------------------------------------------------------------------------------
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortStatsRequest(Message):
     """Asks for counters of a port, or of all (OFPP_ANY)."""
 
@@ -413,7 +414,7 @@ _PORT = Layout(
 _PORT_ERRORS = Layout(Row("type", U16), Row("length", U16), Row("", pad(4)), *(Row(n, U64) for n in _ERRORS))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortCounts:
     """Counters of one port, UNKNOWN where none is kept; *duration* is seconds."""
 
@@ -460,7 +461,7 @@ class PortCounts:
         return cls(**v, duration=duration)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortStatsReply(Message):
     """Counters of ports."""
 
@@ -480,7 +481,7 @@ class PortStatsReply(Message):
         return cls(tuple(out))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortDescRequest(Message):
     """Asks for the description of a port, or of all; before OpenFlow 1.5 always of all."""
 
@@ -488,7 +489,7 @@ class PortDescRequest(Message):
     layout: ClassVar[Layout] = Layout(Row("port", PORT, since=OF15), Row("", pad(4), since=OF15))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortDescReply(Message):
     """Descriptions of ports."""
 
@@ -502,7 +503,7 @@ class PortDescReply(Message):
         return cls(get_ports(reader, version))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueRequest(Message):
     """Asks for counters of a queue (all: 0xffffffff) of a port (all: OFPP_ANY)."""
 
@@ -511,7 +512,7 @@ class QueueRequest(Message):
     layout: ClassVar[Layout] = Layout(Row("port", PORT), Row("", pad(2), until=OF10), Row("queue", U32))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueReply(Message):
     """Counters of queues, as bytes of the version: no queue can be configured yet."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from fastpath.errors import OpenFlowError
@@ -31,6 +30,7 @@ from fastpath.openflow.messages import (
     tables,
     tlv,
 )
+from fastpath.value import value
 
 HEADER = struct.Struct(">BBHI")
 MAX_SIZE = 0xFFFF
@@ -184,7 +184,7 @@ def versions_of(cls: type) -> list[int]:
     return [v for v in VERSIONS if (v, cls) in _BY_CLASS]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Frame:
     """A message with what its header says; *more* marks a multipart that goes on in another one."""
 

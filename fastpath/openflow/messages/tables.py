@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
@@ -12,6 +11,7 @@ from fastpath.ofproto.actions.versions import OF10
 from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.codec import PORT, U8, U16, U32, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message, get_records
+from fastpath.value import field, value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,7 +24,7 @@ _U32, _MARKS = struct.Struct(">I"), struct.Struct(">BBBx")
 _DESC = Layout(Row("length", U16), Row("table_id", U8), Row("", pad(1)), Row("config", U32))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableSettings:
     """Properties of a table: flags of how rules are evicted, and vacancy marks (down, up, free percent)."""
 
@@ -54,7 +54,7 @@ class TableSettings:
         return cls(eviction, vacancy)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableDesc:
     """What one table is set to."""
 
@@ -75,12 +75,12 @@ class TableDesc:
         return cls(v["table_id"], v["config"], TableSettings.get(reader))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableDescRequest(Message):
     """Asks what the tables are set to."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableDescReply(Message):
     """What the tables are set to."""
 
@@ -94,7 +94,7 @@ class TableDescReply(Message):
         return cls(tuple(TableDesc.get(r, version) for r in get_records(reader, 0, _DESC.size(version))))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TableStatus(Message):
     """The free room of a table passed a mark (3 below, 4 above)."""
 
@@ -113,7 +113,7 @@ class TableStatus(Message):
 
 # -- queues ----------------------------------------------------------------------------------------
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueConfigRequest(Message):
     """Asks what queues a port has."""
 
@@ -122,7 +122,7 @@ class QueueConfigRequest(Message):
                                       Row("", pad(4), since=OF10 + 1))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueConfigReply(Message):
     """The queues of a port, as bytes of the version."""
 
@@ -133,7 +133,7 @@ class QueueConfigReply(Message):
     tail: ClassVar[str] = "queues"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueDescRequest(Message):
     """Asks what queues there are, of a port (or all) and by number (or all)."""
 
@@ -142,7 +142,7 @@ class QueueDescRequest(Message):
     layout: ClassVar[Layout] = Layout(Row("port", PORT), Row("queue", U32))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueDescReply(Message):
     """Queues, as bytes of the version."""
 

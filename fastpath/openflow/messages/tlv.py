@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastpath.errors import OpenFlowError
@@ -13,6 +12,7 @@ from fastpath.ofproto.tlv_table import TlvMapping, check_mappings
 from fastpath.openflow.codec import Reader
 from fastpath.openflow.messages.base import Message
 from fastpath.tlv import N_OPTIONS
+from fastpath.value import value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -33,7 +33,7 @@ def _get(reader: Reader) -> tuple[TlvMapping, ...]:
     return tuple(mappings)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TlvTableMod(Message):
     """Add mappings (*command* ADD), delete those of their fields (DELETE) or all (CLEAR)."""
 
@@ -51,12 +51,12 @@ class TlvTableMod(Message):
         return cls(command, _get(reader))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TlvTableRequest(Message):
     """Ask for all mappings."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TlvTableReply(Message):
     """All mappings; *max_space* bytes and *max_fields* fields are the most there can be."""
 
