@@ -110,8 +110,8 @@ class Port:
             cvlans: Iterable[int] | None = None, qinq_ethtype: int = 0x88A8,
             link_up: bool | None = None, **flags: bool) -> None:
         """Change VLAN settings (all of them, if any is given) or flags: ``no_flood``, ``no_forward``,
-        ``no_receive``, ``no_packet_in``, ``protected``.  *link_up* says how the link is, for ports that
-        have none of their own to watch, such as memory and patch ports."""
+        ``no_receive``, ``no_packet_in``, ``protected``, ``down``.  *link_up* says how the link is, for ports
+        that have none of their own to watch, such as memory and patch ports."""
         with self.bridge.switch.lock:
             self.bridge.port(self)
             vlan = None
@@ -473,16 +473,17 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
                         todo.append(other)
         return [port for bridge in bridges for port in bridge._ports.values()]
 
-    def packet_out(self, frame: bytes, actions: str, *, in_port: Port | str | int = "none") -> None:
+    def packet_out(self, frame: bytes, actions: str, *, in_port: Port | str | int = "none",
+                   consistent: bool = False) -> None:
         """Run *actions* on a frame, as a controller asks.  What memory ports put out is there for
         ``outputs``, or returned by the ``inject`` that is going on.  *in_port* is the port the frame is
-        to seem to come from."""
+        to seem to come from.  *consistent* refuses those that would do nothing to such a packet."""
         switch, ofproto = self.switch, self.ofproto
         with switch.lock:
             number = self._number(in_port)
             key = extract(frame)
             key.in_port = number
-            parsed = packet_out_actions(self, actions, key)
+            parsed = packet_out_actions(self, actions, key, consistent)
             self._carry_out(XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame, actions=parsed),
                             ofproto.odp_port(number))
 

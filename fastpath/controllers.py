@@ -21,6 +21,7 @@ from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.messages.meter import MeterCounts
 from fastpath.openflow.messages.port import (
+    CONFIG_DOWN,
     CONFIG_NO_FLOOD,
     CONFIG_NO_FWD,
     CONFIG_NO_PACKET_IN,
@@ -42,8 +43,8 @@ from fastpath.value import replace
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge, Port
 
-_FLAGS = ((CONFIG_NO_RECV, "no_receive"), (CONFIG_NO_FLOOD, "no_flood"), (CONFIG_NO_FWD, "no_forward"),
-          (CONFIG_NO_PACKET_IN, "no_packet_in"))
+_FLAGS = ((CONFIG_DOWN, "down"), (CONFIG_NO_RECV, "no_receive"), (CONFIG_NO_FLOOD, "no_flood"),
+          (CONFIG_NO_FWD, "no_forward"), (CONFIG_NO_PACKET_IN, "no_packet_in"))
 
 
 _METADATA = ("metadata", "tun_id", "pkt_mark", *(f"reg{i}" for i in range(16)))
@@ -89,10 +90,10 @@ class Control:
         watchers.append(tell)
         return lambda: watchers.remove(tell)
 
-    def packet_out(self, frame: bytes, actions: ActionList, in_port: int) -> None:
+    def packet_out(self, frame: bytes, actions: ActionList, in_port: int, *, consistent: bool) -> None:
         """Run *actions* on *frame*."""
         try:
-            self._bridge.packet_out(frame, format_list(actions), in_port=in_port)
+            self._bridge.packet_out(frame, format_list(actions), in_port=in_port, consistent=consistent)
         except OpenFlowError:
             raise
         except FastpathError as error:
@@ -209,6 +210,10 @@ class Control:
             setattr(key, name, getattr(metadata.key, name))
         self._bridge.resume(replace(event, packet=frame, key=key))
 
+    def flush_conntrack(self) -> None:
+        """Forget tracked connections.  No datapath here tracks any yet: it is counted, and that is all."""
+        self._bridge.switch.n_conntrack_flushes += 1
+
     def settle(self) -> None:
         """Return when no packet is treated as the tables said before."""
         switch = self._bridge.switch
@@ -218,7 +223,7 @@ class Control:
 def _describe(port: Port) -> PortDesc:
     mac = port.io.mac if port.io is not None else None
     config = sum(bit for bit, name in _FLAGS if getattr(port.of, name))
-    state = STATE_LIVE if port.of.link_up else STATE_LINK_DOWN
+    state = STATE_LIVE if port.of.live else STATE_LINK_DOWN
     return PortDesc(port.number, parse_mac(mac) if mac else 0, port.name, config, state)
 
 

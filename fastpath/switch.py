@@ -105,6 +105,7 @@ class Switch:
         self.backer = Backer(self.dpif, strict=strict)
         self.revalidator = Revalidator(self.backer, limits, ramp=realtime)
         self.upcalls = UpcallHandler(self.backer, self.revalidator)
+        self.n_conntrack_flushes = 0            # asked for by controllers
         self.feed: Feed[Event] = Feed()
         self._bridges: dict[str, Bridge] = {}
         self.timed_ports: set[IoPort] = set()       # those that may hold packets back for a while

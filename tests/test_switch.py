@@ -420,3 +420,17 @@ def test_a_link_that_goes_down_is_told_and_still_sent_to() -> None:
         assert b.of.link_up and a.of.link_up
         sw.forward()
         assert [(event.name, event.link_up) for event in told] == [("b", True)]
+
+
+def test_nothing_passes_a_port_that_is_down() -> None:
+    with fastpath.Switch(seed=0) as switch:
+        bridge = switch.add_bridge("br0")
+        one, other = bridge.add_port("p1"), bridge.add_port("p2")
+        bridge.add_flow("in_port=1,actions=2")
+        bridge.add_flow("in_port=2,actions=1")
+        assert bridge.inject(one, bytes(60)) == {other: [bytes(60)]}
+        one.set(down=True)
+        assert not one.of.live
+        assert bridge.inject(one, bytes(60)) == {} and bridge.inject(other, bytes(60)) == {}
+        one.set(down=False)
+        assert bridge.inject(other, bytes(60)) == {one: [bytes(60)]}

@@ -380,7 +380,10 @@ class Ofproto:
             mod, match=match, actions=actions)
 
     def select(self, wanted: FlowMod) -> list[Rule]:
-        """Rules that *wanted*, a modify, delete or dump filter, speaks of."""
+        """Rules that *wanted*, a modify, delete or dump filter, speaks of; who asks for it by number is told
+        of the switch's own table."""
+        if wanted.table_id == INTERNAL_TABLE:
+            return [rule for rule in self.internal if wanted.match.covers(rule.match)]
         return self.tables.select(self.placed(wanted))
 
     def commit(self, change: Change) -> FlowModResult:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastpath.ofproto.bridge import Ofproto
 
 VLAN_MAX = 4095
-FLAGS = ("no_flood", "no_forward", "no_receive", "no_packet_in", "protected")
+FLAGS = ("no_flood", "no_forward", "no_receive", "no_packet_in", "protected", "down")
 PRIORITY_TAGS = ("no", "if-nonzero", "always")
 
 
@@ -78,6 +78,7 @@ class OfPort:
     no_receive: bool = False
     no_packet_in: bool = False
     protected: bool = False
+    down: bool = False              # by its bridge's owner, whatever its link says
     vlan: VlanConfig = field(default_factory=VlanConfig)
     tunnel: Tunnel | None = None
     # Both ends of a patch name each other; kept by the backer, which alone sees all bridges.
@@ -102,7 +103,7 @@ class OfPort:
     @property
     def live(self) -> bool:
         """Whether packets sent here can arrive, which is what bundle and fast failover ask."""
-        return self.link_up
+        return self.link_up and not self.down
 
     @property
     def is_patch(self) -> bool:

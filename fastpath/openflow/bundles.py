@@ -114,7 +114,7 @@ class Bundles:
             session.refuse(error, b.raw[error.step])
             raise OpenFlowError("OFPBFC_MSG_FAILED", str(error)) from None
         for out in b.packets:
-            session.bridge.packet_out(out.data, out.actions, packet.in_port_of(out.match))
+            session.send_packet(out)
 
     def _resolved(self, step: FlowMod | GroupMod | port.PortMod, number: int) -> Step:
         if not isinstance(step, port.PortMod):

@@ -32,7 +32,7 @@ from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.connection import Connection
 from fastpath.openflow.keepalive import NEVER, Keepalive
 from fastpath.openflow.limiter import Limiter
-from fastpath.openflow.messages import basic, flow, meter, packet, port, stats, tlv
+from fastpath.openflow.messages import basic, conntrack, flow, meter, packet, port, stats, tlv
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.role import RequestForward, RoleStatus
 from fastpath.openflow.messages.table import Frame, encode, refusal
@@ -51,7 +51,8 @@ _OF10_ACTIONS = 0xFFF
 _PROPERTIES = b"".join(put_property(kind, b"") for kind in range(0, 16, 2))
 _FRAGS = {"normal": basic.FRAG_NORMAL, "drop": basic.FRAG_DROP, "nx-match": basic.FRAG_NX_MATCH}
 _FRAG_NAMES = {number: name for name, number in _FRAGS.items()}
-_PORT_FLAGS = ((port.CONFIG_NO_RECV, "no_receive"), (port.CONFIG_NO_FLOOD, "no_flood"),
+_PORT_FLAGS = ((port.CONFIG_DOWN, "down"),
+               (port.CONFIG_NO_RECV, "no_receive"), (port.CONFIG_NO_FLOOD, "no_flood"),
                (port.CONFIG_NO_FWD, "no_forward"), (port.CONFIG_NO_PACKET_IN, "no_packet_in"))
 
 
@@ -72,7 +73,7 @@ class BridgeControl(Protocol):
     def apply(self, mod: FlowMod) -> None: ...
     def select(self, wanted: FlowMod) -> list[Rule]: ...
     def watch_flows(self, tell: Callable[[list[FlowUpdate]], object]) -> Callable[[], None]: ...
-    def packet_out(self, frame: bytes, actions: ActionList, in_port: int) -> None: ...
+    def packet_out(self, frame: bytes, actions: ActionList, in_port: int, *, consistent: bool) -> None: ...
     def ports(self) -> Sequence[port.PortDesc]: ...
     def port_counts(self, number: int) -> stats.PortCounts: ...
     def set_port(self, number: int, flags: dict[str, bool]) -> None: ...
@@ -83,6 +84,7 @@ class BridgeControl(Protocol):
     def add_tlvs(self, mappings: Iterable[TlvMapping]) -> None: ...
     def del_tlvs(self, mappings: Iterable[TlvMapping] | None = None) -> None: ...
     def settle(self) -> None: ...
+    def flush_conntrack(self) -> None: ...
     def table_view(self, table_id: int) -> TableView | None: ...
     def set_table(self, table_id: int, **settings: Any) -> None: ...
     def resume(self, event: PacketIn, frame: bytes, metadata: Match) -> None: ...
@@ -225,8 +227,13 @@ class Session:
 
     def _packet_out(self, ask: packet.PacketOut) -> Iterator[object]:
         self.check_packet_out(ask)
-        self.bridge.packet_out(ask.data, ask.actions, packet.in_port_of(ask.match))
+        self.send_packet(ask)
         yield from ()
+
+    def send_packet(self, ask: packet.PacketOut) -> None:
+        """Carry out *ask*, which was checked.  Only 1.0 may ask for what does nothing to such a packet."""
+        self.bridge.packet_out(ask.data, ask.actions, packet.in_port_of(ask.match),
+                               consistent=self.connection.version > OF10)
 
     def check_packet_out(self, ask: packet.PacketOut) -> None:
         """Raise OpenFlowError if *ask* makes no sense."""
@@ -273,6 +280,13 @@ class Session:
     def _set_controller_id(self, ask: basic.SetControllerId) -> Iterator[object]:
         self._controller_id = ask.controller_id
         yield from ()
+
+    def _flush(self, _ask: conntrack.CtFlush | conntrack.CtFlushZone) -> Iterator[object]:
+        self.bridge.flush_conntrack()
+        yield from ()
+
+    def _ipfix(self, _ask: object) -> Iterator[object]:
+        raise OpenFlowError("NXST_NOT_CONFIGURED", "nothing exports samples")
 
     # -- time ------------------------------------------------------------------------------------------
 
@@ -453,6 +467,8 @@ _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     stats.NxAggregateRequest: Session._aggregate, stats.TableRequest: Session._tables,
     stats.TableFeaturesRequest: Session._table_features, stats.PortStatsRequest: Session._port_stats,
     stats.PortDescRequest: Session._port_desc, **groups.HANDLERS,
+    conntrack.CtFlush: Session._flush, conntrack.CtFlushZone: Session._flush,
+    conntrack.IpfixBridgeRequest: Session._ipfix, conntrack.IpfixFlowRequest: Session._ipfix,
     **bundles.HANDLERS, **monitors.HANDLERS, **roles.HANDLERS, **tables.HANDLERS, **tlvs.HANDLERS,
 }
 

@@ -18,6 +18,7 @@ from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow.actions.base import put_property
 from fastpath.openflow.messages import (
     basic,
+    conntrack,
     flow,
     group,
     meter,
@@ -113,7 +114,7 @@ def samples(version: int) -> list[object]:
         stats.PortDescRequest(), stats.PortDescReply(_ports(version)),
         stats.NxFlowRequest(Match.parse("tun_id=5"), 4, 9, cookie=5, cookie_mask=7),
         stats.NxFlowReply((stats.FlowEntry(Match.parse("reg0=1"), idle_age=3, hard_age=9),)),
-        *_roles_and_tables(version), *_groups_and_meters(version), *_monitors(version),
+        *_roles_and_tables(version), *_groups_and_meters(version), *_monitors(version), *_conntrack(),
         BundleControl(5, 0, 3), BundleAdd(5, 3, encode(port.PortMod(5), version, 0x12345678)),
         tlv.TlvTableMod(tlv.ADD, (TlvMapping(0xFFFF, 1, 4, 0), TlvMapping(0, 0x80, 124, 63))),
         tlv.TlvTableMod(tlv.CLEAR), tlv.TlvTableRequest(), tlv.TlvTableReply((TlvMapping(3, 0, 0, 7),)),
@@ -179,6 +180,15 @@ def _monitors(version: int) -> tuple[object, ...]:
             monitor.FlowUpdate(Event.ABBREV, xid=9),
             *(monitor.FlowUpdate(state) for state in states))),
         monitor.FlowMonitorCancel(7), monitor.FlowMonitorPaused(), monitor.FlowMonitorResumed())
+
+
+def _conntrack() -> tuple[object, ...]:
+    CtTuple = conntrack.CtTuple
+    return (
+        conntrack.CtFlushZone(5), conntrack.CtFlush(), conntrack.CtFlush(6, CtTuple(
+            0xFFFF0A000001, None, 1), CtTuple(dst=0xFFFF01020304, dst_port=5), 5),
+        conntrack.CtFlush(58, CtTuple(1 << 120, 1, None, None, 5, 1, 2)), conntrack.IpfixBridgeRequest(),
+        conntrack.IpfixFlowRequest())
 
 
 def _told(version: int) -> tuple[int, ...]:

@@ -103,6 +103,9 @@ class PortView(Protocol):
     def no_forward(self) -> bool:
         """Nothing may be sent (OFPPC_NO_FWD)."""
     @property
+    def down(self) -> bool:
+        """Nothing passes, either way (OFPPC_PORT_DOWN)."""
+    @property
     def no_receive(self) -> bool:
         """What comes in is dropped (OFPPC_NO_RECV)."""
     @property

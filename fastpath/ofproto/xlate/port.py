@@ -37,6 +37,8 @@ def to_port(x: Xlate, ofp_port: int, *, last: bool, truncate: bool = False) -> N
     port = hand.bridge.port(ofp_port)
     if port is None:
         report(x, Kind.WARN, "Nonexistent output port")
+    elif port.down:
+        report(x, Kind.WARN, "OFPPC_PORT_DOWN set, skipping output")
     elif port.no_forward:
         report(x, Kind.DETAIL, "OFPPC_NO_FWD set, skipping output")
     elif hand.snaplen and port.odp_port is None:
@@ -75,7 +77,7 @@ def flood(x: Xlate, *, all_ports: bool, last: bool) -> None:
 
 def may_receive(port: PortView) -> bool:
     """Whether packets that come in by *port* are looked at."""
-    return not port.no_receive
+    return not (port.no_receive or port.down)
 
 
 def _enter(flow: FlowKey, ofp_port: int) -> None:

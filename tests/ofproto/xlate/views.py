@@ -35,6 +35,7 @@ class Port:
     odp_port: int | None
     no_flood: bool = False
     no_forward: bool = False
+    down: bool = False
     no_receive: bool = False
     no_packet_in: bool = False
     protected: bool = False
