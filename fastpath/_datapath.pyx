@@ -31,6 +31,7 @@ from fastpath._turn cimport (DP_MAX_THREADS, connect, dport_t, forward, gate, ou
 from fastpath._upcall cimport (ring_destroy, ring_first, ring_init, ring_pop, ring_t, upcall_frame, upcall_key, upcall_t,
                                upcall_userdata)
 
+from fastpath._flowbulk import delete_flows
 from fastpath.errors import ExistsError, NotFoundError, TableFull
 
 MAX_METERS = _MAX_METERS            # for Python
@@ -233,6 +234,7 @@ cdef class Datapath:
         cdef thread_t *th = self.thread[0]
         cdef batch_t b
         cdef int i
+        self.busy = True
         with nogil:
             mf_online(self.dp.table, th.reader)
             for i in range(DRAIN_BATCHES):
@@ -242,6 +244,7 @@ cdef class Datapath:
                 recirculate(th)
             gate(th)
             mf_offline(th.reader)
+        self.busy = False
 
     cdef void room_for_port(self, uint32_t number) except *:
         """Make every array that is indexed by odp_port long enough."""
@@ -379,6 +382,11 @@ cdef class Datapath:
         """Remove flows, as MegaflowTable.delete() does; not from within a turn."""
         self.not_in_turn()
         return self.flows.delete(handles)
+
+    def delete_flows(self, bytes handles) -> bytes:
+        """Remove many flows, as _flowbulk.delete_flows() does; not from within a turn."""
+        self.not_in_turn()
+        return delete_flows(self.flows, handles)
 
     # Upcalls
 

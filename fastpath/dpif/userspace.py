@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fastpath._datapath import MAX_METERS, Datapath
+from fastpath._flow import FlowKey
+from fastpath._flowbulk import counters_of, put_flows
 from fastpath._port import Port
 from fastpath.dpif.actions import OdpActions
 from fastpath.dpif.program import compile_actions
@@ -155,6 +157,25 @@ class UserspaceDpif(Dpif):
     def flow_stats(self, ufids: Iterable[int]) -> list[FlowStats | None]:
         """Live statistics of many flows at once."""
         return [None if counters is None else _stats(counters) for counters in map(self._flows.stats, ufids)]
+
+    def flow_counters(self, ufids: bytes) -> bytes:
+        """Live counters of many flows at once."""
+        return counters_of(self._flows, ufids)
+
+    def flow_delete(self, ufids: bytes) -> bytes:
+        """Remove many flows at once, for one grace period."""
+        return self._dp.delete_flows(ufids)
+
+    def flow_install(self, keys: list[FlowKey], masks: list[FlowKey],
+                     actions: list[OdpActions]) -> list[object]:
+        """Install flows; a ufid or an exception object for each."""
+        programs: list[bytes] = []
+        for each in actions:
+            try:
+                programs.append(self._compile(each))
+            except FastpathError:
+                return super().flow_install(keys, masks, actions)      # which tells of which
+        return list(put_flows(self._flows, keys, masks, programs))
 
     def flow_flush(self) -> None:
         """Remove every flow."""

@@ -1,11 +1,11 @@
 """Installed flows kept equal to what translation would say now, and their counters given to the rules.
 
-Each installed flow has a *ukey*: the key it was made from, its mask and actions, and the *effects* of
-its translation (rules hit, tables looked up, patch ports crossed, addresses learned).  Three things
-happen to ukeys:
+Each installed flow has a *ukey* (``_ukeys``): the key it was made from, its mask, what was counted, and its
+*decision* (``decision``): actions and the *effects* of its translation (rules hit, tables looked up, patch
+ports crossed, addresses learned), which flows that fare alike share.  Three things happen to ukeys:
 
-* *push*: packets counted by the datapath since the last push are credited to the effects, so rules,
-  ports and MAC entries live as long as their traffic does.
+* *push*: packets counted by the datapath since the last push are credited to the effects, summed up by
+  decision, so rules, ports and MAC entries live as long as their traffic does.
 * *check*: when a bridge the translation visited changed, or an address it asked a MAC table for, the
   key is translated again, without side effects.  If translation looks at a bit now that the flow's mask
   lacks, the flow goes, and the next packet makes a new one.  Otherwise all its packets still share one
@@ -32,36 +32,22 @@ Called by the owner of the Switch; the time a round took is told to it, as it re
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
-from itertools import islice
 from math import inf
-from operator import attrgetter
-from typing import TypeVar, cast
 
 from fastpath._flow import WINDOWS, FlowKey
-from fastpath.dpif.actions import Meter, OdpActions, Sample, SlowPath, Userspace
-from fastpath.dpif.provider import FlowDel, FlowPut, FlowStats, Operation
+from fastpath._ukeys import Ukeys
+from fastpath.dpif.actions import OdpActions
+from fastpath.dpif.provider import FlowPut, Operation
 from fastpath.errors import ConfigError
-from fastpath.ofproto.backer import ITSELF, Backer, MacKey
+from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.decision import Decision, Decisions
 from fastpath.ofproto.effects import are_done, credit_effects
-from fastpath.ofproto.meter import METER_SLOWPATH
-from fastpath.ofproto.port import OfPort
-from fastpath.ofproto.recirc import FrozenState
-from fastpath.ofproto.xlate.context import (
-    VLAN_CFI,
-    BridgeView,
-    Effect,
-    Learned,
-    LearnedRule,
-    PatchCrossing,
-    TableHit,
-    XlateIn,
-    XlateOut,
-)
+from fastpath.ofproto.xlate.context import VLAN_CFI, Effect, XlateIn, XlateOut
 from fastpath.ofproto.xlate.pipeline import translate
-from fastpath.value import field, record, value
+from fastpath.value import record, value
 
 MAX_IDLE_FULL = 0.1             # seconds without packets a flow lives while there are more than the limit
 MAX_FLOWS = 100_000_000         # a limit beyond what memory holds is a mistyped one
@@ -76,65 +62,53 @@ _TPID, _TPID1 = WINDOWS["vlan_tpid"], WINDOWS["vlan1_tpid"]
 _ALL_ONES = 0xffffffff
 
 
-@record(eq=False)
 class Ukey:
-    """What is known of one installed flow.  *key* is that of its first packet, in odp terms."""
+    """One installed flow, looked at.  *key* is that of its first packet, in odp terms."""
 
-    key: FlowKey
-    mask: FlowKey
-    bridge: Ofproto
-    created: float
-    ufid: int = -1
-    answer: OdpActions = ()             # what to do with a packet
-    actions: OdpActions = ()            # what the flow does: the answer, or handing the packet up
-    effects: tuple[Effect, ...] = ()
-    recirc_ids: tuple[int, ...] = ()
-    bridges: dict[BridgeView, int] = field(default_factory=dict)    # what the answer depends on: their tables
-    macs: tuple[MacKey, ...] = ()                   # addresses it asked for
-    n_packets: int = 0                  # of the datapath's counters, those credited already
-    n_bytes: int = 0
-    used: float = 0.0
-    slow: frozenset[str] = frozenset()
+    __slots__ = ("_ukeys", "slot", "ufid")
 
-    def take(self, out: XlateOut, frozen: FrozenState | None) -> None:
-        """Fill in the answer of a translation, resumed from *frozen* if not None; not the mask."""
-        self.answer = out.actions
-        self.slow = out.slow
-        self.actions = self._slow_path(out.slow) if out.slow else out.actions
-        self.effects = out.effects
-        self.recirc_ids = out.recirc_ids
-        bridges: dict[BridgeView, int] = {self.bridge: ITSELF}
-        asked = self.bridge.backer.asked_macs
-        for effect in out.effects:
-            if isinstance(effect, TableHit):
-                bridge, table = effect.bridge, 1 << effect.table_id
-                bridges[bridge] = bridges.get(bridge, ITSELF) | table
-            elif isinstance(effect, LearnedRule):
-                bridge, table = effect.bridge, 1 << effect.mod.table_id
-                bridges[bridge] = bridges.get(bridge, ITSELF) | table
-            elif isinstance(effect, Learned):
-                asked.append((effect.bridge.name, effect.vlan, effect.mac))
-            elif isinstance(effect, PatchCrossing):
-                bridges.setdefault(cast(OfPort, effect.into).bridge, ITSELF)
-        if frozen is not None:
-            bridges.setdefault(frozen.bridge, ITSELF)
-        self.bridges = bridges
-        self.macs = tuple(asked)
-        asked.clear()
+    def __init__(self, ukeys: Ukeys[Decision], slot: int) -> None:
+        self._ukeys, self.slot, self.ufid = ukeys, slot, ukeys.ufid(slot)
 
-    def _slow_path(self, reasons: frozenset[str]) -> OdpActions:
-        """Handing packets up, through the meter for that if there is one."""
-        up = Userspace(SlowPath(tuple(sorted(reasons))))
-        number = self.bridge.meter(METER_SLOWPATH)
-        return (up,) if number is None else (Sample(0xFFFFFFFF, (Meter(number), up)),)
+    @property
+    def key(self) -> FlowKey:
+        """Key of the flow's first packet."""
+        return self._ukeys.key(self.slot)
 
-    def depends_on(self, changed: Mapping[BridgeView, int]) -> bool:
-        """Whether changes of these tables of bridges may change the answer."""
-        return any(tables & changed.get(bridge, 0) for bridge, tables in self.bridges.items())
+    @property
+    def mask(self) -> FlowKey:
+        """Mask of the flow, which others share."""
+        return self._ukeys.mask(self.slot)
 
-    def asked(self, macs: Set[MacKey]) -> bool:
-        """Whether the answer depends on one of these addresses."""
-        return not macs.isdisjoint(self.macs)
+    @property
+    def decision(self) -> Decision:
+        """What translation said."""
+        return self._ukeys.decision(self.slot)
+
+    @property
+    def bridge(self) -> Ofproto:
+        """Bridge its packets come in by."""
+        return self.decision.bridge
+
+    @property
+    def answer(self) -> OdpActions:
+        """What to do with a packet."""
+        return self.decision.answer
+
+    @property
+    def actions(self) -> OdpActions:
+        """What the flow does: the answer, or handing the packet up."""
+        return self.decision.actions
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """What its packets are credited to."""
+        return self.decision.effects
+
+    @property
+    def slow(self) -> frozenset[str]:
+        """Why its packets are handed up."""
+        return self.decision.slow
 
 
 def flow_mask(out: XlateOut, key: FlowKey) -> FlowKey:
@@ -211,12 +185,10 @@ class Revalidator:
         self.settings = settings = settings or Limits()
         self.flow_limit = min(settings.flow_limit, FLOW_LIMIT_START) if ramp else settings.flow_limit
         self.stats = RevalidatorStats()
+        self.ukeys: Ukeys[Decision] = Ukeys()
+        self.decisions = Decisions(self.ukeys)
         self._period = min(settings.max_idle, settings.max_revalidator)
-        self._ukeys: dict[int, Ukey] = {}
-        # Dicts for sets: checks are done in the order of installation, the same in every run.
-        self._by_bridge: dict[BridgeView, dict[Ukey, None]] = {}
-        self._by_mac: dict[MacKey, dict[Ukey, None]] = {}
-        self._unchecked: dict[Ukey, None] = {}          # in the order their checks were asked for
+        self._unchecked: dict[Decision, None] = {}      # those some flows of which wait for a check, in order
         self._lingering: deque[tuple[float, tuple[int, ...]]] = deque()
         self._now = self._next_round = 0.0
         self.pushed_until = 0.0         # packets of before have all been credited
@@ -224,30 +196,16 @@ class Revalidator:
         self._spent = self._took = 0.0                  # seconds, in this round and in the last one
 
     def __len__(self) -> int:
-        return len(self._ukeys)
+        return len(self.ukeys)
 
     def __iter__(self) -> Iterator[Ukey]:
-        return iter(self._ukeys.values())
+        return iter([Ukey(self.ukeys, slot) for slot in self.ukeys.slots()])
 
     # -- ukeys -------------------------------------------------------------------------------------
 
-    def add(self, ukey: Ukey) -> None:
-        """Take charge of an installed flow."""
-        self._ukeys[ukey.ufid] = ukey
-        for bridge in ukey.bridges:
-            self._by_bridge.setdefault(bridge, {})[ukey] = None
-        for mac in ukey.macs:
-            self._by_mac.setdefault(mac, {})[ukey] = None
-
-    def _unindex(self, ukey: Ukey) -> None:
-        for bridge in ukey.bridges:
-            _discard(self._by_bridge, bridge, ukey)
-        for mac in ukey.macs:
-            _discard(self._by_mac, mac, ukey)
-
-    def find(self, ufid: int) -> Ukey | None:
-        """Ukey of a flow, None if it is not one of ours."""
-        return self._ukeys.get(ufid)
+    def add(self, ufid: int, key: FlowKey, mask: FlowKey, decision: Decision, now: float) -> None:
+        """Take charge of an installed flow, and of the recirculation ids of the translation behind it."""
+        self.ukeys.add(ufid, key, mask, decision.index, now)
 
     def linger(self, recirc_ids: tuple[int, ...], now: float) -> None:
         """Give back the ids of an answer that no flow holds, once its packet has surely come back."""
@@ -260,32 +218,24 @@ class Revalidator:
 
     # -- counters ----------------------------------------------------------------------------------
 
-    def credit(self, ukey: Ukey, n_packets: int, n_bytes: int, used: float, tcp_flags: int = 0) -> None:
-        """Let the effects of *ukey* know of packets."""
-        if used > ukey.used:
-            ukey.used = used
-        credit_effects(ukey.effects, n_packets, n_bytes, used, tcp_flags)
+    def count(self, decision: Decision, n_bytes: int, now: float, tcp_flags: int = 0) -> None:
+        """Sum up one packet, which no flow counted, for ``credit``."""
+        self.ukeys.count(decision.index, 1, n_bytes, now, tcp_flags)
 
-    def _push(self, ukey: Ukey, stats: FlowStats) -> None:
-        n_packets = stats.n_packets - ukey.n_packets
-        if n_packets > 0:
-            n_bytes = stats.n_bytes - ukey.n_bytes
-            ukey.n_packets, ukey.n_bytes = stats.n_packets, stats.n_bytes
-            self.credit(ukey, n_packets, n_bytes, ukey.used if stats.used is None else stats.used,
-                        stats.tcp_flags)
+    def credit(self) -> None:
+        """Let the effects of decisions know of the packets summed up for them."""
+        for decision, n_packets, n_bytes, used, tcp_flags in self.ukeys.counted():
+            credit_effects(decision.effects, n_packets, n_bytes, used, tcp_flags)
 
-    def push(self, ukeys: Sequence[Ukey] | None = None) -> None:
-        """Credit what the datapath counted since the last time, for *ukeys* or for all."""
-        todo = list(self._ukeys.values()) if ukeys is None else ukeys
-        if not todo:
-            return
-        for ukey, stats in zip(todo, self.backer.dpif.flow_stats([ukey.ufid for ukey in todo]), strict=True):
-            if stats is not None:
-                if stats.n_packets != ukey.n_packets:
-                    self._push(ukey, stats)
-            elif self._ukeys.get(ukey.ufid) is ukey:
+    def push(self, slots: Sequence[int] | None = None) -> None:
+        """Credit what the datapath counted since the last time, for the flows of *slots* or for all."""
+        ukeys = self.ukeys
+        for start in range(0, ukeys.end, PUSH_SLICE) if slots is None else (0,):
+            todo = ukeys.slots(start, start + PUSH_SLICE) if slots is None else slots
+            for slot in ukeys.take(todo, self.backer.dpif.flow_counters(ukeys.ufids(todo))):
                 self.stats.n_lost += 1
-                self._drop(ukey)
+                self._drop(slot)
+            self.credit()
 
     # -- checking ----------------------------------------------------------------------------------
 
@@ -299,21 +249,29 @@ class Revalidator:
         the next calls, so that packets do not wait for long."""
         while not self.is_settled and (at_most is None or at_most > 0):
             self._find_dependents()
-            size = CHECK_SLICE if at_most is None else min(CHECK_SLICE, at_most)
-            todo = list(islice(self._unchecked, size))
-            for ukey in todo:
-                del self._unchecked[ukey]
-            self.push([ukey for ukey in todo if ukey.ufid in self._ukeys])
-            self._check_all([ukey for ukey in todo if ukey.ufid in self._ukeys], now)
+            todo = self._take_unchecked(CHECK_SLICE if at_most is None else min(CHECK_SLICE, at_most))
+            ufids = [self.ukeys.ufid(slot) for slot in todo]
+            self.push(todo)
+            self._check_all([slot for slot, ufid in zip(todo, ufids, strict=True)
+                             if self.ukeys.has(slot, ufid)], now)
             if at_most is not None:
                 at_most -= max(1, len(todo))
+
+    def _take_unchecked(self, at_most: int) -> list[int]:
+        todo: list[int] = []
+        while self._unchecked and len(todo) < at_most:
+            decision = next(iter(self._unchecked))
+            some = self.ukeys.take_waiting(decision.index, at_most - len(todo))
+            todo += some
+            if len(todo) < at_most:
+                del self._unchecked[decision]
+        return todo
 
     def take_learned(self, *, all: bool = False) -> None:
         """Have ``settle`` check the flows that rules learned from packets concern: at once while they are few
         (or with *all*), else with the next round, so that learning costs the same with many flows."""
         backer = self.backer
-        if backer.learned and (all or sum(
-                len(self._by_bridge.get(bridge, ())) for bridge in backer.learned) <= FEW_FLOWS):
+        if backer.learned and (all or self.decisions.have_few_flows(backer.learned, FEW_FLOWS)):
             for bridge, tables in backer.learned.items():
                 backer.dirty[bridge] = backer.dirty.get(bridge, 0) | tables
             backer.learned.clear()
@@ -321,83 +279,91 @@ class Revalidator:
     def _find_dependents(self) -> None:
         """Note for a check what depends on changes."""
         backer = self.backer
-        for bridge, tables in backer.dirty.items():
-            for ukey in self._by_bridge.get(bridge, ()):
-                if ukey.bridges[bridge] & tables:
-                    self._unchecked[ukey] = None
-        for mac in backer.dirty_macs:
-            self._unchecked.update(self._by_mac.get(mac, {}))
+        for decision in self.decisions.concerned_by(backer.dirty, backer.dirty_macs):
+            if self.ukeys.concern(decision.index):
+                self._unchecked[decision] = None
         backer.dirty.clear()
         backer.dirty_macs.clear()
 
-    def _check_all(self, ukeys: Iterable[Ukey], now: float) -> None:
+    def _check_all(self, slots: Iterable[int], now: float) -> None:
         ops: list[Operation] = []
         busy = self._took >= self._period / 2
-        gone: list[Ukey] = []
-        for ukey in ukeys:
+        gone: list[int] = []
+        for slot in slots:
             self.stats.n_checked += 1
-            if busy and self._is_slow(ukey, now):
+            if busy and self._is_slow(slot, now):
                 self.stats.n_deleted_costly += 1
-                gone.append(ukey)
-            elif not self._check(ukey, ops, now):
+                gone.append(slot)
+            elif not self._check(slot, ops, now):
                 self.stats.n_deleted_changed += 1
-                gone.append(ukey)
+                gone.append(slot)
         if ops:
             self.backer.dpif.operate(ops)
-        self.delete(gone)
+        self._delete(gone)
 
-    def _check(self, ukey: Ukey, ops: list[Operation], now: float) -> bool:
-        """Translate a ukey's key as things stand today; False if its flow cannot stay.  Adds to *ops*
+    def _check(self, slot: int, ops: list[Operation], now: float) -> bool:
+        """Translate a flow's key as things stand today; False if the flow cannot stay.  Adds to *ops*
         what makes the flow do what it should."""
-        where = self.backer.where(ukey.key)
-        if where is None or where[0] is not ukey.bridge:
+        key, mask, old = self.ukeys.key(slot), self.ukeys.mask(slot), self.ukeys.decision(slot)
+        where = self.backer.where(key)
+        if where is None or where[0] is not old.bridge:
             return False
         bridge, port, frozen = where
-        flow = ukey.key.copy()
+        flow = key.copy()
         flow.set(_IN_PORT, port.ofp_port)
         self.backer.asked_macs.clear()
         out = translate(XlateIn(bridge=bridge, flow=flow, now=now, side_effects=False, frozen=frozen))
-        if (out.avoid_caching or out.error is not None or not ukey.mask.covers(flow_mask(out, ukey.key))
+        if (out.avoid_caching or out.error is not None or not mask.covers(flow_mask(out, key))
                 or not are_done(out.effects)):
             self.backer.recirc.release(out.recirc_ids)
             return False
-        before, held = ukey.actions, ukey.recirc_ids
-        self._unindex(ukey)
-        ukey.take(out, frozen)
-        self.add(ukey)
-        self.backer.recirc.release(held)
-        if ukey.actions != before:
-            self.stats.n_modified += 1
-            ops.append(FlowPut(ukey.key, ukey.mask, ukey.actions, ukey.ufid))
+        new = self.decisions.of(bridge, out, frozen)
+        self.backer.recirc.release(old.recirc_ids)
+        if new is not old:
+            self.ukeys.move(slot, new.index)
+            if new.actions != old.actions:
+                self.stats.n_modified += 1
+                ops.append(FlowPut(key, mask, new.actions, self.ukeys.ufid(slot)))
+            self.let_go(old)
         return True
 
-    def _is_slow(self, ukey: Ukey, now: float) -> bool:
+    def _is_slow(self, slot: int, now: float) -> bool:
         """Whether packets come so rarely that a new upcall costs less than a translation each round.  The
         first packet, which made the flow, counts."""
-        return (now - ukey.created) * self.settings.min_revalidate_pps >= ukey.n_packets + 1
+        age = now - self.ukeys.created(slot)
+        return age * self.settings.min_revalidate_pps >= self.ukeys.n_packets(slot) + 1
 
     # -- removal -----------------------------------------------------------------------------------
 
-    def _drop(self, ukey: Ukey) -> None:
-        del self._ukeys[ukey.ufid]
-        self._unchecked.pop(ukey, None)
-        self._unindex(ukey)
-        self.backer.recirc.release(ukey.recirc_ids)
-        ukey.recirc_ids = ()
+    def _drop(self, slot: int) -> None:
+        decision = self.ukeys.decision(slot)
+        self.ukeys.remove(slot)
+        self.backer.recirc.release(decision.recirc_ids)
+        self.let_go(decision)
 
-    def delete(self, ukeys: Sequence[Ukey]) -> None:
+    def let_go(self, decision: Decision) -> None:
+        """Forget *decision* if no flow has it and none will."""
+        if decision.index >= 0 and not decision.n_waiting and not self.ukeys.n_flows(decision.index):
+            self.credit()
+            self._unchecked.pop(decision, None)
+            self.decisions.let_go(decision)
+
+    def _delete(self, slots: Sequence[int]) -> None:
         """Remove flows, crediting their last packets."""
-        if not ukeys:
+        if not slots:
             return
-        results = self.backer.dpif.operate([FlowDel(ukey.ufid) for ukey in ukeys])
-        for ukey, stats in zip(ukeys, results, strict=True):
-            if isinstance(stats, FlowStats):
-                self._push(ukey, stats)
-            self._drop(ukey)
+        self.ukeys.take(slots, self.backer.dpif.flow_delete(self.ukeys.ufids(slots)))
+        for slot in slots:
+            self._drop(slot)
+        self.credit()
+
+    def delete(self, ukeys: Iterable[Ukey]) -> None:
+        """Remove flows, crediting their last packets."""
+        self._delete([ukey.slot for ukey in ukeys])
 
     def delete_all(self) -> None:
         """Remove every flow."""
-        self.delete(list(self._ukeys.values()))
+        self._delete(self.ukeys.slots())
 
     # -- rounds ------------------------------------------------------------------------------------
 
@@ -405,7 +371,7 @@ class Revalidator:
         """When the next round is due, or goes on; inf while there is nothing to look after."""
         if self._round is not None or self._unchecked:
             return self._now
-        return self._next_round if self._ukeys or self._lingering else inf
+        return self._next_round if self.ukeys or self._lingering else inf
 
     def wake(self, now: float, *, whole: bool = True) -> None:
         """One round if it is due: push, check what changed, remove what is idle, keep the limit.  Unless
@@ -426,32 +392,32 @@ class Revalidator:
 
     def _go_round(self) -> Iterator[None]:
         """A round in slices, the time of each being that of ``wake``."""
-        begun = self._now
-        yield from self._in_slices(list(self._ukeys.values()), PUSH_SLICE, self.push)
+        begun, ukeys = self._now, self.ukeys
+        for start in range(0, ukeys.end, PUSH_SLICE):
+            self.push(ukeys.slots(start, start + PUSH_SLICE))
+            yield
         self.pushed_until = begun
         self.take_learned(all=True)
         while not self.is_settled:
             self.settle(self._now, CHECK_SLICE)
             yield
-        n_over = len(self._ukeys) - self.flow_limit
+        n_over = len(ukeys) - self.flow_limit
         if n_over > self.flow_limit:
-            oldest = nsmallest(n_over, self._ukeys.values(), key=attrgetter("used"))
+            oldest = [(slot, ukeys.ufid(slot)) for slot in nsmallest(n_over, ukeys.slots(), key=ukeys.used)]
             self.stats.n_deleted_limit += len(oldest)
-            yield from self._in_slices(oldest, PUSH_SLICE, self.delete)
+            for start in range(0, len(oldest), PUSH_SLICE):
+                some = oldest[start:start + PUSH_SLICE]
+                self._delete([slot for slot, ufid in some if ukeys.has(slot, ufid)])
+                yield
             n_over = 0
         max_idle = self.settings.max_idle
         since = self._now - (min(MAX_IDLE_FULL, max_idle) if n_over > 0 else max_idle)
-        idle = [ukey for ukey in self._ukeys.values() if ukey.used <= since]
-        self.stats.n_deleted_idle += len(idle)
-        yield from self._in_slices(idle, PUSH_SLICE, self.delete)
-        self._end_lingering(self._now)
-
-    def _in_slices(self, ukeys: Sequence[Ukey], size: int,
-                   do: Callable[[list[Ukey]], None]) -> Iterator[None]:
-        """*do* something with *ukeys*, those that are still there, so many at a time."""
-        for start in range(0, len(ukeys), size):
-            do([ukey for ukey in ukeys[start:start + size] if self._ukeys.get(ukey.ufid) is ukey])
+        for start in range(0, ukeys.end, PUSH_SLICE):
+            idle = ukeys.unused(since, start, start + PUSH_SLICE)
+            self.stats.n_deleted_idle += len(idle)
+            self._delete(idle)
             yield
+        self._end_lingering(self._now)
 
     def took(self, seconds: float) -> None:
         """Tell how long ``wake`` just took; once the round is over, the flow limit follows."""
@@ -464,17 +430,6 @@ class Revalidator:
             limit = int(limit / seconds)
         elif seconds > 1.3:
             limit = limit * 3 // 4
-        elif seconds < 1.0 and limit * seconds < len(self._ukeys):
+        elif seconds < 1.0 and limit * seconds < len(self):
             limit += FLOW_LIMIT_STEP
         self.flow_limit = min(self.settings.flow_limit, max(limit, FLOW_LIMIT_MIN))
-
-
-K = TypeVar("K")
-
-
-def _discard(index: dict[K, dict[Ukey, None]], key: K, ukey: Ukey) -> None:
-    mine = index.get(key)
-    if mine is not None:
-        mine.pop(ukey, None)
-        if not mine:
-            del index[key]

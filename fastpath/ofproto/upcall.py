@@ -24,14 +24,15 @@ from __future__ import annotations
 
 from fastpath._flow import WINDOWS, FlowKey, MaskedKeys
 from fastpath.dpif.actions import FlowSample, OdpActions, SlowPath, ToController
-from fastpath.dpif.provider import Execute, FlowPut, Operation, Upcall
+from fastpath.dpif.provider import Execute, Operation, Upcall
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.decision import Decision
 from fastpath.ofproto.effects import are_done, credit_effects
 from fastpath.ofproto.events import PacketIn, Sampled
 from fastpath.ofproto.recirc import Continuation, FrozenState
-from fastpath.ofproto.revalidate import Revalidator, Ukey, flow_mask
+from fastpath.ofproto.revalidate import Revalidator, flow_mask
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.packet import tcp_flags
 from fastpath.ofproto.xlate.pipeline import translate
@@ -67,7 +68,9 @@ class UpcallHandler:
         self.revalidator = revalidator
         self.stats = UpcallStats()
         # Of the batch in hand: flows to install, and what to do with the packets.
-        self._fresh: list[Ukey] = []
+        self._keys: list[FlowKey] = []
+        self._flow_masks: list[FlowKey] = []
+        self._decisions: list[Decision] = []
         self._covers = MaskedKeys()         # what these cover, in the same order
         self._executes: list[Operation] = []
         self._masks: dict[FlowKey, FlowKey] = {}
@@ -78,6 +81,7 @@ class UpcallHandler:
         upcalls = self.backer.dpif.recv(BATCH)
         for upcall in upcalls:
             self._answer(upcall, now)
+        self.revalidator.credit()
         self._carry_out()
         self.revalidator.take_learned()
         if self.backer.is_dirty():
@@ -105,18 +109,25 @@ class UpcallHandler:
 
     def _install(self, now: float) -> None:
         """Install the flows of the batch, whose packets have been sent."""
-        fresh, self._fresh, self._covers = self._fresh, [], MaskedKeys()
-        if not fresh:
+        keys, masks, decisions = self._keys, self._flow_masks, self._decisions
+        if not keys:
             return
-        results = self.backer.dpif.operate([FlowPut(ukey.key, ukey.mask, ukey.actions) for ukey in fresh])
-        for ukey, ufid in zip(fresh, results, strict=True):
+        self._keys, self._flow_masks, self._decisions, self._covers = [], [], [], MaskedKeys()
+        results = self.backer.dpif.flow_install(keys, masks, [decision.actions for decision in decisions])
+        revalidator, stats = self.revalidator, self.stats
+        for ufid, key, mask, decision in zip(results, keys, masks, decisions, strict=True):
+            decision.n_waiting -= 1
             if isinstance(ufid, int):
-                ukey.ufid = ufid
-                self.revalidator.add(ukey)
-                self.stats.n_installed += 1
+                revalidator.add(ufid, key, mask, decision, now)
+                stats.n_installed += 1
             else:
-                self.revalidator.linger(ukey.recirc_ids, now)
-                self.stats.n_refused += 1
+                self._refuse(decision, now)
+                stats.n_refused += 1
+
+    def _refuse(self, decision: Decision, now: float) -> None:
+        """Do without a flow that was to be installed."""
+        self.revalidator.linger(decision.recirc_ids, now)
+        self.revalidator.let_go(decision)
 
     # -- misses ----------------------------------------------------------------------------------------
 
@@ -126,11 +137,12 @@ class UpcallHandler:
         size = upcall.total_len or len(upcall.packet)
         shared = self._covers.find(key)
         if shared >= 0:
-            ukey = self._fresh[shared]
+            decision = self._decisions[shared]
             self.stats.n_shared += 1
-            credit_effects(ukey.effects, 1, size, now, tcp_flags(key))
-            self._execute(upcall, ukey.answer)
+            revalidator.count(decision, size, now, tcp_flags(key))
+            self._execute(upcall, decision.answer)
             return
+        revalidator.credit()            # what a translation changes is told with counters up to date
         changes = self.backer.n_changes
         asked = self._translate(upcall, now)
         if asked is None:
@@ -144,15 +156,21 @@ class UpcallHandler:
             revalidator.linger(out.recirc_ids, now)
             asked = self._translate(upcall, now, side_effects=False)
             out = asked[2] if asked is not None else out
-        if (out.avoid_caching or len(revalidator) + len(self._fresh) >= revalidator.flow_limit
+        if (out.avoid_caching or len(revalidator) + len(self._keys) >= revalidator.flow_limit
                 or not are_done(out.effects)):
             self.stats.n_not_cached += 1
             revalidator.linger(out.recirc_ids, now)
             return
-        ukey = Ukey(key, self._shared_mask(flow_mask(out, key)), bridge, now, used=now)
-        ukey.take(out, frozen)
-        self._fresh.append(ukey)
-        self._covers.append(key, ukey.mask)
+        mask = self._shared_mask(flow_mask(out, key))
+        self._await(key, mask, revalidator.decisions.of(bridge, out, frozen))
+
+    def _await(self, key: FlowKey, mask: FlowKey, decision: Decision) -> None:
+        """Have a flow installed at the end of the batch."""
+        self._keys.append(key)
+        self._flow_masks.append(mask)
+        self._decisions.append(decision)
+        self._covers.append(key, mask)
+        decision.n_waiting += 1
 
     def _shared_mask(self, mask: FlowKey) -> FlowKey:
         """The mask that flows with equal ones hold: few masks serve many flows, and one takes 700 bytes."""
@@ -163,16 +181,21 @@ class UpcallHandler:
     def _drop_outdated(self, now: float) -> None:
         """Do not install answers of this batch that the translation just made has outdated."""
         backer = self.backer
-        if self._fresh and (backer.learned or backer.is_dirty()):
-            fresh = [u for u in self._fresh if not (u.depends_on(backer.dirty) or u.depends_on(backer.learned)
-                                                    or u.asked(backer.dirty_macs))]
-            if len(fresh) < len(self._fresh):
-                for ukey in set(self._fresh).difference(fresh):
-                    self.revalidator.linger(ukey.recirc_ids, now)
-                    self.stats.n_not_cached += 1
-                self._fresh, self._covers = fresh, MaskedKeys()
-                for ukey in fresh:
-                    self._covers.append(ukey.key, ukey.mask)
+        if not self._keys or not (backer.learned or backer.is_dirty()):
+            return
+        batch = list(zip(self._keys, self._flow_masks, self._decisions, strict=True))
+        self._keys, self._flow_masks, self._decisions, self._covers = [], [], [], MaskedKeys()
+        outdated = []
+        for key, mask, decision in batch:
+            decision.n_waiting -= 1
+            if (decision.depends_on(backer.dirty) or decision.depends_on(backer.learned)
+                    or decision.asked(backer.dirty_macs)):
+                outdated.append(decision)
+                self.stats.n_not_cached += 1
+            else:
+                self._await(key, mask, decision)
+        for decision in outdated:
+            self._refuse(decision, now)
 
     def _translate(self, upcall: Upcall, now: float, *,
                    side_effects: bool = True) -> tuple[Ofproto, FrozenState | None, XlateOut] | None:
