@@ -7,9 +7,9 @@ from fastpath._bucket cimport bucket_t
 from fastpath._bytes cimport load_acquire_ptr, load_relaxed64, store_relaxed64
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport FLOW_DP_WORDS, flow_t
+from fastpath._line cimport LINE_MORE, LINE_WORDS, line_t
 
 cdef enum:
-    MF_INLINE = 7               # key words inside a flow's first line
     MF_SLAB_BITS = 14           # flow records are allocated 2 MiB at a time
     MF_MAX_SLABS = 1024         # 16 M flows
     MF_MAX_READERS = 64
@@ -33,7 +33,9 @@ ctypedef struct mf_program_t:
 
 # The words a mask has, in rising order; word 0 (in_port, recirc_id) is always there, with all bits.
 ctypedef struct mf_mask_t:
+    line_t line                 # words below LINE_WORDS, and LINE_MORE
     uint32_t n
+    uint32_t n_line             # how many of the n are below LINE_WORDS
     uint8_t idx[76]             # word of the key
     uint64_t m[FLOW_DP_WORDS]   # bits of that word
 
@@ -43,11 +45,12 @@ ctypedef struct mf_stats_t:
 
 # Two lines a flow: what a lookup verifies, and what a hit writes.  Written whole before `mask` is
 # published, and not again before every reader has let go of it (but for mask, program and stats).
+# The first is a line_t: the mask's pointer and the words below LINE_WORDS, masked, LINE_MORE if more is not NULL.
 ctypedef struct mf_flow_t:
     mf_mask_t *mask             # NULL: no flow here (any more)
-    uint64_t k[MF_INLINE]       # masked key words in the mask's order
+    uint64_t k[LINE_WORDS]
     mf_program_t *program
-    uint64_t *more              # key words from MF_INLINE on, or NULL
+    uint64_t *more              # the mask's words from LINE_WORDS on, in its order; NULL: all zero
     mf_stats_t fast             # by the thread that polls in_port
     mf_stats_t slow             # by the owner's thread (packets it executes)
 
@@ -126,19 +129,19 @@ cdef inline mf_flow_t *mf_at(mf_table_t *t, uint32_t index) noexcept nogil:
 
 
 cdef inline bint mf_covers(mf_flow_t *f, const flow_t *key) noexcept nogil:
-    """Whether *f* is a flow and answers for *key*: the one check behind every hit."""
+    """Whether *f* is a flow and answers for *key*; of a plain packet's line, line_covers() says the same."""
     cdef const mf_mask_t *mask = <const mf_mask_t *>load_acquire_ptr(<void *const *>&f.mask)
     cdef uint64_t diff
-    cdef uint32_t i, n
+    cdef uint32_t i
     if mask == NULL:
         return False
-    diff = key.w[0] ^ f.k[0]
-    n = mask.n if mask.n < MF_INLINE else MF_INLINE
-    for i in range(1, n):
-        diff |= (key.w[mask.idx[i]] & mask.m[i]) ^ f.k[i]
-    if mask.n > MF_INLINE and diff == 0:
-        for i in range(MF_INLINE, mask.n):
-            diff |= (key.w[mask.idx[i]] & mask.m[i]) ^ f.more[i - MF_INLINE]
+    diff = (key.w[6] ^ f.k[6]) & mask.line.w[7] & ~LINE_MORE
+    for i in range(LINE_WORDS - 1):
+        diff |= (key.w[i] ^ f.k[i]) & mask.line.w[1 + i]
+    if diff:
+        return False
+    for i in range(mask.n_line, mask.n):
+        diff |= (key.w[mask.idx[i]] & mask.m[i]) ^ (f.more[i - mask.n_line] if f.more != NULL else 0)
     return diff == 0
 
 

@@ -32,6 +32,7 @@ from fastpath._bytes cimport (cpu_relax, fence, load_be32, load_acquire32, load_
                               load_relaxed64, prefetch, store_relaxed32, store_relaxed64, store_release32, store_release64, store_release_ptr, unlikely)
 from fastpath._flow cimport FlowKey, hash_add, hash_finish
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
+from fastpath._line cimport LINE_MORE, LINE_WORDS, line_of_key
 from fastpath._odp cimport ODP_OUTPUT, odp_op_t, odp_output_t
 
 from fastpath.errors import ExistsError, NotFoundError, TableFull
@@ -310,14 +311,19 @@ cdef void retire_subtable(mf_table_t *t, mf_subtable_t *s, bint with_mask) noexc
 
 
 cdef void pack_mask(const flow_t *mask, mf_mask_t *out) noexcept nogil:
+    cdef uint64_t word
     cdef uint32_t i
     out.n = 0
+    line_of_key(mask, 0, &out.line)
+    out.line.w[LINE_WORDS] |= LINE_MORE
     for i in range(FLOW_DP_WORDS):
-        if mask.w[i]:
+        if i == LINE_WORDS:
+            out.n_line = out.n
+        word = mask.w[i] & ~LINE_MORE if i == LINE_WORDS - 1 else mask.w[i]
+        if word:
             out.idx[out.n] = i
-            out.m[out.n] = mask.w[i]
+            out.m[out.n] = word
             out.n += 1
-
 
 cdef bint same_mask(const mf_mask_t *a, const mf_mask_t *b) noexcept nogil:
     return (a.n == b.n and memcmp(a.idx, b.idx, a.n) == 0
@@ -348,11 +354,18 @@ cdef void list_publish(mf_table_t *t, uint32_t slot, mf_list_t *fresh) noexcept 
         mf_retire(t, old, 0)
 
 
+cdef inline uint64_t word_of(const mf_mask_t *mask, const mf_flow_t *f, uint32_t i) noexcept nogil:
+    """The flow's word under the mask's i-th."""
+    if i < mask.n_line:
+        return f.k[mask.idx[i]] & mask.m[i]         # without LINE_MORE
+    return f.more[i - mask.n_line] if f.more != NULL else 0
+
+
 cdef uint64_t flow_hash(mf_table_t *t, const mf_mask_t *mask, const mf_flow_t *f) noexcept nogil:
     cdef uint64_t h = hash_add(t.seed, f.k[0])
     cdef uint32_t i
     for i in range(1, mask.n):
-        h = hash_add(h, f.k[i] if i < MF_INLINE else f.more[i - MF_INLINE])
+        h = hash_add(h, word_of(mask, f, i))
     return hash_finish(h)
 
 
@@ -505,19 +518,23 @@ cdef bint room_for_record(mf_table_t *t) noexcept nogil:
 
 
 cdef bint fill_key(mf_flow_t *f, const mf_mask_t *mask, const flow_t *key) noexcept nogil:
-    cdef uint32_t i
-    cdef uint64_t word
+    """False when there is no memory for the words past the line."""
+    cdef uint32_t i, n = mask.n - mask.n_line
+    cdef uint64_t any = 0
     f.more = NULL
-    if mask.n > MF_INLINE:
-        f.more = <uint64_t *>malloc((mask.n - MF_INLINE) * sizeof(uint64_t))
-        if f.more == NULL:
-            return False
-    for i in range(mask.n):
-        word = key.w[mask.idx[i]] & mask.m[i]
-        if i < MF_INLINE:
-            f.k[i] = word
-        else:
-            f.more[i - MF_INLINE] = word
+    for i in range(LINE_WORDS):
+        f.k[i] = key.w[i] & mask.line.w[1 + i]
+    f.k[LINE_WORDS - 1] &= ~LINE_MORE
+    for i in range(mask.n_line, mask.n):
+        any |= key.w[mask.idx[i]] & mask.m[i]
+    if not any:
+        return True
+    f.more = <uint64_t *>malloc(n * sizeof(uint64_t))
+    if f.more == NULL:
+        return False
+    f.k[LINE_WORDS - 1] |= LINE_MORE
+    for i in range(n):
+        f.more[i] = key.w[mask.idx[mask.n_line + i]] & mask.m[mask.n_line + i]
     return True
 
 
@@ -797,7 +814,7 @@ cdef class MegaflowTable:
             return None
         for i in range(f.mask.n):
             mask.f.w[f.mask.idx[i]] = f.mask.m[i]
-            key.f.w[f.mask.idx[i]] = f.k[i] if i < MF_INLINE else f.more[i - MF_INLINE]
+            key.f.w[f.mask.idx[i]] = word_of(f.mask, f, i)
         return key, mask, code_of(f.program), stats_of(f)
 
     def stats(self, uint64_t handle):

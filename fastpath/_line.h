@@ -1,0 +1,120 @@
+/* One cache line of flow key: comparing it under a mask, one at a time and by the batch. */
+#ifndef FASTPATH_LINE_H
+#define FASTPATH_LINE_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "_flow_layout.h"
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+#include <immintrin.h>
+#define LINE_SIMD 1
+#endif
+
+#define LINE_WORDS 7            /* words of the flow key in a line, from word 0 on; they are w[1] to w[7] */
+
+/* w[0] is its holder's own: a packet's line keeps a hash there, a flow's the pointer to its mask, and a
+ * mask's line zero, so that it never counts in a comparison. */
+typedef union line {
+    uint64_t w[1 + LINE_WORDS];
+    const union line *mask;
+} __attribute__((aligned(64))) line_t;
+
+static_assert(sizeof(line_t) == 64, "a line is a cache line");
+static_assert(offsetof(flow_t, tp_src) == 48 && offsetof(flow_t, pad_l4) == 54 && offsetof(flow_t, packet_type) == 56,
+              "a line ends with the ports and TCP flags, and two bytes of padding");
+
+/* Padding of the key's word 6, set in every mask's line, and in a flow's line if the flow wants more than
+ * zeroes in words from LINE_WORDS on.  A plain packet, which has zeroes there, has it clear. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LINE_MORE ((uint64_t)1 << 48)
+#else
+#define LINE_MORE ((uint64_t)1)
+#endif
+
+/* Whether `packet` has what `flow` wants, in the bits of `mask`. */
+static inline int line_covers_scalar(const line_t *flow, const line_t *mask, const line_t *packet)
+{
+    uint64_t diff = 0;
+    for (int i = 1; i <= LINE_WORDS; i++) {     /* w[0] of a flow changes while others read it */
+        diff |= (packet->w[i] ^ flow->w[i]) & mask->w[i];
+    }
+    return diff == 0;
+}
+
+static inline int line_covers(const line_t *flow, const line_t *mask, const line_t *packet)
+{
+#ifdef LINE_SIMD
+    const __m128i *f = (const __m128i *)flow, *m = (const __m128i *)mask, *p = (const __m128i *)packet;
+    __m128i diff = _mm_and_si128(_mm_xor_si128(p[0], f[0]), m[0]);
+    for (int i = 1; i < 4; i++) {
+        diff = _mm_or_si128(diff, _mm_and_si128(_mm_xor_si128(p[i], f[i]), m[i]));
+    }
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(diff, _mm_setzero_si128())) == 0xFFFF;
+#else
+    return line_covers_scalar(flow, mask, packet);
+#endif
+}
+
+/* The mask of a flow, or NULL when there is no flow any more. */
+static inline const line_t *mask_of_line(const line_t *flow)
+{
+    return __atomic_load_n(&flow->mask, __ATOMIC_ACQUIRE);
+}
+
+/* The two ways lines are compared by the batch, for one way of comparing two.
+ * lines_covered_: of packets place[0..n), the bit of each that the flow found for it covers.
+ * lines_covered_by_: the same of packets 0 to n for one flow. */
+#define LINES_COVERED(way, attribute, covers)                                                                  \
+    attribute static inline uint32_t lines_covered_##way(const line_t *packets, const uint8_t *place, uint32_t n, \
+                                                         void *const *found)                                   \
+    {                                                                                                          \
+        uint32_t covered = 0;                                                                                  \
+        for (uint32_t i = 0; i < n; i++) {                                                                     \
+            const line_t *flow = (const line_t *)found[place[i]], *mask = mask_of_line(flow);                  \
+            covered |= (uint32_t)(mask && covers(flow, mask, &packets[place[i]])) << place[i];                 \
+        }                                                                                                      \
+        return covered;                                                                                        \
+    }                                                                                                          \
+    attribute static inline uint32_t lines_covered_by_##way(const line_t *packets, uint32_t n, const line_t *flow) \
+    {                                                                                                          \
+        const line_t *mask = mask_of_line(flow);                                                               \
+        uint32_t covered = 0;                                                                                  \
+        for (uint32_t i = 0; mask && i < n; i++) {                                                             \
+            covered |= (uint32_t)covers(flow, mask, &packets[i]) << i;                                         \
+        }                                                                                                      \
+        return covered;                                                                                        \
+    }
+
+LINES_COVERED(any, , line_covers)
+
+#if defined(LINE_SIMD) && defined(__x86_64__)
+#define LINE_AVX2 __attribute__((target("avx2")))
+
+LINE_AVX2 static inline int line_covers_avx2(const line_t *flow, const line_t *mask, const line_t *packet)
+{
+    const __m256i *f = (const __m256i *)flow, *m = (const __m256i *)mask, *p = (const __m256i *)packet;
+    __m256i diff = _mm256_or_si256(_mm256_and_si256(_mm256_xor_si256(p[0], f[0]), m[0]),
+                                   _mm256_and_si256(_mm256_xor_si256(p[1], f[1]), m[1]));
+    return _mm256_testz_si256(diff, diff);
+}
+
+LINES_COVERED(avx2, LINE_AVX2, line_covers_avx2)
+#define LINES_BEST(function, ...) \
+    (__builtin_cpu_supports("avx2") ? function##_avx2(__VA_ARGS__) : function##_any(__VA_ARGS__))
+#else
+#define LINES_BEST(function, ...) function##_any(__VA_ARGS__)
+#endif
+
+static inline uint32_t lines_covered(const line_t *packets, const uint8_t *place, uint32_t n, void *const *found)
+{
+    return LINES_BEST(lines_covered, packets, place, n, found);
+}
+
+static inline uint32_t lines_covered_by(const line_t *packets, uint32_t n, const line_t *flow)
+{
+    return LINES_BEST(lines_covered_by, packets, n, flow);
+}
+
+#endif

@@ -1,0 +1,9 @@
+from collections.abc import Sequence
+
+from typing_extensions import Buffer
+
+from fastpath._flow import FlowKey
+
+def read_plain(frame: Buffer, *, md: FlowKey | None = None
+               ) -> tuple[FlowKey, tuple[int, int, int, int]] | None: ...
+def covered_ways(flow: FlowKey, mask: FlowKey, packets: Sequence[FlowKey]) -> list[tuple[bool, ...]]: ...

@@ -1,0 +1,135 @@
+# cython: language_level=3
+"""Plain packets, and how they are read: frame -> one cache line of flow key.
+
+Most packets are Ethernet with at most one VLAN tag, IPv4 without options, not a fragment, and TCP, UDP or ICMP.
+All that a flow key says of such a packet stands in its first LINE_WORDS words, and the rest of the key is zero.
+So those words, a **line**, are all that is read of it, and a flow answers for it if it wants zeroes in the
+rest of the key and agrees with the line under its mask: one compare of 64 bytes with the line that begins the
+flow's record.
+
+read_line() takes a packet for plain only if extraction would fill the line in just this way and leave all
+else zero; every other packet, and every miss, gets a whole key from `_extract`.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastpath._bytes cimport (get16, hton16, hton32, likely, load_be16, load_be32, load_be64, pair8, pair16, pair32,
+                              unlikely)
+from fastpath._flow cimport FlowKey
+from fastpath._packet cimport OFS_NONE
+
+cdef enum:
+    ETH_VLAN = 0x8100
+    ETH_QINQ = 0x88A8
+    ETH_IPV4 = 0x0800
+    IPV4_PLAIN = 0x08004500         # the type and the first byte of the IP header: version 4, no options
+    TYPE_AND_FIRST = 0xFFFFFF00
+    VLAN_PRESENT = 0x1000
+    IP_ICMP = 1
+    IP_TCP = 6
+    IP_UDP = 17
+
+
+cdef inline bint read_line(packet_t *p, line_t *line) noexcept nogil:
+    """Fill *line* and the offsets of a plain packet; False, and nothing done, if it is another one."""
+    cdef const uint8_t *d = p.data
+    cdef uint32_t type
+    if unlikely(p.len < 42 or p.dp_hash | p.pkt_mark | p.skb_priority | p.packet_type or p.md != NULL):
+        return False
+    type = load_be32(d + 12)
+    if likely((type & hton32(TYPE_AND_FIRST)) == hton32(IPV4_PLAIN)):
+        return read_ipv4(p, line, 14, 0)
+    if (load_be16(d + 12) != hton16(ETH_VLAN) and load_be16(d + 12) != hton16(ETH_QINQ)
+            or p.len < 46 or (load_be32(d + 16) & hton32(TYPE_AND_FIRST)) != hton32(IPV4_PLAIN)):
+        return False
+    return read_ipv4(p, line, 18, type | pair16(0, hton16(VLAN_PRESENT)))
+
+
+cdef inline bint read_ipv4(packet_t *p, line_t *line, uint32_t l3, uint32_t vlan) noexcept nogil:
+    """The same of a packet whose IPv4 header of 20 bytes begins at *l3*; 28 bytes from there are in the frame."""
+    cdef const uint8_t *d = p.data
+    cdef const uint8_t *ip = d + l3
+    cdef uint32_t total = get16(ip + 2), pad = p.len - l3 - total, header, ports
+    cdef uint16_t flags = 0
+    if unlikely(pad > 0xFFFF or total < 28 or load_be16(ip + 6) & hton16(0x3FFF)):
+        return False                # (a total that is more than there is makes pad huge)
+    ports = load_be32(ip + 20)
+    if ip[9] == IP_TCP:
+        if unlikely(total < 40):
+            return False
+        header = (ip[32] >> 4) * 4
+        if unlikely(header < 20 or header > total - 20):
+            return False
+        flags = load_be16(ip + 32) & hton16(0x0FFF)
+    elif unlikely(ip[9] != IP_UDP):
+        if ip[9] != IP_ICMP:
+            return False
+        ports = pair16(hton16(ip[20]), hton16(ip[21]))
+    p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad = OFS_NONE, <uint16_t>l3, <uint16_t>(l3 + 20), <uint16_t>pad
+    line.w[0] = 0
+    line.w[1] = pair32(p.in_port, p.recirc_id)
+    line.w[2] = load_be64(d)
+    line.w[3] = pair32(load_be32(d + 8), pair16(hton16(ETH_IPV4), 0))
+    line.w[4] = pair32(vlan, 0)
+    line.w[5] = load_be64(ip + 12)
+    line.w[6] = pair32(pair16(pair8(0, ip[1]), load_be16(ip + 8)), 0)
+    line.w[7] = pair32(ports, pair16(flags, 0))
+    return True
+
+
+cdef uint32_t read_lines(const batch_t *b, line_t *lines) noexcept nogil:
+    cdef uint32_t i, plain = 0
+    for i in range(b.n):
+        plain |= <uint32_t>read_line(b.p[i], &lines[i]) << i
+    return plain
+
+
+# ---- for Python -------------------------------------------------------------------------------------
+
+def read_plain(frame, *, FlowKey md=None):
+    """(line as a FlowKey, (l2_5_ofs, l3_ofs, l4_ofs, l2_pad)) of a plain *frame*, or None if it is not plain.
+
+    *md* is a key with the metadata that comes with it.
+    """
+    cdef Py_buffer view
+    cdef packet_t p
+    cdef line_t line
+    cdef FlowKey key = FlowKey.__new__(FlowKey)
+    cdef bint plain
+    memset(&p, 0, sizeof(p))
+    if md is not None:
+        p.in_port, p.recirc_id, p.dp_hash = md.f.in_port, md.f.recirc_id, md.f.dp_hash
+        p.pkt_mark, p.skb_priority, p.packet_type = md.f.pkt_mark, md.f.skb_priority, md.f.packet_type
+    PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
+    p.data, p.len = <uint8_t *>view.buf, <uint32_t>view.len
+    plain = read_line(&p, &line)
+    PyBuffer_Release(&view)
+    if not plain:
+        return None
+    memcpy(&key.f, &line.w[1], LINE_WORDS * sizeof(uint64_t))
+    return key, (p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad)
+
+
+def covered_ways(FlowKey flow not None, FlowKey mask not None, packets) -> list:
+    """For each FlowKey of *packets* (at most 32), whether *flow* has its line under *mask*.
+
+    Told six times: by the plain loop and by what any machine of this kind has, one packet after the other;
+    then by the batch with any machine's and with this one's best instructions, many flows and one.
+    """
+    cdef line_t lines[2 + 32]
+    cdef void *found[32]
+    cdef uint8_t place[32]
+    cdef uint32_t n = len(packets), i
+    cdef line_t *packet = &lines[2]
+    for i, key in enumerate([flow, mask, *packets]):
+        line_of_key(&(<FlowKey?>key).f, i and 99 * (i - 1), &lines[i])      # w[0] of a mask is 0, of others anything
+    lines[0].mask = &lines[1]
+    for i in range(n):
+        found[i] = &lines[0]
+        place[i] = i
+    bits = (lines_covered_any(packet, place, n, found), lines_covered(packet, place, n, found),
+            lines_covered_by_any(packet, n, &lines[0]), lines_covered_by(packet, n, &lines[0]))
+    return [(line_covers_scalar(&lines[0], &lines[1], &packet[i]), line_covers(&lines[0], &lines[1], &packet[i]),
+             *[bool(b >> i & 1) for b in bits]) for i in range(n)]

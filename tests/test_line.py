@@ -1,0 +1,94 @@
+"""Lines: a packet read as plain is what extraction says it is, and every way of comparing lines agrees."""
+
+from __future__ import annotations
+
+import struct
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from model import packets
+
+from fastpath._extract import extract, layers
+from fastpath._flow import FlowKey
+from fastpath._line import covered_ways, read_plain
+
+NONE = 0xFFFF
+
+
+def frame(proto: int, rest: bytes, *, tag: bytes = b"", first: int = 0x45, frag: int = 0,
+          total: int = -1) -> bytes:
+    total = 20 + len(rest) if total < 0 else total
+    ip = struct.pack(">BBHHHBBHII", first, 3, total, 0, frag, 64, proto, 0, 0x0A000001, 0x0A000002)
+    return bytes(range(0x10, 0x1C)) + tag + struct.pack(">H", 0x0800) + ip + rest
+
+
+UDP, ICMP = bytes.fromhex("0005000700080000"), bytes.fromhex("0800000000010001")
+TCP = bytes.fromhex("0005000700000001000000025012 010000000000")
+TAG = bytes.fromhex("81000064")
+
+
+def told(data: bytes, md: FlowKey | None = None) -> bool:
+    """Whether *data* is plain; if so, it was read as extraction reads it."""
+    seen = read_plain(data, md=md)
+    if seen is None:
+        return False
+    key, offsets = seen
+    more = {} if md is None else {"in_port": md.in_port, "recirc_id": md.recirc_id}
+    assert bytes(extract(data, **more)) == bytes(key)
+    *ofs, pad, _ = layers(data)
+    assert offsets == (*(NONE if o is None else o for o in ofs), pad)
+    return True
+
+
+@pytest.mark.parametrize("tag", [b"", TAG, bytes.fromhex("88a81fff")])
+@pytest.mark.parametrize("proto, rest", [(17, UDP), (6, TCP), (1, ICMP), (6, TCP + bytes(99))])
+def test_common_packets_are_plain_and_their_prefixes_are_not(proto: int, rest: bytes, tag: bytes) -> None:
+    data = frame(proto, rest, tag=tag)
+    assert told(data) and told(data + bytes(20))
+    assert not any(told(data[:n]) for n in range(len(data)))
+    assert told(data, FlowKey(in_port=7, recirc_id=9))
+
+
+@pytest.mark.parametrize("data", [
+    frame(17, UDP, first=0x46), frame(17, UDP, first=0x65), frame(17, UDP, frag=0x2000),
+    frame(17, UDP, frag=1), frame(17, UDP[:7]), frame(17, UDP, total=27), frame(17, UDP, total=29),
+    frame(17, UDP, tag=TAG * 2),
+    frame(6, TCP[:12] + b"\x40" + TCP[13:]), frame(6, TCP[:12] + b"\x60" + TCP[13:]), frame(2, bytes(8)),
+    frame(132, bytes(12)), frame(58, bytes(8)), frame(17, UDP) + bytes(70000)], ids=range(14))
+def test_what_needs_more_than_a_line_is_not_plain(data: bytes) -> None:
+    assert not told(data)
+
+
+@pytest.mark.parametrize("md", ["dp_hash", "pkt_mark", "skb_priority", "packet_type"])
+def test_a_packet_with_metadata_is_not_plain(md: str) -> None:
+    assert not told(frame(17, UDP), FlowKey(**{md: 1}))
+
+
+def test_of_valid_and_spoiled_packets_every_plain_one_is_read_as_extraction_reads_it(more: int) -> None:
+    rng = Random(4)
+    assert sum(told(data) for data in packets.mutated(rng, 4000 * more)) > 50
+    spoiled = [packets.mutate(rng, frame(p, r + rng.randbytes(rng.randrange(9)), tag=t))
+               for p, r in ((17, UDP), (6, TCP), (1, ICMP)) for t in (b"", TAG) for _ in range(1000 * more)]
+    plain = sum(map(told, spoiled))
+    assert len(spoiled) // 10 < plain < len(spoiled)
+
+
+words = st.lists(st.sampled_from([0, 1, 0xFF, 1 << 63, (1 << 64) - 1]), min_size=7, max_size=7)
+
+def masked(a: list[int], m: list[int]) -> list[int]:
+    return [x & y for x, y in zip(a, m, strict=True)]
+
+
+
+def key_of(line: list[int]) -> FlowKey:
+    return FlowKey.from_bytes(struct.pack("=83Q", *line, *[0] * 76))
+
+
+@given(words, words, st.lists(words, min_size=1, max_size=32))
+def test_every_way_of_comparing_lines_agrees(flow: list[int], mask: list[int],
+                                             others: list[list[int]]) -> None:
+    others.append(flow)
+    ways = covered_ways(key_of(masked(flow, mask)), key_of(mask), [key_of(o) for o in others[:32]])
+    assert ways == [(masked(o, mask) == masked(flow, mask),) * 6 for o in others[:32]]
