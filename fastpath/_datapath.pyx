@@ -16,6 +16,7 @@ from libc.string cimport memcpy, memset
 from posix.unistd cimport close, getpid, read, write
 
 from fastpath._actions cimport count_drop
+from fastpath._bucket cimport lines_new
 from fastpath._bytes cimport fence, load_acquire32, load_relaxed64, store_relaxed64, store_release32
 from fastpath._extract cimport extract_packet
 from fastpath._flow cimport FlowKey, hash_finish
@@ -70,12 +71,13 @@ cdef class Datapath:
 
     *seed* keys the hashes of the flow table.  *upcall_quota* is how many upcalls of one port may wait for
     recv(), *upcalls_per_turn* how many it may add in one turn.  *spin_s* is how long an idle thread looks
-    for packets before it sleeps.
+    for packets before it sleeps.  *whole_keys* reads every packet as a whole flow key: slower, and otherwise
+    no different.
     """
 
     def __cinit__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 128, upcall_quota: int = 1024,
                   upcalls_per_turn: int = 64, ring_bytes: int = 1 << 21, pool_limit: int = 16384,
-                  cache_buckets: int = 1 << 18, spin_s: float = 50e-6):
+                  cache_buckets: int = 1 << 18, spin_s: float = 50e-6, whole_keys: bool = False):
         self.dp.event_fd = -1
         for name, size in (("ring_bytes", ring_bytes), ("cache_buckets", cache_buckets)):
             if size <= 0 or size & (size - 1):
@@ -85,6 +87,7 @@ cdef class Datapath:
         self.dp.table = self.flows.t
         self.dp.quota, self.dp.turn_quota = upcall_quota, upcalls_per_turn
         self.dp.spin_ns = <uint64_t>(spin_s * 1e9)
+        self.dp.whole_keys = whole_keys
         self.dp.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if self.dp.event_fd < 0:
             raise OSError(errno, "no descriptor free for the datapath's eventfd")
@@ -113,7 +116,7 @@ cdef class Datapath:
         cdef thread_t *th
         if self.n_threads == DP_MAX_THREADS:
             raise ValueError(f"at most {DP_MAX_THREADS - 1} datapath threads")
-        th = <thread_t *>calloc(1, sizeof(thread_t))
+        th = <thread_t *>lines_new(sizeof(thread_t))
         if th == NULL:
             raise MemoryError("no room for a datapath thread")
         th.dp = &self.dp

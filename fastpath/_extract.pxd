@@ -13,6 +13,7 @@ cdef void extract_batch(batch_t *b, flow_t *keys) noexcept nogil        # keys[i
 # all bits are set at first, and after anything else wrote to a key.  Tunnel words must be zero where no
 # tunnel destination is.
 cdef void extract_batch_reuse(batch_t *b, flow_t *keys, uint32_t *stale) noexcept nogil
+cdef void extract_reuse(packet_t *p, flow_t *key, uint32_t *stale, uint32_t place) noexcept nogil  # keys[place] alone
 # Hash of the 5-tuple (or of the MACs for what is not IP), symmetric or not, as OVS's hash(l4|sym_l4).
 cdef uint32_t hash_l4(const flow_t *key, uint32_t basis) noexcept nogil
 cdef uint32_t hash_sym_l4(const flow_t *key, uint32_t basis) noexcept nogil

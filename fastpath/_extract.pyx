@@ -199,6 +199,14 @@ cdef void extract_batch(batch_t *b, flow_t *keys) noexcept nogil:
         extract_whole(b.p[i], &keys[i], False)
 
 
+cdef void extract_reuse(packet_t *p, flow_t *key, uint32_t *stale, uint32_t place) noexcept nogil:
+    if extract_plain(p, key, stale[0] >> place & 1):
+        stale[0] &= ~(<uint32_t>1 << place)
+    else:
+        extract_whole(p, key, True)
+        stale[0] |= <uint32_t>1 << place
+
+
 cdef void extract_batch_reuse(batch_t *b, flow_t *keys, uint32_t *stale) noexcept nogil:
     cdef uint32_t i, was = stale[0], now = 0
     for i in range(b.n):

@@ -64,30 +64,30 @@ static inline const line_t *mask_of_line(const line_t *flow)
 }
 
 /* The two ways lines are compared by the batch, for one way of comparing two.
- * lines_covered_: of packets place[0..n), the bit of each that the flow found for it covers.
- * lines_covered_by_: the same of packets 0 to n for one flow. */
-#define LINES_COVERED(way, attribute, covers)                                                                  \
-    attribute static inline uint32_t lines_covered_##way(const line_t *packets, const uint8_t *place, uint32_t n, \
+ * lines_missed_: of packets place[0..n), the bit of each that the flow found for it does not cover.
+ * lines_missed_by_: the same of packets 0 to n for one flow. */
+#define LINES_MISSED(way, attribute, covers)                                                                  \
+    attribute static inline uint32_t lines_missed_##way(const line_t *packets, const uint8_t *place, uint32_t n, \
                                                          void *const *found)                                   \
     {                                                                                                          \
-        uint32_t covered = 0;                                                                                  \
+        uint32_t missed = 0;                                                                                   \
         for (uint32_t i = 0; i < n; i++) {                                                                     \
             const line_t *flow = (const line_t *)found[place[i]], *mask = mask_of_line(flow);                  \
-            covered |= (uint32_t)(mask && covers(flow, mask, &packets[place[i]])) << place[i];                 \
+            missed |= (uint32_t)!(mask && covers(flow, mask, &packets[place[i]])) << place[i];                 \
         }                                                                                                      \
-        return covered;                                                                                        \
+        return missed;                                                                                         \
     }                                                                                                          \
-    attribute static inline uint32_t lines_covered_by_##way(const line_t *packets, uint32_t n, const line_t *flow) \
+    attribute static inline uint32_t lines_missed_by_##way(const line_t *packets, uint32_t n, const line_t *flow) \
     {                                                                                                          \
         const line_t *mask = mask_of_line(flow);                                                               \
-        uint32_t covered = 0;                                                                                  \
-        for (uint32_t i = 0; mask && i < n; i++) {                                                             \
-            covered |= (uint32_t)covers(flow, mask, &packets[i]) << i;                                         \
+        uint32_t missed = 0;                                                                                   \
+        for (uint32_t i = 0; i < n; i++) {                                                                     \
+            missed |= (uint32_t)!(mask && covers(flow, mask, &packets[i])) << i;                               \
         }                                                                                                      \
-        return covered;                                                                                        \
+        return missed;                                                                                         \
     }
 
-LINES_COVERED(any, , line_covers)
+LINES_MISSED(any, , line_covers)
 
 #if defined(LINE_SIMD) && defined(__x86_64__)
 #define LINE_AVX2 __attribute__((target("avx2")))
@@ -100,21 +100,21 @@ LINE_AVX2 static inline int line_covers_avx2(const line_t *flow, const line_t *m
     return _mm256_testz_si256(diff, diff);
 }
 
-LINES_COVERED(avx2, LINE_AVX2, line_covers_avx2)
+LINES_MISSED(avx2, LINE_AVX2, line_covers_avx2)
 #define LINES_BEST(function, ...) \
     (__builtin_cpu_supports("avx2") ? function##_avx2(__VA_ARGS__) : function##_any(__VA_ARGS__))
 #else
 #define LINES_BEST(function, ...) function##_any(__VA_ARGS__)
 #endif
 
-static inline uint32_t lines_covered(const line_t *packets, const uint8_t *place, uint32_t n, void *const *found)
+static inline uint32_t lines_missed(const line_t *packets, const uint8_t *place, uint32_t n, void *const *found)
 {
-    return LINES_BEST(lines_covered, packets, place, n, found);
+    return LINES_BEST(lines_missed, packets, place, n, found);
 }
 
-static inline uint32_t lines_covered_by(const line_t *packets, uint32_t n, const line_t *flow)
+static inline uint32_t lines_missed_by(const line_t *packets, uint32_t n, const line_t *flow)
 {
-    return LINES_BEST(lines_covered_by, packets, n, flow);
+    return LINES_BEST(lines_missed_by, packets, n, flow);
 }
 
 #endif

@@ -13,16 +13,17 @@ cdef extern from "_line.h" nogil:
     ctypedef union line_t:
         uint64_t w[1 + LINE_WORDS]      # w[0] the holder's own; w[1 + i] is word i of the flow key
         const line_t *mask              # in place of w[0], in a flow's line
+    const line_t *mask_of_line(const line_t *flow)      # acquire; NULL: no flow (any more)
     bint line_covers(const line_t *flow, const line_t *mask, const line_t *packet)
     bint line_covers_scalar(const line_t *flow, const line_t *mask, const line_t *packet)
-    # Bits of packets that a flow covers: place[0..n) each by the one found for it; 0 to n by one.
-    uint32_t lines_covered(const line_t *packets, const uint8_t *place, uint32_t n, void *const *found)
-    uint32_t lines_covered_by(const line_t *packets, uint32_t n, const line_t *flow)
-    uint32_t lines_covered_any(const line_t *packets, const uint8_t *place, uint32_t n, void *const *found)
-    uint32_t lines_covered_by_any(const line_t *packets, uint32_t n, const line_t *flow)
+    # Bits of packets that a flow does not cover: of place[0..n) the one found for each; of 0 to n one.
+    uint32_t lines_missed(const line_t *packets, const uint8_t *place, uint32_t n, void *const *found)
+    uint32_t lines_missed_by(const line_t *packets, uint32_t n, const line_t *flow)
+    uint32_t lines_missed_any(const line_t *packets, const uint8_t *place, uint32_t n, void *const *found)
+    uint32_t lines_missed_by_any(const line_t *packets, uint32_t n, const line_t *flow)
 
 # Fill lines[i] and the layer offsets of each b.p[i] that is plain, as extract_packet() would, and clear its
-# lines[i].w[0]; the rest are left as they are.  Returns the bits of the plain ones.
+# lines[i].w[0]; the rest are left as they are.  Returns the bits of the rest.
 cdef uint32_t read_lines(const batch_t *b, line_t *lines) noexcept nogil
 
 

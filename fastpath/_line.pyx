@@ -18,7 +18,7 @@ from libc.string cimport memcpy, memset
 from fastpath._bytes cimport (get16, hton16, hton32, likely, load_be16, load_be32, load_be64, pair8, pair16, pair32,
                               unlikely)
 from fastpath._flow cimport FlowKey
-from fastpath._packet cimport OFS_NONE
+from fastpath._packet cimport OFS_NONE, PACKET_MD
 
 cdef enum:
     ETH_VLAN = 0x8100
@@ -36,7 +36,7 @@ cdef inline bint read_line(packet_t *p, line_t *line) noexcept nogil:
     """Fill *line* and the offsets of a plain packet; False, and nothing done, if it is another one."""
     cdef const uint8_t *d = p.data
     cdef uint32_t type
-    if unlikely(p.len < 42 or p.dp_hash | p.pkt_mark | p.skb_priority | p.packet_type or p.md != NULL):
+    if unlikely(p.len < 42 or p.dp_hash | p.pkt_mark | p.skb_priority | p.packet_type | (p.kind & PACKET_MD)):
         return False
     type = load_be32(d + 12)
     if likely((type & hton32(TYPE_AND_FIRST)) == hton32(IPV4_PLAIN)):
@@ -80,10 +80,11 @@ cdef inline bint read_ipv4(packet_t *p, line_t *line, uint32_t l3, uint32_t vlan
 
 
 cdef uint32_t read_lines(const batch_t *b, line_t *lines) noexcept nogil:
-    cdef uint32_t i, plain = 0
+    cdef uint32_t i, rest = 0
     for i in range(b.n):
-        plain |= <uint32_t>read_line(b.p[i], &lines[i]) << i
-    return plain
+        if unlikely(not read_line(b.p[i], &lines[i])):
+            rest |= <uint32_t>1 << i
+    return rest
 
 
 # ---- for Python -------------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ def covered_ways(FlowKey flow not None, FlowKey mask not None, packets) -> list:
     for i in range(n):
         found[i] = &lines[0]
         place[i] = i
-    bits = (lines_covered_any(packet, place, n, found), lines_covered(packet, place, n, found),
-            lines_covered_by_any(packet, n, &lines[0]), lines_covered_by(packet, n, &lines[0]))
+    bits = (lines_missed_any(packet, place, n, found), lines_missed(packet, place, n, found),
+            lines_missed_by_any(packet, n, &lines[0]), lines_missed_by(packet, n, &lines[0]))
     return [(line_covers_scalar(&lines[0], &lines[1], &packet[i]), line_covers(&lines[0], &lines[1], &packet[i]),
-             *[bool(b >> i & 1) for b in bits]) for i in range(n)]
+             *[not b >> i & 1 for b in bits]) for i in range(n)]

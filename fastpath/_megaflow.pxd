@@ -7,7 +7,7 @@ from fastpath._bucket cimport bucket_t
 from fastpath._bytes cimport load_acquire_ptr, load_relaxed64, store_relaxed64
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport FLOW_DP_WORDS, flow_t
-from fastpath._line cimport LINE_MORE, LINE_WORDS, line_t
+from fastpath._line cimport LINE_MORE, LINE_WORDS, line_covers, line_t, mask_of_line
 
 cdef enum:
     MF_SLAB_BITS = 14           # flow records are allocated 2 MiB at a time
@@ -129,7 +129,7 @@ cdef inline mf_flow_t *mf_at(mf_table_t *t, uint32_t index) noexcept nogil:
 
 
 cdef inline bint mf_covers(mf_flow_t *f, const flow_t *key) noexcept nogil:
-    """Whether *f* is a flow and answers for *key*; of a plain packet's line, line_covers() says the same."""
+    """Whether *f* is a flow and answers for *key*; and for a packet that is not plain."""
     cdef const mf_mask_t *mask = <const mf_mask_t *>load_acquire_ptr(<void *const *>&f.mask)
     cdef uint64_t diff
     cdef uint32_t i
@@ -143,6 +143,12 @@ cdef inline bint mf_covers(mf_flow_t *f, const flow_t *key) noexcept nogil:
     for i in range(mask.n_line, mask.n):
         diff |= (key.w[mask.idx[i]] & mask.m[i]) ^ (f.more[i - mask.n_line] if f.more != NULL else 0)
     return diff == 0
+
+
+cdef inline bint mf_covers_line(const mf_flow_t *f, const line_t *packet) noexcept nogil:
+    """The same of a plain packet."""
+    cdef const line_t *mask = mask_of_line(<const line_t *>f)
+    return mask != NULL and line_covers(<const line_t *>f, mask, packet)
 
 
 cdef inline void mf_count(mf_stats_t *s, uint64_t packets, uint64_t n_bytes, uint64_t now_us,

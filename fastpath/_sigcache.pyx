@@ -2,7 +2,7 @@
 """Signature cache: the flow that answered last time for a packet with this hash.
 
 An entry is a 16-bit signature and a flow index, nothing else: 6 bytes a microflow.  Both are hints.  What
-they lead to is verified by comparing the packet's key with the flow's own key under the flow's own mask, so
+they lead to is verified by comparing the packet's line or key with the flow's own under the flow's own mask, so
 a wrong hint costs a compare and never gives a wrong answer.  Since the megaflows of one table version are
 disjoint, a flow that covers the key is *the* flow, the one the megaflow table would find.
 
@@ -10,8 +10,9 @@ That also makes removal simple.  A removed flow's record has no mask and covers 
 serves another flow, a stale entry leads to that flow and is verified against it.  So an entry needs no
 generation of its own, and removing a flow need not look for the entries that lead to it.
 
-Empty ways are filled first, and a way found to lead to a removed flow becomes empty.  A cache that keeps
-evicting doubles, up to SC_MAX_BUCKETS, forgetting everything: the table fills it again within a few batches.
+Empty ways are filled first, those of the hash's own bucket, then of the one beside it: two buckets of eight
+overflow far less than one, and the second is looked into only when the first does not answer.  A way found to
+lead to a removed flow becomes empty.  A cache that keeps evicting doubles, up to SC_MAX_BUCKETS, forgetting everything: the table fills it again within a few batches.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -19,10 +20,13 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastpath._bucket cimport (BUCKET_WAYS, bucket_match, bucket_set_sig, bucket_t, first_way, hash_sig, lines_new)
-from fastpath._bytes cimport load_acquire_ptr, load_relaxed32, prefetch
+from fastpath._bytes cimport likely, load_acquire_ptr, load_relaxed32, prefetch
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
-from fastpath._megaflow cimport MegaflowTable, mf_at, mf_covers, mf_flow_t, mf_table_t
+from fastpath._line cimport line_hash, line_of_key, line_t, lines_missed
+from fastpath._megaflow cimport MegaflowTable, mf_at, mf_covers, mf_covers_line, mf_flow_t, mf_table_t
+
+cdef mf_flow_t nothing              # a record without a flow
 
 
 cdef bint sc_init(sigcache_t *c, uint32_t max_buckets) noexcept nogil:
@@ -43,39 +47,75 @@ cdef void sc_clear(sigcache_t *c) noexcept nogil:
     memset(c.buckets, 0, (c.bucket_mask + 1) * sizeof(bucket_t))
 
 
-cdef inline mf_flow_t *probe(mf_table_t *t, bucket_t *b, uint64_t hash, const flow_t *key) noexcept nogil:
-    cdef uint32_t ways = bucket_match(b, hash_sig(hash))
+cdef inline bucket_t *bucket_of(sigcache_t *c, uint64_t hash) noexcept nogil:
+    return &c.buckets[hash & c.bucket_mask]
+
+
+cdef mf_flow_t *probe(sigcache_t *c, mf_table_t *t, const line_t *line, const flow_t *key) noexcept nogil:
+    """Look at every way of both buckets; *key* NULL: the packet is plain."""
+    cdef uint32_t ways, other
+    cdef bucket_t *b
     cdef mf_flow_t *f
-    while ways:
-        f = mf_at(t, b.flow[first_way(ways)])
-        if mf_covers(f, key):
-            return f
-        if load_acquire_ptr(<void *const *>&f.mask) == NULL:
-            bucket_set_sig(b, first_way(ways), 0)
-        ways &= ways - 1
+    for other in range(2):
+        b = bucket_of(c, line.w[0] ^ other)
+        ways = bucket_match(b, hash_sig(line.w[0]))
+        while ways:
+            f = mf_at(t, b.flow[first_way(ways)])
+            if mf_covers_line(f, line) if key == NULL else mf_covers(f, key):
+                return f
+            if load_acquire_ptr(<void *const *>&f.mask) == NULL:
+                bucket_set_sig(b, first_way(ways), 0)
+            ways &= ways - 1
     return NULL
 
 
-cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, const flow_t *keys, const uint64_t *hashes, uint32_t n,
-                        mf_flow_t **found, uint8_t *open) noexcept nogil:
-    cdef uint32_t i, ways, left = 0
-    cdef bucket_t *b
+cdef inline void hash_lines(sigcache_t *c, mf_table_t *t, line_t *lines, const uint8_t *open, uint32_t n) noexcept nogil:
     # Overlapped cache misses cost a tenth of dependent ones; where all is cached, prefetching only costs.
-    if c.bucket_mask >= SC_IN_L2:
-        for i in range(n):
-            prefetch(&c.buckets[hashes[i] & c.bucket_mask])
-    if load_relaxed32(&t.n_flows) > t.prefetch_over:
-        for i in range(n):
-            b = &c.buckets[hashes[i] & c.bucket_mask]
-            ways = bucket_match(b, hash_sig(hashes[i]))
-            if ways:
-                prefetch(mf_at(t, b.flow[first_way(ways)]))
-                prefetch(&mf_at(t, b.flow[first_way(ways)]).program)    # the second line
+    cdef bint far = c.bucket_mask >= SC_IN_L2
+    cdef uint32_t i
     for i in range(n):
-        found[i] = probe(t, &c.buckets[hashes[i] & c.bucket_mask], hashes[i], &keys[i])
-        if found[i] == NULL:
-            open[left] = i
-            left += 1
+        lines[open[i]].w[0] = line_hash(&lines[open[i]], t.seed)
+        if far:
+            prefetch(bucket_of(c, lines[open[i]].w[0]))
+
+
+cdef inline void first_guesses(sigcache_t *c, mf_table_t *t, const line_t *lines, const uint8_t *open, uint32_t n,
+                               mf_flow_t **found) noexcept nogil:
+    """What the first way with the signature of each packet leads to."""
+    cdef bint far = load_relaxed32(&t.n_flows) > t.prefetch_over
+    cdef uint32_t i, ways
+    cdef bucket_t *b
+    cdef mf_flow_t *f
+    for i in range(n):
+        b = bucket_of(c, lines[open[i]].w[0])
+        ways = bucket_match(b, hash_sig(lines[open[i]].w[0]))
+        f = mf_at(t, b.flow[first_way(ways)]) if ways else &nothing
+        found[open[i]] = f
+        if far:
+            prefetch(f)
+            prefetch(&f.program)        # the second line
+
+
+cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, line_t *lines, const flow_t *keys, uint32_t whole,
+                        uint8_t *open, uint32_t n, mf_flow_t **found) noexcept nogil:
+    cdef uint32_t i, missed, left = 0
+    cdef uint8_t place
+    cdef const flow_t *key
+    hash_lines(c, t, lines, open, n)
+    first_guesses(c, t, lines, open, n, found)
+    missed = lines_missed(lines, open, n, <void *const *>found) | whole
+    if likely(missed == 0):
+        return 0
+    for i in range(n):
+        place = open[i]
+        if missed >> place & 1:
+            key = NULL
+            if whole >> place & 1:
+                key = &keys[place]
+            found[place] = probe(c, t, &lines[place], key)
+            if found[place] == NULL:
+                open[left] = place
+                left += 1
     return left
 
 
@@ -93,11 +133,15 @@ cdef void grow(sigcache_t *c) noexcept nogil:
 
 
 cdef void sc_insert(sigcache_t *c, uint64_t hash, uint32_t index) noexcept nogil:
-    cdef bucket_t *b = &c.buckets[hash & c.bucket_mask]
+    cdef bucket_t *b = bucket_of(c, hash)
     cdef uint32_t way, empty = bucket_match(b, 0)
+    if not empty:
+        b = bucket_of(c, hash ^ 1)
+        empty = bucket_match(b, 0)
     if empty:
         way = first_way(empty)
     else:
+        b = bucket_of(c, hash)
         way = b.hand
         b.hand = (way + 1) % BUCKET_WAYS
         c.evictions += 1
@@ -122,22 +166,25 @@ cdef class SignatureCache:
     def __dealloc__(self):
         sc_destroy(&self.c)
 
-    def find(self, FlowKey key not None, uint32_t packet_hash) -> tuple:
+    def find(self, FlowKey key not None, uint32_t packet_hash, *, bint plain=False) -> tuple:
         """(handle of the flow that answers or None, whether the cache knew it).
 
-        What the cache does not know is asked of the table and remembered.
+        What the cache does not know is asked of the table and remembered.  *plain*: only the line of *key*
+        is looked at.
         """
-        cdef uint64_t hash = sc_hash(&key.f, packet_hash)
+        cdef line_t line
         cdef mf_flow_t *f = NULL
         cdef uint8_t open[1]
-        if sc_lookup(&self.c, self.table.t, &key.f, &hash, 1, &f, open) == 0:
+        open[0] = 0
+        line_of_key(&key.f, packet_hash, &line)
+        if sc_lookup(&self.c, self.table.t, &line, NULL if plain else &key.f, not plain, open, 1, &f) == 0:
             for handle in self.table.handles():
                 if self.table.flow(handle) == f:
                     return handle, True
             raise AssertionError("a flow that is not in the table")
         handle = self.table.find(key)
         if handle is not None:
-            sc_insert(&self.c, hash, <uint32_t>(<uint64_t>handle))
+            sc_insert(&self.c, line.w[0], <uint32_t>(<uint64_t>handle))
         return handle, False
 
     @property

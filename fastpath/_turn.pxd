@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from fastpath._actions cimport actx_t
 from fastpath._flow_layout cimport flow_t
+from fastpath._line cimport line_t
 from fastpath._megaflow cimport mf_flow_t, mf_program_t, mf_reader_t, mf_table_t
 from fastpath._packet cimport BATCH_MAX, batch_t, packet_t
 from fastpath._port cimport port_t
@@ -38,6 +39,7 @@ ctypedef struct dp_t:
     dport_t **polled            # the same ports, without gaps
     uint32_t n_polled
     uint32_t quota, turn_quota  # upcalls a port may have waiting; and in one turn
+    bint whole_keys             # read every packet as a whole key: the plain twin of lines
     uint64_t spin_ns            # how long an idle thread looks before it sleeps
     int32_t event_fd            # readable when upcalls wait and the consumer has armed it
     uint32_t armed, stop, pause # atomic flags
@@ -70,11 +72,13 @@ ctypedef struct thread_t:
     uint64_t now_us
     uint64_t n_hit, n_cache_hit, n_missed, n_lost       # read by the owner at any time
     # the batch in hand
-    flow_t keys[BATCH_MAX]
+    line_t lines[BATCH_MAX]     # of each packet; w[0]: what the cache knows it by
+    uint32_t whole              # bits of the packets that are not plain
+    flow_t keys[BATCH_MAX]      # of these, and of those the cache did not know
     uint32_t stale              # of keys: see extract_batch_reuse
-    uint64_t hashes[BATCH_MAX]
     mf_flow_t *found[BATCH_MAX]
-    uint8_t open[BATCH_MAX]
+    uint8_t open[BATCH_MAX]     # places in the batch of packets not found yet
+    mf_flow_t *last             # what answered for the last packet of the batch before
     group_t group[BATCH_MAX]
     uint32_t n_groups
     # the thread itself

@@ -2,11 +2,13 @@
 """turn(): a batch from each port, taken through the rooms in the order they stand here.
 
     receive   a port fills a batch
-    read      packets -> flow keys and hashes (_extract)
+    read      packets -> lines (_line), or flow keys of those that are not plain (_extract)
+    guess     the flow that answered last may answer for these packets too
     remember  the signature cache answers what it answered before (_sigcache)
     search    the megaflow table answers the rest (_megaflow), and the cache learns
     bell      misses go to ofproto through the upcall ring (_upcall)
-    sort      packets are grouped by action program; each flow is counted once per run of its packets
+    tally     each flow is counted once per run of its packets
+    sort      packets of several action programs are grouped by them
     bench     programs run over their groups (_actions), and fill per-port queues
     gate      ports send their queues
 
@@ -21,17 +23,18 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
 from posix.unistd cimport read, write
 
 from fastpath._actions cimport actx_t, apply_cut, count_drop, drop, drop_batch, run_program
-from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_acquire32, load_acquire_ptr,
-                              load_relaxed64, ntoh16, store_relaxed64, store_release32, unlikely)
-from fastpath._extract cimport extract_batch_reuse, extract_packet
+from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, get16, load_acquire32, load_acquire_ptr,
+                              load_relaxed64, store_relaxed64, store_release32, unlikely)
+from fastpath._extract cimport extract_packet, extract_reuse
 from fastpath._flow_layout cimport flow_t
-from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online, mf_program_t,
-                                 mf_quiesce)
+from fastpath._line cimport line_of_key, line_t, lines_missed_by, read_lines
+from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_covers_line, mf_flow_t, mf_lookup, mf_offline,
+                                 mf_online, mf_program_t, mf_quiesce)
 from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
 from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_GSO, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
                                DROP_UPCALL_QUOTA, RARE_DEBT, batch_rare, batch_t, drop_reason, packet_free, packet_t)
 from fastpath._port cimport PORT_CAP_MULTI_TX, PORT_CAP_VNET, port_t
-from fastpath._sigcache cimport sc_hash, sc_insert, sc_lookup
+from fastpath._sigcache cimport sc_insert, sc_lookup
 from fastpath._upcall cimport ring_put
 
 cdef extern from "<sched.h>" nogil:
@@ -61,14 +64,23 @@ cdef uint32_t turn(thread_t *th) noexcept nogil:
 
 cdef void forward(thread_t *th, batch_t *b) noexcept nogil:
     """All rooms between receiving and sending, for one batch; leaves it empty."""
-    cdef uint32_t missed
-    read_keys(th, b)
-    missed = remember(th, b.n)
-    missed = search(th, missed)
-    store_relaxed64(&th.n_hit, th.n_hit + b.n - missed)
-    bell(th, b, missed)
-    sort(th, b)
-    bench(th)
+    cdef mf_program_t *program
+    cdef uint32_t left, missed = 0
+    read_batch(th, b)
+    left = guess(th, b.n)
+    if left:
+        left = remember(th, left)
+    store_relaxed64(&th.n_cache_hit, th.n_cache_hit + b.n - left)
+    if unlikely(left != 0):
+        missed = search(th, b, left)
+        bell(th, b, missed)
+    store_relaxed64(&th.n_hit, th.n_hit + b.n)
+    program = tally(th, b)
+    if program != NULL:
+        run(th, program.code, program.size, program.out, b)
+    else:
+        sort(th, b)
+        bench(th)
 
 
 cdef uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil:
@@ -80,24 +92,43 @@ cdef uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil:
     return b.n
 
 
-cdef inline void read_keys(thread_t *th, batch_t *b) noexcept nogil:
+cdef inline void read_batch(thread_t *th, batch_t *b) noexcept nogil:
     cdef uint32_t i
-    extract_batch_reuse(b, th.keys, &th.stale)
-    for i in range(b.n):
-        th.hashes[i] = sc_hash(&th.keys[i], b.p[i].hash)
+    th.whole = <uint32_t>~0 if th.dp.whole_keys else read_lines(b, th.lines)
+    if unlikely(th.whole != 0):
+        for i in range(b.n):
+            if th.whole >> i & 1:
+                extract_reuse(b.p[i], &th.keys[i], &th.stale, i)
+                line_of_key(&th.keys[i], b.p[i].hash, &th.lines[i])
 
 
-cdef inline uint32_t remember(thread_t *th, uint32_t n) noexcept nogil:
-    cdef uint32_t left = sc_lookup(&th.cache, th.dp.table, th.keys, th.hashes, n, th.found, th.open)
-    store_relaxed64(&th.n_cache_hit, th.n_cache_hit + n - left)
+cdef inline uint32_t guess(thread_t *th, uint32_t n) noexcept nogil:
+    """Where one flow fills batches, the cache need not be asked.  Returns how many are open now.
+
+    The first packet tells whether this is worth a look at the others.
+    """
+    cdef uint32_t i, left = 0, missed = <uint32_t>~0
+    if th.last != NULL and not th.whole & 1 and mf_covers_line(th.last, th.lines):
+        missed = lines_missed_by(th.lines, n, <const line_t *>th.last) | th.whole
+    for i in range(n):
+        th.found[i] = th.last
+        th.open[left] = i
+        left += missed >> i & 1
     return left
 
 
-cdef uint32_t search(thread_t *th, uint32_t n) noexcept nogil:
+cdef inline uint32_t remember(thread_t *th, uint32_t n) noexcept nogil:
+    return sc_lookup(&th.cache, th.dp.table, th.lines, th.keys, th.whole, th.open, n, th.found)
+
+
+cdef uint32_t search(thread_t *th, batch_t *b, uint32_t n) noexcept nogil:
     """Ask the table for the packets in th.open; returns how many stay open."""
     cdef uint32_t indices[BATCH_MAX]
     cdef uint8_t run[BATCH_MAX]
     cdef uint32_t i = 0, j, length, left = 0
+    for j in range(n):
+        if not th.whole >> th.open[j] & 1:
+            extract_reuse(b.p[th.open[j]], &th.keys[th.open[j]], &th.stale, th.open[j])
     while i < n:
         length = 0                  # a run of one in_port; batches of recirculated packets may be mixed
         while i + length < n and th.keys[th.open[i + length]].in_port == th.keys[th.open[i]].in_port:
@@ -106,7 +137,7 @@ cdef uint32_t search(thread_t *th, uint32_t n) noexcept nogil:
         mf_lookup(th.dp.table, th.keys, run, length, th.found, indices)
         for j in range(i, i + length):
             if th.found[th.open[j]] != NULL:
-                sc_insert(&th.cache, th.hashes[th.open[j]], indices[th.open[j]])
+                sc_insert(&th.cache, th.lines[th.open[j]].w[0], indices[th.open[j]])
             else:
                 th.open[left] = th.open[j]
                 left += 1
@@ -131,6 +162,17 @@ cdef void bell(thread_t *th, batch_t *b, uint32_t n) noexcept nogil:
             store_relaxed64(&th.n_lost, th.n_lost + 1)
             drop(&th.a, p, <drop_reason>refused)
         b.p[th.open[i]] = NULL
+    close_gaps(th, b)
+
+
+cdef void close_gaps(thread_t *th, batch_t *b) noexcept nogil:
+    """Move what is left of a batch, and what is known of it, to the front."""
+    cdef uint32_t i, n = 0
+    for i in range(b.n):
+        if b.p[i] != NULL:
+            b.p[n], th.found[n], th.lines[n] = b.p[i], th.found[i], th.lines[i]
+            n += 1
+    b.n = n
 
 
 cdef int ask(thread_t *th, const packet_t *p, const flow_t *key, const uint8_t *userdata,
@@ -161,32 +203,54 @@ cdef inline group_t *group_of(thread_t *th, mf_program_t *program) noexcept nogi
     return &th.group[th.n_groups - 1]
 
 
+cdef inline uint32_t tcp_flags(uint64_t ports_and_flags) noexcept nogil:
+    """TCP flags, host order, in a line's last word or the sum of several."""
+    return get16(<const uint8_t *>&ports_and_flags + 4) & 0xFFF
+
+
+cdef mf_program_t *tally(thread_t *th, batch_t *b) noexcept nogil:
+    """Add to each flow's counters once per run of its packets; returns the program all have, NULL if several."""
+    cdef mf_flow_t *flow = th.found[0]
+    cdef mf_program_t *program = NULL
+    cdef uint64_t n_bytes = 0, flags = 0
+    cdef uint32_t i, first = 0
+    cdef bint several = False
+    if b.n == 0:
+        return NULL
+    program = program_of(flow)
+    for i in range(b.n):
+        if th.found[i] != flow:
+            add_run(th, flow, i - first, n_bytes, flags)
+            flow, first, n_bytes, flags = th.found[i], i, 0, 0
+            several |= program_of(flow) != program
+        n_bytes += b.p[i].len
+        flags |= th.lines[i].w[7]
+    add_run(th, flow, b.n - first, n_bytes, flags)
+    th.last = flow
+    return NULL if several else program
+
+
+cdef inline mf_program_t *program_of(mf_flow_t *flow) noexcept nogil:
+    return <mf_program_t *>load_acquire_ptr(<void *const *>&flow.program)
+
+
+cdef inline void add_run(thread_t *th, mf_flow_t *flow, uint64_t packets, uint64_t n_bytes,
+                         uint64_t flags) noexcept nogil:
+    mf_count(&flow.slow if th.executing else &flow.fast, packets, n_bytes, th.now_us, tcp_flags(flags))
+
+
 cdef void sort(thread_t *th, batch_t *b) noexcept nogil:
-    """Group the packets by program, in order; add to each flow's counters once per run of its packets.
+    """Group the packets by program, in order.
 
     Flows share equal programs, so a batch over a thousand flows still runs as one group.
     """
-    cdef mf_flow_t *flow = NULL
-    cdef group_t *group = NULL
-    cdef uint64_t packets = 0, n_bytes = 0
-    cdef uint32_t i, flags = 0
+    cdef group_t *group
+    cdef uint32_t i
     th.n_groups = 0
     for i in range(b.n):
-        if b.p[i] == NULL:
-            continue
-        if th.found[i] != flow:
-            if packets:
-                mf_count(&flow.slow if th.executing else &flow.fast, packets, n_bytes, th.now_us, flags)
-            flow = th.found[i]
-            group = group_of(th, <mf_program_t *>load_acquire_ptr(<void *const *>&flow.program))
-            packets = n_bytes = flags = 0
-        packets += 1
-        n_bytes += b.p[i].len
-        flags |= ntoh16(th.keys[i].tcp_flags) & 0xfff
+        group = group_of(th, program_of(th.found[i]))
         group.b.p[group.b.n] = b.p[i]
         group.b.n += 1
-    if packets:
-        mf_count(&flow.slow if th.executing else &flow.fast, packets, n_bytes, th.now_us, flags)
     b.n = 0
 
 
