@@ -1,7 +1,8 @@
 from collections.abc import Callable
-from typing import final
+from typing import Any, final
 
 from fastpath._flow import FlowKey, Patch, Window
+from fastpath._rules import Forms
 
 @final
 class PlainField:
@@ -15,3 +16,9 @@ class PlainNumber:
 def scan(source: str,
          readers: dict[str, PlainField | PlainNumber | Patch | Callable[[str], Patch] | int | None],
          key: FlowKey, mask: FlowKey, values: dict[str, int]) -> bool: ...
+
+@final
+class PlainReader:
+    def __init__(self, readers: dict[str, Any], forms: Forms, actions: Callable[..., Any], *, mod: type,
+                 match: type, command: object) -> None: ...
+    def read(self, source: str) -> Any: ...

@@ -5,15 +5,32 @@ Plain is what dumps and programs write: ``nw_src=10.0.0.0/8``, ``tp_dst=80``, ``
 hexadecimal without blanks or signs, addresses in full.  Whatever else the reference takes, and all that it
 refuses, is left to ``ofproto.match`` and ``ofproto.flow_reader``, which read one item at a time and have its
 words for what is wrong; a law holds both equal.  Called by flow_reader.  Any thread.
+
+PlainReader goes on from there to the whole flow, and finds out what is the same for many flows once: what
+their form of match lacks (``_rules.Forms``), and what their actions say and whether they go with it.
 """
 
 cimport cython
 from cpython.dict cimport PyDict_GetItem
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyObject_GenericSetAttr
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from fastpath._flow cimport FlowKey, load_member, store_member
 from fastpath._flow_layout cimport flow_t
+from fastpath._rules cimport Form, Forms, PackedMatch
+
+from fastpath.errors import ParseError
+
+cdef extern from *:
+    """
+    #ifndef _GNU_SOURCE
+    #define _GNU_SOURCE
+    #endif
+    #include <string.h>
+    """
+    void *memchr(const void *, int, size_t) nogil
+    void *memmem(const void *, size_t, const void *, size_t) nogil
+    void *memset(void *, int, size_t) nogil
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object)
@@ -224,13 +241,16 @@ def scan(str source not None, dict readers not None, FlowKey key not None, FlowK
     None for what is passed over but must have a value.  False if anything is not plain; then what was read
     so far is of no use.
     """
-    cdef const uint8_t *p
-    cdef Py_ssize_t n = len(source), i = 0, first, last
+    return (PyUnicode_IS_ASCII(source)
+            and scan_items(source, PyUnicode_1BYTE_DATA(source), len(source), readers, key, mask, values))
+
+
+cdef bint scan_items(str source, const uint8_t *p, Py_ssize_t n, dict readers, FlowKey key, FlowKey mask,
+                     dict values) except -1:
+    """The first *n* characters of *source*, which *p* points to."""
+    cdef Py_ssize_t i = 0, first, last
     cdef cursor_t c
     cdef PyObject *reader
-    if not PyUnicode_IS_ASCII(source):
-        return False
-    p = PyUnicode_1BYTE_DATA(source)
     while True:
         while i < n and is_space(p[i]):
             i += 1
@@ -254,3 +274,74 @@ def scan(str source not None, dict readers not None, FlowKey key not None, FlowK
         c.p, c.end = p + first, p + last
         if not read_item(<object>reader, source, &c, first, last, key, mask, values):
             return False
+
+
+cdef enum:
+    REMEMBERED = 4096
+    TABLE_ALL = 255
+    PRIORITY = 0x8000           # of a flow that tells none
+
+
+@cython.final
+cdef class PlainReader:
+    """Reads whole flows to add where they are plain.
+
+    *readers* are what ``scan`` takes.  *actions* is asked for what a list of actions says, given its text and
+    the match and table it must agree with.  *mod*, *match* and *command* make the flow mod.
+    """
+    cdef dict readers, known, values
+    cdef Forms forms
+    cdef object actions, mod, match, command
+    cdef FlowKey key, mask
+
+    def __init__(self, dict readers not None, Forms forms not None, actions, *, mod, match, command):
+        self.readers, self.forms, self.actions = readers, forms, actions
+        self.mod, self.match, self.command = mod, match, command
+        self.known, self.values = {}, {}        # known: (text, table, form) -> actions that agree
+        self.key, self.mask = FlowKey.__new__(FlowKey), FlowKey.__new__(FlowKey)
+
+    def read(self, str source not None):
+        """The flow mod of *source*, judged; None if it is not plain, or wrong before its actions.  Raises
+        what reading the actions raises."""
+        cdef const uint8_t *p
+        cdef const uint8_t *found
+        cdef const uint8_t *equals
+        cdef Py_ssize_t n = len(source)
+        cdef Form form
+        if not PyUnicode_IS_ASCII(source):
+            return None
+        p = PyUnicode_1BYTE_DATA(source)
+        found = <const uint8_t *>memmem(p, n, b"action", 6)
+        if found == NULL:
+            return None
+        equals = <const uint8_t *>memchr(found + 6, b"=", p + n - found - 6)
+        if equals == NULL:
+            return None
+        memset(&self.key.f, 0, sizeof(flow_t))
+        memset(&self.mask.f, 0, sizeof(flow_t))
+        self.values.clear()
+        try:
+            if not scan_items(source, p, found - p, self.readers, self.key, self.mask, self.values):
+                return None
+        except ParseError:
+            return None
+        form = self.forms.of(self.key, self.mask)
+        return None if form.mask is None else self.made(source[equals + 1 - p:], form)
+
+    cdef object made(self, str text, Form form):
+        cdef dict v = self.values
+        cdef PackedMatch match = self.match.__new__(self.match)
+        table = v.get("table_id", TABLE_ALL)
+        group = (text, table, form)
+        actions = self.known.get(group)
+        if actions is None:
+            if len(self.known) > REMEMBERED:
+                self.known.clear()
+            actions = self.known[group] = self.actions(
+                text, self.match(self.key.copy(), self.mask.copy()), table)
+        match.keep_as(form, self.key)
+        mod = self.mod(self.command, table, v.get("priority", PRIORITY), match, actions, 0, 0,
+                       v.get("new_cookie", 0), v.get("idle_timeout", 0), v.get("hard_timeout", 0),
+                       v.get("importance", 0), *((v["flags"],) if "flags" in v else ()))
+        PyObject_GenericSetAttr(mod, "_is_admitted", True)
+        return mod

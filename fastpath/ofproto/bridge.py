@@ -17,6 +17,7 @@ from fastpath.ofproto.actions.action_set import first_disallowed
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.output import OFPP_NORMAL, Output
 from fastpath.ofproto.actions.output import Group as GroupAction
+from fastpath.ofproto.actions.traits import NAMES, NESTS, TRAITS
 from fastpath.ofproto.admission import Admission, check_group
 from fastpath.ofproto.backer import EVERYTHING, Backer
 from fastpath.ofproto.beyond import refuse_actions, refuse_match
@@ -361,13 +362,16 @@ class Ofproto:
         if self.backer.strict:
             refuse_match(mod.match)
             refuse_actions(mod.actions)
-        wrong = first_disallowed(mod.actions)
-        if wrong is not None:
-            raise OpenFlowError("OFPBAC_BAD_TYPE", f"{wrong} may not stand in an action set")
+        traits = TRAITS.of(mod.actions)
+        if traits & NESTS:
+            wrong = first_disallowed(mod.actions)
+            if wrong is not None:
+                raise OpenFlowError("OFPBAC_BAD_TYPE", f"{wrong} may not stand in an action set")
         mod = self.placed(mod)
-        unknown = self.unknown_reference(mod.actions)
-        if unknown is not None and self.tables.gives_actions(mod):
-            raise unknown
+        if traits & (NAMES | NESTS):
+            unknown = self.unknown_reference(mod.actions)
+            if unknown is not None and self.tables.gives_actions(mod):
+                raise unknown
         change.stage(mod)
 
     def placed(self, mod: FlowMod) -> FlowMod:
@@ -392,8 +396,7 @@ class Ofproto:
         if self.watchers:
             self._tell_watchers(change.updates())
         if result:
-            self.touch(tables_of(result.added, result.modified, result.removed, result.evicted,
-                                 result.orphaned))
+            self.touch(sum(1 << table_id for table_id in change.tables()))
         self._tell_vacancies()
         return result
 

@@ -102,6 +102,7 @@ class Change:
     def __init__(self, tables: FlowTables, now: float) -> None:
         self._tables, self._now = tables, now
         self._log: list[_Step] = []
+        self._touched: set[int] = set()     # tables
         self._buried: list[Rule] = []
         self.result = FlowModResult()
 
@@ -126,13 +127,17 @@ class Change:
     def commit(self) -> FlowModResult:
         """Let everybody see the change."""
         if self._log:
-            self._tables.publish(self._touched())
-            for step in self._log:
+            self._tables.publish(self._touched)
+            for step in self._log if self.result.replaced else ():
                 if isinstance(step, tuple) and not step[0].flags & FlowFlags.RESET_COUNTS:
                     step[1].successor = step[0]
             self._buried = self._tables.bury()
             self.result.removed += self._buried
         return self.result
+
+    def tables(self) -> set[int]:
+        """Numbers of the tables it changed."""
+        return self._touched.union(rule.table_id for rule in self._buried)
 
     def updates(self) -> list[FlowUpdate]:
         """What was done, step by step.  A modify that changes neither actions nor cookie is no step."""
@@ -174,20 +179,19 @@ class Change:
                 rule.n_packets, rule.n_bytes = step.n_packets, step.n_bytes
             else:
                 tables.take_back(*step)
-        tables.drop(self._touched())
+        tables.drop(self._touched)
+        self._touched.clear()
         self._log.clear()
         self.result = FlowModResult()
 
-    def _touched(self) -> set[int]:
-        rules = (step[0] if isinstance(step, tuple) else step if isinstance(step, Rule) else step.rule
-                 for step in self._log)
-        return {rule.table_id for rule in rules}
-
     def _add(self, fm: FlowMod) -> None:
-        table = self._tables.table(0 if fm.table_id == TABLE_ALL else fm.table_id)
-        old = table.find_exact(fm.match, fm.priority)
+        table_id, priority, match, flags = fm.table_id, fm.priority, fm.match, fm.flags
+        if table_id == TABLE_ALL:
+            table_id = 0
+        table = self._tables.table(table_id)
+        old = table.find_exact(match, priority)
         if old is None:
-            if fm.flags & FlowFlags.CHECK_OVERLAP and table.overlaps(fm.match, fm.priority) is not None:
+            if flags and flags & FlowFlags.CHECK_OVERLAP and table.overlaps(match, priority) is not None:
                 raise OpenFlowError("OFPFMFC_OVERLAP", "the rule overlaps one of the same priority")
             victim = table.make_room()
             if victim is not None:
@@ -196,14 +200,15 @@ class Change:
         cookie = fm.new_cookie or 0
         if old is not None and cookie == COOKIE_KEEP:
             cookie = old.cookie
-        rule = Rule(fm.match, fm.priority, fm.actions, table_id=table.table_id, cookie=cookie,
+        rule = Rule(match, priority, fm.actions, table_id=table_id, cookie=cookie,
                     idle_timeout=fm.idle_timeout, hard_timeout=fm.hard_timeout, importance=fm.importance,
-                    flags=fm.flags, now=self._now)
+                    flags=flags, now=self._now)
         if old is not None:
-            if not fm.flags & FlowFlags.RESET_COUNTS:
+            if not flags & FlowFlags.RESET_COUNTS:
                 rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
             self.result.replaced.append(old)
-        self._tables.put(rule, old)
+        self._tables.put(rule, table, old)
+        self._touched.add(table_id)
         self._log.append(rule if old is None else (rule, old))
         self.result.added.append(rule)
 
@@ -213,6 +218,7 @@ class Change:
             self._add(fm)
             return
         for rule in rules:
+            self._touched.add(rule.table_id)
             self._log.append(_Modified(rule, rule.actions, rule.cookie, rule.modified, rule.n_packets,
                                        rule.n_bytes))
             self._tables.set_actions(rule, fm.actions)
@@ -225,4 +231,5 @@ class Change:
 
     def _take(self, rule: Rule) -> None:
         self._tables.take(rule)
+        self._touched.add(rule.table_id)
         self._log.append(_Removed(rule))

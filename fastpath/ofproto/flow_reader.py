@@ -25,7 +25,7 @@ from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.match import Match, check_widths, missing_prerequisite
 from fastpath.ofproto.numbers import PortNames
-from fastpath.ofproto.plain import read_plainly
+from fastpath.ofproto.plain import plain_reader, read_plainly
 from fastpath.ofproto.rule import FLAG_BY_TEXT, FlowFlags
 from fastpath.value import replace
 
@@ -46,10 +46,15 @@ class FlowReader:
         self._lists = ActionReader(ports)
         self._actions: dict[str, ActionList] = {}
         self._agreed: set[tuple[object, ...]] = set()
+        self._plain = plain_reader(self._read_actions)
 
     def read(self, source: str, command: Command | None = None) -> FlowMod:
         """FlowMod of *source*, which with *command* None may begin with a command (a missing one means
         add).  The match is normalized.  Raises ParseError in the words of ovs-ofctl."""
+        if command is None or command is Command.ADD:
+            fm: FlowMod | None = self._plain.read(source)
+            if fm is not None:
+                return fm
         if command is None:
             command, source = _leading_command(source)
         return self._read(source, command)

@@ -19,6 +19,7 @@ from typing import Any
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.actions.traits import CONJOINS, LEARNS, NESTS, TRAITS
 from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod, outputs_to, uses_group
 from fastpath.ofproto.learned_cookies import LearnedCookies
@@ -127,12 +128,13 @@ class FlowTables:
 
     # The steps of a Change.  They show in the version after this one, until ``publish``.
 
-    def put(self, rule: Rule, old: Rule | None) -> None:
-        """Add *rule*, which takes the place of *old* if that is not None."""
-        table = self._tables[rule.table_id]
+    def put(self, rule: Rule, table: Table, old: Rule | None) -> None:
+        """Add *rule* to *table*, where it takes the place of *old* if that is not None."""
         rule.serial = next(self._order)
-        table.insert(rule, self.version + 1)
-        self._learned.add(rule.actions)
+        traits = TRAITS.of(rule.actions)
+        table.insert(rule, self.version + 1, conjoins=bool(traits & CONJOINS))
+        if traits & (LEARNS | NESTS):
+            self._learned.add(rule.actions)
         if old is None:
             self.n_rules += 1
         else:
@@ -142,7 +144,8 @@ class FlowTables:
                 table.eviction.remove(old)
         if table.eviction is not None:
             table.eviction.add(rule)
-        self._watch(rule)
+        if rule.idle_timeout or rule.hard_timeout:
+            self._watch(rule)
 
     def take(self, rule: Rule) -> None:
         """Remove *rule*."""

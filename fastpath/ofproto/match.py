@@ -16,6 +16,7 @@ from functools import lru_cache
 
 from fastpath import flowtext
 from fastpath._flow import WINDOWS, FlowKey, Patch, Window
+from fastpath._rules import Forms, PackedMatch
 from fastpath.errors import InvalidFlow, OpenFlowError, ParseError
 from fastpath.fields import BY_NAME, FIELDS, TUN_OPTS_LEN, Field, Fmt, Prereq
 from fastpath.ofproto import numbers
@@ -23,7 +24,7 @@ from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.ofproto.values import full_mask, parse_value
-from fastpath.tlv import NO_OPTIONS, OPTION_OF, Options, Place, present
+from fastpath.tlv import OPTION_OF, Options, Place, present
 from fastpath.value import value
 
 ETH_IP, ETH_ARP, ETH_RARP, ETH_IPV6, ETH_NSH = 0x0800, 0x0806, 0x8035, 0x86DD, 0x894F
@@ -111,7 +112,7 @@ def read_item(name: str, value: str) -> Patch:
     return _patch(f, v, m)
 
 
-class Match:
+class Match(PackedMatch):
     """A value and a mask over the flow key; bits outside the mask are zero in the value.
 
     A match that is kept is packed: equal masks are one object, and of the key there are only the
@@ -121,27 +122,7 @@ class Match:
     given, or where a bridge has them once the match is ``bound`` to it.
     """
 
-    __slots__ = ("_key", "_words", "mask", "options")
-
-    def __init__(self, key: FlowKey | None = None, mask: FlowKey | None = None,
-                 options: Options = NO_OPTIONS) -> None:
-        self.options = options
-        self._key = FlowKey() if key is None else key
-        self._words: bytes | None = None
-        self.mask = FlowKey() if mask is None else mask
-
-    @property
-    def key(self) -> FlowKey:
-        """The value.  Change it only where the match was just made."""
-        return self._key if self._words is None else FlowKey.unpack(self.mask, self._words)
-
-    def packed(self) -> Match:
-        """An equal match, to be kept and never changed."""
-        if self._words is not None:
-            return self
-        new = Match(_NOTHING, _shared(self.mask), self.options)
-        new._words = self._key.pack(self.mask)
-        return new
+    __slots__ = ()
 
     @classmethod
     def parse(cls, source: str, *, ports: PortNames | None = None) -> Match:
@@ -348,19 +329,6 @@ class Match:
 
 _NOTHING = FlowKey()
 _PORT_FORMATS = (Fmt.OFP_PORT, Fmt.OFP_PORT32)
-_MASKS_KEPT = 4096
-_masks: dict[FlowKey, FlowKey] = {}
-
-
-def _shared(mask: FlowKey) -> FlowKey:
-    """The one object that stands for all masks equal to *mask*."""
-    if len(_masks) > _MASKS_KEPT:       # somebody makes up masks; those in use stay with their matches
-        _masks.clear()
-    found = _masks.get(mask)
-    if found is None:
-        found = mask.copy()             # whoever made *mask* may still change it
-        _masks[found] = found
-    return found
 
 
 def _protocol_patch(dl_type: int, proto: int) -> Patch:
@@ -481,6 +449,19 @@ def missing_prerequisite(match: Match) -> str | None:
     if (mask.ct_ipv6_src or mask.ct_ipv6_dst) and key.dl_type != ETH_IPV6:
         return "ct_ipv6_src" if mask.ct_ipv6_src else "ct_ipv6_dst"
     return None
+
+
+def _plain_mask(key: FlowKey, mask: FlowKey) -> FlowKey | None:
+    """The mask of the match once it is normalized; None where more than its mask and protocols tell what is
+    wrong with it or implied by it."""
+    match = Match(key, mask)
+    if (mask.meets(_WIDE) or mask.get(_TUN_OPTIONS[0]) or key.get(_PACKET_TYPE) >> 16
+            or missing_prerequisite(match) is not None):
+        return None
+    return match.normalized().mask
+
+
+FORMS = Forms(_plain_mask)
 
 
 def check_widths(match: Match) -> None:

@@ -11,9 +11,11 @@ from functools import cache, partial
 from typing import TypeAlias
 
 from fastpath._flow import Patch
-from fastpath._matchtext import PlainField, PlainNumber, scan
+from fastpath._matchtext import PlainField, PlainNumber, PlainReader, scan
 from fastpath.fields import BY_NAME, Field, Fmt, Prereq
-from fastpath.ofproto.match import PROTOCOL_PATCHES, SLOTS, Match, read_item
+from fastpath.ofproto.actions.base import ActionList
+from fastpath.ofproto.flow_mod import Command, FlowMod
+from fastpath.ofproto.match import FORMS, PROTOCOL_PATCHES, SLOTS, Match, read_item
 from fastpath.ofproto.rule import FLAG_BY_TEXT
 from fastpath.ofproto.values import full_mask
 from fastpath.tlv import OPTION_OF
@@ -60,3 +62,8 @@ def read_plainly(source: str, match: Match, values: dict[str, int]) -> bool:
     names of FlowMod.  False if it is not plain; then both are of no use.  Raises ParseError, perhaps of
     another item than the first that is wrong."""
     return scan(source, _readers(), match.key, match.mask, values)
+
+
+def plain_reader(actions: Callable[[str, Match, int], ActionList]) -> PlainReader:
+    """Reads whole flows to add; *actions* those of a text, for a match and a table."""
+    return PlainReader(_readers(), FORMS, actions, mod=FlowMod, match=Match, command=Command.ADD)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum, IntFlag
+from typing import ClassVar
 
+from fastpath._rules import PackedRule
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.match import Match
@@ -49,29 +51,25 @@ class RemovedReason(IntEnum):
     EVICTION = 5
 
 
-class Rule:
+class Rule(PackedRule):
     """Match, priority, actions, cookie, timeouts (seconds, 0 = none), flags, times and counts.
 
     *modified* is when actions were last set: the hard timeout runs from it.  *used* is when a packet
-    last hit: the idle timeout runs from it.  *successor* took the place and the counters of this rule.
+    last hit: the idle timeout runs from it.  *serial* is the order in which rules came, given by their
+    tables.  *successor* took the place and the counters of this rule.
     """
 
-    __slots__ = ("actions", "cookie", "created", "flags", "hard_timeout", "idle_timeout", "importance",
-                 "match", "modified", "n_bytes", "n_packets", "priority", "removed", "serial", "successor",
-                 "table_id", "used")
+    __slots__ = ()
+    actions: ActionList
+    flags: FlowFlags
+    successor: Rule | None
 
-    def __init__(self, match: Match, priority: int = DEFAULT_PRIORITY, actions: ActionList = (), *,
-                 table_id: int = 0, cookie: int = 0, idle_timeout: float = 0, hard_timeout: float = 0,
-                 importance: int = 0, flags: FlowFlags = FlowFlags.NONE, now: float = 0.0) -> None:
-        self.match, self.priority, self.actions = match.packed(), priority, actions
-        self.table_id, self.cookie = table_id, cookie
-        self.idle_timeout, self.hard_timeout, self.importance = idle_timeout, hard_timeout, importance
-        self.flags = flags
-        self.created = self.modified = self.used = now
-        self.n_packets = self.n_bytes = 0
-        self.serial = 0                 # order in which rules came, given by their tables
-        self.removed = False            # no longer in a table; holders of a reference should let go
-        self.successor: Rule | None = None
+    no_flags: ClassVar[FlowFlags] = FlowFlags.NONE
+
+    @property
+    def match(self) -> Match:
+        """What it matches."""
+        return Match.kept(self.mask, self.words, self.options)
 
     def credit(self, n_packets: int, n_bytes: int, used: float) -> None:
         """Count packets that hit the rule, the last of them at *used*.  What flows still have to tell of a

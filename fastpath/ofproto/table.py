@@ -114,12 +114,14 @@ class Table:
             self.n_matched += 1
         return rule
 
-    def insert(self, rule: Rule, version: int | None = None) -> Rule | None:
+    def insert(self, rule: Rule, version: int | None = None, *, conjoins: bool = True) -> Rule | None:
         """Add *rule*, replacing and returning one with equal match and priority: at once, or for those who
-        look in *version* and later."""
-        m = rule.match
-        parts = [(a.conj_id, a.clause - 1, a.n_clauses) for a in rule.actions if isinstance(a, Conjunction)]
-        return self.classifier.replace(m.key, m.mask, rule.priority, rule, version, conj=parts)
+        look in *version* and later.  *conjoins*: conjunctions may stand among its actions."""
+        parts = [(a.conj_id, a.clause - 1, a.n_clauses) for a in rule.actions if isinstance(a, Conjunction)
+                 ] if conjoins else ()
+        mask = rule.mask
+        return self.classifier.replace(FlowKey.unpack(mask, rule.words), mask, rule.priority, rule, version,
+                                       parts)
 
     def set_actions(self, rule: Rule, actions: ActionList) -> None:
         """Give *rule*, which is in the table, other actions; it may join or leave conjunctions."""
@@ -145,7 +147,7 @@ class Table:
 
     def make_room(self) -> Rule | None:
         """The rule to evict before another is added; None while there is room.  Raises OpenFlowError."""
-        if len(self) < self.max_rules:
+        if self.max_rules == UNLIMITED or len(self) < self.max_rules:
             return None
         victim = self.eviction.choose() if self.eviction is not None else None
         if victim is None:

@@ -9,12 +9,12 @@ from malformed import drawn, good_flows, spoilt
 from strategies import ALL_FIELDS, value_text
 
 from fastpath._flow import WINDOWS, FlowKey
-from fastpath._matchtext import PlainField, PlainNumber, scan
-from fastpath.errors import ParseError
+from fastpath._matchtext import PlainField, PlainNumber, PlainReader, scan
+from fastpath.errors import FastpathError, ParseError
 from fastpath.fields import Field
-from fastpath.ofproto.flow_mod import Command
+from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
-from fastpath.ofproto.match import Match
+from fastpath.ofproto.match import FORMS, Match
 from fastpath.ofproto.plain import read_plainly
 
 
@@ -87,3 +87,30 @@ def test_readers_are_checked_when_they_are_made() -> None:
     assert scan("a=7,b,b", {"a": PlainNumber("x", 7), "b": 4}, FlowKey(), FlowKey(), values)
     assert values == {"x": 7, "flags": 4}
     assert not scan("a=8", {"a": PlainNumber("x", 7)}, FlowKey(), FlowKey(), values)
+
+
+def whole(reader: FlowReader, source: str) -> FlowMod | str:
+    """The flow of *source*, or how it is refused."""
+    try:
+        return reader.read(source)
+    except FastpathError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def test_whole_flows_mean_the_same_either_way(shared: Path, more: int) -> None:
+    good = [f"table={i % 3},{line}" for i, line in enumerate(good_flows(shared / "data", n=150))]
+    fast, slow, n_plain = FlowReader(), FlowReader(), 0
+    slow._plain = plain_reader_of_nothing()
+    for source in [*good, *spoilt(good, 3000 * more, 5), *good]:
+        found, expected = whole(fast, source), whole(slow, source)
+        assert found == expected, source
+        if isinstance(found, FlowMod) and isinstance(expected, FlowMod):
+            assert found.is_admitted and expected.is_admitted
+            assert str(found) == str(expected)
+            n_plain += found.match.form is not None
+    assert n_plain > len(good)
+
+
+def plain_reader_of_nothing() -> PlainReader:
+    """One that finds nothing plain."""
+    return PlainReader({}, FORMS, FlowReader()._read_actions, mod=FlowMod, match=Match, command=Command.ADD)

@@ -1,0 +1,48 @@
+# _rules.pxd -- what the policy layer keeps a hundred thousand times: matches and rules, packed.
+# Python objects, under the GIL.
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint64_t
+
+from fastpath._flow cimport FlowKey
+from fastpath._flow_layout cimport flow_t
+
+
+cdef class PackedMatch:
+    cdef public FlowKey _key        # the value while it is built; None once packed
+    cdef public bytes _words        # of the value, those that the mask has; None while it is built
+    cdef public FlowKey mask        # shared by all that are equal, once packed
+    cdef public object options
+    cdef readonly Form form         # None if nobody looked for it
+
+    cdef void keep(self, FlowKey mask, bytes words, object options) noexcept
+    cdef int keep_as(self, Form form, FlowKey key) except -1    # the normalized match of *key* in its form
+
+
+cdef class PackedRule:
+    cdef readonly FlowKey mask
+    cdef readonly bytes words
+    cdef readonly object options
+    cdef public object actions, successor, flags
+    cdef public uint64_t cookie, n_packets, n_bytes, serial
+    cdef public double created, modified, used, idle_timeout, hard_timeout
+    cdef public int32_t priority
+    cdef public uint16_t importance
+    cdef public uint8_t table_id
+    cdef uint8_t is_removed
+
+
+cdef struct protocols_t:            # all that a key decides about which fields it may be asked for
+    uint64_t w[3]
+
+
+cdef class Form:
+    cdef flow_t bits                # the mask as it was given
+    cdef protocols_t protocols
+    cdef readonly FlowKey mask      # normalized, and shared; None: not plain
+
+
+cdef class Forms:
+    cdef object judge
+    cdef list slots                 # open addressing; a power of two of them
+    cdef Py_ssize_t n
+
+    cdef Form of(self, FlowKey key, FlowKey mask)
