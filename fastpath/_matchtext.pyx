@@ -17,7 +17,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from fastpath._flow cimport FlowKey, load_member, store_member
 from fastpath._flow_layout cimport flow_t
-from fastpath._rules cimport Form, Forms, PackedMatch
+from fastpath._rules cimport Form, Forms, PackedMatch, PackedRule
 
 from fastpath.errors import ParseError
 
@@ -281,28 +281,57 @@ cdef enum:
     TABLE_ALL = 255
     PRIORITY = 0x8000           # of a flow that tells none
 
+cdef dict NO_OPTIONS = {}
+
 
 @cython.final
 cdef class PlainReader:
     """Reads whole flows to add where they are plain.
 
     *readers* are what ``scan`` takes.  *actions* is asked for what a list of actions says, given its text and
-    the match and table it must agree with.  *mod*, *match* and *command* make the flow mod.
+    the match and table it must agree with.  *mod* and *command* make the flow mod, *match* and *rule* are
+    classes.
     """
     cdef dict readers, known, values
     cdef Forms forms
-    cdef object actions, mod, match, command
+    cdef object actions, mod, match, rule, command
     cdef FlowKey key, mask
 
-    def __init__(self, dict readers not None, Forms forms not None, actions, *, mod, match, command):
+    def __init__(self, dict readers not None, Forms forms not None, actions, *, mod, match, rule, command):
         self.readers, self.forms, self.actions = readers, forms, actions
-        self.mod, self.match, self.command = mod, match, command
+        self.mod, self.match, self.rule, self.command = mod, match, rule, command
         self.known, self.values = {}, {}        # known: (text, table, form) -> actions that agree
         self.key, self.mask = FlowKey.__new__(FlowKey), FlowKey.__new__(FlowKey)
 
     def read(self, str source not None):
         """The flow mod of *source*, judged; None if it is not plain, or wrong before its actions.  Raises
         what reading the actions raises."""
+        cdef Py_ssize_t at
+        cdef Form form = self.scanned(source, &at)
+        return None if form is None else self.made(self.agreed(source[at:], form), form)
+
+    def read_rule(self, str source not None):
+        """The rule that the flow mod would add, in the same cases; its times are not set."""
+        cdef Py_ssize_t at
+        cdef Form form = self.scanned(source, &at)
+        cdef PackedRule rule
+        cdef dict v = self.values
+        if form is None:
+            return None
+        rule = self.rule.__new__(self.rule)
+        rule.actions = self.agreed(source[at:], form)
+        rule.mask, rule.words, rule.options = form.mask, self.key.pack(form.mask), NO_OPTIONS
+        table = v.get("table_id", TABLE_ALL)
+        rule.table_id = 0 if table == TABLE_ALL else <uint8_t>table
+        rule.priority, rule.cookie = v.get("priority", PRIORITY), v.get("new_cookie", 0)
+        rule.idle_timeout, rule.hard_timeout = v.get("idle_timeout", 0), v.get("hard_timeout", 0)
+        rule.importance = v.get("importance", 0)
+        rule.flags = v["flags"] if "flags" in v else rule.no_flags
+        return rule
+
+    cdef Form scanned(self, str source, Py_ssize_t *at):
+        """The form of the match of *source*, read into key, mask and values; None if it is not plain.  Its
+        actions begin at *at*."""
         cdef const uint8_t *p
         cdef const uint8_t *found
         cdef const uint8_t *equals
@@ -325,13 +354,13 @@ cdef class PlainReader:
                 return None
         except ParseError:
             return None
+        at[0] = equals + 1 - p
         form = self.forms.of(self.key, self.mask)
-        return None if form.mask is None else self.made(source[equals + 1 - p:], form)
+        return None if form.mask is None else form
 
-    cdef object made(self, str text, Form form):
-        cdef dict v = self.values
-        cdef PackedMatch match = self.match.__new__(self.match)
-        table = v.get("table_id", TABLE_ALL)
+    cdef object agreed(self, str text, Form form):
+        """The actions of *text*, which agree with what was read."""
+        table = self.values.get("table_id", TABLE_ALL)
         group = (text, table, form)
         actions = self.known.get(group)
         if actions is None:
@@ -339,8 +368,13 @@ cdef class PlainReader:
                 self.known.clear()
             actions = self.known[group] = self.actions(
                 text, self.match(self.key.copy(), self.mask.copy()), table)
+        return actions
+
+    cdef object made(self, object actions, Form form):
+        cdef dict v = self.values
+        cdef PackedMatch match = self.match.__new__(self.match)
         match.keep_as(form, self.key)
-        mod = self.mod(self.command, table, v.get("priority", PRIORITY), match, actions, 0, 0,
+        mod = self.mod(self.command, v.get("table_id", TABLE_ALL), v.get("priority", PRIORITY), match, actions, 0, 0,
                        v.get("new_cookie", 0), v.get("idle_timeout", 0), v.get("hard_timeout", 0),
                        v.get("importance", 0), *((v["flags"],) if "flags" in v else ()))
         PyObject_GenericSetAttr(mod, "_is_admitted", True)

@@ -18,7 +18,7 @@ cdef class PackedMatch:
 
 
 cdef class PackedRule:
-    cdef readonly FlowKey mask
+    cdef readonly FlowKey mask      # these three are those of its match
     cdef readonly bytes words
     cdef readonly object options
     cdef public object actions, successor, flags

@@ -302,7 +302,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             flows, name = read_text(flows), str(flows)
         if isinstance(flows, str):
             flows = flows.splitlines()
-        mods: list[FlowMod] = []
+        mods: list[FlowMod | Rule] = []
         reader = self._new_reader()
         for line, flow in enumerate(flows, 1):
             if not isinstance(flow, str):
@@ -311,14 +311,18 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             source = flow.partition("#")[0].strip()
             try:
                 if source:
-                    mods.append(reader.read(source))
+                    mods.append(reader.read_to_add(source))
             except ParseError as error:
                 raise ParseError(f"{name}:{line}: {error}") from None
         with self.changing() as change:
             n_mods = len(mods)
             mods.reverse()
             while mods:                         # each is freed as it becomes a rule
-                self.ofproto.stage(change, mods.pop())
+                mod = mods.pop()
+                if isinstance(mod, FlowMod):
+                    self.ofproto.stage(change, mod)
+                else:
+                    self.ofproto.stage_rule(change, mod)
         return n_mods
 
     def bundle(self, *, ordered: bool = True, atomic: bool = True) -> Bundle:

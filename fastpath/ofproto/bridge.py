@@ -24,7 +24,7 @@ from fastpath.ofproto.beyond import refuse_actions, refuse_match
 from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, TableStatus
 from fastpath.ofproto.fail_open import FAIL_OPEN_PRIORITY, FailOpen
 from fastpath.ofproto.flow_change import Change, FlowModResult, FlowUpdate, removal
-from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.flow_mod import FlowMod, adding
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import Group, GroupMod, GroupModResult, GroupTable
@@ -373,6 +373,14 @@ class Ofproto:
             if unknown is not None and self.tables.gives_actions(mod):
                 raise unknown
         change.stage(mod)
+
+    def stage_rule(self, change: Change, rule: Rule) -> None:
+        """``stage`` the flow mod that adds *rule*, as ``FlowReader.read_to_add`` has it."""
+        if (self.backer.strict or TRAITS.of(rule.actions) & (NAMES | NESTS) or self.tlvs
+                or rule.table_id == INTERNAL_TABLE):
+            self.stage(change, adding(rule))
+        else:
+            change.add(rule)
 
     def placed(self, mod: FlowMod) -> FlowMod:
         """*mod*, a dump filter too, with its tunnel options where the TLV table has them.  Raises

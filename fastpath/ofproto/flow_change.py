@@ -185,25 +185,28 @@ class Change:
         self.result = FlowModResult()
 
     def _add(self, fm: FlowMod) -> None:
-        table_id, priority, match, flags = fm.table_id, fm.priority, fm.match, fm.flags
-        if table_id == TABLE_ALL:
-            table_id = 0
+        self.add(Rule(fm.match, fm.priority, fm.actions,
+                      table_id=0 if fm.table_id == TABLE_ALL else fm.table_id, cookie=fm.new_cookie or 0,
+                      idle_timeout=fm.idle_timeout, hard_timeout=fm.hard_timeout, importance=fm.importance,
+                      flags=fm.flags))
+
+    def add(self, rule: Rule) -> None:
+        """``stage`` the flow mod that adds *rule*, which nobody has yet."""
+        rule.created = rule.modified = rule.used = self._now
+        table_id, flags = rule.table_id, rule.flags
         table = self._tables.table(table_id)
-        old = table.find_exact(match, priority)
+        old = table.find_like(rule)
         if old is None:
-            if flags and flags & FlowFlags.CHECK_OVERLAP and table.overlaps(match, priority) is not None:
+            if flags and flags & FlowFlags.CHECK_OVERLAP and table.overlaps(
+                    rule.match, rule.priority) is not None:
                 raise OpenFlowError("OFPFMFC_OVERLAP", "the rule overlaps one of the same priority")
             victim = table.make_room()
             if victim is not None:
                 self._take(victim)
                 self.result.evicted.append(victim)
-        cookie = fm.new_cookie or 0
-        if old is not None and cookie == COOKIE_KEEP:
-            cookie = old.cookie
-        rule = Rule(match, priority, fm.actions, table_id=table_id, cookie=cookie,
-                    idle_timeout=fm.idle_timeout, hard_timeout=fm.hard_timeout, importance=fm.importance,
-                    flags=flags, now=self._now)
-        if old is not None:
+        else:
+            if rule.cookie == COOKIE_KEEP:
+                rule.cookie = old.cookie
             if not flags & FlowFlags.RESET_COUNTS:
                 rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
             self.result.replaced.append(old)

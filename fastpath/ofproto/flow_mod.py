@@ -10,7 +10,7 @@ from fastpath.ofproto.actions.instructions import WriteActions
 from fastpath.ofproto.actions.misc import Clone
 from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_CONTROLLER, Enqueue, Group, Output
 from fastpath.ofproto.match import Match
-from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
+from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags, Rule
 from fastpath.value import field, value
 
 TABLE_ALL = 0xFF
@@ -79,6 +79,12 @@ class FlowMod:
     def __str__(self) -> str:
         from fastpath.ofproto.flow_text import format_flow_mod  # text is one layer up from values
         return format_flow_mod(self)
+
+
+def adding(rule: Rule) -> FlowMod:
+    """The request that adds a rule like *rule*."""
+    return FlowMod(Command.ADD, rule.table_id, rule.priority, rule.match, rule.actions, 0, 0, rule.cookie,
+                   rule.idle_timeout, rule.hard_timeout, rule.importance, rule.flags)
 
 
 def outputs_to(actions: ActionList, port: int) -> bool:

@@ -26,7 +26,7 @@ from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.match import Match, check_widths, missing_prerequisite
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.plain import plain_reader, read_plainly
-from fastpath.ofproto.rule import FLAG_BY_TEXT, FlowFlags
+from fastpath.ofproto.rule import FLAG_BY_TEXT, FlowFlags, Rule
 from fastpath.value import replace
 
 COMMANDS = {"add": Command.ADD, "delete": Command.DELETE, "delete_strict": Command.DELETE_STRICT,
@@ -58,6 +58,12 @@ class FlowReader:
         if command is None:
             command, source = _leading_command(source)
         return self._read(source, command)
+
+    def read_to_add(self, source: str) -> FlowMod | Rule:
+        """The same for a line of a file, which may begin with a command, in less room where it can be: the
+        rule that is to be added."""
+        rule: Rule | None = self._plain.read_rule(source)
+        return self.read(source) if rule is None else rule
 
     def read_filter(self, source: str) -> FlowMod:
         """The filter of a dump: match, table, cookie/mask, out_port, out_group; the command is DELETE."""

@@ -16,7 +16,7 @@ from fastpath.fields import BY_NAME, Field, Fmt, Prereq
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.match import FORMS, PROTOCOL_PATCHES, SLOTS, Match, read_item
-from fastpath.ofproto.rule import FLAG_BY_TEXT
+from fastpath.ofproto.rule import FLAG_BY_TEXT, Rule
 from fastpath.ofproto.values import full_mask
 from fastpath.tlv import OPTION_OF
 
@@ -66,4 +66,5 @@ def read_plainly(source: str, match: Match, values: dict[str, int]) -> bool:
 
 def plain_reader(actions: Callable[[str, Match, int], ActionList]) -> PlainReader:
     """Reads whole flows to add; *actions* those of a text, for a match and a table."""
-    return PlainReader(_readers(), FORMS, actions, mod=FlowMod, match=Match, command=Command.ADD)
+    return PlainReader(_readers(), FORMS, actions, mod=FlowMod, match=Match, rule=Rule,
+                       command=Command.ADD)

@@ -162,6 +162,10 @@ class Table:
         """Rule with exactly this match and priority."""
         return self.classifier.find_exact(match.key, match.mask, priority)
 
+    def find_like(self, rule: Rule) -> Rule | None:
+        """Rule with the match and priority of *rule*."""
+        return self.classifier.find_exact(FlowKey.unpack(rule.mask, rule.words), rule.mask, rule.priority)
+
     def within(self, match: Match) -> list[Rule]:
         """Rules that match only packets that *match* matches."""
         found = self.classifier.within(match.key, match.mask)

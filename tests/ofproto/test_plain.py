@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from fastpath._flow import WINDOWS, FlowKey
 from fastpath._matchtext import PlainField, PlainNumber, PlainReader, scan
 from fastpath.errors import FastpathError, ParseError
 from fastpath.fields import Field
-from fastpath.ofproto.flow_mod import Command, FlowMod
+from fastpath.ofproto.flow_mod import Command, FlowMod, adding
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.match import FORMS, Match
 from fastpath.ofproto.plain import read_plainly
+from fastpath.ofproto.rule import Rule
 
 
 def plainly(source: str) -> tuple[Match, dict[str, int]] | None:
@@ -107,10 +109,14 @@ def test_whole_flows_mean_the_same_either_way(shared: Path, more: int) -> None:
         if isinstance(found, FlowMod) and isinstance(expected, FlowMod):
             assert found.is_admitted and expected.is_admitted
             assert str(found) == str(expected)
+            rule = fast.read_to_add(source)
+            if isinstance(rule, Rule):
+                assert adding(rule) == replace(expected, table_id=expected.table_id % 255), source
             n_plain += found.match.form is not None
     assert n_plain > len(good)
 
 
 def plain_reader_of_nothing() -> PlainReader:
     """One that finds nothing plain."""
-    return PlainReader({}, FORMS, FlowReader()._read_actions, mod=FlowMod, match=Match, command=Command.ADD)
+    return PlainReader({}, FORMS, FlowReader()._read_actions, mod=FlowMod, match=Match, rule=Rule,
+                       command=Command.ADD)
