@@ -143,6 +143,11 @@ def _check_band(band: Band, flags: MeterFlags) -> None:
 
 # -- printing ------------------------------------------------------------------------------------------
 
+def meter_name(meter_id: int) -> str:
+    """Number of a meter, or its name."""
+    return str(_NAME_OF.get(meter_id, meter_id))
+
+
 def _format(meter_id: int, flags: MeterFlags, bands: tuple[Band, ...]) -> str:
     words = [name for name, flag in _FLAGS.items() if flags & flag]
     lines = [" ".join([f"meter={_NAME_OF.get(meter_id, meter_id)}", *words, "bands="])]

@@ -44,7 +44,7 @@ GROUPS = ("type=all,bucket=output:1,bucket=output:2,bucket=resubmit(,2)", "type=
 PORT_SETTINGS: tuple[dict[str, object], ...] = (
     {"link_up": False}, {"link_up": True}, {"no_flood": True}, {"no_flood": False}, {"no_forward": True},
     {"no_forward": False}, {"no_receive": True}, {"no_receive": False}, {"down": True}, {"down": False},
-    {"tag": 1}, {"trunks": [0, 1]},
+    {"tag": 1},
     {"trunks": [0, 1]}, {"tag": 2, "trunks": [1]})
 TIMES = (0.001, 0.09, 0.25, 0.5, 0.999, 1.0, 1.5, 2.0, 3.0, 7.0)
 

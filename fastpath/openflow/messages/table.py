@@ -189,6 +189,21 @@ def versions_of(cls: type) -> list[int]:
     return [v for v in VERSIONS if (v, cls) in _BY_CLASS]
 
 
+def space_of(version: int, cls: type) -> tuple[str, int]:
+    """Space and number of the messages of *cls* in *version*."""
+    return _BY_CLASS[version, cls]
+
+
+def class_of(data: bytes) -> type | None:
+    """Class of the message that *data* begins with, whole or not; None if there is none."""
+    reader = Reader(data)
+    try:
+        version, kind, _size, _xid = reader.unpack(HEADER)
+        return _class(reader, version, kind)[0]
+    except OpenFlowError:
+        return None
+
+
 @value
 class Frame:
     """A message with what its header says; *more* marks a multipart that goes on in another one."""

@@ -1,0 +1,61 @@
+"""What the printers of messages share: how much to say, names of ports, and words for bits and times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from fastpath.ofproto.actions.output import format_port
+from fastpath.value import value
+
+# Verbosities from which what packets are is told, payloads of echos are dumped, and packets are dumped.
+PACKETS, PAYLOADS, DUMPS = 1, 2, 3
+
+
+@value
+class Context:
+    """*version* of the message; *ports* are names by number, None where numbers are wanted."""
+
+    version: int
+    ports: Mapping[int, str] | None = None
+    verbosity: int = PAYLOADS
+    stats: bool = True
+
+    def port(self, number: int) -> str:
+        """A port by name or number."""
+        return format_port(number, self.ports)
+
+
+def bits(number: int, names: Iterable[str], *, none: str = "0", joined: str = " ") -> str:
+    """Names of the bits of *number*, lowest first ("" for those without one)."""
+    return joined.join(name for i, name in enumerate(names) if name and number >> i & 1) or none
+
+
+def duration(seconds: float) -> str:
+    """Seconds with three, six or nine digits after the point, or none."""
+    ns = round(seconds * 1e9)
+    whole, ns = divmod(ns, 10**9)
+    if not ns:
+        return f"{whole}s"
+    if not ns % 10**6:
+        return f"{whole}.{ns // 10**6:03d}s"
+    return f"{whole}.{ns // 1000:06d}s" if not ns % 1000 else f"{whole}.{ns:09d}s"
+
+
+def mac(number: int) -> str:
+    """An Ethernet address."""
+    return number.to_bytes(6, "big").hex(":")
+
+
+def hex_dump(data: bytes, *, ascii: bool = True) -> str:
+    """Lines of sixteen bytes, as the reference dumps them."""
+    out = []
+    for at in range(0, len(data), 16):
+        row = data[at:at + 16]
+        cells = [f"{b:02x}" for b in row] + ["  "] * (16 - len(row))
+        text = f"{at:08x}  {' '.join(cells[:8])}{'-' if len(row) >= 8 else ' '}{' '.join(cells[8:])}"
+        if ascii:
+            text += " |" + "".join(chr(b) if 32 <= b < 127 else "." for b in row).ljust(16) + "|"
+        else:
+            text = text.rstrip()
+        out.append(text + "\n")
+    return "".join(out)

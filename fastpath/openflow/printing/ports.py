@@ -1,0 +1,172 @@
+"""Text of features, ports, queues and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14
+from fastpath.ofproto.flow_mod import TABLE_ALL
+from fastpath.openflow.codec import Reader
+from fastpath.openflow.messages import port, stats, tables
+from fastpath.openflow.printing.basics import ACTIONS10, capabilities
+from fastpath.openflow.printing.context import Context, bits, duration, mac
+
+_CONFIG = ("PORT_DOWN", "NO_STP", "NO_RECV", "NO_RECV_STP", "NO_FLOOD", "NO_FWD", "NO_PACKET_IN")
+_STATE = ("LINK_DOWN", "BLOCKED", "LIVE")
+_SPEEDS = ("10MB-HD", "10MB-FD", "100MB-HD", "100MB-FD", "1GB-HD", "1GB-FD", "10GB-FD")
+_MEDIA = ("COPPER", "FIBER", "AUTO_NEG", "AUTO_PAUSE", "AUTO_PAUSE_ASYM")
+_FEATURES10 = (*_SPEEDS, *_MEDIA)
+_FEATURES11 = (*_SPEEDS, "40GB-FD", "100GB-FD", "1TB-FD", "OTHER", *_MEDIA)
+_MBPS = (10, 10, 100, 100, 1000, 1000, 10_000)
+_ACTIONS10_ORDER = ("output", "enqueue", *ACTIONS10[1:11])
+_REASONS = ("ADD", "DEL", "MOD")
+_MISSES = ("controller", "continue", "drop")
+_EVICTIONS = ("OTHER", "IMPORTANCE", "LIFETIME")
+ALL_QUEUES = 0xFFFFFFFF
+
+
+# -- the switch and its ports ----------------------------------------------------------------------
+
+def _features(m: port.FeaturesReply, c: Context) -> str:
+    out = f" dpid:{m.datapath_id:016x}\nn_tables:{m.n_tables}, n_buffers:{m.n_buffers}"
+    out += f", auxiliary_id:{m.auxiliary_id}" if m.auxiliary_id else ""
+    out += f"\ncapabilities: {capabilities(m.capabilities, c.version)}\n"
+    if c.version == OF10:
+        names = {name for i, name in enumerate(ACTIONS10) if m.actions >> i & 1}
+        out += "actions: " + " ".join(name for name in _ACTIONS10_ORDER if name in names) + "\n"
+    return out + "".join(format_port_desc(p, c) for p in m.ports)
+
+
+def _speed(features: int) -> int:
+    return max((mbps for i, mbps in enumerate(_MBPS) if features >> i & 1), default=0)
+
+
+def format_port_desc(p: port.PortDesc, c: Context) -> str:
+    """Lines of one port."""
+    number = "LOCAL" if p.port == 0xFFFE else str(p.port)
+    return f" {number}({p.name}): " + _port_lines(p, c)
+
+
+def _port_lines(p: port.PortDesc, c: Context) -> str:
+    out = f"addr:{mac(p.mac)}\n     config:     {bits(p.config, _CONFIG)}\n"
+    out += f"     state:      {bits(p.state, _STATE[:1] if c.version == OF10 else _STATE)}\n"
+    names = _FEATURES10 if c.version == OF10 else _FEATURES11
+    for title, features in (("current", p.curr), ("advertised", p.advertised), ("supported", p.supported),
+                            ("peer", p.peer)):
+        if features:
+            out += f"     {title + ':':<12}{bits(features, names)}\n"
+    now, most = (_speed(p.curr), _speed(p.supported)) if c.version == OF10 else (
+        p.curr_speed // 1000, p.max_speed // 1000)
+    return f"{out}     speed: {now} Mbps now, {most} Mbps max\n"
+
+
+def _port_status(m: port.PortStatus, c: Context) -> str:
+    reason = _REASONS[m.reason] if m.reason < len(_REASONS) else str(m.reason)
+    return f" {reason}:{format_port_desc(m.desc, c)}"
+
+
+def _port_mod(m: port.PortMod, c: Context) -> str:
+    names = _FEATURES10 if c.version == OF10 else _FEATURES11
+    advertise = bits(m.advertise, names) if m.advertise else "UNCHANGED"
+    return (f" port: {c.port(m.port)}: addr:{mac(m.mac)}\n     config: {bits(m.config, _CONFIG)}\n"
+            f"     mask:   {bits(m.mask, _CONFIG)}\n     advertise: {advertise}\n")
+
+
+def _counter(n: int) -> str:
+    return "?" if n == stats.UNKNOWN else str(n)
+
+
+def _port_stats(m: stats.PortStatsReply, c: Context) -> str:
+    out = f" {len(m.ports)} ports\n"
+    for p in m.ports:
+        def told(*names: tuple[str, str], p: stats.PortCounts = p) -> str:
+            return ", ".join(f"{word}={_counter(getattr(p, name))}" for word, name in names)
+        rx = told(("pkts", "rx_packets"), ("bytes", "rx_bytes"), ("drop", "rx_dropped"),
+                  ("errs", "rx_errors"), ("frame", "rx_frame_err"), ("over", "rx_over_err"),
+                  ("crc", "rx_crc_err"))
+        tx = told(("pkts", "tx_packets"), ("bytes", "tx_bytes"), ("drop", "tx_dropped"),
+                  ("errs", "tx_errors"), ("coll", "collisions"))
+        out += f"  port {c.port(p.port):>2}: rx {rx}\n           tx {tx}\n"
+        if c.version >= OF13:
+            out += f"           duration={duration(p.duration)}\n"
+    return out
+
+
+def _port_request(m: stats.PortStatsRequest, c: Context) -> str:
+    return f" port_no={c.port(m.port)}" if m.port != OFPP_ANY else " port_no=ANY"
+
+
+def _port_desc_request(m: stats.PortDescRequest, c: Context) -> str:
+    return f" port={c.port(m.port) if m.port != OFPP_ANY else 'ANY'}"
+
+
+# -- queues ----------------------------------------------------------------------------------------
+
+def _queue_request(m: stats.QueueRequest | tables.QueueDescRequest, c: Context) -> str:
+    port_name = c.port(m.port) if m.port != OFPP_ANY else "ANY"
+    return f" port={port_name} queue={'ALL' if m.queue == ALL_QUEUES else m.queue}"
+
+
+def _queue_stats(m: stats.QueueReply, c: Context) -> str:
+    return " 0 queues\n"
+
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+def _table_mod(m: port.TableMod, c: Context) -> str:
+    out = " table_id=" + ("ALL_TABLES" if m.table_id == TABLE_ALL else str(m.table_id))
+    if c.version in (OF11, OF12):
+        miss = m.config & tables.MISS_MASK
+        out += f", flow_miss_config={_MISSES[miss]}" if miss < len(_MISSES) else ""
+    elif c.version >= OF14:
+        settings = tables.TableSettings.get(Reader(m.properties))
+        evicts, watched = m.config & tables.CONFIG_EVICTION, m.config & tables.CONFIG_VACANCY
+        out += f", eviction={'on' if evicts else 'off'}"
+        if settings.eviction is not None:
+            out += f"eviction_flags={_evictions(settings.eviction)}"
+        out += f", vacancy={'on' if watched else 'off'}"
+        if watched and settings.vacancy is not None:
+            out += f" vacancy:{settings.vacancy[0]},{settings.vacancy[1]}"
+    return out
+
+
+def _evictions(flags: int) -> str:
+    return bits(flags, _EVICTIONS, none="(none)", joined="|")
+
+
+def _table_desc(t: tables.TableDesc, c: Context) -> str:
+    flags = "(default)" if t.settings.eviction is None else _evictions(t.settings.eviction)
+    out = f"\n  table {t.table_id}:\n   eviction={'on' if t.config & 4 else 'off'} eviction_flags={flags}\n"
+    if t.settings.vacancy is None:
+        return f"{out}   vacancy={'on' if t.config & 8 else 'off'}\n"
+    down, up, free = t.settings.vacancy
+    out += f"   vacancy={'on' if t.config & 8 else 'off'}"
+    return f"{out} vacancy_down={down}% vacancy_up={up}% vacancy={free}%\n"
+
+
+def _table_status(m: tables.TableStatus, c: Context) -> str:
+    reason = {3: "VACANCY_DOWN", 4: "VACANCY_UP"}.get(m.reason, str(m.reason))
+    return f" reason={reason}\ntable_desc:-{_table_desc(m.table, c)}"
+
+
+def _desc(m: stats.DescReply, c: Context) -> str:
+    return (f"\nManufacturer: {m.manufacturer}\nHardware: {m.hardware}\nSoftware: {m.software}\n"
+            f"Serial Num: {m.serial}\nDP Description: {m.datapath}\n")
+
+
+BODIES: dict[type, Callable[[Any, Context], str]] = {
+    port.FeaturesReply: _features, port.PortStatus: _port_status, port.PortMod: _port_mod,
+    port.TableMod: _table_mod, stats.DescRequest: lambda m, c: "", stats.DescReply: _desc,
+    stats.PortStatsRequest: _port_request, stats.PortStatsReply: _port_stats,
+    stats.PortDescRequest: _port_desc_request,
+    stats.PortDescReply: lambda m, c: "\n" + "".join(format_port_desc(p, c) for p in m.ports),
+    stats.QueueRequest: _queue_request, stats.QueueReply: _queue_stats,
+    tables.QueueConfigRequest: lambda m, c: f" port={c.port(m.port) if m.port != OFPP_ANY else 'ANY'}",
+    tables.QueueConfigReply: lambda m, c: "", tables.QueueDescRequest: _queue_request,
+    tables.QueueDescReply: lambda m, c: "", tables.TableStatus: _table_status,
+    tables.TableDescRequest: lambda m, c: "",
+    tables.TableDescReply: lambda m, c: "".join(_table_desc(t, c) for t in m.tables),
+}
