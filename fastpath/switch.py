@@ -352,7 +352,6 @@ class Switch:
                     self.dpif.stop_threads()
                     raise
                 atexit.register(self.stop)      # before the interpreter is taken down under the threads
-                atexit.register(self.stop)      # before the interpreter is taken down under the threads
 
     def _policy_step(self) -> float:
         with self.lock:
