@@ -177,12 +177,13 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
     def add_port(self, name: str, io: IoPort | str | None = None, *, number: int | None = None,
                  tag: int | None = None, trunks: Iterable[int] | None = None,
                  vlan_mode: VlanMode | str | None = None, priority_tags: str = "no",
-                 cvlans: Iterable[int] | None = None, qinq_ethtype: int = 0x88A8, **flags: bool) -> Port:
+                 cvlans: Iterable[int] | None = None, qinq_ethtype: int = 0x88A8,
+                 odp_port: int | None = None, **flags: bool) -> Port:
         """Add a port called *name*; return it.
 
         *io* is a port object, a text such as ``tap:tap0`` or ``veth0`` that names one to open, or None
-        for a memory port.  *number* is its OpenFlow number, by default the lowest free one.  Other
-        settings as ``Port.set`` takes them.
+        for a memory port.  *number* is its OpenFlow number, *odp_port* the datapath's, by default the lowest
+        free ones.  Other settings as ``Port.set`` takes them.
         """
         vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags,
                            cvlans=cvlans, qinq_ethtype=qinq_ethtype)
@@ -198,7 +199,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             of = OfPort(self.ofproto, name, number, vlan=vlan, link_up=opened.link_up())
             try:
                 of.configure(flags)
-                of.odp_port = self.switch.attach(opened)
+                of.odp_port = self.switch.attach(opened, odp_port)
             except Exception:
                 if not isinstance(io, IoPort):
                     opened.close()
@@ -570,14 +571,18 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             self._controllers = Controllers(self)
         return self._controllers
 
-    def listen(self, address: str, *, dpid: int | None = None, tls: Tls | None = None) -> Listener:
-        """Serve OpenFlow 1.0 to 1.5 at *address*, ``ptcp:PORT[:HOST]`` (by default of the loopback) or
-        ``punix:PATH``, until the switch or what is returned is closed.  *dpid* is the datapath id, by default
-        one made of the name.  As with the reference's management socket, packets and other events come to
-        those only who set a miss_send_len (``ovs-ofctl monitor`` does)."""
+    def listen(self, address: str, *, dpid: int | None = None, versions: Iterable[int] | None = None,
+               tls: Tls | None = None) -> Listener:
+        """Serve OpenFlow at *address*, ``ptcp:PORT[:HOST]`` (by default of the loopback) or ``punix:PATH``,
+        until the switch or what is returned is closed.  *dpid* is the datapath id, by default one made of the
+        name; *versions* are those spoken (1 for 1.0, to 6 for 1.5), by default all.  As with the reference's
+        management socket, packets and other events come to those only who set a miss_send_len
+        (``ovs-ofctl monitor`` does)."""
         from fastpath.controllers import listen  # a switch without controllers needs no codec
+        from fastpath.openflow.codec import VERSIONS
         with self._lock:
-            listener = listen(self, address, dpid=dpid, tls=tls)
+            listener = listen(self, address, dpid=dpid, versions=VERSIONS if versions is None else versions,
+                              tls=tls)
             self._listeners.append(listener)
             return listener
 

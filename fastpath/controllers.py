@@ -221,10 +221,10 @@ class Control:
 
 
 def _describe(port: Port) -> PortDesc:
-    mac = port.io.mac if port.io is not None else None
+    mac = port.of.hw_addr or (parse_mac(port.io.mac) if port.io is not None and port.io.mac else 0)
     config = sum(bit for bit, name in _FLAGS if getattr(port.of, name))
     state = STATE_LIVE if port.of.live else STATE_LINK_DOWN
-    return PortDesc(port.number, parse_mac(mac) if mac else 0, port.name, config, state)
+    return PortDesc(port.number, mac, port.name, config, state)
 
 
 def peers_of(bridge: Bridge) -> Peers:

@@ -86,19 +86,21 @@ class Switch:
     bounds the datapath's flows (0: every packet is translated); *max_idle* is how many seconds one lives
     without packets.  Flows are looked after every *max_revalidator* seconds, and while that takes long
     those with fewer packets a second than *min_revalidate_pps* are let go.  *strict* refuses what Open
-    vSwitch refuses, even where OpenFlow asks for it (meters that remark).
+    vSwitch refuses, even where OpenFlow asks for it (meters that remark).  *clock* tells the real time
+    instead of the machine's, to a switch without threads that ``step`` runs.
     """
 
     def __init__(self, *, seed: int | None = None, realtime: bool = False,
                  flow_limit: int = DEFAULTS.flow_limit, max_idle: float = DEFAULTS.max_idle,
                  max_revalidator: float = DEFAULTS.max_revalidator,
-                 min_revalidate_pps: int = DEFAULTS.min_revalidate_pps, strict: bool = False) -> None:
+                 min_revalidate_pps: int = DEFAULTS.min_revalidate_pps, strict: bool = False,
+                 clock: Clock | None = None) -> None:
         limits = Limits(flow_limit, max_idle, max_revalidator, min_revalidate_pps)
         limits.check()
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self.is_realtime = realtime
         self._virtual = VirtualClock()
-        self.clock: Clock = RealClock() if realtime else self._virtual
+        self.clock: Clock = (clock or RealClock()) if realtime else self._virtual
         self.lock: Lock = lock()
         self.dpif = UserspaceDpif(seed=self.seed, flow_limit=flow_limit)
         self.dpif.set_now(self.clock.now())
@@ -169,9 +171,9 @@ class Switch:
     def __len__(self) -> int:
         return len(self._bridges)
 
-    def attach(self, io: IoPort) -> int:
-        """Put an io port into the datapath; return its odp_port."""
-        odp_port = self.dpif.port_add(io, self.backer.free_odp_port())
+    def attach(self, io: IoPort, odp_port: int | None = None) -> int:
+        """Put an io port into the datapath; return its odp_port, the lowest free one by default."""
+        odp_port = self.dpif.port_add(io, self.backer.free_odp_port() if odp_port is None else odp_port)
         if is_timed(io):
             self.timed_ports.add(io)
         return odp_port
@@ -375,6 +377,16 @@ class Switch:
             self.feed.publish(events)
         except Exception as error:
             self._raised = self._raised or error
+
+    def step(self) -> float:
+        """Under real time without threads: move packets until none is left to move and do what is due;
+        return in how many seconds more is, for the caller's own loop."""
+        with self.lock:
+            self.forward()
+            self.wake()
+            self.forward()
+            self._watch_links(self.now)
+            return max(0.0, self._next_deadline() - self.now)
 
     @property
     def is_running(self) -> bool:

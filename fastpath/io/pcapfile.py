@@ -104,6 +104,10 @@ class PcapWriter:
         head = self._layout.pack(seconds, rest // self._unit, len(frame), size or len(frame))
         self._file.write(head + frame)
 
+    def flush(self) -> None:
+        """Hand what was written to the file system, for others to read."""
+        self._file.flush()
+
     def close(self) -> None:
         """Flush and close the file."""
         self._file.close()

@@ -305,11 +305,15 @@ class Ofproto:
         self._ports_changed(port, PortChange.ADD)
 
     def del_port(self, port: OfPort) -> None:
-        """Remove *port* and what was learned about it."""
+        """Remove *port* and what was learned about it.  Addresses that were behind it are forgotten in all
+        bridges, as in the reference: a station may have been reached through it over patch ports."""
         del self._ports[port.ofp_port], self._by_name[port.name]
         self._free_from = min(self._free_from, port.ofp_port)
         self.backer.del_port(port)
-        self.macs.flush_port(port.ofp_port)
+        gone = self.macs.flush_port(port.ofp_port)
+        for other in self.backer.bridges.values():
+            if other is not self and [place for place in gone if other.macs.forget(*place)]:
+                other.touch()
         self.mirrors.forget_port(port.ofp_port)
         self._ports_changed(port, PortChange.DELETE)
 

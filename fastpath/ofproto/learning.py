@@ -238,9 +238,21 @@ class MacTable:
         for key in list(self._entries):
             self._remove(key)
 
-    def flush_port(self, port: int) -> None:
-        """Forget what is behind *port*, static entries too."""
-        for key in self._usage.of(port):
+    def flush_port(self, port: int) -> list[tuple[int, int]]:
+        """Forget what is behind *port*, static entries too; return (address, VLAN) of each."""
+        learned = list(self._usage.of(port))
+        for key in learned:
             self._remove(key)
-        for entry in [e for e in self._static.values() if e.port == port]:
+        pinned = [entry for entry in self._static.values() if entry.port == port]
+        for entry in pinned:
             self.del_static(entry.mac, entry.vlan)
+        return [(mac, vlan) for vlan, mac in learned] + [(entry.mac, entry.vlan) for entry in pinned]
+
+    def forget(self, mac: int, vlan: int) -> bool:
+        """Forget one address, pinned or not; return whether it was known."""
+        if self.del_static(mac, vlan):
+            return True
+        if (vlan, mac) not in self._entries:
+            return False
+        self._remove((vlan, mac))
+        return True

@@ -73,6 +73,7 @@ class OfPort:
     odp_port: int | None = None
     peer_name: str | None = None
     link_up: bool = True
+    hw_addr: int = 0                # Ethernet address told to controllers; 0: that of its device
     no_flood: bool = False
     no_forward: bool = False
     no_receive: bool = False

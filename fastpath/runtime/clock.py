@@ -10,6 +10,11 @@ import time
 from typing import Protocol
 
 
+def wall_ns() -> int:
+    """Nanoseconds since 1970, for what is written to files."""
+    return time.time_ns()
+
+
 class Clock(Protocol):
     """What tells the time to a Switch."""
 
@@ -45,3 +50,27 @@ class VirtualClock:
     def advance_to(self, when: float) -> None:
         """Set the time to *when*; a moment in the past changes nothing."""
         self._now = max(self._now, when)
+
+
+class WarpClock:
+    """Real time until ``stop``; from then on it stands still and moves only by ``warp``."""
+
+    def __init__(self) -> None:
+        self._stopped_at: float | None = None
+
+    def now(self) -> float:
+        """Seconds since the machine started, or as warped."""
+        return time.monotonic() if self._stopped_at is None else self._stopped_at
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether time stands still."""
+        return self._stopped_at is not None
+
+    def stop(self) -> None:
+        """Let time stand still."""
+        self._stopped_at = self.now()
+
+    def warp(self, seconds: float) -> None:
+        """Let *seconds* pass at once, in stopped time."""
+        self._stopped_at = self.now() + seconds

@@ -1,0 +1,214 @@
+"""Flow keys from the text of dpctl: ``in_port(1),eth(src=..,dst=..),eth_type(0x0800),ipv4(proto=6,frag=no)``.
+
+The inverse of ``keytext``.  A member that is not named has no bit in the mask; one named without a mask is
+exact.  Bits of a value outside of its mask are kept: dump-flows -m shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from fastpath import text
+from fastpath._flow import WINDOWS, FlowKey
+from fastpath.dpif.key import ATTRS, TUNNEL_KINDS, Form, Member
+from fastpath.dpif.keytext import MPLS_SHIFTS, TUNNEL_FLAGS, parse_member
+from fastpath.dpif.terms import fields, need, split_terms
+from fastpath.dpif.tunneltext import parse_kind
+from fastpath.errors import ParseError
+
+_CFI = 0x1000
+_DL_TYPE_NONE = 0x05FF          # frames with a length where others have their type
+_FRAGS = {"no": 0, "first": 1, "later": 3, "yes": 1}
+_HEADERS = ("eth", "ipv4", "ipv6", "arp", "pbb", "nsh", "tcp", "udp", "sctp", "icmp", "icmpv6", "nd",
+            "nd_ext")
+_SINGLE = ("skb_priority", "skb_mark", "ct_zone", "ct_mark", "ct_label", "dp_hash")
+_CT_TUPLE = ("src", "dst", "proto", "tp_src", "tp_dst")
+
+
+def parse_key(source: str, ports: Mapping[str, int] | None = None) -> tuple[FlowKey, FlowKey]:
+    """(key, mask) of *source*; ports may be given by the names in *ports*.  Raises ParseError."""
+    return _Parser(ports or {}).parse(source)
+
+
+class _Parser:
+    def __init__(self, ports: Mapping[str, int]) -> None:
+        self._key, self._mask, self._ports = FlowKey(), FlowKey(), ports
+        self._depth = 0                         # VLAN tags that were entered
+        self._is_tagged = False                 # whether the Ethernet type here is a tag's
+        self._seen: set[str] = set()
+
+    def parse(self, source: str) -> tuple[FlowKey, FlowKey]:
+        self._terms(source)
+        if "eth" in self._seen and "eth_type" not in self._seen:
+            self._key.dl_type = _DL_TYPE_NONE
+        return self._key, self._mask
+
+    def _terms(self, source: str) -> None:
+        terms = list(split_terms(source))
+        self._is_tagged = any(name == "vlan" for name, _inside in terms)
+        for name, inside in terms:
+            if inside is None:
+                if name.startswith("ufid:"):
+                    continue
+                raise ParseError(f"{name!r}: expected NAME(...)")
+            self._term(name, inside.strip())
+
+    def _term(self, name: str, inside: str) -> None:
+        own = _OWN.get(name)
+        if name not in ("eth_type", "vlan", "encap") and name in self._seen:
+            raise ParseError(f"{name}() is given twice")
+        self._seen.add(name)
+        if own is not None:
+            own(self, inside)
+        elif name in _SINGLE:
+            (m,) = ATTRS[name]
+            self._set(m.field, *parse_member(m, inside))
+        elif name in _HEADERS:
+            self._header(name, inside)
+        else:
+            raise ParseError(f"{name}({inside}): unknown")
+
+    def _set(self, field: str, value: int, mask: int) -> None:
+        window = WINDOWS[field]
+        self._key.set(window, value)
+        self._mask.set(window, mask)
+
+    def _header(self, name: str, inside: str) -> None:
+        rows = {m.name: m for m in ATTRS[name]}
+        for term, value in fields(name, inside, *rows).items():
+            m = rows[term]
+            if m.form is Form.FRAG:
+                if value not in _FRAGS:
+                    raise ParseError(f"{name}({inside}): frag={value}: expected no, first or later")
+                self._set(m.field, _FRAGS[value], 0xFF)
+                continue
+            number, mask = _member(m, name, value)
+            if name == "arp" and term == "op":
+                number, mask = number & 0xFF, mask & 0xFF       # one byte of it is in the key
+            self._set(m.field, number, mask)
+
+    # -- terms of their own form -------------------------------------------------------------------
+
+    def _recirc_id(self, inside: str) -> None:
+        self._set("recirc_id", text.parse_int(inside, bits=32, what="recirc_id"), 0xFFFFFFFF)
+
+    def _in_port(self, inside: str) -> None:
+        number = self._ports.get(inside)
+        if number is None:
+            number = text.parse_int(text.split_mask(inside)[0], bits=32, what="port")
+        self._set("in_port", number, 0xFFFFFFFF)
+
+    def _packet_type(self, inside: str) -> None:
+        found = fields("packet_type", inside, "ns", "id")
+        kind = need("packet_type", found, "ns", bits=16) << 16 | need("packet_type", found, "id", bits=16)
+        self._set("packet_type", kind, 0xFFFFFFFF)
+
+    def _eth_type(self, inside: str) -> None:
+        value, mask = _number(inside, 16, "eth_type")
+        if self._is_tagged and self._depth < 2:
+            self._set("vlan1_tpid" if self._depth else "vlan_tpid", value, 0xFFFF)
+        else:
+            self._set("dl_type", value, mask)
+
+    def _vlan(self, inside: str) -> None:
+        found = fields("vlan", inside, "vid", "pcp", "cfi")
+        tci, mask = _CFI, _CFI
+        for name, shift, bits in (("vid", 0, 12), ("pcp", 13, 3), ("cfi", 12, 1)):
+            if name in found:
+                value, exact = _number(found[name], bits, name)
+                tci, mask = tci & ~(1 << 12 if name == "cfi" else 0) | value << shift, mask | exact << shift
+        if self._depth > 1:
+            raise ParseError(f"vlan({inside}): more than two tags")
+        self._set("vlan1_tci" if self._depth else "vlan_tci", tci, mask)
+        if not self._key.vlan_tpid:
+            self._set("vlan_tpid", 0x8100, 0xFFFF)
+
+    def _encap(self, inside: str) -> None:
+        self._depth += 1
+        self._seen.discard("eth_type")
+        self._terms(inside)
+
+    def _mpls(self, inside: str) -> None:
+        for entry, (name, value) in enumerate(_stack(inside)):
+            if entry > 2:
+                raise ParseError(f"mpls({inside}): more than three labels")
+            self._set_lse(f"mpls_lse{entry}", name, value)
+
+    def _set_lse(self, member: str, name: str, value: str) -> None:
+        if name:
+            lse, mask = _number(value, 32, name)
+        else:
+            lse = mask = 0
+            for term, source in fields("mpls", value, *MPLS_SHIFTS).items():
+                bits = next(m.bits for m in ATTRS["mpls"] if m.name == term)
+                number, exact = _number(source, bits, term)
+                lse, mask = lse | number << MPLS_SHIFTS[term], mask | exact << MPLS_SHIFTS[term]
+        setattr(self._key, member, lse)
+        setattr(self._mask, member, mask)
+
+    def _tcp_flags(self, inside: str) -> None:
+        value, mask = text.parse_flags(inside, text.TCP_FLAGS, bits=12, what="TCP")
+        self._set("tcp_flags", value, mask)
+
+    def _ct_state(self, inside: str) -> None:
+        value, mask = text.parse_flags(inside, text.CT_STATE, bits=8, what="conntrack")
+        self._set("ct_state", value, mask)
+
+    def _ct_tuple4(self, inside: str) -> None:
+        self._ct_tuple("ct_tuple4", inside, ("ct_nw_src", "ct_nw_dst"), Form.IPV4, 32)
+
+    def _ct_tuple6(self, inside: str) -> None:
+        self._ct_tuple("ct_tuple6", inside, ("ct_ipv6_src", "ct_ipv6_dst"), Form.IPV6, 128)
+
+    def _ct_tuple(self, name: str, inside: str, addresses: tuple[str, str], form: Form, bits: int) -> None:
+        rows = dict(zip(_CT_TUPLE, (Member("src", addresses[0], form, bits),
+                                    Member("dst", addresses[1], form, bits),
+                                    Member("proto", "ct_nw_proto", Form.DEC, 8),
+                                    Member("tp_src", "ct_tp_src", Form.DEC, 16),
+                                    Member("tp_dst", "ct_tp_dst", Form.DEC, 16)), strict=True))
+        for term, value in fields(name, inside, *_CT_TUPLE).items():
+            self._set(rows[term].field, *_member(rows[term], name, value))
+
+    def _tunnel(self, inside: str) -> None:
+        rows = {m.name: m for m in ATTRS["tunnel"]}
+        for term, nested in split_terms(inside):
+            name, _, value = term.partition("=")
+            if name == "flags" and nested is not None:
+                self._set("tun_flags", *text.parse_flags(nested, TUNNEL_FLAGS, bits=16, what="tunnel"))
+            elif name in TUNNEL_KINDS and nested is not None:
+                for member, number, mask in parse_kind(name, nested):
+                    self._set(f"tun_{member}", number, mask)
+            elif name in rows and nested is None:
+                self._set(rows[name].field, *_member(rows[name], "tunnel", value))
+            else:
+                raise ParseError(f"tunnel({inside}): {term!r} is unknown")
+
+
+_OWN: dict[str, Callable[[_Parser, str], None]] = {
+    "recirc_id": _Parser._recirc_id, "in_port": _Parser._in_port, "packet_type": _Parser._packet_type,
+    "eth_type": _Parser._eth_type, "vlan": _Parser._vlan, "encap": _Parser._encap, "mpls": _Parser._mpls,
+    "tcp_flags": _Parser._tcp_flags, "ct_state": _Parser._ct_state, "ct_tuple4": _Parser._ct_tuple4,
+    "ct_tuple6": _Parser._ct_tuple6, "tunnel": _Parser._tunnel,
+}
+
+
+def _member(m: Member, attr: str, value: str) -> tuple[int, int]:
+    try:
+        return parse_member(m, value)
+    except ParseError as error:
+        raise ParseError(f"{attr}({m.name}={value}): {error}") from None
+
+
+def _number(source: str, bits: int, what: str) -> tuple[int, int]:
+    """``value[/mask]``."""
+    value, mask = text.split_mask(source)
+    exact = (1 << bits) - 1
+    return (text.parse_int(value, bits=bits, what=what),
+            exact if mask is None else text.parse_int(mask, bits=bits, what=what))
+
+
+def _stack(inside: str) -> list[tuple[str, str]]:
+    """Labels of ``mpls()``: (name, value) of ``lse0=..,lse1=..``, or the members of one, unnamed."""
+    if not inside.startswith("lse"):
+        return [("", inside)]
+    return [(name, value) for name, value in fields("mpls", inside, "lse0", "lse1", "lse2").items()]

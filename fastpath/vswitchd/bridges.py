@@ -1,0 +1,312 @@
+"""Makes a bridge what the database wants, step by step from what it is.
+
+Ports that stay as they are keep their numbers, their counters and what was learned about them.  What cannot
+be had (a device that is not there, a patch without a peer) is told in its interface's row and tried again
+with the next change; the rest of the bridge does without it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastpath.bridge import Bridge, Port
+from fastpath.errors import FastpathError, TableFull
+from fastpath.ofproto.table import UNLIMITED
+from fastpath.ofproto.xlate.context import OFPP_LOCAL, VlanConfig
+from fastpath.runtime.listener import Listener
+from fastpath.runtime.log import Log
+from fastpath.vswitchd.datapaths import Datapath
+from fastpath.vswitchd.devices import TUNNELS, Device, DeviceError, Devices, Dummy
+from fastpath.vswitchd.port_numbers import LAST, PortNumbers
+from fastpath.vswitchd.settings import (
+    BridgeWanted,
+    ControllerWanted,
+    InterfaceWanted,
+    PortWanted,
+    TableWanted,
+)
+
+_PASSIVE = ("ptcp:", "pssl:", "punix:")
+N_TABLES = 254
+NO_TABLE = TableWanted("", None, False, ())
+
+
+@dataclass(slots=True)
+class Interface:
+    """One interface: what is wanted, and what came of it."""
+
+    wanted: InterfaceWanted
+    port: PortWanted
+    device: Device | None = None
+    of: Port | None = None
+    number: int | None = None
+    error: str | None = None
+
+
+class ConfiguredBridge:
+    """One bridge as the database wants it."""
+
+    def __init__(self, wanted: BridgeWanted, datapath: Datapath, devices: Devices, log: Log, rundir: Path
+                 ) -> None:
+        self.wanted, self.datapath, self._devices, self._rundir = wanted, datapath, devices, rundir
+        self._log, self._connmgr = log.module("bridge"), log.module("connmgr")
+        self.interfaces: dict[str, Interface] = {}
+        self._numbers = PortNumbers()
+        self._default_mac = random.getrandbits(48) & ~(1 << 40) | 1 << 41     # local, not multicast
+        self.mac = 0
+        self.dpid: int | None = None
+        self._listeners: dict[str, Listener] = {}
+        self._controllers: dict[str, ControllerWanted] = {}
+        self._mirrored: object = None       # what the mirrors were made of
+        self._is_new = True
+        self._served: tuple[int | None, tuple[int, ...]] = (None, ())
+        self.bridge: Bridge = datapath.switch.add_bridge(wanted.name, fail_mode=wanted.fail_mode)
+
+    @property
+    def name(self) -> str:
+        """Name, unique in the database."""
+        return self.wanted.name
+
+    def reconcile(self, wanted: BridgeWanted) -> None:
+        """Make the bridge what *wanted* says."""
+        before, self.wanted = self.wanted, wanted
+        new = {i.name: (i, port) for port in wanted.ports for i in port.interfaces}
+        for name, old in list(self.interfaces.items()):
+            if name not in new or old.device is None or _is_other(old.wanted, new[name][0]):
+                self._remove(old)
+        for interface, port in sorted(new.values(), key=lambda pair: pair[0].ofport_request is None):
+            found = self.interfaces.get(interface.name)
+            if found is None:
+                self._add(interface, port)
+            else:
+                self._update(found, interface, port)
+        self._address()
+        self._settings(before)
+        self._remotes()
+        self._is_new = False
+
+    # -- interfaces --------------------------------------------------------------------------------
+
+    def _add(self, wanted: InterfaceWanted, port: PortWanted) -> None:
+        interface = self.interfaces[wanted.name] = Interface(wanted, port)
+        try:
+            interface.device = device = self._devices.open(wanted, self.datapath.type)
+        except DeviceError as error:
+            interface.error = str(error)
+            self._log.warn(interface.error)
+            return
+        try:
+            interface.of = self._enter(interface, device)
+        except FastpathError as error:
+            self._free(interface)
+            self._devices.close(device)
+            if device.io is not None:
+                device.io.close()
+            interface.device = None
+            interface.error = f"could not add network device {wanted.name} to ofproto ({error})"
+            self._log.warn(f"bridge {self.name}: {interface.error}")
+            return
+        if wanted.mtu_request:
+            device.set_mtu(wanted.mtu_request)
+        self.datapath.types[wanted.name] = device.type
+        if interface.of.of.odp_port is not None:
+            self.datapath.ports[wanted.name] = interface.of.of.odp_port
+        self._log.info(f"bridge {self.name}: added interface {wanted.name} on port {interface.of.number}")
+
+    def _enter(self, interface: Interface, device: Device) -> Port:
+        wanted, vlan = interface.wanted, interface.port.vlan
+        number = OFPP_LOCAL if wanted.name == self.name else self._number(wanted.ofport)
+        interface.number = number
+        if device.type == "patch":
+            port = self.bridge.add_patch(wanted.name, peer=self._peer(wanted), number=number)
+        elif device.type in TUNNELS:
+            port = self.bridge.add_tunnel(wanted.name, device.type, number=number, **dict(wanted.options))
+        else:
+            port = self.bridge.add_port(wanted.name, device.io, number=number,
+                                        odp_port=self.datapath.choose_port(wanted.name))
+        self._configure(port, vlan, interface.port.protected)
+        return port
+
+    def _number(self, asked: int | None) -> int:
+        """The number asked for if it is free, or another."""
+        if asked is not None and 0 < asked <= LAST and self._numbers.take(asked):
+            return asked
+        try:
+            return self._numbers.choose(self.datapath.switch.now)
+        except OverflowError as error:
+            raise TableFull(str(error)) from None
+
+    def _peer(self, wanted: InterfaceWanted) -> str:
+        peer = wanted.option("peer")
+        if not peer:
+            raise DeviceError(f"{wanted.name}: patch type requires valid 'peer' argument", "Invalid argument")
+        if peer == wanted.name:
+            raise DeviceError(f"{wanted.name}: patch peer must not be self", "Invalid argument")
+        return peer
+
+    def _configure(self, port: Port, vlan: VlanConfig, protected: bool) -> None:
+        with self.datapath.switch.lock:
+            if port.of.vlan != vlan or port.of.protected != protected:
+                self.bridge.ofproto.set_port(port.of, vlan=vlan, flags={"protected": protected})
+
+    def _update(self, interface: Interface, wanted: InterfaceWanted, port: PortWanted) -> None:
+        if isinstance(interface.device, Dummy) and interface.wanted.options != wanted.options:
+            interface.device.record(wanted)
+        if interface.device is not None and wanted.mtu_request and wanted.mtu_request != interface.device.mtu:
+            interface.device.set_mtu(wanted.mtu_request)
+        interface.wanted, interface.port = wanted, port
+        if interface.of is not None:
+            self._configure(interface.of, port.vlan, port.protected)
+
+    def _remove(self, interface: Interface) -> None:
+        del self.interfaces[interface.wanted.name]
+        self.datapath.ports.pop(interface.wanted.name, None)
+        self.datapath.types.pop(interface.wanted.name, None)
+        if interface.of is not None:
+            self.bridge.del_port(interface.of)
+            self._log.info(f"bridge {self.name}: deleted interface {interface.wanted.name} on port "
+                           f"{interface.number}")
+            self._free(interface)
+        if interface.device is not None:
+            self._devices.close(interface.device)
+
+    def _free(self, interface: Interface) -> None:
+        if interface.number is not None:
+            self._numbers.free(interface.number, self.datapath.switch.now)
+
+    # -- the bridge's own --------------------------------------------------------------------------
+
+    def _address(self) -> None:
+        """Choose the Ethernet address of the local port, and the datapath id, which is made of it."""
+        local = self.interfaces.get(self.name)
+        outputs = {mirror.output_port for mirror in self.wanted.mirrors}
+        candidates = sorted(
+            i.device.mac for i in self.interfaces.values()
+            if i.device is not None and i is not local and i.port.name not in outputs
+            and _is_global(i.device.mac))
+        self.mac = self.wanted.hwaddr or next(iter(candidates), self._default_mac)
+        for interface in self.interfaces.values():
+            chosen = self.mac if interface is local else interface.wanted.mac
+            if interface.device is not None and chosen is not None and interface.device.mac != chosen:
+                interface.device.set_mac(chosen)
+            if interface.of is not None and interface.device is not None:
+                interface.of.of.hw_addr = interface.device.mac
+        dpid = self.wanted.dpid or self.mac
+        if dpid != self.dpid:
+            self.dpid = dpid
+            self._log.info(f"bridge {self.name}: using datapath ID {dpid:016x}")
+
+    def _settings(self, before: BridgeWanted) -> None:
+        wanted, bridge = self.wanted, self.bridge
+        if bridge.fail_mode != wanted.fail_mode:
+            bridge.set_fail_mode(wanted.fail_mode)
+        if self._is_new or _fdb(before) != _fdb(wanted):
+            aging, size, flood_vlans = _fdb(wanted)
+            bridge.set_fdb(mac_aging=aging, max_macs=size, flood_vlans=flood_vlans)
+        bridge.ofproto.forward_bpdu = wanted.forward_bpdu
+        old, new = dict(() if self._is_new else before.tables), dict(wanted.tables)
+        for number in sorted({*old, *new}):
+            if number < N_TABLES and old.get(number) != new.get(number):
+                self._table(number, new.get(number, NO_TABLE))
+        outputs = tuple((i.port.name, i.of.number) for i in self.interfaces.values() if i.of is not None)
+        if self._mirrored != (wanted.mirrors, outputs):
+            self._mirrored = wanted.mirrors, outputs
+            self._mirrors()
+
+    def _table(self, number: int, wanted: TableWanted) -> None:
+        limit = UNLIMITED if wanted.flow_limit is None else wanted.flow_limit
+        try:
+            self.bridge.set_table(number, name=wanted.name, max_flows=limit,
+                                  evict=(wanted.groups or True) if wanted.evicts else False)
+        except FastpathError as error:
+            self._log.warn(f"bridge {self.name}: table {number}: {error}")
+
+    def _mirrors(self) -> None:
+        for old in self.bridge.mirrors:
+            self.bridge.del_mirror(old.name)
+        for mirror in self.wanted.mirrors:
+            try:
+                self.bridge.add_mirror(
+                    mirror.name, select_all=mirror.select_all, select_src_port=self._of(mirror.src),
+                    select_dst_port=self._of(mirror.dst), select_vlan=mirror.vlans or None,
+                    output_port=next(self._of([mirror.output_port] if mirror.output_port else []), None),
+                    output_vlan=mirror.output_vlan, snaplen=mirror.snaplen)
+            except FastpathError as error:
+                self._log.err(f"bridge {self.name}: mirror {mirror.name}: {error}")
+
+    def _of(self, names: Iterable[str]) -> Iterator[Port]:
+        """The OpenFlow ports of ports by name."""
+        for interface in self.interfaces.values():
+            if interface.port.name in names and interface.of is not None:
+                yield interface.of
+
+    # -- controllers -------------------------------------------------------------------------------
+
+    def _remotes(self) -> None:
+        """Listen and connect where the database says; anew if what the bridge is called has changed."""
+        served = self.dpid, self.wanted.versions
+        targets = {c.target: c for c in self.wanted.controllers}
+        management = f"punix:{self._rundir / self.name}.mgmt"
+        for address in list(self._listeners):
+            if self._served != served or (address != management and address not in targets):
+                self._listeners.pop(address).close()
+        for target, old in list(self._controllers.items()):
+            if self._served != served or targets.get(target) != old:
+                del self._controllers[target]
+                self.bridge.controllers.remove(target)
+        self._served = served
+        if management not in self._listeners:
+            self._listen(management, "service")
+        for target, controller in targets.items():
+            if target.startswith(_PASSIVE):
+                if target not in self._listeners:
+                    self._listen(target, "service")
+            elif target not in self._controllers:
+                self._connect(controller)
+
+    def _listen(self, address: str, kind: str) -> None:
+        try:
+            self._listeners[address] = self.bridge.listen(address, dpid=self.dpid,
+                                                          versions=self.wanted.versions)
+        except FastpathError as error:
+            self._connmgr.err(f'failed to listen on {address}: {error}')
+            return
+        self._connmgr.info(f'{self.name}: added {kind} controller "{address}"')
+
+    def _connect(self, wanted: ControllerWanted) -> None:
+        try:
+            self.bridge.controllers.add(
+                wanted.target, dpid=self.dpid, versions=self.wanted.versions,
+                max_backoff=wanted.max_backoff_s, inactivity_probe=wanted.inactivity_probe_s,
+                rate_limit=wanted.rate_limit, burst_limit=wanted.burst_limit)
+        except FastpathError as error:
+            self._connmgr.err(f"{self.name}: {wanted.target}: {error}")
+            return
+        self._controllers[wanted.target] = wanted
+        self._connmgr.info(f'{self.name}: added primary controller "{wanted.target}"')
+
+    def close(self) -> None:
+        """Remove the bridge."""
+        for interface in list(self.interfaces.values()):
+            self._remove(interface)
+        self.datapath.switch.del_bridge(self.bridge)
+
+
+def _fdb(wanted: BridgeWanted) -> tuple[int, int, tuple[int, ...]]:
+    """Aging, size and unlearned VLANs of the MAC table, within the reference's bounds."""
+    return max(15, min(3600, wanted.mac_aging)), max(10, wanted.mac_table_size), wanted.flood_vlans
+
+
+def _is_other(old: InterfaceWanted, new: InterfaceWanted) -> bool:
+    """Whether an interface has to be made anew."""
+    if old.type != new.type or (new.ofport_request and old.ofport_request != new.ofport_request):
+        return True
+    return old.type in ("patch", *TUNNELS) and old.options != new.options
+
+
+def _is_global(mac: int) -> bool:
+    """Whether an address was given to a device by its maker: not local, not multicast, not zero."""
+    return mac != 0 and not mac >> 40 & 3

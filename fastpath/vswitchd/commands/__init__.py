@@ -1,0 +1,72 @@
+"""What ovs-appctl can ask, and the control socket it asks at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ovs.unixctl
+import ovs.unixctl.server
+
+from fastpath.errors import FastpathError
+from fastpath.vswitchd.commands import bridge, dpctl, dpif, dummy, fdb, ofproto, time, vlog
+from fastpath.vswitchd.commands.command import Command
+
+if TYPE_CHECKING:
+    from fastpath.vswitchd.daemon import Daemon
+
+COMMANDS: tuple[Command, ...] = (
+    *bridge.COMMANDS, *dpctl.COMMANDS, *dpif.COMMANDS, *dummy.COMMANDS, *fdb.COMMANDS, *ofproto.COMMANDS,
+    *time.COMMANDS, *vlog.COMMANDS)
+
+
+class Connection(ovs.unixctl.server.UnixctlConnection):  # type: ignore[misc]
+    """A client's connection, whose replies end their last line, as ovs-vswitchd's do."""
+
+    def reply(self, body: str | None) -> None:
+        """Answer with *body*."""
+        super().reply(_line(body))
+
+    def reply_error(self, body: str | None) -> None:
+        """Refuse with *body*."""
+        if body is not None and body.endswith("is not a valid command"):
+            body += ' (use "list-commands" to see a list of valid commands)'
+        super().reply_error(_line(body))
+
+
+def _line(text: str | None) -> str:
+    return text + "\n" if text and not text.endswith("\n") else text or ""
+
+
+def list_commands(connection: Any, args: list[str], aux: object) -> None:
+    """All commands with their arguments."""
+    lines = [f"  {name:<23} {command.usage}" for name, command in sorted(ovs.unixctl.commands.items())
+             if name != "set-options"]
+    connection.reply("The available commands are:\n" + "".join(line + "\n" for line in lines))
+
+
+def serve(daemon: Daemon, path: str | None, version: str) -> Any:
+    """The control socket at *path* (None: the usual one), which answers all commands; None if it cannot be
+    made, which was logged then."""
+    log = daemon.log.module("unixctl")
+
+    def answer(connection: Any, args: list[str], command: Command) -> None:
+        log.dbg(f"received request {command.name}[{', '.join(args)}], id=0")
+        try:
+            text = command.answer(daemon, args)
+        except FastpathError as error:
+            log.dbg(f'replying with error, id=0: "{error}"')
+            connection.reply_error(str(error))
+            return
+        log.dbg(f'replying with success, id=0: "{text or ""}"')
+        connection.reply(text)
+
+    for command in COMMANDS:
+        ovs.unixctl.commands.pop(command.name, None)        # the package has some of its own
+        ovs.unixctl.command_register(command.name, command.usage, command.min_args, command.max_args, answer,
+                                     command)
+    ovs.unixctl.server.UnixctlConnection = Connection       # what the server makes of those who connect
+    for name in ("help", "list-commands"):
+        ovs.unixctl.commands.pop(name, None)
+    ovs.unixctl.command_register("list-commands", "", 0, 0, list_commands, None)
+    error, server = ovs.unixctl.server.UnixctlServer.create(path, version)
+    return None if error else server

@@ -1,0 +1,39 @@
+"""``bridge/*``, ``ofproto/list`` and ``exit``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastpath.vswitchd.commands.command import Command, CommandError
+
+if TYPE_CHECKING:
+    from fastpath.vswitchd.daemon import Daemon
+
+
+def dump_flows(daemon: Daemon, args: list[str]) -> str:
+    """All rules of a bridge, hidden ones too."""
+    name = args[-1]
+    bridge = daemon.bridges.get(name)
+    if bridge is None:
+        raise CommandError("Unknown bridge")
+    text = bridge.bridge.dump_flows(hidden=True)
+    return text + "\n" if text else ""
+
+
+def list_bridges(daemon: Daemon, args: list[str]) -> str:
+    """Names of all bridges."""
+    return "".join(f"{name}\n" for name in sorted(daemon.bridges))
+
+
+def leave(daemon: Daemon, args: list[str]) -> None:
+    """End the daemon, with ``--cleanup`` after it removed its devices."""
+    if args and args[0] != "--cleanup":
+        raise CommandError(f"unknown argument {args[0]}")
+    daemon.exiting = True
+
+
+COMMANDS = (
+    Command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2, dump_flows),
+    Command("exit", "[--cleanup]", 0, 1, leave),
+    Command("ofproto/list", "", 0, 0, list_bridges),
+)

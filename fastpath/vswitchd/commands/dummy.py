@@ -1,0 +1,117 @@
+"""``netdev-dummy/*``: packets into dummy devices, and their state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastpath.compose import compose
+from fastpath.dpif.keyparse import parse_key
+from fastpath.errors import FastpathError, ParseError
+from fastpath.vswitchd.commands.command import MANY, Command, CommandError
+from fastpath.vswitchd.devices import Dummy
+
+if TYPE_CHECKING:
+    from fastpath.vswitchd.daemon import Daemon
+
+MIN_FRAME = 14                  # shorter packets are no Ethernet frames
+
+
+def receive(daemon: Daemon, args: list[str]) -> None:
+    """Let packets come in by a device: hexadecimal bytes, or datapath keys that they are made of."""
+    device = _device(daemon, args[0])
+    at = 1
+    if args[1] == "--qid":
+        if len(args) < 4 or not args[2].isdecimal():
+            raise CommandError("bad qid")
+        at = 3
+    frames = []
+    while at < len(args):
+        text, size = args[at], None
+        if at + 2 < len(args) and args[at + 1] == "--len":
+            size = _length(args[at + 2])
+            at += 2
+        frames.append(_frame(text, size))
+        at += 1
+    for frame in frames:
+        device.receive(frame)
+        daemon.move()
+
+
+def _length(text: str) -> int:
+    if not text.isdecimal() or not MIN_FRAME <= int(text) <= 0xFFFF:
+        raise CommandError("too small packet len" if text.isdecimal() and int(text) < MIN_FRAME
+                           else "too big packet len")
+    return int(text)
+
+
+def _frame(text: str, size: int | None) -> bytes:
+    """A frame from its hexadecimal bytes, or from a key; zeros make it *size* bytes long."""
+    try:
+        frame = bytes.fromhex(text)
+    except ValueError:
+        try:
+            key, _mask = parse_key("".join(text.split()))
+        except ParseError:
+            raise CommandError("bad packet or flow syntax") from None
+        return compose(key)[:size].ljust(size, b"\0") if size is not None else compose(key)
+    if len(frame) < MIN_FRAME:
+        raise CommandError("bad packet or flow syntax")
+    return frame
+
+
+def _device(daemon: Daemon, name: str) -> Dummy:
+    found = daemon.devices.dummies().get(name)
+    if found is None:
+        raise CommandError("no such dummy netdev")
+    return found
+
+
+def set_admin_state(daemon: Daemon, args: list[str]) -> str:
+    """Take a device up or down, or all."""
+    state = args[-1]
+    if state not in ("up", "down"):
+        raise CommandError(f"Invalid Admin State: {state}")
+    dummies = daemon.devices.dummies()
+    if len(args) == 2 and args[0] not in dummies:
+        raise CommandError(f"Unknown Dummy Interface: {args[0]}")
+    for device in [dummies[args[0]]] if len(args) == 2 else dummies.values():
+        device.is_up = state == "up"
+    daemon.status_due()
+    return "OK"
+
+
+def conn_state(daemon: Daemon, args: list[str]) -> str:
+    """How the streams of devices stand; those without one are not told."""
+    if args and args[0] not in daemon.devices.dummies():
+        raise CommandError("no such dummy netdev")
+    return ""
+
+
+def add_ip4(daemon: Daemon, args: list[str]) -> str:
+    """Give a device an IPv4 address."""
+    return _add_address(daemon, args)
+
+
+def add_ip6(daemon: Daemon, args: list[str]) -> str:
+    """Give a device an IPv6 address."""
+    return _add_address(daemon, args)
+
+
+def _add_address(daemon: Daemon, args: list[str]) -> str:
+    found = daemon.devices.dummies().get(args[0])
+    if found is None:
+        raise CommandError("Unknown Dummy Interface")
+    try:
+        found.add_address(args[1])
+    except FastpathError:
+        raise CommandError("Invalid parameters") from None
+    return "OK"
+
+
+COMMANDS = (
+    Command("netdev-dummy/conn-state", "[netdev]", 0, 1, conn_state),
+    Command("netdev-dummy/ip4addr", "[netdev] ipaddr/mask-prefix-len", 2, 2, add_ip4),
+    Command("netdev-dummy/ip6addr", "[netdev] ip6addr", 2, 2, add_ip6),
+    Command("netdev-dummy/receive", "name [--qid queue_id] packet|flow [--len packet_len]", 2, MANY, receive),
+    Command("netdev-dummy/set-admin-state", "[netdev] up|down", 1, 2, set_admin_state),
+)

@@ -1,0 +1,184 @@
+"""The daemon's own state, and one round of its loop: database in, bridges changed, status out.
+
+One thread runs it.  Datapath and policy threads of ``netdev`` bridges and those that serve controllers are
+the switches'; dummies move packets in this loop alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fastpath.bridge import Bridge
+from fastpath.errors import FastpathError
+from fastpath.ovsdb.idl import Database, Row, Write, put
+from fastpath.runtime.clock import RealClock, WarpClock
+from fastpath.runtime.log import Log
+from fastpath.vswitchd import status
+from fastpath.vswitchd.bridges import ConfiguredBridge
+from fastpath.vswitchd.commands.command import CommandError
+from fastpath.vswitchd.datapaths import TYPES, Datapaths
+from fastpath.vswitchd.devices import Devices
+from fastpath.vswitchd.settings import BridgeWanted, Reader, texts
+
+LOCK = "ovs_vswitchd"
+STATUS_S, MIN_STATUS_S = 5.0, 5.0
+MAX_WAIT_S = 0.1                # how late the loop notices what another thread made due
+
+
+class Daemon:
+    """Bridges as the database at *remote* wants them."""
+
+    def __init__(self, remote: str, log: Log, rundir: Path, devices: Devices, *, pid: int) -> None:
+        self.log, self.devices, self._rundir, self._pid = log, devices, rundir, pid
+        self.datapaths = Datapaths(clock=WarpClock())
+        self.bridges: dict[str, ConfiguredBridge] = {}
+        self.exiting = False
+        self.is_configured = False              # the database was carried out once
+        self._db = Database(remote, lock=LOCK)
+        self._bridge_log, self._vswitchd = log.module("bridge"), log.module("vswitchd")
+        self._clock = RealClock()
+        self._seen = 0                          # seqno of the database that was carried out
+        self._status_at = 0.0
+        self._said_contended = False
+        self._noted: set[str] = set()
+
+    # -- one round ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Do what can be done now."""
+        self._db.run()
+        if self._db.is_lock_contended:
+            self._stand_by()
+        elif self._db.has_lock and self._db.is_ready and not self._db.is_writing:
+            self._said_contended = False
+            if self._db.seqno != self._seen:
+                self._carry_out()
+            elif self._clock.now() >= self._status_at:
+                self._tell_status()
+        self.move()
+
+    def move(self) -> None:
+        """Move the packets of dummies and do what is due."""
+        self._next_step = self.datapaths.step()
+        self.devices.sent()
+
+    def wait(self, poller: object) -> float:
+        """Have *poller* wake for the database; return in how many seconds to look again in any case."""
+        self._db.wait(poller)
+        if not self._db.is_ready or self._db.is_writing:
+            return 1.0
+        return max(0.0, min(MAX_WAIT_S if len(self.bridges) else 1.0, self._next_step,
+                            self._status_at - self._clock.now()))
+
+    def _stand_by(self) -> None:
+        """Another daemon is in charge: give up what we have and wait for its end."""
+        if not self._said_contended:
+            self._said_contended = True
+            self._bridge_log.err("another ovs-vswitchd process is running, disabling this process "
+                                 f"(pid {self._pid}) until it goes away")
+            self._close_bridges()
+            self._seen = 0
+            self.is_configured = True
+
+    # -- configuration -----------------------------------------------------------------------------
+
+    def _carry_out(self) -> None:
+        self._seen = self._db.seqno
+        root = self._db.root()
+        if root is None:
+            self._close_bridges()
+            self.is_configured = True
+            return
+        reader = Reader()
+        self._reconcile(reader.bridges(root))
+        self._warn(reader.notes)
+        self.is_configured = True
+        self._tell(root)
+
+    def _reconcile(self, wanted: list[BridgeWanted]) -> None:
+        by_name = {bridge.name: bridge for bridge in wanted}
+        for name, old in list(self.bridges.items()):
+            if name not in by_name or by_name[name].type != old.datapath.type:
+                del self.bridges[name]
+                old.close()
+        for bridge in wanted:
+            if bridge.type not in TYPES or (bridge.type == "dummy" and not self.devices.has_dummies):
+                self._warn([f"bridge {bridge.name}: unknown datapath type {bridge.type}"])
+                continue
+            found = self.bridges.get(bridge.name)
+            try:
+                if found is None:
+                    found = self.bridges[bridge.name] = ConfiguredBridge(
+                        bridge, self.datapaths.use(bridge.type), self.devices, self.log, self._rundir)
+                found.reconcile(bridge)
+            except FastpathError as error:
+                self._bridge_log.err(f"failed to create bridge {bridge.name}: {error}")
+        self.datapaths.drop_unused()
+
+    def _warn(self, notes: list[str]) -> None:
+        """Warn of what makes no sense, once for as long as it is there."""
+        for note in notes:
+            if note not in self._noted:
+                self._bridge_log.warn(note)
+        self._noted = set(notes)
+
+    # -- status ------------------------------------------------------------------------------------
+
+    def _tell(self, root: Row) -> None:
+        writes = list(status.of_switch(root, datapath_types=sorted(self._types()),
+                                       iface_types=self.devices.types))
+        for bridge in self.bridges.values():
+            writes += status.of_bridge(bridge)
+        done = put(root, "cur_cfg", root.next_cfg)
+        if done is not None:
+            writes.append(done)
+        self._write(writes)
+
+    def _tell_status(self) -> None:
+        root = self._db.root()
+        asked = "" if root is None else texts(root, "other_config").get("stats-update-interval", "")
+        interval = max(MIN_STATUS_S, int(asked) / 1000) if asked.isdecimal() else STATUS_S
+        self._status_at = self._clock.now() + interval
+        self._write(list(self._status()))
+
+    def _status(self) -> Iterator[Write]:
+        for bridge in self.bridges.values():
+            yield from status.of_bridge(bridge)
+            for interface in bridge.interfaces.values():
+                yield from status.of_statistics(interface)
+
+    def _write(self, writes: list[Write]) -> None:
+        if writes:
+            self._db.write(writes)
+
+    def _types(self) -> tuple[str, ...]:
+        return TYPES if self.devices.has_dummies else tuple(kind for kind in TYPES if kind != "dummy")
+
+    def status_due(self) -> None:
+        """Tell the database what changed at the next opportunity."""
+        self._status_at = 0.0
+
+    # -- for commands ------------------------------------------------------------------------------
+
+    def find(self, name: str) -> Bridge:
+        """The bridge called *name*.  Raises CommandError."""
+        found = self.bridges.get(name)
+        if found is None:
+            raise CommandError("no such bridge")
+        return found.bridge
+
+    def open_bridges(self) -> list[Bridge]:
+        """All bridges."""
+        return [found.bridge for found in self.bridges.values()]
+
+    def _close_bridges(self) -> None:
+        while self.bridges:
+            self.bridges.popitem()[1].close()
+        self.datapaths.drop_unused()
+
+    def close(self) -> None:
+        """End all bridges, and with them their devices, and hang up on the database."""
+        self._close_bridges()
+        self.datapaths.close()
+        self._db.close()

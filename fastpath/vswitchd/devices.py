@@ -1,0 +1,210 @@
+"""What carries the packets of an interface: opened by the type the database names.
+
+Dummy devices have no device behind them: packets come in by ``netdev-dummy/receive`` or from a capture file,
+and what is sent goes to a capture file or nowhere.  Their Ethernet addresses count up from aa:55:aa:55:00:00
+in order of creation, as the reference's do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_interface
+
+from fastpath._port import Port as IoPort
+from fastpath.errors import ConfigError, FastpathError, PortError
+from fastpath.io import link
+from fastpath.io._af_packet import AfPacketPort
+from fastpath.io._memory import MemoryPort
+from fastpath.io._tap import TapPort
+from fastpath.io.pcapfile import PcapWriter
+from fastpath.runtime.clock import wall_ns
+from fastpath.text import format_mac, parse_mac
+from fastpath.vswitchd.settings import InterfaceWanted
+
+DUMMY_MTU, DEVICE_MTU = 1500, 1500
+DUMMY_TYPES = ("dummy", "dummy-internal", "dummy-pmd")
+FIRST_DUMMY_MAC = 0xAA55AA550000
+TUNNELS = ("bareudp", "erspan", "geneve", "gre", "gtpu", "ip6erspan", "ip6gre", "lisp", "stt", "vxlan")
+IFACE_TYPES = ("afxdp", *TUNNELS, "internal", "patch", "system", "tap")
+
+
+class DeviceError(FastpathError):
+    """A device cannot be had; *reason* is what strerror would say."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"{what} ({reason})")
+        self.reason = reason
+
+
+@dataclass(eq=False, slots=True)
+class Device:
+    """One device.  *type* is the one it is shown as."""
+
+    name: str
+    type: str
+    io: IoPort | None = None
+    mac: int = 0
+    mtu: int = DEVICE_MTU
+    is_up: bool = True
+    addresses: list[str] = field(default_factory=list)
+
+    def set_mac(self, mac: int) -> None:
+        """Give it the Ethernet address *mac*."""
+        if isinstance(self.io, TapPort) and mac != self.mac:
+            link.configure(self.name, mac=format_mac(mac))
+        self.mac = mac
+
+    def set_mtu(self, mtu: int) -> None:
+        """Take frames with payloads of up to *mtu* bytes."""
+        if isinstance(self.io, TapPort | AfPacketPort) and mtu != self.mtu:
+            link.configure(self.name, mtu=mtu)
+        self.mtu = mtu
+
+    def add_address(self, address: str) -> None:
+        """Give it the IP *address*, with or without the length of its prefix.  Raises ConfigError."""
+        try:
+            self.addresses.append(str(ip_interface(address)))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    def sent(self) -> None:
+        """Do away with what was sent, where no device took it."""
+
+    def close(self) -> None:
+        """Give up what goes beyond the port itself."""
+
+
+@dataclass(eq=False, slots=True)
+class Dummy(Device):
+    """A device of the dummy kind."""
+
+    _rx: PcapWriter | None = None
+    _tx: PcapWriter | None = None
+
+    def receive(self, frame: bytes) -> None:
+        """Let *frame* come in."""
+        assert isinstance(self.io, MemoryPort)
+        if self._rx is not None:
+            self._rx.write(frame, time_ns=wall_ns())
+            self._rx.flush()
+        if not self.io.inject(frame):
+            raise PortError(f"{self.name}: cannot take a frame of {len(frame)} bytes")
+
+    def sent(self) -> None:
+        assert isinstance(self.io, MemoryPort)
+        for frame in self.io.take():
+            if self._tx is not None:
+                self._tx.write(frame, time_ns=wall_ns())
+        if self._tx is not None:
+            self._tx.flush()
+
+    def record(self, wanted: InterfaceWanted) -> None:
+        """Write packets to the files the options name: ``pcap`` for both ways, or one for each."""
+        self.close()
+        both = wanted.option("pcap")
+        if both:
+            self._rx = self._tx = _writer(both)
+        else:
+            rx, tx = wanted.option("rxq_pcap"), wanted.option("tx_pcap")
+            self._rx, self._tx = _writer(rx) if rx else None, _writer(tx) if tx else None
+
+    def close(self) -> None:
+        for writer in {self._rx, self._tx} - {None}:
+            if writer is not None:
+                writer.close()
+        self._rx = self._tx = None
+
+
+def _writer(path: str) -> PcapWriter:
+    try:
+        return PcapWriter(path, nanosecond=False)
+    except OSError as error:
+        raise DeviceError(path, error.strerror or str(error)) from None
+
+
+class Devices:
+    """Opens devices.  *override* makes dummies of those that would be real ones."""
+
+    def __init__(self, *, has_dummies: bool, override: bool) -> None:
+        self.has_dummies, self.override = has_dummies, override
+        self._open: dict[str, Device] = {}
+        self._n_dummies = 0
+
+    @property
+    def types(self) -> list[str]:
+        """The interface types there are."""
+        return sorted((*IFACE_TYPES, *(DUMMY_TYPES if self.has_dummies else ())))
+
+    def __iter__(self) -> Iterator[Device]:
+        return iter(list(self._open.values()))
+
+    def dummies(self) -> dict[str, Dummy]:
+        """The dummy devices, by name."""
+        return {name: device for name, device in self._open.items() if isinstance(device, Dummy)}
+
+    def open(self, wanted: InterfaceWanted, datapath_type: str) -> Device:
+        """The device of an interface on a datapath of a type.  Raises DeviceError."""
+        if wanted.name in self._open:
+            raise DeviceError(f"could not open network device {wanted.name}", os.strerror(errno.EBUSY))
+        kind = self._kind(wanted.type, datapath_type)
+        try:
+            device = self._make(wanted, kind)
+        except PortError as error:
+            raise DeviceError(f"could not open network device {wanted.name}", _reason(error)) from None
+        self._open[wanted.name] = device
+        return device
+
+    def _kind(self, kind: str, datapath_type: str) -> str:
+        """The type an interface of type *kind* is on a datapath: dummies have no real devices."""
+        if datapath_type == "dummy" and kind == "internal":
+            return "dummy-internal"
+        if self.override and kind in ("system", "tap", "internal", "afxdp"):
+            return "dummy-internal" if kind == "internal" else "dummy"
+        return kind
+
+    def _make(self, wanted: InterfaceWanted, kind: str) -> Device:
+        name = wanted.name
+        if kind in DUMMY_TYPES and self.has_dummies:
+            mac, self._n_dummies = FIRST_DUMMY_MAC + self._n_dummies, self._n_dummies + 1
+            dummy = Dummy(name, kind, MemoryPort(name), mac, DUMMY_MTU)
+            dummy.record(wanted)
+            return dummy
+        if kind == "system":
+            return _real(name, kind, AfPacketPort(name))
+        if kind in ("internal", "tap"):
+            return _real(name, kind, TapPort(name))
+        if kind == "patch" or kind in TUNNELS:
+            return Device(name, kind)
+        raise DeviceError(f"could not open network device {name}", os.strerror(errno.EAFNOSUPPORT))
+
+    def close(self, device: Device) -> None:
+        """Forget a device; its port is closed by whoever takes it from the datapath."""
+        if self._open.get(device.name) is device:
+            del self._open[device.name]
+        device.close()
+
+    def sent(self) -> None:
+        """Do away with what dummies sent."""
+        for device in self._open.values():
+            device.sent()
+
+
+def _real(name: str, kind: str, io: IoPort) -> Device:
+    mac = io.mac
+    return Device(name, kind, io, parse_mac(mac) if mac else 0, io.mtu or DEVICE_MTU)
+
+
+def _reason(error: FastpathError) -> str:
+    """The words of strerror for why a port could not be opened."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno)
+    text = str(error).rsplit(": ", 1)[-1]
+    for number in (errno.ENODEV, errno.EPERM, errno.EACCES, errno.EBUSY, errno.EINVAL, errno.ENOENT):
+        if os.strerror(number).lower() in text.lower():
+            return os.strerror(number)
+    return text
+

@@ -1,0 +1,268 @@
+"""What the database wants of the switch, as values: rows read once, defaults filled in, nonsense left out.
+
+A value that makes no sense costs its own setting, never the rest: ``notes`` collects what to warn of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastpath.errors import ParseError
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
+from fastpath.ofproto.port import VLAN_MAX, vlan_config
+from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
+from fastpath.ovsdb.idl import Row
+from fastpath.text import parse_mac
+
+OFPP_MAX = 0xFF00
+PROTOCOLS = {"OpenFlow10": OF10, "OpenFlow11": OF11, "OpenFlow12": OF12, "OpenFlow13": OF13,
+             "OpenFlow14": OF14, "OpenFlow15": OF15}
+# Without a word in the database the reference speaks these.
+DEFAULT_PROTOCOLS = (OF10, OF11, OF12, OF13, OF14, OF15)
+_QINQ = {"802.1q": 0x8100, "802.1ad": 0x88A8}
+_PRIORITY_TAGS = {"true": "if-nonzero", "if-nonzero": "if-nonzero", "always": "always"}
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceWanted:
+    """One interface.  *ofport* is the number to ask for: that requested, or that of last time."""
+
+    row: Row = field(compare=False, repr=False)
+    name: str
+    type: str
+    options: tuple[tuple[str, str], ...]
+    ofport_request: int | None
+    ofport: int | None = field(compare=False)
+    mtu_request: int | None
+    mac: int | None
+
+    def option(self, name: str, default: str = "") -> str:
+        """One of the options."""
+        return dict(self.options).get(name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class PortWanted:
+    """One port, of one interface or, bonded, of several."""
+
+    row: Row = field(compare=False, repr=False)
+    name: str
+    interfaces: tuple[InterfaceWanted, ...]
+    vlan: VlanConfig
+    protected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerWanted:
+    """One controller of a bridge."""
+
+    row: Row = field(compare=False, repr=False)
+    target: str
+    max_backoff_s: float
+    inactivity_probe_s: float
+    rate_limit: int | None
+    burst_limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableWanted:
+    """Settings of one OpenFlow table."""
+
+    name: str
+    flow_limit: int | None
+    evicts: bool
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorWanted:
+    """One mirror; ports by name."""
+
+    row: Row = field(compare=False, repr=False)
+    name: str
+    select_all: bool
+    src: tuple[str, ...]
+    dst: tuple[str, ...]
+    vlans: tuple[int, ...]
+    output_port: str | None
+    output_vlan: int | None
+    snaplen: int
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeWanted:
+    """One bridge and all that is on it."""
+
+    row: Row = field(compare=False, repr=False)
+    name: str
+    type: str
+    fail_mode: str
+    versions: tuple[int, ...]
+    dpid: int | None
+    hwaddr: int | None
+    description: str | None
+    mac_aging: int
+    mac_table_size: int
+    forward_bpdu: bool
+    flood_vlans: tuple[int, ...]
+    ports: tuple[PortWanted, ...]
+    controllers: tuple[ControllerWanted, ...]
+    tables: tuple[tuple[int, TableWanted], ...]
+    mirrors: tuple[MirrorWanted, ...]
+
+
+class Reader:
+    """Reads rows.  *notes* says what of them made no sense."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def bridges(self, root: Row) -> list[BridgeWanted]:
+        """All bridges, by name."""
+        return [self.bridge(row) for row in _by_name(column(root, "bridges", []))]
+
+    def bridge(self, row: Row) -> BridgeWanted:
+        """What a row of Bridge wants."""
+        other = texts(row, "other_config")
+        name = str(row.name)
+        return BridgeWanted(
+            row, name, datapath_type(one(row, "datapath_type") or ""), one(row, "fail_mode") or "standalone",
+            tuple(sorted(PROTOCOLS[p] for p in column(row, "protocols", []) if p in PROTOCOLS))
+            or DEFAULT_PROTOCOLS,
+            _hex(other.get("datapath-id")), self._mac(other.get("hwaddr"), f"bridge {name}"),
+            other.get("dp-desc"), _int(other.get("mac-aging-time"), 300),
+            _int(other.get("mac-table-size"), 8192),
+            other.get("forward-bpdu") == "true", tuple(sorted(column(row, "flood_vlans", []))),
+            tuple(self._ports(row, name)), tuple(self._controllers(row)), tuple(self._tables(row)),
+            tuple(self._mirrors(row)))
+
+    def _ports(self, bridge: Row, name: str) -> Iterator[PortWanted]:
+        rows = _by_name(column(bridge, "ports", []))
+        if all(row.name != name for row in rows):
+            self.notes.append(f"bridge {name}: no port named {name}, synthesizing one")
+            local = InterfaceWanted(None, name, "internal", (), None, None, None, None)
+            yield PortWanted(None, name, (local,), VlanConfig(), False)
+        for row in rows:
+            interfaces = _by_name(row.interfaces)
+            yield PortWanted(row, str(row.name), tuple(self._interface(i, name) for i in interfaces),
+                             self._vlan(row), bool(column(row, "protected", False)))
+
+    def _interface(self, row: Row, bridge: str) -> InterfaceWanted:
+        name = str(row.name)
+        kind = str(row.type) or "system"
+        request, before = one(row, "ofport_request"), one(row, "ofport")
+        mac = None if name == bridge else self._mac(one(row, "mac"), f"interface {name}")
+        return InterfaceWanted(
+            row, name, "internal" if name == bridge else kind, tuple(sorted(texts(row, "options").items())),
+            request, request or (before if before and 0 < before < OFPP_MAX else None),
+            one(row, "mtu_request"), mac)
+
+    def _vlan(self, row: Row) -> VlanConfig:
+        """VLAN settings as the reference reads them: a tag makes an access port, whatever trunks say."""
+        tag, trunks, cvlans = one(row, "tag"), column(row, "trunks", []), column(row, "cvlans", [])
+        other = texts(row, "other_config")
+        if tag is not None and not 0 <= tag <= VLAN_MAX:
+            tag = None
+        mode = VlanMode(one(row, "vlan_mode") or ("trunk" if tag is None else "access"))
+        if not one(row, "vlan_mode") and tag is not None and trunks:
+            self.notes.append(f"port {row.name}: ignoring trunks in favor of implicit vlan")
+        if mode in (VlanMode.ACCESS, VlanMode.DOT1Q_TUNNEL):
+            trunks = []
+        if mode is not VlanMode.TRUNK:
+            tag = tag or 0
+        return vlan_config(
+            tag=None if mode is VlanMode.TRUNK else tag, trunks=trunks or None, mode=mode,
+            priority_tags=_PRIORITY_TAGS.get(other.get("priority-tags", ""), "no"),
+            cvlans=(cvlans or None) if mode is VlanMode.DOT1Q_TUNNEL else None,
+            qinq_ethtype=_QINQ.get(other.get("qinq-ethtype", ""), 0x88A8))
+
+    def _controllers(self, bridge: Row) -> Iterator[ControllerWanted]:
+        for row in sorted(column(bridge, "controller", []), key=lambda row: str(row.target)):
+            backoff, probe = one(row, "max_backoff"), one(row, "inactivity_probe")
+            rate = one(row, "controller_rate_limit")
+            yield ControllerWanted(
+                row, str(row.target), 8.0 if backoff is None else max(1.0, backoff / 1000),
+                5.0 if probe is None else probe / 1000, rate or None, one(row, "controller_burst_limit"))
+
+    def _tables(self, bridge: Row) -> Iterator[tuple[int, TableWanted]]:
+        for number, row in sorted(column(bridge, "flow_tables", {}).items()):
+            yield number, TableWanted(
+                one(row, "name") or "", one(row, "flow_limit"), one(row, "overflow_policy") == "evict",
+                tuple(sorted(column(row, "groups", []))))
+
+    def _mirrors(self, bridge: Row) -> Iterator[MirrorWanted]:
+        for row in _by_name(column(bridge, "mirrors", [])):
+            output = one(row, "output_port")
+            yield MirrorWanted(
+                row, str(row.name), bool(row.select_all), _names(row.select_src_port),
+                _names(row.select_dst_port), tuple(sorted(row.select_vlan)),
+                None if output is None else str(output.name),
+                one(row, "output_vlan"), one(row, "snaplen") or 0)
+
+    def _mac(self, text: str | None, what: str) -> int | None:
+        if not text:
+            return None
+        try:
+            mac = parse_mac(text)
+        except ParseError:
+            mac = 0
+        if not mac or mac >> 40 & 1:
+            self.notes.append(f"{what}: ignoring invalid MAC address {text}")
+            return None
+        return mac
+
+
+# -- columns -------------------------------------------------------------------------------------------
+
+
+def column(row: Row, name: str, default: Any) -> Any:
+    """A column of *row*, *default* where the database has none of that name."""
+    return getattr(row, name, default)
+
+
+def one(row: Row, name: str) -> Any:
+    """Value of a column that has one or none (then None)."""
+    value = column(row, name, None)
+    if isinstance(value, list):
+        return value[0] if value else None
+    return value
+
+
+def texts(row: Row, name: str) -> Mapping[str, str]:
+    """A column that maps texts to texts."""
+    return column(row, name, None) or {}
+
+
+def datapath_type(text: str) -> str:
+    """The name a datapath type goes by."""
+    return text or "system"
+
+
+def _by_name(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: str(row.name))
+
+
+def _names(rows: Iterable[Row]) -> tuple[str, ...]:
+    return tuple(sorted(str(row.name) for row in rows))
+
+
+def _int(text: str | None, default: int) -> int:
+    """A number of an other_config, *default* for none or nonsense, read as C's atoi reads it."""
+    digits = ""
+    for char in (text or "").strip():
+        if not (char.isdecimal() or (char in "+-" and not digits)):
+            break
+        digits += char
+    return int(digits) if digits.strip("+-") else default if text is None else 0
+
+
+def _hex(text: str | None) -> int | None:
+    """A datapath id: 16 hexadecimal digits, or as many after ``0x``; None if it is none or zero."""
+    digits = (text or "").lower()
+    if digits.startswith("0x") and len(digits) <= 18:
+        digits = digits[2:].rjust(16, "0")
+    if len(digits) != 16 or any(c not in "0123456789abcdef" for c in digits):
+        return None
+    return int(digits, 16) or None

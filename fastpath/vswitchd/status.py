@@ -1,0 +1,77 @@
+"""What the switch tells the database: rows and columns, with the values they should have.
+
+Each function yields writes for what differs from what the database has, so that a round without news is no
+transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fastpath.io import link
+from fastpath.ovsdb.idl import Row, Write, put
+from fastpath.text import format_mac
+from fastpath.vswitchd.bridges import ConfiguredBridge, Interface
+from fastpath.vswitchd.devices import Dummy
+
+_STATISTICS = ("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_dropped", "tx_dropped", "rx_errors",
+               "tx_errors")
+
+
+def _writes(row: Row | None, values: Iterable[tuple[str, Any]]) -> Iterator[Write]:
+    if row is None:
+        return
+    for column, value in values:
+        write = put(row, column, value)
+        if write is not None:
+            yield write
+
+
+def of_switch(root: Row, *, datapath_types: list[str], iface_types: list[str]) -> Iterator[Write]:
+    """What the switch can do."""
+    yield from _writes(root, (("datapath_types", datapath_types), ("iface_types", iface_types),
+                              ("dpdk_initialized", False), ("dpdk_version", "none")))
+
+
+def of_bridge(bridge: ConfiguredBridge) -> Iterator[Write]:
+    """What a bridge is, and all of its interfaces."""
+    dpid = None if bridge.dpid is None else f"{bridge.dpid:016x}"
+    yield from _writes(bridge.wanted.row, (("datapath_id", dpid), ("datapath_version", "<built-in>")))
+    for interface in bridge.interfaces.values():
+        yield from of_interface(interface)
+
+
+def of_interface(interface: Interface) -> Iterator[Write]:
+    """The number of an interface and what its device is; of one that could not be had, why."""
+    device, port = interface.device, interface.of
+    if device is None or port is None:
+        yield from _writes(interface.wanted.row, (
+            ("ofport", -1 if interface.error else None), ("error", interface.error), ("mac_in_use", None),
+            ("ifindex", None), ("mtu", None), ("admin_state", None), ("link_state", None),
+            ("statistics", {})))
+        return
+    is_virtual = device.io is None
+    is_dummy = isinstance(device, Dummy)
+    up = device.is_up
+    yield from _writes(interface.wanted.row, (
+        ("ofport", port.number), ("error", None), ("mac_in_use", format_mac(device.mac)),
+        ("ifindex", 0 if is_virtual or is_dummy else _ifindex(device.name)),
+        ("mtu", None if is_virtual else device.mtu), ("admin_state", "up" if up else "down"),
+        ("link_state", "up" if port.of.link_up else "down"), ("link_resets", 0)))
+
+
+def of_statistics(interface: Interface) -> Iterator[Write]:
+    """Counters of an interface."""
+    if interface.of is None:
+        return
+    counters = interface.of.stats()
+    yield from _writes(interface.wanted.row, (
+        ("statistics", {name: getattr(counters, name) for name in _STATISTICS}),))
+
+
+def _ifindex(name: str) -> int:
+    try:
+        return link.index(name)
+    except OSError:
+        return 0
