@@ -28,6 +28,7 @@ cdef inline void count(uint64_t *counter, uint64_t n) noexcept nogil:
 cdef enum port_cap:
     PORT_CAP_VNET = 1           # takes packets that still owe checksum or segmentation
     PORT_CAP_MULTI_TX = 2       # tx may be called from several threads at once
+    PORT_CAP_CSUM = 4           # takes packets that still owe a checksum, but no segments
 
 ctypedef struct port_ops_t:
     port_rx_fn rx

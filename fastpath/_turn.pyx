@@ -32,8 +32,9 @@ from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_covers_line, mf_flow
                                  mf_online, mf_program_t, mf_quiesce)
 from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
 from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_GSO, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
-                               DROP_UPCALL_QUOTA, RARE_DEBT, batch_rare, batch_t, drop_reason, packet_free, packet_t)
-from fastpath._port cimport PORT_CAP_MULTI_TX, PORT_CAP_VNET, port_t
+                               DROP_UPCALL_QUOTA, RARE_DEBT, RARE_SUM, batch_rare, batch_t, drop_reason, packet_free,
+                               packet_t)
+from fastpath._port cimport PORT_CAP_CSUM, PORT_CAP_MULTI_TX, PORT_CAP_VNET, port_t
 from fastpath._sigcache cimport sc_insert, sc_lookup
 from fastpath._upcall cimport ring_put
 
@@ -339,7 +340,8 @@ ctypedef struct sending_t:
 cdef void send(thread_t *th, port_t *port, batch_t *b) noexcept nogil:
     """Give b to the port, checksums finished and segments cut first if the port cannot."""
     cdef sending_t to
-    if not port.caps & PORT_CAP_VNET and unlikely(batch_rare(b) & RARE_DEBT):
+    cdef uint64_t unable = RARE_DEBT & ~RARE_SUM if port.caps & PORT_CAP_CSUM else RARE_DEBT
+    if not port.caps & PORT_CAP_VNET and unlikely(batch_rare(b) & unable):
         to.th, to.port = th, port
         finish_batch(b, finished, unfinished, &to)
     else:

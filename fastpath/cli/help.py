@@ -18,6 +18,8 @@ examples:
 
 types of ports and their options:
   af_packet:NAME  network device: ifname, netns, ring, promisc, qdisc_bypass
+  afxdp:NAME      the same past the host's stack, faster with small frames, no offloads: ifname, netns,
+                  native, zero_copy
   tap:NAME        device of the host that ends in the switch: ifname, netns, mac, mtu, up
   memory:NAME     queues in memory: capacity, vnet, mtu
   pcap:NAME       capture files: read, write, pace (asap, real or a factor), loop, epoch_s, mtu

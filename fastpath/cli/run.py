@@ -18,6 +18,7 @@ from fastpath.cli.config import BridgeConfig, Config, PortConfig
 from fastpath.cli.control import Server
 from fastpath.cli.prelude import Prelude, placed, read_lines
 from fastpath.errors import ConfigError, ParseError
+from fastpath.io._af_xdp import AfXdpPort
 from fastpath.io.port import open_port, parse_spec
 from fastpath.switch import MAX_THREADS, Switch
 from fastpath.value import replace
@@ -91,6 +92,8 @@ def _add_port(bridge: Bridge, port: PortConfig) -> None:
         bridge.add_patch(port.name, peer=port.patch, **port.settings)
         return
     io = open_port(port.io)
+    if isinstance(io, AfXdpPort) and io.caution:
+        print(f"fastpath: {io.caution}", file=sys.stderr)
     try:
         bridge.add_port(port.name, io, **port.settings)
     except BaseException:

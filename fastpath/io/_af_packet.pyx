@@ -23,7 +23,8 @@ from fastpath._bytes cimport fetch_add64, load_acquire32, prefetch, put16, store
 from fastpath._bytes cimport likely, unlikely
 from fastpath._packet cimport (BATCH_MAX, VNET_GSO_NONE, VNET_NEEDS_CSUM, batch_free, batch_t, packet_borrow,
                                packet_new, packet_t, pool_t, vnet_t)
-from fastpath._port cimport Port, PORT_CAP_VNET, count, port_ops_t, port_t, stats_of
+from fastpath._port cimport PORT_CAP_VNET, count, port_ops_t, port_t, stats_of
+from fastpath.io._device cimport LINK_OVERHEAD, DevicePort
 from fastpath.io._txring cimport (TXRING_BLOCK_SIZE, TXRING_BLOCKS, TXRING_SLOT_SIZE, TXRING_SLOTS, txring_close,
                                    txring_map, txring_send, txring_t, txring_unmap)
 from fastpath.io._vnet cimport exact_header_size
@@ -62,6 +63,7 @@ cdef extern from *:
     int recvmmsg(int fd, mmsghdr *m, unsigned int n, int flags, void *timeout) nogil
     ssize_t recvmsg(int fd, msghdr *m, int flags) nogil
     int getsockopt(int fd, int level, int name, void *value, unsigned int *size) nogil
+    int setsockopt(int fd, int level, int name, const void *value, unsigned int size) nogil
     enum:
         MSG_DONTWAIT, MSG_TRUNC, SOL_SOCKET, SO_ERROR
     struct tpacket2_hdr:
@@ -93,7 +95,6 @@ cdef enum:
     VNET_SIZE = 10
     TAG_SIZE = 4
     FRAME_LIMIT = 65600         # a 64 KiB IP packet with its Ethernet header and tags
-    LINK_OVERHEAD = 18          # of an Ethernet frame over its payload: header and one tag
     EMPTY_CHECK = 64            # empty polls between two looks for a pending socket error
     RECEIVE_BUFFER = 32 << 20   # for segments too large for a slot
     SEND_BUFFER = 8 << 20
@@ -106,6 +107,7 @@ ctypedef struct af_packet_t:
     uint32_t n_slots, next      # slots; the one that comes next
     uint32_t held, held_max     # slots lent out; beyond held_max frames are copied
     uint32_t n_empty            # polls since the last frame
+    bint bypass                 # what is sent goes past the queueing discipline
     txring_t tx
     uint8_t *staging            # recvmmsg: BATCH_MAX buffers of FRAME_LIMIT
     mmsghdr out[BATCH_MAX]      # out[i] sends iov out_iov[2 * i], vnet header first
@@ -308,7 +310,9 @@ cdef void af_packet_tx(port_t *port, batch_t *b) noexcept nogil:
             count(&port.stats.tx_bytes, b.p[i].len)
         count(&port.stats.tx_packets, sent)
         done += sent
-        if error == EINVAL or error == EMSGSIZE or error == ENOBUFS:    # this frame; the next may fare better
+        if error == ENOBUFS and a.bypass and b.p[done].vnet.gso_type != VNET_GSO_NONE:
+            queue_from_now_on(a)
+        elif error == EINVAL or error == EMSGSIZE or error == ENOBUFS:    # this frame; the next may fare better
             count(&port.stats.tx_errors, error != ENOBUFS)
             count(&port.stats.tx_dropped, 1)
             done += 1
@@ -316,6 +320,15 @@ cdef void af_packet_tx(port_t *port, batch_t *b) noexcept nogil:
             break                   # the socket is full, the device down or gone: the rest would fare the same
     count(&port.stats.tx_dropped, b.n - done)
     batch_free(b)
+
+
+cdef void queue_from_now_on(af_packet_t *a) noexcept nogil:
+    """Send through the queueing discipline: past it, the kernel drops segments that the device cannot cut."""
+    cdef int off = 0
+    a.bypass = False
+    setsockopt(a.base.fd, SOL_PACKET, PACKET_QDISC_BYPASS, &off, sizeof(off))
+    if a.tx.map != NULL:            # small frames too, or they would overtake
+        setsockopt(a.tx.fd, SOL_PACKET, PACKET_QDISC_BYPASS, &off, sizeof(off))
 
 
 cdef uint32_t send_in_place(af_packet_t *a, packet_t **packets, uint32_t n, int *error) noexcept nogil:
@@ -356,20 +369,17 @@ plain_ops.flush = NULL
 plain_ops.now = NULL
 
 
-cdef class AfPacketPort(Port):
+cdef class AfPacketPort(DevicePort):
     """A network device of this machine (or of network namespace *netns*), opened by its name."""
 
     cdef af_packet_t *a
-    cdef readonly str ifname    # the device; its name when the port was opened
-    cdef readonly int ifindex
     cdef readonly bint has_ring
 
     def __cinit__(self, str name not None, *, ifname=None, netns=None, bint ring=True, bint promisc=True,
                   bint qdisc_bypass=True):
         """*ifname* is the device when it is not called as the port is.  Raises PortError when there is no such
         Ethernet device, PrivilegeError without CAP_NET_RAW."""
-        self.name = name
-        self.ifname = ifname or name
+        self.name, self.ifname, self.kind = name, ifname or name, "af_packet"
         self.a = <af_packet_t *>calloc(1, sizeof(af_packet_t))
         if self.a == NULL:
             raise MemoryError(f"no memory for port {name!r}")
@@ -403,7 +413,7 @@ cdef class AfPacketPort(Port):
             self._set_up(sock, ring, promisc, qdisc_bypass)
             if ring:
                 self._map_tx_ring(qdisc_bypass)
-            self.c.fd = sock.detach()
+            self.c.fd = self.control = sock.detach()
         return 0
 
     cdef int _set_up(self, sock, bint ring, bint promisc, bint qdisc_bypass) except -1:
@@ -411,7 +421,7 @@ cdef class AfPacketPort(Port):
         device = link.device(self.ifname, sock.fileno())
         if not device.ethernet:
             raise PortError(f"af_packet port {self.name!r}: {self.ifname!r} is not an Ethernet device")
-        self.c.mtu = device.mtu
+        self.c.mtu, self.a.bypass = device.mtu, qdisc_bypass
         _prepare(sock, qdisc_bypass)
         _set_if_known(sock, PACKET_IGNORE_OUTGOING)
         self.has_ring = ring and self._map_ring(sock)
@@ -478,44 +488,6 @@ cdef class AfPacketPort(Port):
             self.a.into[i].msg_hdr.msg_control = self.a.into_aux[i]
         return 0
 
-    def _device(self):
-        """What the kernel says of the device now; PortError when it is gone."""
-        if self.c.fd < 0:
-            raise PortError(f"af_packet port {self.name!r} is closed")
-        return link.device(link.name_of(self.ifindex, self.c.fd), self.c.fd)
-
-    @property
-    def mac(self) -> str | None:
-        """Ethernet address of the device."""
-        return self._device().mac
-
-    @property
-    def mtu(self) -> int:
-        """MTU of the device, as it is now."""
-        if self.c.fd >= 0:
-            try:
-                self.c.mtu = self._device().mtu
-            except PortError:
-                pass                # the device is gone; its last MTU does no harm
-        return self.c.mtu
-
-    def link_up(self) -> bool:
-        """Whether the device is there, up and has carrier."""
-        return self.problem is None
-
-    @property
-    def problem(self) -> str | None:
-        """Why no frame passes, and what to do about it; None when the link is up."""
-        try:
-            device = self._device()
-        except PortError as error:
-            return str(error)
-        if not device.up:
-            return f"{device.name!r} is down (ip link set {device.name} up)"
-        if not device.running:
-            return f"{device.name!r} has no carrier (is its peer up, its cable plugged?)"
-        return None
-
     def stats(self) -> dict:
         """Counters since the port was opened; rx_dropped has what the kernel could not queue."""
         if self.c.fd >= 0:
@@ -533,7 +505,7 @@ cdef class AfPacketPort(Port):
             count_losses(self.a)
             txring_close(&self.a.tx)
             close(self.c.fd)
-            self.c.fd = -1
+            self.c.fd = self.control = -1
 
 
 def _order() -> str:

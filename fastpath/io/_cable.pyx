@@ -3,14 +3,14 @@
 What one port receives the other sends, unfinished checksums and segments included.  It is the floor that a
 switch is measured against, and the quickest way to feed a device from a capture file.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from cpython.exc cimport PyErr_CheckSignals
 
 from fastpath._bytes cimport cpu_relax, load_acquire32, store_release32
 from fastpath._packet cimport VNET_NEEDS_CSUM, batch_free, batch_t, packet_free, pool_free, pool_new, pool_t
-from fastpath._port cimport Port, PORT_CAP_VNET, count, port_t
+from fastpath._port cimport Port, PORT_CAP_CSUM, PORT_CAP_VNET, count, port_t
 
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
@@ -36,8 +36,9 @@ cdef inline uint64_t clock_ns() noexcept nogil:
 cdef uint32_t finished_only(port_t *to, batch_t *b) noexcept nogil:
     """Drop the packets that owe what *to* cannot do."""
     cdef uint32_t i, n = 0
+    cdef uint8_t undone = 0 if to.caps & PORT_CAP_CSUM else VNET_NEEDS_CSUM
     for i in range(b.n):
-        if b.p[i].vnet.flags & VNET_NEEDS_CSUM or b.p[i].vnet.gso_type:
+        if b.p[i].vnet.flags & undone or b.p[i].vnet.gso_type:
             count(&to.stats.tx_dropped, 1)
             packet_free(b.p[i])
         else:

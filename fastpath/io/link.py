@@ -25,7 +25,9 @@ NAME_SIZE = 16                  # IFNAMSIZ, its last byte is zero
 CLONE_NEWNET = 0x40000000
 SIOCGIFNAME, SIOCGIFFLAGS, SIOCGIFMTU, SIOCGIFHWADDR = 0x8910, 0x8913, 0x8921, 0x8927
 SIOCSIFFLAGS, SIOCSIFMTU, SIOCSIFHWADDR = 0x8914, 0x8922, 0x8924
-SIOCETHTOOL, ETHTOOL_GLINK = 0x8946, 0x0A
+SIOCETHTOOL = 0x8946
+ETHTOOL_GDRVINFO, ETHTOOL_GLINK, ETHTOOL_GFLAGS, ETHTOOL_GCHANNELS = 0x03, 0x0A, 0x25, 0x3C
+ETH_FLAG_RXVLAN = 1 << 8
 IFF_UP, IFF_RUNNING = 0x1, 0x40
 ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -77,12 +79,37 @@ def device(name: str, sock_fd: int | None = None) -> Device:
 
 def _carrier(fd: int, name: str, otherwise: bool) -> bool:
     """Whether the driver sees carrier.  IFF_RUNNING says the same up to a second later."""
-    value = ctypes.create_string_buffer(struct.pack("II", ETHTOOL_GLINK, 0))
+    answer = _ethtool(fd, name, ETHTOOL_GLINK, 4)
+    return otherwise if answer is None else bool(struct.unpack("I", answer)[0])
+
+
+def _ethtool(fd: int, name: str, command: int, size: int) -> bytes | None:
+    """Ask the driver of a device; None when it does not know."""
+    value = ctypes.create_string_buffer(struct.pack("I", command), 4 + size)
     try:
         fcntl.ioctl(fd, SIOCETHTOOL, _ifreq(name, struct.pack("P", ctypes.addressof(value))))
     except OSError:
-        return otherwise
-    return bool(struct.unpack("II", value.raw[:8])[1])
+        return None
+    return value.raw[4:]
+
+
+def driver(name: str, sock_fd: int) -> str:
+    """Return the name of the driver of a device, "" when it does not say."""
+    answer = _ethtool(sock_fd, name, ETHTOOL_GDRVINFO, 192)
+    return answer[:32].partition(b"\0")[0].decode(errors="replace") if answer else ""
+
+
+def queues(name: str, sock_fd: int) -> int:
+    """Return how many receive queues a device uses; 1 when it does not say."""
+    answer = _ethtool(sock_fd, name, ETHTOOL_GCHANNELS, 32)
+    counts = struct.unpack("8I", answer) if answer else (0,) * 8
+    return max(1, int(counts[4] + counts[7]))       # queues that receive alone, and that do both
+
+
+def strips_tags(name: str, sock_fd: int) -> bool:
+    """Whether a device takes VLAN tags off the frames it receives."""
+    answer = _ethtool(sock_fd, name, ETHTOOL_GFLAGS, 4)
+    return bool(answer and struct.unpack("I", answer)[0] & ETH_FLAG_RXVLAN)
 
 
 def name_of(ifindex: int, sock_fd: int) -> str:

@@ -2,6 +2,7 @@
 
     eth0                                    the network device eth0
     af_packet:p1,ifname=eth0,netns=red      device eth0 of another namespace, as port p1
+    afxdp:eth0                              the same device, taken from the host's stack: faster, no offloads
     tap:lan0,mac=02:00:00:00:00:01,mtu=9000
     memory:p2,capacity=1000
     pcap:in,read=trace.pcap,pace=real,loop=yes
@@ -20,6 +21,7 @@ from typing import TextIO
 from fastpath._port import Port
 from fastpath.errors import ParseError, PortError
 from fastpath.io._af_packet import AfPacketPort
+from fastpath.io._af_xdp import AfXdpPort
 from fastpath.io._memory import MemoryPort
 from fastpath.io._pcap import PcapPort
 from fastpath.io._tap import TapPort
@@ -79,6 +81,8 @@ class PortType:
 PORT_TYPES = {
     "af_packet": PortType(AfPacketPort, {"ifname": str, "netns": str, "ring": _boolean, "promisc": _boolean,
                                          "qdisc_bypass": _boolean}, "network device"),
+    "afxdp":     PortType(AfXdpPort, {"ifname": str, "netns": str, "native": _boolean, "zero_copy": _boolean},
+                          "network device, past the host's stack"),
     "tap":       PortType(TapPort, {"ifname": str, "netns": str, "mac": _mac, "mtu": _count, "up": _boolean},
                           "device of the host that ends in the switch"),
     "memory":    PortType(MemoryPort, {"capacity": _count, "vnet": _boolean, "mtu": _count},

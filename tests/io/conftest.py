@@ -30,3 +30,12 @@ def ends(lab: Lab) -> tuple[str, str]:
     host, switch = lab.netns("host"), lab.netns("sw")
     lab.veth(host, "eth0", switch, "p1", address="10.0.0.1/24", mac=HOST_MAC, peer_mac=PORT_MAC)
     return host, switch
+
+
+@pytest.fixture
+def hosts(lab: Lab) -> tuple[str, str, str]:
+    """Two hosts, h1 = 10.0.0.1 and h2 = 10.0.0.2, and the switch's namespace with p1 and p2."""
+    h1, h2, switch = lab.netns("h1"), lab.netns("h2"), lab.netns("sw")
+    lab.veth(h1, "eth0", switch, "p1", address="10.0.0.1/24")
+    lab.veth(h2, "eth0", switch, "p2", address="10.0.0.2/24")
+    return h1, h2, switch

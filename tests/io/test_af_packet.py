@@ -1,17 +1,14 @@
-"""AfPacketPort over veth pairs: frames, tags, unfinished checksums and segments, bursts, links that fail."""
+"""AfPacketPort over veth pairs: frames, tags, unfinished checksums and segments, bursts."""
 
 from __future__ import annotations
 
 import select
-import socket
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
+from hosts import cabled, transfer
 from netns import Lab
-from wire import HEADER, PORT_MAC, drain, eventually, frame
+from wire import HEADER, drain, frame, raw_socket, tcp_segment, vnet
 
 from fastpath.errors import PortError
 from fastpath.io import link
@@ -21,17 +18,6 @@ from fastpath.io._memory import MemoryPort
 
 RINGS = pytest.mark.parametrize("ring", [True, False], ids=["ring", "recvmmsg"])
 N_SLOTS = 8192
-
-
-@contextmanager
-def raw_socket(netns: str) -> Iterator[socket.socket]:
-    """A plain packet socket on eth0."""
-    with link.in_netns(netns):
-        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        sock.bind(("eth0", 3))
-    with sock:
-        sock.settimeout(10)
-        yield sock
 
 
 @RINGS
@@ -122,30 +108,6 @@ def test_the_ring_wraps_many_times(ends: tuple[str, str]) -> None:
     sender.close()
 
 
-def tcp_segment(payload: int, tag: str = "") -> bytes:
-    """An Ethernet frame with a TCP segment whose checksum is the pseudo header's sum alone."""
-    total = 40 + payload
-    ip = bytearray.fromhex("4500" + f"{total:04x}" + "00004000 4006 0000 0a000001 0a000002")
-    ip[10:12] = checksum(bytes(ip)).to_bytes(2, "big")
-    pseudo = bytes(ip[12:20]) + bytes([0, 6]) + (20 + payload).to_bytes(2, "big")
-    partial = 0xFFFF - checksum(pseudo)
-    tcp = bytes.fromhex("9c400050 00000001 00000001 5010ffff") + partial.to_bytes(2, "big") + bytes(2)
-    return HEADER + bytes.fromhex(tag + "0800") + bytes(ip) + tcp + bytes(i % 251 for i in range(payload))
-
-
-def checksum(data: bytes) -> int:
-    total = sum(int.from_bytes(data[i:i + 2].ljust(2, b"\0"), "big") for i in range(0, len(data), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return 0xFFFF - total
-
-
-def vnet(csum_start: int, gso_size: int = 0) -> bytes:
-    """A virtio net header of a TCP/IPv4 packet."""
-    fields = (csum_start + 20 if gso_size else 0, gso_size, csum_start, 16)
-    return bytes([1, 1 if gso_size else 0]) + b"".join(n.to_bytes(2, sys.byteorder) for n in fields)
-
-
 @RINGS
 @pytest.mark.parametrize(("payload", "gso_size"), [(100, 0), (1460, 0), (3000, 1460), (64000, 1448)])
 @pytest.mark.parametrize("tag", ["", "81000005"])
@@ -194,106 +156,6 @@ def test_frames_the_device_refuses_are_counted_and_the_rest_leave(ends: tuple[st
 
 
 @RINGS
-def test_a_link_that_goes_down_and_up_again(ends: tuple[str, str], ring: bool) -> None:
-    host, switch = ends
-    port = AfPacketPort("p1", netns=switch, ring=ring)
-    assert port.link_up()
-    link.set_up("p1", False, netns=switch)
-    assert port.problem == "'p1' is down (ip link set p1 up)"
-    assert port.send([frame(1)] * 3) == 0
-    assert port.stats()["tx_dropped"] == 3
-    for _ in range(200):
-        assert port.recv() == []
-    assert not select.select([port.fileno()], [], [], 0)[0]     # no error is left to spin on
-    link.set_up("p1", netns=switch)
-    link.set_up("eth0", False, netns=host)
-    assert "has no carrier" in str(port.problem)
-    link.set_up("eth0", netns=host)
-    assert eventually(port.link_up)
-    with raw_socket(host) as sock:
-        sock.send(frame(9))
-        assert drain(port, 1) == [(frame(9), b"")]
-    port.close()
-
-
-def test_a_device_that_goes_away(ends: tuple[str, str]) -> None:
-    port = AfPacketPort("p1", netns=ends[1])
-    assert (port.mac, port.mtu) == (PORT_MAC, 1500)
-    link.delete("p1", netns=ends[1])
-    assert not port.link_up()
-    assert "is gone" in str(port.problem)
-    assert (port.send([frame(1)]), port.recv(), port.mtu) == (0, [], 1500)
-    port.close()
-
-
-def test_a_renamed_device_is_still_ours(ends: tuple[str, str]) -> None:
-    port = AfPacketPort("uplink", ifname="p1", netns=ends[1])
-    link.set_up("p1", False, netns=ends[1])
-    with link.in_netns(ends[1]):
-        link.configure("p1", mtu=1400)
-    assert (port.name, port.mtu) == ("uplink", 1400)
-    port.close()
-    port.close()
-    assert port.problem == "af_packet port 'uplink' is closed"
-
-
-def test_a_missing_device_or_namespace_is_told(lab: Lab) -> None:
-    ns = lab.netns("empty")
-    with pytest.raises(PortError, match=r"no network device 'p9' in this namespace, there are: lo$"):
-        AfPacketPort("p9", netns=ns)
-    with pytest.raises(PortError, match="no network namespace 'fpt-none'"):
-        AfPacketPort("p9", netns="fpt-none")
-
-
-@contextmanager
-def cabled(a: AfPacketPort, b: AfPacketPort) -> Iterator[Cable]:
-    """Frames pass between *a* and *b* within the block."""
-    cable = Cable(a, b)
-    thread = threading.Thread(target=cable.run, args=(60,))
-    thread.start()
-    try:
-        yield cable
-    finally:
-        cable.stop()
-        thread.join()
-
-
-SERVER = """
-import hashlib, socket
-s = socket.create_server(("", 5001)); print("ready", flush=True)
-c, _ = s.accept(); h = hashlib.sha256()
-while data := c.recv(1 << 20): h.update(data)
-c.sendall(h.hexdigest().encode()); c.close()
-"""
-CLIENT = """
-import hashlib, os, socket, sys
-c = socket.create_connection((sys.argv[1], 5001), timeout=20)
-h = hashlib.sha256(); block = os.urandom(1 << 20)
-for i in range(int(sys.argv[2])): c.sendall(block); h.update(block)
-c.shutdown(socket.SHUT_WR); theirs = b""
-while part := c.recv(100): theirs += part
-print(theirs.decode() == h.hexdigest())
-"""
-
-
-def transfer(lab: Lab, client: str, server: str, address: str, megabytes: int) -> bool:
-    """Whether so much arrives whole over one TCP connection."""
-    listening = lab.spawn(server, sys.executable, "-c", SERVER)
-    assert listening.stdout
-    assert listening.stdout.readline() == "ready\n"
-    return lab.run(client, sys.executable, "-c", CLIENT, address, str(megabytes)).strip() == "True"
-
-
-@pytest.fixture
-def hosts(lab: Lab) -> tuple[str, str, str]:
-    """Two hosts, h1 = 10.0.0.1 and h2 = 10.0.0.2, and the switch's namespace with p1 and p2."""
-    h1, h2, switch = lab.netns("h1"), lab.netns("h2"), lab.netns("sw")
-    lab.veth(h1, "eth0", switch, "p1", address="10.0.0.1/24")
-    lab.veth(h2, "eth0", switch, "p2", address="10.0.0.2/24")
-    return h1, h2, switch
-
-
-@RINGS
 def test_tcp_passes_whole_with_offloads_on(lab: Lab, hosts: tuple[str, str, str], ring: bool,
                                            more: int) -> None:
     h1, h2, switch = hosts
@@ -333,3 +195,14 @@ def test_a_port_without_offload_gets_no_unfinished_packet(hosts: tuple[str, str,
     assert memory.stats()["tx_dropped"] == 1
     sender.close()
     p1.close()
+
+
+def test_segments_reach_a_device_that_cannot_cut_them(lab: Lab, ends: tuple[str, str]) -> None:
+    host, switch = ends
+    lab.run(switch, "ethtool", "-K", "p1", "tso", "off", "gso", "off")
+    port, receiver = AfPacketPort("p1", netns=switch), AfPacketPort("eth0", netns=host)
+    small, large = frame(1), tcp_segment(3000)
+    assert port.send([small, large, small, large], [b"", vnet(34, 1000)] * 2) == 4
+    assert [len(f) for f, _ in drain(receiver, 8)] == [60, 1054, 1054, 1054] * 2
+    port.close()
+    receiver.close()

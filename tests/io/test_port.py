@@ -59,7 +59,7 @@ def test_common_options_wrap_any_port(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("spec", "says"), [
-    ("ethernet:x", "port 'ethernet:x': type 'ethernet', expected one of af_packet, tap, memory, pcap"),
+    ("ethernet:x", "port 'ethernet:x': type 'ethernet', expected one of af_packet, afxdp, tap, memory, pcap"),
     ("memory:", "port 'memory:': no name, expected TYPE:NAME"),
     ("", "port '': no name"),
     ("memory:x,vnet", "'vnet', expected key=value"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import sanitize
 
 MODULES = ["_flow", "_packet", "_port", "_memory", "_pcap", "_wrap", "_fault", "_cable", "_python",
-           "_af_packet", "_txring"]
+           "_af_packet", "_txring", "_device", "_csum", "_xsk", "_partial", "_af_xdp"]
 
 THREADS = """
 import sys, threading
@@ -89,6 +89,35 @@ print("done True")
 """
 
 
+CHUNKS = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from netns import Lab
+from fastpath.io._af_packet import AfPacketPort
+from fastpath.io._af_xdp import AfXdpPort
+from fastpath.io._cable import Cable
+from fastpath.io.fault import FaultInjector
+with Lab() as lab:
+    a, b = lab.netns("a"), lab.netns("b")
+    lab.veth(a, "x", b, "p1"), lab.veth(a, "y", b, "p2")
+    src, dst = AfPacketPort("x", netns=a), AfPacketPort("y", netns=a)
+    p1, p2 = AfXdpPort("p1", netns=b), AfXdpPort("p2", netns=b)
+    cable = Cable(p1, FaultInjector(p2, duplicate=.2, corrupt=.2, reorder=.2, drop=.1))
+    frames = [(bytes(12) + bytes.fromhex("88b5")).ljust(size, b"z") for size in (20, 60, 1000, 1514)]
+    got = 0
+    for i in range(40):
+        src.send(frames * 25)
+        cable.run(.02)
+        while batch := dst.recv(): got += len(batch)
+    assert got > 1000, got
+    for port in (p1, src, dst, p2): port.close()
+    umem = p1.umem
+    del cable, p1, p2
+    assert umem.n_free == umem.n_chunks, umem.n_free
+print("done True")
+"""
+
+
 def test_threads_share_a_memory_port_without_a_race() -> None:
     done = sanitize.run("thread", MODULES, THREADS)
     assert done.returncode == 0, done.stderr
@@ -104,5 +133,12 @@ def test_no_stray_access_in_queues_captures_and_faults(tmp_path: Path) -> None:
 def test_no_stray_access_in_rings(root: None) -> None:
     netns = Path(__file__).resolve().parent.parent / "netns"
     done = sanitize.run("address", MODULES, SLOTS, args=[str(netns)])
+    assert done.returncode == 0, done.stderr
+    assert "done True" in done.stdout
+
+
+def test_no_stray_access_in_chunks(root: None) -> None:
+    netns = Path(__file__).resolve().parent.parent / "netns"
+    done = sanitize.run("address", MODULES, CHUNKS, args=[str(netns)])
     assert done.returncode == 0, done.stderr
     assert "done True" in done.stdout

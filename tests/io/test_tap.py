@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
+from hosts import transfer
 from netns import Lab
-from test_af_packet import eventually, frame, transfer
+from wire import eventually, frame
 
 from fastpath.errors import PortError
 from fastpath.io import link
