@@ -72,8 +72,9 @@ static inline const line_t *mask_of_line(const line_t *flow)
     {                                                                                                          \
         uint32_t missed = 0;                                                                                   \
         for (uint32_t i = 0; i < n; i++) {                                                                     \
-            const line_t *flow = (const line_t *)found[place[i]], *mask = mask_of_line(flow);                  \
-            missed |= (uint32_t)!(mask && covers(flow, mask, &packets[place[i]])) << place[i];                 \
+            uint32_t at = place[i];                                                                            \
+            const line_t *flow = (const line_t *)found[at], *mask = mask_of_line(flow);                        \
+            missed |= (uint32_t)!(mask && covers(flow, mask, &packets[at])) << at;                             \
         }                                                                                                      \
         return missed;                                                                                         \
     }                                                                                                          \

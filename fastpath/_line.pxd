@@ -2,6 +2,7 @@
 # Pure; any thread.  docs/design/plain-packets.md says why this is sound.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from fastpath._bytes cimport get16
 from fastpath._flow cimport mul_fold
 from fastpath._flow_layout cimport flow_t
 from fastpath._packet cimport batch_t, packet_t
@@ -35,13 +36,17 @@ cdef inline void line_of_key(const flow_t *key, uint64_t basis, line_t *line) no
         line.w[1 + i] = key.w[i]
 
 
+cdef inline uint32_t line_tcp_flags(uint64_t last) noexcept nogil:
+    """TCP flags, host order, in a line's last word, or in several or-ed together."""
+    return get16(<const uint8_t *>&last + 4) & 0xFFF
+
+
 cdef inline uint64_t line_hash(const line_t *line, uint64_t seed) noexcept nogil:
     """Hash of what tells connections apart: w[0], in_port, recirc_id, MACs, VLAN, addresses, protocol, ports.
 
     TTL, TOS and TCP flags, which change within a connection, are left out.
     """
-    cdef uint64_t ends = line.w[5] ^ seed
-    cdef uint64_t rest = line.w[7] << 32 ^ (line.w[6] & <uint64_t>0xFF000000) ^ (line.w[1] & <uint64_t>0xFFFFFFFF)
-    cdef uint64_t link = line.w[2] ^ (line.w[3] << 16 | line.w[3] >> 48) ^ line.w[4]
-    rest = mul_fold(ends, rest ^ <uint64_t>0x9E3779B97F4A7C15)
-    return mul_fold(rest ^ link ^ line.w[0] ^ line.w[1] >> 32, <uint64_t>0xA0761D6478BD642F)
+    cdef uint64_t ports = line.w[7] << 32 ^ (line.w[6] & <uint64_t>0xFF000000) ^ line.w[1]
+    cdef uint64_t link = line.w[2] ^ line.w[3] ^ line.w[4] ^ line.w[0]
+    cdef uint64_t ends = mul_fold(line.w[5] ^ seed, ports ^ <uint64_t>0x9E3779B97F4A7C15)
+    return mul_fold(ends ^ link, <uint64_t>0xA0761D6478BD642F)

@@ -7,6 +7,7 @@ from fastpath._line cimport line_t
 from fastpath._megaflow cimport mf_flow_t, mf_table_t
 
 cdef enum:
+    SC_WORTH = 32                   # it grows if every so many packets, or fewer, evict an entry
     SC_FIRST_BUCKETS = 512          # 32 KiB, 4,096 flows
     SC_MAX_BUCKETS = 1 << 18        # 16 MiB, 2 M flows
     SC_IN_L2 = 4096                 # buckets that stay cached without a prefetch
@@ -15,7 +16,8 @@ ctypedef struct sigcache_t:
     bucket_t *buckets
     uint32_t bucket_mask            # number of buckets - 1
     uint32_t max_buckets
-    uint32_t evictions              # of live entries, since it has had this size
+    uint32_t evictions              # of live entries, since it was judged last
+    uint64_t asked                  # packets since then
 
 cdef bint sc_init(sigcache_t *c, uint32_t max_buckets) noexcept nogil       # False: no memory
 cdef void sc_destroy(sigcache_t *c) noexcept nogil

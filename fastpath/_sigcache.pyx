@@ -12,7 +12,8 @@ generation of its own, and removing a flow need not look for the entries that le
 
 Empty ways are filled first, those of the hash's own bucket, then of the one beside it: two buckets of eight
 overflow far less than one, and the second is looked into only when the first does not answer.  A way found to
-lead to a removed flow becomes empty.  A cache that keeps evicting doubles, up to SC_MAX_BUCKETS, forgetting everything: the table fills it again within a few batches.
+lead to a removed flow becomes empty.  A cache that evicts often doubles, up to SC_MAX_BUCKETS, forgetting
+everything: the table fills it again within a few batches.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -101,6 +102,7 @@ cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, line_t *lines, const flow_
     cdef uint32_t i, missed, left = 0
     cdef uint8_t place
     cdef const flow_t *key
+    c.asked += n
     hash_lines(c, t, lines, open, n)
     first_guesses(c, t, lines, open, n, found)
     missed = lines_missed(lines, open, n, <void *const *>found) | whole
@@ -119,11 +121,14 @@ cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, line_t *lines, const flow_
     return left
 
 
-cdef void grow(sigcache_t *c) noexcept nogil:
+cdef void judge(sigcache_t *c) noexcept nogil:
+    """After an eviction in every bucket: double it, if they came so fast that they cost more than its memory."""
     cdef uint32_t n = (c.bucket_mask + 1) * 2
+    cdef bint worth = c.asked < <uint64_t>c.evictions * SC_WORTH and n <= c.max_buckets
     cdef bucket_t *fresh
     c.evictions = 0
-    if n > c.max_buckets:
+    c.asked = 0
+    if not worth:
         return
     fresh = <bucket_t *>lines_new(n * sizeof(bucket_t))
     if fresh != NULL:
@@ -147,8 +152,8 @@ cdef void sc_insert(sigcache_t *c, uint64_t hash, uint32_t index) noexcept nogil
         c.evictions += 1
     b.flow[way] = index
     bucket_set_sig(b, way, hash_sig(hash))
-    if c.evictions > (c.bucket_mask + 1) * (BUCKET_WAYS // 2):
-        grow(c)
+    if c.evictions > c.bucket_mask:
+        judge(c)
 
 
 cdef class SignatureCache:

@@ -23,11 +23,11 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
 from posix.unistd cimport read, write
 
 from fastpath._actions cimport actx_t, apply_cut, count_drop, drop, drop_batch, run_program
-from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, get16, load_acquire32, load_acquire_ptr,
+from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_acquire32, load_acquire_ptr,
                               load_relaxed64, store_relaxed64, store_release32, unlikely)
 from fastpath._extract cimport extract_packet, extract_reuse
 from fastpath._flow_layout cimport flow_t
-from fastpath._line cimport line_of_key, line_t, lines_missed_by, read_lines
+from fastpath._line cimport line_of_key, line_t, line_tcp_flags, lines_missed_by, read_lines
 from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_covers_line, mf_flow_t, mf_lookup, mf_offline,
                                  mf_online, mf_program_t, mf_quiesce)
 from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
@@ -43,6 +43,10 @@ cdef extern from "<sched.h>" nogil:
 
 cdef extern from "<poll.h>" nogil:
     int poll(pollfd *fds, unsigned long n, int timeout_ms)
+
+cdef uint8_t PLACES[BATCH_MAX]      # 0, 1, 2, ...
+for _i in range(BATCH_MAX):
+    PLACES[_i] = _i
 
 
 # ---- turn: the rooms in order -----------------------------------------------------------------------
@@ -108,11 +112,14 @@ cdef inline uint32_t guess(thread_t *th, uint32_t n) noexcept nogil:
 
     The first packet tells whether this is worth a look at the others.
     """
-    cdef uint32_t i, left = 0, missed = <uint32_t>~0
-    if th.last != NULL and not th.whole & 1 and mf_covers_line(th.last, th.lines):
-        missed = lines_missed_by(th.lines, n, <const line_t *>th.last) | th.whole
+    cdef uint32_t i, left = 0, missed
+    if th.whole & 1 or th.last == NULL or not mf_covers_line(th.last, th.lines):
+        memcpy(th.open, PLACES, BATCH_MAX)
+        return n
+    missed = lines_missed_by(th.lines, n, <const line_t *>th.last) | th.whole
     for i in range(n):
         th.found[i] = th.last
+    for i in range(n if missed else 0):
         th.open[left] = i
         left += missed >> i & 1
     return left
@@ -204,40 +211,30 @@ cdef inline group_t *group_of(thread_t *th, mf_program_t *program) noexcept nogi
     return &th.group[th.n_groups - 1]
 
 
-cdef inline uint32_t tcp_flags(uint64_t ports_and_flags) noexcept nogil:
-    """TCP flags, host order, in a line's last word or the sum of several."""
-    return get16(<const uint8_t *>&ports_and_flags + 4) & 0xFFF
-
-
 cdef mf_program_t *tally(thread_t *th, batch_t *b) noexcept nogil:
     """Add to each flow's counters once per run of its packets; returns the program all have, NULL if several."""
     cdef mf_flow_t *flow = th.found[0]
-    cdef mf_program_t *program = NULL
+    cdef mf_program_t *program
     cdef uint64_t n_bytes = 0, flags = 0
     cdef uint32_t i, first = 0
-    cdef bint several = False
+    cdef bint several = False, slow = th.executing
     if b.n == 0:
         return NULL
     program = program_of(flow)
     for i in range(b.n):
         if th.found[i] != flow:
-            add_run(th, flow, i - first, n_bytes, flags)
+            mf_count(&flow.slow if slow else &flow.fast, i - first, n_bytes, th.now_us, line_tcp_flags(flags))
             flow, first, n_bytes, flags = th.found[i], i, 0, 0
             several |= program_of(flow) != program
         n_bytes += b.p[i].len
         flags |= th.lines[i].w[7]
-    add_run(th, flow, b.n - first, n_bytes, flags)
+    mf_count(&flow.slow if slow else &flow.fast, b.n - first, n_bytes, th.now_us, line_tcp_flags(flags))
     th.last = flow
     return NULL if several else program
 
 
 cdef inline mf_program_t *program_of(mf_flow_t *flow) noexcept nogil:
     return <mf_program_t *>load_acquire_ptr(<void *const *>&flow.program)
-
-
-cdef inline void add_run(thread_t *th, mf_flow_t *flow, uint64_t packets, uint64_t n_bytes,
-                         uint64_t flags) noexcept nogil:
-    mf_count(&flow.slow if th.executing else &flow.fast, packets, n_bytes, th.now_us, tcp_flags(flags))
 
 
 cdef void sort(thread_t *th, batch_t *b) noexcept nogil:

@@ -48,6 +48,7 @@ class UserspaceDpif(Dpif):
     *seed* keys its hashes: random unless given, fixed for a run that must repeat.  *flow_limit* flows are
     installed at most; past *mask_cap* masks on one in_port, new flows are exact-match.  *upcall_quota*
     bounds the upcalls of one port that wait for recv(), *upcalls_per_turn* those of one turn.
+    FASTPATH_PLAIN=1 in the environment has every packet read as a whole key, as _datapath.Datapath can.
     """
 
     def __init__(self, seed: int | None = None, *, flow_limit: int = 200_000, mask_cap: int = 128,
@@ -55,7 +56,8 @@ class UserspaceDpif(Dpif):
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little")
         self._dp = Datapath(seed=seed, flow_limit=flow_limit, mask_cap=mask_cap, upcall_quota=upcall_quota,
-                            upcalls_per_turn=upcalls_per_turn, pool_limit=pool_limit)
+                            upcalls_per_turn=upcalls_per_turn, pool_limit=pool_limit,
+                            whole_keys=os.environ.get("FASTPATH_PLAIN", "0") != "0")
         self._flows = self._dp.flows
         self._compiled: dict[OdpActions, bytes] = {}
         self._actions: dict[bytes, OdpActions] = {}
