@@ -230,6 +230,19 @@ cdef class Ukeys:
         self.n += 1
         return slot
 
+    def add_all(self, list ufids not None, list keys not None, list masks not None, list decisions not None,
+                double now) -> list:
+        """Add flows as ``add`` does, the index of each being its decision's; return the places of those that
+        have no number for a ufid: they were refused."""
+        cdef Py_ssize_t i
+        cdef list refused = []
+        for i in range(len(ufids)):
+            if isinstance(ufids[i], int):
+                self.add(ufids[i], keys[i], masks[i], decisions[i].index, now)
+            else:
+                refused.append(i)
+        return refused
+
     def move(self, uint32_t slot, uint32_t index) -> None:
         """Let decision *index* be that of a flow, which waits for no check."""
         cdef ukey_t *u = self.at(slot)

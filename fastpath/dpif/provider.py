@@ -179,6 +179,10 @@ class Dpif(ABC):
         """Install flows; a ufid or an exception object for each."""
         return self.operate(list(map(FlowPut, keys, masks, actions)))
 
+    def execute(self, todo: Sequence[tuple[Upcall, OdpActions]]) -> list[object]:
+        """Run actions over packets that came up; a result for each as of ``Execute``."""
+        return self.operate([Execute(up.packet, up.key, actions, up.vnet) for up, actions in todo])
+
     @abstractmethod
     def flow_flush(self) -> None:
         """Remove every flow."""

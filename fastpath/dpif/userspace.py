@@ -60,6 +60,7 @@ class UserspaceDpif(Dpif):
                             whole_keys=os.environ.get("FASTPATH_PLAIN", "0") != "0")
         self._flows = self._dp.flows
         self._compiled: dict[OdpActions, bytes] = {}
+        self._lately: dict[int, tuple[OdpActions, bytes]] = {}
         self._actions: dict[bytes, OdpActions] = {}
         self._ranked_at: float | None = None
 
@@ -125,7 +126,11 @@ class UserspaceDpif(Dpif):
                 for ufid, counters in zip(ufids, self._dp.delete(ufids), strict=True)]
 
     def _compile(self, actions: OdpActions) -> bytes:
-        """The program of *actions*.  Few different ones serve many flows, so they are remembered."""
+        """The program of *actions*.  Few different ones serve many flows, so they are remembered: those met
+        lately by identity, as hashing a list takes long."""
+        lately = self._lately.get(id(actions))
+        if lately is not None:
+            return lately[1]
         program = self._compiled.get(actions)
         if program is None:
             if len(self._compiled) > 2 * self._flows.n_programs + KEEP_PROGRAMS:
@@ -133,10 +138,14 @@ class UserspaceDpif(Dpif):
             program = compile_actions(actions)
             self._compiled[actions] = program
             self._actions.setdefault(program, actions)
+        if len(self._lately) >= KEEP_PROGRAMS:
+            self._lately.clear()
+        self._lately[id(actions)] = actions, program        # holds the list, so the id stays its own
         return program
 
     def _forget_programs(self) -> None:
         """Drop the compiled programs no flow names."""
+        self._lately.clear()
         used = {flow[2] for handle in self._flows.handles() if (flow := self._flows.get(handle))}
         self._actions = {program: actions for program, actions in self._actions.items() if program in used}
         self._compiled = {actions: program for program, actions in self._actions.items()}
@@ -178,6 +187,20 @@ class UserspaceDpif(Dpif):
             except FastpathError:
                 return super().flow_install(keys, masks, actions)      # which tells of which
         return list(put_flows(self._flows, keys, masks, programs))
+
+    def execute(self, todo: Sequence[tuple[Upcall, OdpActions]]) -> list[object]:
+        """Run actions over packets that came up; what they output is sent at the end."""
+        out: list[object] = []
+        execute, compiled = self._dp.execute, self._compile
+        try:
+            for upcall, actions in todo:
+                try:
+                    out.append(execute(upcall.packet, upcall.key, compiled(actions), upcall.vnet))
+                except (FastpathError, ValueError, MemoryError) as error:
+                    out.append(error)
+        finally:
+            self._dp.flush()
+        return out
 
     def flow_flush(self) -> None:
         """Remove every flow."""

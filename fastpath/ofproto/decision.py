@@ -50,7 +50,7 @@ class Decision:
     bridges: dict[BridgeView, int]      # what the answer depends on: their tables
     macs: tuple[MacKey, ...]            # addresses it asked for
     learns: bool                        # effects may change tables, not only counters and times
-    n_waiting: int = 0                  # answers of the batch in hand that are to become flows
+    is_awaited: bool = False            # by flows of the batch in hand
     index: int = -1                     # among the decisions of the Ukeys
     names: list[Hashable] = field(default_factory=list)     # that Decisions knows it by
 
@@ -91,7 +91,7 @@ class Decisions:
         found = self._known.get(name) if name else None
         return found or self.enter(Decision(
             bridge, out.actions, actions, out.slow, out.effects, out.recirc_ids,
-            _dependencies(bridge, out.effects, frozen), macs,
+            dependencies(bridge, out.effects, frozen), macs,
             any(isinstance(effect, Learned | LearnedRule) for effect in out.effects)), name)
 
     def find(self, name: Hashable) -> Decision | None:
@@ -170,7 +170,7 @@ def _name(effects: Iterable[Effect]) -> list[Hashable]:
     return out
 
 
-def _dependencies(mine: Ofproto, effects: Iterable[Effect],
+def dependencies(mine: Ofproto, effects: Iterable[Effect],
                   frozen: FrozenState | None) -> dict[BridgeView, int]:
     """Tables of bridges that an answer with *effects* depends on."""
     bridges: dict[BridgeView, int] = {mine: ITSELF}

@@ -45,6 +45,7 @@ from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.decision import Decision, Decisions
 from fastpath.ofproto.effects import are_done, credit_effects
+from fastpath.ofproto.shortcut import Shortcut
 from fastpath.ofproto.xlate.context import VLAN_CFI, Effect, XlateIn, XlateOut
 from fastpath.ofproto.xlate.pipeline import translate
 from fastpath.value import record, value
@@ -187,6 +188,7 @@ class Revalidator:
         self.stats = RevalidatorStats()
         self.ukeys: Ukeys[Decision] = Ukeys()
         self.decisions = Decisions(self.ukeys)
+        self.shortcut = Shortcut(self.decisions)
         self._period = min(settings.max_idle, settings.max_revalidator)
         self._unchecked: dict[Decision, None] = {}      # those some flows of which wait for a check, in order
         self._lingering: deque[tuple[float, tuple[int, ...]]] = deque()
@@ -203,10 +205,6 @@ class Revalidator:
 
     # -- ukeys -------------------------------------------------------------------------------------
 
-    def add(self, ufid: int, key: FlowKey, mask: FlowKey, decision: Decision, now: float) -> None:
-        """Take charge of an installed flow, and of the recirculation ids of the translation behind it."""
-        self.ukeys.add(ufid, key, mask, decision.index, now)
-
     def linger(self, recirc_ids: tuple[int, ...], now: float) -> None:
         """Give back the ids of an answer that no flow holds, once its packet has surely come back."""
         if recirc_ids:
@@ -217,10 +215,6 @@ class Revalidator:
             self.backer.recirc.release(self._lingering.popleft()[1])
 
     # -- counters ----------------------------------------------------------------------------------
-
-    def count(self, decision: Decision, n_bytes: int, now: float, tcp_flags: int = 0) -> None:
-        """Sum up one packet, which no flow counted, for ``credit``."""
-        self.ukeys.count(decision.index, 1, n_bytes, now, tcp_flags)
 
     def credit(self) -> None:
         """Let the effects of decisions know of the packets summed up for them."""
@@ -235,7 +229,7 @@ class Revalidator:
             for slot in ukeys.take(todo, self.backer.dpif.flow_counters(ukeys.ufids(todo))):
                 self.stats.n_lost += 1
                 self._drop(slot)
-            self.credit()
+        self.credit()
 
     # -- checking ----------------------------------------------------------------------------------
 
@@ -309,6 +303,13 @@ class Revalidator:
         if where is None or where[0] is not old.bridge:
             return False
         bridge, port, frozen = where
+        found = self.shortcut.decide(bridge, key, port)
+        if found is not None:
+            if mask.covers(found[1]):
+                self._move(slot, old, found[0], ops)
+                return True
+            self.let_go(found[0])
+            return False
         flow = key.copy()
         flow.set(_IN_PORT, port.ofp_port)
         self.backer.asked_macs.clear()
@@ -317,15 +318,19 @@ class Revalidator:
                 or not are_done(out.effects)):
             self.backer.recirc.release(out.recirc_ids)
             return False
-        new = self.decisions.of(bridge, out, frozen)
+        self._move(slot, old, self.decisions.of(bridge, out, frozen), ops)
+        return True
+
+    def _move(self, slot: int, old: Decision, new: Decision, ops: list[Operation]) -> None:
+        """Let *new* be the decision of a flow, with the recirculation ids that came with it."""
         self.backer.recirc.release(old.recirc_ids)
         if new is not old:
             self.ukeys.move(slot, new.index)
             if new.actions != old.actions:
                 self.stats.n_modified += 1
-                ops.append(FlowPut(key, mask, new.actions, self.ukeys.ufid(slot)))
+                ops.append(FlowPut(self.ukeys.key(slot), self.ukeys.mask(slot), new.actions,
+                                   self.ukeys.ufid(slot)))
             self.let_go(old)
-        return True
 
     def _is_slow(self, slot: int, now: float) -> bool:
         """Whether packets come so rarely that a new upcall costs less than a translation each round.  The
@@ -343,7 +348,7 @@ class Revalidator:
 
     def let_go(self, decision: Decision) -> None:
         """Forget *decision* if no flow has it and none will."""
-        if decision.index >= 0 and not decision.n_waiting and not self.ukeys.n_flows(decision.index):
+        if decision.index >= 0 and not decision.is_awaited and not self.ukeys.n_flows(decision.index):
             self.credit()
             self._unchecked.pop(decision, None)
             self.decisions.let_go(decision)

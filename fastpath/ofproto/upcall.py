@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from fastpath._flow import WINDOWS, FlowKey, MaskedKeys
 from fastpath.dpif.actions import FlowSample, OdpActions, SlowPath, ToController
-from fastpath.dpif.provider import Execute, Operation, Upcall
+from fastpath.dpif.provider import Upcall
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
@@ -72,7 +72,8 @@ class UpcallHandler:
         self._flow_masks: list[FlowKey] = []
         self._decisions: list[Decision] = []
         self._covers = MaskedKeys()         # what these cover, in the same order
-        self._executes: list[Operation] = []
+        self._loose: list[Decision] = []    # that no flow is to have
+        self._executes: list[tuple[Upcall, OdpActions]] = []
         self._masks: dict[FlowKey, FlowKey] = {}
 
     def run(self, now: float, *, n_checks: int | None = None) -> int:
@@ -80,8 +81,10 @@ class UpcallHandler:
         the answers concern are checked, *n_checks* of them at most and others later."""
         upcalls = self.backer.dpif.recv(BATCH)
         for upcall in upcalls:
-            self._answer(upcall, now)
-        self.revalidator.credit()
+            if upcall.userdata is None:
+                self._miss(upcall, now)
+            else:
+                self._answer(upcall, now)
         self._carry_out()
         self.revalidator.take_learned()
         if self.backer.is_dirty():
@@ -91,38 +94,36 @@ class UpcallHandler:
 
     def _answer(self, upcall: Upcall, now: float) -> None:
         userdata = upcall.userdata
-        if userdata is None:
-            self._miss(upcall, now)
-        elif isinstance(userdata, SlowPath):
+        if isinstance(userdata, SlowPath):
             self._slow(upcall, now)
         elif isinstance(userdata, FlowSample):
             self._sampled(upcall, userdata)
-        else:
+        elif userdata is not None:
             self._to_controller(upcall, userdata)
 
     def _carry_out(self) -> None:
         """Have the datapath do what was decided for the packets."""
         executes, self._executes = self._executes, []
         if executes:
-            for result in self.backer.dpif.operate(executes):
+            for result in self.backer.dpif.execute(executes):
                 self.stats.n_not_executed += result is False or isinstance(result, Exception)
 
     def _install(self, now: float) -> None:
         """Install the flows of the batch, whose packets have been sent."""
         keys, masks, decisions = self._keys, self._flow_masks, self._decisions
-        if not keys:
-            return
-        self._keys, self._flow_masks, self._decisions, self._covers = [], [], [], MaskedKeys()
-        results = self.backer.dpif.flow_install(keys, masks, [decision.actions for decision in decisions])
-        revalidator, stats = self.revalidator, self.stats
-        for ufid, key, mask, decision in zip(results, keys, masks, decisions, strict=True):
-            decision.n_waiting -= 1
-            if isinstance(ufid, int):
-                revalidator.add(ufid, key, mask, decision, now)
-                stats.n_installed += 1
-            else:
-                self._refuse(decision, now)
-                stats.n_refused += 1
+        if keys:
+            self._keys, self._flow_masks, self._decisions, self._covers = [], [], [], MaskedKeys()
+            results = self.backer.dpif.flow_install(keys, masks, [decision.actions for decision in decisions])
+            refused = self.revalidator.ukeys.add_all(results, keys, masks, decisions, now)
+            self.stats.n_installed += len(keys) - len(refused)
+            self.stats.n_refused += len(refused)
+            for decision in decisions:
+                decision.is_awaited = False
+            for i in refused:
+                self._refuse(decisions[i], now)
+        loose, self._loose = self._loose, []
+        for decision in loose:
+            self.revalidator.let_go(decision)
 
     def _refuse(self, decision: Decision, now: float) -> None:
         """Do without a flow that was to be installed."""
@@ -132,16 +133,33 @@ class UpcallHandler:
     # -- misses ----------------------------------------------------------------------------------------
 
     def _miss(self, upcall: Upcall, now: float) -> None:
-        self.stats.n_miss += 1
-        key, revalidator = upcall.key, self.revalidator
+        stats, revalidator, key = self.stats, self.revalidator, upcall.key
+        stats.n_miss += 1
         size = upcall.total_len or len(upcall.packet)
         shared = self._covers.find(key)
         if shared >= 0:
             decision = self._decisions[shared]
-            self.stats.n_shared += 1
-            revalidator.count(decision, size, now, tcp_flags(key))
-            self._execute(upcall, decision.answer)
+            stats.n_shared += 1
+            revalidator.ukeys.count(decision.index, 1, size, now, tcp_flags(key))
+            self._executes.append((upcall, decision.answer))
             return
+        where = self.backer.where(key)
+        found = where and revalidator.shortcut.decide(where[0], key, where[1])
+        if not found:
+            self._long_miss(upcall, size, now)
+            return
+        decision, mask = found
+        revalidator.ukeys.count(decision.index, 1, size, now, 0)
+        self._executes.append((upcall, decision.answer))
+        if len(revalidator.ukeys) + len(self._keys) < revalidator.flow_limit:
+            self._await(key, mask, decision)
+        else:
+            stats.n_not_cached += 1
+            self._loose.append(decision)
+
+    def _long_miss(self, upcall: Upcall, size: int, now: float) -> None:
+        """Answer a miss by a translation with all its side effects."""
+        key, revalidator = upcall.key, self.revalidator
         revalidator.credit()            # what a translation changes is told with counters up to date
         changes = self.backer.n_changes
         asked = self._translate(upcall, now)
@@ -150,7 +168,7 @@ class UpcallHandler:
         bridge, frozen, out = asked
         credit_effects(out.effects, 1, size, now)
         self._drop_outdated(now)
-        self._execute(upcall, out.actions)
+        self._executes.append((upcall, out.actions))
         if self.backer.n_changes != changes:
             # It learned a rule: what the next packet meets may be another answer.
             revalidator.linger(out.recirc_ids, now)
@@ -161,22 +179,19 @@ class UpcallHandler:
             self.stats.n_not_cached += 1
             revalidator.linger(out.recirc_ids, now)
             return
-        mask = self._shared_mask(flow_mask(out, key))
-        self._await(key, mask, revalidator.decisions.of(bridge, out, frozen))
+        self._await(key, flow_mask(out, key), revalidator.decisions.of(bridge, out, frozen))
 
     def _await(self, key: FlowKey, mask: FlowKey, decision: Decision) -> None:
         """Have a flow installed at the end of the batch."""
+        masks = self._masks
+        if len(masks) > KEEP_MASKS:
+            masks.clear()
+        mask = masks.setdefault(mask, mask)     # few serve many flows, and one takes 700 bytes
         self._keys.append(key)
         self._flow_masks.append(mask)
         self._decisions.append(decision)
         self._covers.append(key, mask)
-        decision.n_waiting += 1
-
-    def _shared_mask(self, mask: FlowKey) -> FlowKey:
-        """The mask that flows with equal ones hold: few masks serve many flows, and one takes 700 bytes."""
-        if len(self._masks) > KEEP_MASKS:
-            self._masks.clear()
-        return self._masks.setdefault(mask, mask)
+        decision.is_awaited = True
 
     def _drop_outdated(self, now: float) -> None:
         """Do not install answers of this batch that the translation just made has outdated."""
@@ -187,7 +202,7 @@ class UpcallHandler:
         self._keys, self._flow_masks, self._decisions, self._covers = [], [], [], MaskedKeys()
         outdated = []
         for key, mask, decision in batch:
-            decision.n_waiting -= 1
+            decision.is_awaited = False
             if (decision.depends_on(backer.dirty) or decision.depends_on(backer.learned)
                     or decision.asked(backer.dirty_macs)):
                 outdated.append(decision)
@@ -214,10 +229,6 @@ class UpcallHandler:
             self.stats.n_error += 1
         return bridge, frozen, out
 
-    def _execute(self, upcall: Upcall, actions: OdpActions) -> None:
-        """Have the datapath do *actions* on the packet; it drops and counts one without any."""
-        self._executes.append(Execute(upcall.packet, upcall.key, actions, upcall.vnet))
-
     def count(self, out: XlateOut, size: int, now: float) -> None:
         """Credit the translation of a packet that no flow stands for (packet-out)."""
         credit_effects(out.effects, 1, size, now)
@@ -234,7 +245,7 @@ class UpcallHandler:
         self.stats.n_slow += 1
         asked = self._translate(upcall, now)
         if asked is not None:
-            self._execute(upcall, asked[2].actions)
+            self._executes.append((upcall, asked[2].actions))
             self.revalidator.linger(asked[2].recirc_ids, now)
 
     def _sampled(self, upcall: Upcall, sample: FlowSample) -> None:

@@ -110,7 +110,7 @@ def _union(*masks: FlowKey) -> FlowKey:
 
 
 # All that a commit may have to bring about: registers and what else only translation knows are not of it.
-_WRITABLE = _union(_STACK, _BOTH_TAGS, *(header.mask for header in (
+WRITABLE = _union(_STACK, _BOTH_TAGS, *(header.mask for header in (
     _ETH, _IPV4, _IPV6, _ARP, _ND, _ND_EXT, _ICMP4, _ICMP6, _NSH, _PBB, _PRIORITY, _MARK,
     *_TRANSPORT.values())))
 
@@ -125,7 +125,7 @@ def commit(x: Xlate) -> None:
         _commit_encapsulation(x, flow, base)
     elif flow.packet_type != base.packet_type:
         _commit_decap(flow, base, emit)
-    if flow.matches(base, _WRITABLE):
+    if flow.matches(base, WRITABLE):
         return
     slow = False
     if not flow.packet_type:

@@ -1,0 +1,196 @@
+"""The short way comes to what the long way comes to, or leaves it to the long way."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import pytest
+from model.dpif import World
+from test_soundness import MACS, N_PORTS, Universe
+
+from fastpath._express import Plan
+from fastpath._flow import FlowKey
+from fastpath.ofproto.bridge import Ofproto
+from fastpath.ofproto.decision import Decision
+from fastpath.ofproto.flow_text import parse_flow
+from fastpath.ofproto.group import GroupCommand
+from fastpath.ofproto.group_text import parse_group_mod
+from fastpath.ofproto.port import OfPort
+from fastpath.ofproto.revalidate import flow_mask
+from fastpath.ofproto.shortcut import MAX_STEPS, plan_of
+from fastpath.ofproto.table import Miss
+from fastpath.ofproto.xlate.context import XlateIn
+from fastpath.ofproto.xlate.pipeline import translate
+
+# What universes of the soundness laws have little of: chains of tables that write fields and output.
+MORE = ("move:NXM_OF_IP_SRC[]->NXM_NX_REG0[],resubmit(,1)", "load:7->NXM_NX_REG1[],goto_table:1",
+        "set_field:1->metadata,resubmit(3,2),output:2", "output:1,output:2,resubmit(,3)",
+        "resubmit(4,),output:3",
+        "move:NXM_OF_UDP_SRC[]->NXM_OF_UDP_DST[],output:2,resubmit(,1)", "IN_PORT,FLOOD", "ALL",
+        "mod_dl_dst:02:00:00:00:00:03,output:2,mod_nw_dst:10.0.1.1,output:3", "note:00.01,output:3",
+        "load:2->NXM_OF_IN_PORT[],IN_PORT,output:2,resubmit(,1)", "output:9", "output:LOCAL,output:77",
+        "drop", "set_field:9->tun_id,output:2", "push_vlan:0x8100,output:1,resubmit(,2)",
+        "mod_tp_dst:99,resubmit(,2)")
+
+
+def add_more(w: World, bridge: Ofproto, u: Universe, n: int) -> None:
+    """Add *n* rules with actions of MORE, as far as flow text takes them."""
+    for _ in range(n):
+        table = u.rng.choice((0, 0, 1, 2, 3))
+        text = f"table={table},priority={u.rng.choice((1, 10))},{u.match()},actions={u.rng.choice(MORE)}"
+        try:
+            mod = parse_flow(text)
+        except Exception:       # refused by the rules of flow text, which other tests are about
+            continue
+        bridge.apply(mod, w.now)
+
+
+def long_way(w: World, bridge: Ofproto, key: FlowKey, port: OfPort) -> tuple[object, ...] | None:
+    """What the pipeline says that a flow does, None if it is not to be installed."""
+    flow = key.copy()
+    flow.in_port = port.ofp_port
+    w.backer.asked_macs.clear()
+    out = translate(XlateIn(bridge=bridge, flow=flow, now=w.now, side_effects=False))
+    w.backer.recirc.release(out.recirc_ids)
+    if out.avoid_caching or out.error is not None or out.slow or out.recirc_ids or w.backer.asked_macs:
+        return None
+    return out.actions, flow_mask(out, key), out.effects
+
+
+def check(w: World, keys: list[FlowKey]) -> int:
+    """Compare both ways for each of *keys*; return how many there was a short one for."""
+    taken = 0
+    shortcut, decisions = w.revalidator.shortcut, w.revalidator.decisions
+    for key in keys:
+        where = w.backer.where(key)
+        assert where is not None
+        before = bytes(key)
+        found = shortcut.decide(where[0], key, where[1])
+        assert bytes(key) == before
+        if found is None:
+            continue
+        taken += 1
+        decision, mask = found
+        assert (decision.answer, mask, decision.effects) == long_way(w, where[0], key, where[1]), repr(key)
+        assert (decision.actions, decision.slow, decision.recirc_ids, decision.macs, decision.learns) == (
+            decision.answer, frozenset(), (), (), False)
+        assert decision.bridges == reference(w, where[0], key, where[1]).bridges
+        again = shortcut.decide(where[0], key, where[1])
+        assert again is not None and again[0] is decision and again[1] == mask
+        decisions.let_go(decision)
+    assert len(decisions) == 0
+    return taken
+
+
+def reference(w: World, bridge: Ofproto, key: FlowKey, port: OfPort) -> Decision:
+    """The decision of the long way."""
+    flow = key.copy()
+    flow.in_port = port.ofp_port
+    decisions = w.revalidator.decisions
+    out = translate(XlateIn(bridge=bridge, flow=flow, now=w.now, side_effects=False))
+    decision = decisions.of(bridge, out, None)
+    decisions.let_go(decision)
+    return decision
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_both_ways_come_to_the_same(part: int, more: int) -> None:
+    taken = 0
+    for seed in range(part * 1000, part * 1000 + 12 * more):
+        u, w = Universe(seed), World()
+        bridge = w.bridge(ports=N_PORTS)
+        other = w.bridge("actions=output:1,output:2", ports=2, name="br1")
+        bridge.add_port(OfPort(bridge, "l", 9, peer_name="r"))
+        other.add_port(OfPort(other, "r", 9, peer_name="l"))
+        u.add_rules(w, bridge, u.rng.choice((2, 10)))
+        add_more(w, bridge, u, u.rng.choice((5, 20, 40)))
+        for _ in range(3):
+            taken += check(w, [u.packet() for _ in range(25)])
+            port = bridge.port(u.rng.randint(1, N_PORTS))
+            flag = u.rng.choice(("no_forward", "no_flood", "no_receive", "protected"))
+            bridge.set_port(port, flags={flag: u.rng.random() < 0.5})
+            u.add_rules(w, bridge, 2)
+    assert taken > 60 * more
+
+
+def plain(i: int = 1, **more: int) -> FlowKey:
+    return FlowKey(in_port=1, dl_src=MACS[0], dl_dst=MACS[1], dl_type=0x0800, nw_src=i, nw_dst=2, nw_proto=17,
+                   nw_ttl=64, **more)
+
+
+@pytest.mark.parametrize("more", [
+    {"vlan_tpid": 0x8100, "vlan_tci": 0x1001}, {"nw_frag": 1}, {"tun_dst": 1}, {"recirc_id": 1},
+    {"packet_type": 1 << 16}, {"dl_type": 0x8847}, {"vlan_tci": 5}])
+def test_a_packet_with_more_to_it_takes_the_long_way(more: dict[str, int]) -> None:
+    w = World()
+    bridge = w.bridge("actions=output:2")
+    assert w.revalidator.shortcut.decide(bridge, plain(), bridge.port(1)) is not None
+    key = plain()
+    for name, value in more.items():
+        setattr(key, name, value)
+    assert w.revalidator.shortcut.decide(bridge, key, bridge.port(1)) is None
+
+
+@pytest.mark.parametrize("actions", [
+    "NORMAL", "controller", "output:9", "resubmit(,1)", "write_actions(output:2)", "group:1",
+    "dec_ttl,output:2", "goto_table:2", "clone(output:2)", "push_mpls:0x8847,output:2", "ct(commit),output:2",
+    "meter:1,output:2", "learn(table=9),output:2", "output(port=2,max_len=99)"])
+def test_an_action_with_more_to_it_takes_the_long_way(actions: str) -> None:
+    w = World()
+    bridge = w.bridge("table=1,actions=controller", "table=3,actions=drop")
+    bridge.configure_table(2, w.now, miss=Miss.CONTINUE)
+    bridge.apply_group(parse_group_mod("group_id=1,type=all,bucket=output:2", GroupCommand.ADD), w.now)
+    bridge.meter = lambda _number: 3
+    bridge.add_port(OfPort(bridge, "l", 9, peer_name="r"))
+    bridge.apply(parse_flow(f"ip,actions={actions}"), w.now)
+    assert w.revalidator.shortcut.decide(bridge, plain(), bridge.port(1)) is None
+
+
+def test_a_loop_takes_the_long_way_which_tells_of_it() -> None:
+    w = World()
+    bridge = w.bridge("actions=output:2,resubmit(,0)", "table=1,actions=" + ",".join(["resubmit(,2)"] * 60),
+                      "table=2,actions=" + ",".join(["resubmit(,3)"] * 60))
+    assert w.revalidator.shortcut.decide(bridge, plain(), bridge.port(1)) is None
+    bridge.apply(parse_flow("actions=resubmit(,1)"), w.now)
+    assert w.revalidator.shortcut.decide(bridge, plain(), bridge.port(1)) is None
+    assert plan_of(parse_flow("actions=" + ",".join(["resubmit(,2)"] * MAX_STEPS)).actions) is None
+    with pytest.raises(ValueError, match="at most"):
+        Plan([("in_port", 0, 0, None)] * 65)
+
+
+def test_flows_by_the_short_way_are_those_of_the_long_way() -> None:
+    """All the way: installed, counted, checked after changes."""
+    rng = random.Random(3)
+    ends = []
+    for is_open in (True, False):
+        w = World()
+        rng.seed(3)
+        w.revalidator.shortcut.is_open = is_open
+        bridge = w.bridge("udp,actions=move:NXM_OF_IP_SRC[]->NXM_NX_REG0[],resubmit(,1)",
+                          *(f"table=1,udp,tp_dst={i},actions=output:{i % 3 + 1}" for i in range(9)),
+                          "table=1,udp,tp_dst=7,priority=9,actions=mod_nw_dst:10.0.0.9,output:3")
+        done = []
+        for step in range(120):
+            done += w.send(*(plain(rng.randrange(9), tp_dst=rng.randrange(12)) for _ in range(4)))
+            if step % 10 == 9:
+                change = rng.choice(("={},actions=output:3", "={}/6,actions=drop", "={},actions=NORMAL"))
+                change = "table=1,udp,tp_dst" + change.format(rng.randrange(9))
+                bridge.apply(parse_flow(change), w.now)
+                w.at(w.now + 0.5)
+                w.revalidator.wake(w.now)
+        w.revalidator.push()
+        rules = [(str(rule), rule.n_packets, rule.n_bytes, rule.used) for rule in bridge.tables.rules()]
+        flows = sorted(repr((u.key, u.mask, u.actions)) for u in w.revalidator)
+        ends.append((done, rules, flows, w.revalidator.stats, [(t.n_lookups, t.n_matched)
+                                                               for t in bridge.tables.tables()]))
+    assert ends[0] == ends[1]
+
+
+def test_the_environment_can_close_it() -> None:
+    program = "from fastpath._express import PLAIN; print(PLAIN)"
+    for value, told in (("1", "True"), ("", "False"), ("0", "False")):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True,
+                              env={"FASTPATH_PLAIN": value, "PYTHONPATH": ":".join(sys.path)})
+        assert done.stdout.strip() == told
