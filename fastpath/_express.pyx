@@ -132,7 +132,7 @@ cdef class Express:
             return None
         self.begin(bridge, key, ofp_port)
         port = bridge.port(ofp_port)
-        if port is not None and port.no_receive:
+        if port is not None and (port.no_receive or port.down):
             return None
         if not self.look_up(0, ofp_port, -1, True):
             return None
@@ -245,7 +245,7 @@ cdef class Express:
     cdef bint to_port(self, uint32_t number) except *:
         """Let the packet leave by a port, as xlate.port does; False if more than that is needed."""
         port = self.bridge.port(number)
-        if port is None or port.no_forward:
+        if port is None or port.no_forward or port.down:
             return True
         odp_port = port.odp_port
         if (odp_port is None or port.protected or port.tunnel is not None or port.peer is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 from model.dpif import World
@@ -17,11 +18,11 @@ from fastpath.ofproto.decision import Decision
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import GroupCommand
 from fastpath.ofproto.group_text import parse_group_mod
-from fastpath.ofproto.port import OfPort
+from fastpath.ofproto.port import FLAGS, OfPort
 from fastpath.ofproto.revalidate import flow_mask
 from fastpath.ofproto.shortcut import MAX_STEPS, plan_of
 from fastpath.ofproto.table import Miss
-from fastpath.ofproto.xlate.context import XlateIn
+from fastpath.ofproto.xlate.context import BridgeView, XlateIn
 from fastpath.ofproto.xlate.pipeline import translate
 
 # What universes of the soundness laws have little of: chains of tables that write fields and output.
@@ -109,7 +110,7 @@ def test_both_ways_come_to_the_same(part: int, more: int) -> None:
         for _ in range(3):
             taken += check(w, [u.packet() for _ in range(25)])
             port = bridge.port(u.rng.randint(1, N_PORTS))
-            flag = u.rng.choice(("no_forward", "no_flood", "no_receive", "protected"))
+            flag = u.rng.choice(FLAGS)
             bridge.set_port(port, flags={flag: u.rng.random() < 0.5})
             u.add_rules(w, bridge, 2)
     assert taken > 60 * more
@@ -146,6 +147,19 @@ def test_an_action_with_more_to_it_takes_the_long_way(actions: str) -> None:
     bridge.add_port(OfPort(bridge, "l", 9, peer_name="r"))
     bridge.apply(parse_flow(f"ip,actions={actions}"), w.now)
     assert w.revalidator.shortcut.decide(bridge, plain(), bridge.port(1)) is None
+
+
+def test_a_new_setting_is_looked_at_here_first() -> None:
+    """What the short way heeds of a port or a bridge, and what only actions of the long way ask for."""
+    heeded = {"odp_port", "no_flood", "no_forward", "no_receive", "protected", "down", "tunnel", "peer",
+              "ofp_port"}
+    others = {"bridge", "name", "peer_name", "link_up", "hw_addr", "no_packet_in", "vlan", "patch_stats"}
+    assert {member.name for member in fields(OfPort)} == heeded | others        # type: ignore[arg-type]
+    asked = {"internal", "mirrors", "miss", "port", "ports"}        # and by tables.lookup: lookup
+    others = {"name", "features", "macs", "recirc", "flood_vlans", "forward_bpdu", "exports_flows",
+              "options", "frag_handling", "lookup", "rules_of", "learn", "may_learn", "knows", "shorten",
+              "group", "meter"}
+    assert {name for name in vars(BridgeView) if not name.startswith("_")} == asked | others
 
 
 def test_a_loop_takes_the_long_way_which_tells_of_it() -> None:
