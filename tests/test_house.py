@@ -74,6 +74,7 @@ MIRRORED_ELSEWHERE = {
     "_layoutgen": "test_fields", "_flow": "test_flow", "flowtext": "test_flowtext",
     "_matchtext": "test_plain",         # equal to what flow_reader reads item by item
     "_fieldsteps": "test_steps",        # equal to what the actions do one by one
+    "shortcut": "test_express",
     "provider": "test_userspace",       # a contract: tested through what implements it
 }
 
