@@ -13,13 +13,16 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from fastpath._bytes cimport likely
 from fastpath._extract cimport extract_packet, hash_l4, hash_sym_l4
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
 from fastpath._meter cimport meter_counters, meter_run, meters_free, meters_new, meters_put
-from fastpath._odp cimport (N_ODP_OPS, ODP_CHECK_LEN, ODP_CLONE, ODP_DROP, ODP_HASH, ODP_HASH_SYM_L4, ODP_METER,
-                            ODP_OUTPUT, ODP_RECIRC, ODP_SAMPLE, ODP_TRUNC, ODP_USERSPACE, odp_check_len_t,
-                            odp_hash_t, odp_op_t, odp_output_t, odp_sample_t, odp_u32_t, odp_userspace_t)
+from fastpath._headers cimport pop_vlans, push_vlans, set_headers
+from fastpath._odp cimport (N_ODP_OPS, ODP_CHECK_LEN, ODP_CLONE, ODP_DROP, ODP_HASH, ODP_HASH_SYM_L4, ODP_HEADERS,
+                            ODP_METER, ODP_OUTPUT, ODP_POP_VLAN, ODP_PUSH_VLAN, ODP_RECIRC, ODP_SAMPLE, ODP_TRUNC,
+                            ODP_USERSPACE, odp_check_len_t, odp_hash_t, odp_headers_t, odp_op_t, odp_output_t,
+                            odp_push_vlan_t, odp_sample_t, odp_u32_t, odp_userspace_t)
 from fastpath._offload cimport finish_checksum
 from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_BAD_ACTION, DROP_EXPLICIT, DROP_METER, DROP_NO_MEMORY,
                                DROP_RECIRC_DEPTH, VNET_GSO_NONE, batch_free, drop_text, packet_borrow, packet_clone,
@@ -80,6 +83,40 @@ cdef inline void rewrite(actx_t *a, rewriter_t *rewriter, const odp_op_t *op, ba
         else:
             drop(a, b.p[i], <drop_reason>why)
     b.n = kept
+
+
+cdef void one_by_one(actx_t *a, const uint8_t *program, uint32_t size, batch_t *b, uint32_t chosen) noexcept nogil:
+    """Run a program of rewriting operations over the packets of b with a bit in *chosen*; the others stay."""
+    cdef uint32_t i, kept = 0
+    cdef packet_t *p
+    if likely(chosen == 0):
+        return
+    for i in range(b.n):
+        p = rewritten(a, program, size, b.p[i]) if chosen >> i & 1 else b.p[i]
+        if p != NULL:
+            b.p[kept] = p
+            kept += 1
+    b.n = kept
+
+
+cdef packet_t *rewritten(actx_t *a, const uint8_t *program, uint32_t size, packet_t *p) noexcept nogil:
+    """p after a program of rewriting operations; NULL: dropped."""
+    cdef const odp_op_t *op
+    cdef rewriter_t *rewriter
+    cdef int why = -1
+    while size and why < 0:
+        op = <const odp_op_t *>program
+        if size < sizeof(odp_op_t) or op.size > size or op.size & 7 or op.op >= N_ODP_OPS:
+            why = DROP_BAD_ACTION
+            break
+        rewriter = &rewriters()[op.op]
+        why = DROP_BAD_ACTION if rewriter.fn == NULL or op.size < rewriter.size else rewriter.fn(p, op)
+        program += op.size
+        size -= op.size
+    if likely(why < 0):
+        return p
+    drop(a, p, <drop_reason>why)
+    return NULL
 
 
 cdef void drop_batch(actx_t *a, batch_t *b, drop_reason why) noexcept nogil:
@@ -278,6 +315,21 @@ cdef void op_drop(actx_t *a, const odp_op_t *op, batch_t *b, bint last) noexcept
     drop_batch(a, b, DROP_EXPLICIT)
 
 
+# These take ordinary packets together, and the others as the plain operations do.
+
+cdef void op_headers(actx_t *a, const odp_op_t *op, batch_t *b, bint last) noexcept nogil:
+    cdef const odp_headers_t *h = <const odp_headers_t *>op
+    one_by_one(a, <const uint8_t *>(h + 1), op.size - <uint32_t>sizeof(odp_headers_t), b, set_headers(b, h))
+
+
+cdef void op_push_vlan(actx_t *a, const odp_op_t *op, batch_t *b, bint last) noexcept nogil:
+    one_by_one(a, <const uint8_t *>op, op.size, b, push_vlans(b, <const odp_push_vlan_t *>op))
+
+
+cdef void op_pop_vlan(actx_t *a, const odp_op_t *op, batch_t *b, bint last) noexcept nogil:
+    one_by_one(a, <const uint8_t *>op, op.size, b, pop_vlans(b))
+
+
 # ---- the table --------------------------------------------------------------------------------------
 
 cdef op_row_t ops[N_ODP_OPS]
@@ -298,6 +350,9 @@ row(ODP_SAMPLE, op_sample, sizeof(odp_sample_t))
 row(ODP_CLONE, op_clone, sizeof(odp_op_t))
 row(ODP_CHECK_LEN, op_check_len, sizeof(odp_check_len_t))
 row(ODP_DROP, op_drop, sizeof(odp_op_t))
+row(ODP_HEADERS, op_headers, sizeof(odp_headers_t))
+row(ODP_PUSH_VLAN, op_push_vlan, sizeof(odp_push_vlan_t))
+row(ODP_POP_VLAN, op_pop_vlan, sizeof(odp_op_t))
 
 
 # ---- for Python -------------------------------------------------------------------------------------
@@ -383,26 +438,33 @@ cdef class ActionRunner:
         With *borrow* the packets lie in memory that is not the pool's and has no room around them.
         Raises MemoryError when the pool (*limit* packets) has none left for the frames.
         """
+        return self.run_batch(program, [(frame, vnet)] * repeat, in_port=in_port, now=now, depth=depth, borrow=borrow)
+
+    def run_batch(self, bytes program not None, list packets not None, *, uint32_t in_port=0, double now=0,
+                  uint32_t depth=0, bint borrow=False) -> list:
+        """As run(), over a batch of 1 to 32 *packets*, each a frame and its vnet header."""
         cdef batch_t b
         cdef flow_t key
+        cdef packet_t *p
         cdef uint32_t i
         cdef const uint8_t *code = <const uint8_t *><const char *>program
         cdef uint32_t size = <uint32_t>len(program)
-        if not 1 <= repeat <= 32:
-            raise ValueError(f"a batch is 1 to 32 frames, not {repeat}")
+        if not 1 <= len(packets) <= 32:
+            raise ValueError(f"a batch is 1 to 32 frames, not {len(packets)}")
         self.outputs, self.recirculated, self.upcalls = [], [], []
         self.c.a.now_ns = <uint64_t>(now * 1e9)
         b.n = 0
         try:
-            for i in range(repeat):
+            for frame, vnet in packets:
                 if borrow:
-                    b.p[i] = borrowed_packet(self.c.a.pool, frame, vnet)
+                    p = borrowed_packet(self.c.a.pool, frame, vnet)
                 else:
-                    b.p[i] = packet_of(self.c.a.pool, frame, vnet)
-                if b.p[i] == NULL:
+                    p = packet_of(self.c.a.pool, frame, vnet)
+                if p == NULL:
                     raise MemoryError("no packets free")
+                p.in_port, p.depth = in_port, <uint8_t>depth
+                b.p[b.n] = p
                 b.n += 1
-                b.p[i].in_port, b.p[i].depth = in_port, <uint8_t>depth
         except BaseException:
             batch_free(&b)
             raise

@@ -57,6 +57,7 @@ enum odp_opcode {
     ODP_POP_PBB,
     ODP_COPY_TTL_OUT,
     ODP_COPY_TTL_IN,
+    ODP_HEADERS,                /* a run of sets of Ethernet, IPv4 and ports, made one */
     N_ODP_OPS
 };
 enum { ODP_HASH_L4, ODP_HASH_SYM_L4 };
@@ -105,7 +106,20 @@ typedef struct { odp_op_t h; uint32_t alg, basis; } odp_hash_t;
 typedef struct { odp_op_t h; uint32_t probability, spare; } odp_sample_t;           /* then the program */
 typedef struct { odp_op_t h; uint32_t n, greater_size; } odp_check_len_t;   /* then greater, then less_equal */
 typedef struct { odp_op_t h; uint32_t len, spare; } odp_userspace_t;        /* then len bytes of userdata, padded */
+/* A run of set operations, and what they come to: bytes to keep and bytes to or in, as they lie in the packet.
+ * After it the operations themselves, for packets that are not ordinary. */
+typedef struct {
+    odp_op_t h;
+    uint8_t has_ip, has_l4;     /* sets something of the IP header; addresses or ports */
+    uint8_t proto;              /* whose ports are set; 0: none */
+    uint8_t spare[5];
+    uint8_t eth_value[16], eth_keep[16];    /* both addresses; the last 4 bytes are kept */
+    be16 tos_value, tos_keep;   /* with the version before it */
+    be16 ttl_value, ttl_keep;   /* with the protocol behind it */
+    be32 src_value, src_keep, dst_value, dst_keep, ports_value, ports_keep;
+} odp_headers_t;
 
+static_assert(sizeof(odp_headers_t) == 80, "headers");
 static_assert(sizeof(odp_op_t) == 8, "header");
 static_assert(sizeof(odp_set_eth_t) == 40 && sizeof(odp_set_ipv4_t) == 40 && sizeof(odp_set_ipv6_t) == 88, "l3");
 static_assert(sizeof(odp_set_arp_t) == 56 && sizeof(odp_set_ports_t) == 24 && sizeof(odp_set_icmp_t) == 24, "l4");

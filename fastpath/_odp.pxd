@@ -11,6 +11,7 @@ cdef extern from "_odp.h" nogil:
         ODP_PUSH_ETH, ODP_POP_ETH, ODP_PUSH_NSH, ODP_POP_NSH, ODP_ADD_MPLS, ODP_CT, ODP_CT_CLEAR, ODP_TRUNC
         ODP_RECIRC, ODP_HASH, ODP_METER, ODP_SAMPLE, ODP_CLONE, ODP_CHECK_LEN, ODP_USERSPACE, ODP_DROP
         ODP_SET_TYPE, ODP_SET_PROTO, ODP_SET_PBB, ODP_PUSH_PBB, ODP_POP_PBB, ODP_COPY_TTL_OUT, ODP_COPY_TTL_IN
+        ODP_HEADERS
         N_ODP_OPS
     enum:
         ODP_HASH_L4, ODP_HASH_SYM_L4
@@ -105,3 +106,9 @@ cdef extern from "_odp.h" nogil:
         uint32_t n, greater_size
     ctypedef struct odp_userspace_t:
         uint32_t len
+    ctypedef struct odp_headers_t:
+        uint8_t has_ip, has_l4, proto
+        uint8_t eth_value[16]
+        uint8_t eth_keep[16]
+        be16 tos_value, tos_keep, ttl_value, ttl_keep
+        be32 src_value, src_keep, dst_value, dst_keep, ports_value, ports_keep

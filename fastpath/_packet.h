@@ -120,6 +120,46 @@ static inline uint64_t batch_rare(const batch_t *b)
 static_assert(offsetof(packet_t, kind) == 52 && offsetof(packet_t, depth) == 53 && offsetof(packet_t, vnet) == 54
               && offsetof(vnet_t, flags) == 0 && offsetof(vnet_t, gso_type) == 1, "as RARE_* count bytes");
 
+typedef uint16_t offsets_t __attribute__((vector_size(8)));     /* l2_5_ofs, l3_ofs, l4_ofs, l2_pad */
+
+/* Let the frame start n bytes before or behind where it did: data, len, offsets and vnet follow.  The caller
+ * has seen that there is room, or that so many bytes are there. */
+static inline void packet_pushed(packet_t *p, uint16_t n)
+{
+    offsets_t ofs, by = { n, n, n, 0 };
+    p->data -= n;
+    p->len += n;
+    memcpy(&ofs, &p->l2_5_ofs, sizeof ofs);
+    ofs += by & (offsets_t)(ofs != OFS_NONE);
+    memcpy(&p->l2_5_ofs, &ofs, sizeof ofs);
+    if (p->vnet.flags & VNET_NEEDS_CSUM) {
+        p->vnet.csum_start += n;
+    }
+    if (p->vnet.hdr_len) {
+        p->vnet.hdr_len += n;
+    }
+}
+
+static inline void packet_pulled(packet_t *p, uint16_t n)
+{
+    offsets_t ofs, by = { n, n, n, 0 };
+    p->data += n;
+    p->len -= n;
+    memcpy(&ofs, &p->l2_5_ofs, sizeof ofs);
+    ofs = (ofs - by) | (offsets_t)(ofs < by) | (offsets_t)(ofs == OFS_NONE);     /* what went with the bytes: none */
+    memcpy(&p->l2_5_ofs, &ofs, sizeof ofs);
+    if (p->vnet.flags & VNET_NEEDS_CSUM) {
+        if (p->vnet.csum_start >= n) {
+            p->vnet.csum_start -= n;
+        } else {
+            p->vnet.flags &= (uint8_t)~VNET_NEEDS_CSUM;
+        }
+    }
+    if (p->vnet.hdr_len) {
+        p->vnet.hdr_len = p->vnet.hdr_len > n ? p->vnet.hdr_len - n : 0;
+    }
+}
+
 /* Every drop has a counter: name in C, text, meaning. */
 #define DROP_REASONS(X)                                                       \
     X(RX_INVALID, "rx_invalid_packet")          /* shorter than an Ethernet header, longer than a port takes */ \

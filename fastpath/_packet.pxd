@@ -54,6 +54,8 @@ cdef extern from "_packet.h" nogil:
         packet_t *p[BATCH_MAX]
 
     void packet_blank(packet_t *p)
+    void packet_pushed(packet_t *p, uint16_t n)
+    void packet_pulled(packet_t *p, uint16_t n)
     uint64_t packet_rare(const packet_t *p)
     uint64_t batch_rare(const batch_t *b)
     const uint64_t RARE_CUT, RARE_KIND, RARE_SUM, RARE_DEBT
@@ -101,6 +103,6 @@ cdef inline void batch_free(batch_t *b) noexcept nogil:
 
 # Make room for `n` bytes before data (copying into a buffer with headroom if need be) and move data
 # down by n; all offsets and vnet follow.  NULL: no room, packet unchanged.
-cdef uint8_t *packet_push(packet_t *p, uint32_t n) noexcept nogil
-cdef uint8_t *packet_pull(packet_t *p, uint32_t n) noexcept nogil      # drop n bytes off the front
+cdef uint8_t *packet_push(packet_t *p, uint16_t n) noexcept nogil
+cdef uint8_t *packet_pull(packet_t *p, uint16_t n) noexcept nogil      # drop n bytes off the front
 cdef flow_t *packet_md(packet_t *p) noexcept nogil          # md, made (zeroed) if need be; NULL: no memory

@@ -226,43 +226,19 @@ cdef bint _move_to_large(packet_t *p, uint32_t room) noexcept nogil:
     return True
 
 
-cdef inline uint16_t _shifted(uint16_t ofs, int by) noexcept nogil:
-    return ofs if ofs == OFS_NONE else <uint16_t>(ofs + by)
-
-
-cdef uint8_t *packet_push(packet_t *p, uint32_t n) noexcept nogil:
+cdef uint8_t *packet_push(packet_t *p, uint16_t n) noexcept nogil:
     if unlikely(<size_t>(p.data - p.start) < n):
         if not _make_headroom(p, n):
             return NULL
-    p.data -= n
-    p.len += n
-    p.l2_5_ofs, p.l3_ofs, p.l4_ofs = _shifted(p.l2_5_ofs, n), _shifted(p.l3_ofs, n), _shifted(p.l4_ofs, n)
-    if p.vnet.flags & VNET_NEEDS_CSUM:
-        p.vnet.csum_start += n
-    if p.vnet.hdr_len:
-        p.vnet.hdr_len += n
+    packet_pushed(p, n)
     return p.data
 
 
-cdef uint8_t *packet_pull(packet_t *p, uint32_t n) noexcept nogil:
+cdef uint8_t *packet_pull(packet_t *p, uint16_t n) noexcept nogil:
     if n > p.len:
         return NULL
-    p.data += n
-    p.len -= n
-    p.l2_5_ofs = _pulled(p.l2_5_ofs, n)
-    p.l3_ofs, p.l4_ofs = _pulled(p.l3_ofs, n), _pulled(p.l4_ofs, n)
-    if p.vnet.flags & VNET_NEEDS_CSUM:
-        if p.vnet.csum_start >= n:
-            p.vnet.csum_start -= n
-        else:
-            p.vnet.flags &= ~VNET_NEEDS_CSUM
-    if p.vnet.hdr_len:
-        p.vnet.hdr_len = p.vnet.hdr_len - n if p.vnet.hdr_len > n else 0
+    packet_pulled(p, n)
     return p.data
-
-
-cdef inline uint16_t _pulled(uint16_t ofs, uint32_t n) noexcept nogil:
-    return OFS_NONE if ofs == OFS_NONE or ofs < n else <uint16_t>(ofs - n)
 
 
 cdef flow_t *packet_md(packet_t *p) noexcept nogil:

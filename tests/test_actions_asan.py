@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sanitize
 
-MODULES = ["_flow", "_csum", "_extract", "_packet", "_port", "_rewrite", "_meter", "_offload", "_actions"]
+MODULES = ["_flow", "_csum", "_extract", "_packet", "_port", "_rewrite", "_headers", "_meter", "_offload",
+           "_actions"]
 
 CODE = """
 import sys

@@ -42,6 +42,7 @@ from fastpath.dpif.actions import (
     Trunc,
     Userspace,
 )
+from fastpath.dpif.fuse import fuse_sets, runs
 from fastpath.dpif.userdata import encode_userdata
 from fastpath.errors import ConfigError
 from fastpath.fields import DP_WORDS, TNL_WORD
@@ -50,7 +51,7 @@ from fastpath.fields import DP_WORDS, TNL_WORD
  SET_ND_EXT, SET_MPLS, SET_NSH, SET_MARK, SET_PRIORITY, SET_TUNNEL, PUSH_VLAN, POP_VLAN, PUSH_MPLS, POP_MPLS,
  PUSH_ETH, POP_ETH, PUSH_NSH, POP_NSH, ADD_MPLS, CT, CT_CLEAR, TRUNC, RECIRC, HASH, METER, SAMPLE, CLONE,
  CHECK_LEN, USERSPACE, DROP, SET_TYPE, SET_PROTO, SET_PBB, PUSH_PBB, POP_PBB, COPY_TTL_OUT,
- COPY_TTL_IN) = range(1, 45)
+ COPY_TTL_IN, HEADERS) = range(1, 46)
 
 HASH_ALGS = ("l4", "sym_l4")
 MAX_NESTING = 10
@@ -110,7 +111,13 @@ def program_is_output(program: bytes) -> int | None:
 def _compile(actions: OdpActions, depth: int) -> bytes:
     if depth > MAX_NESTING:
         raise ConfigError(f"actions are nested deeper than {MAX_NESTING} levels")
-    return b"".join(_one(action, depth) for action in actions)
+    return b"".join(_run(run, depth) for run in runs(actions))
+
+
+def _run(run: OdpActions, depth: int) -> bytes:
+    code = b"".join(_one(action, depth) for action in run)
+    fused = fuse_sets(run)
+    return code if fused is None else _op(HEADERS, fused + code)
 
 
 def _op(op: int, body: bytes = b"") -> bytes:

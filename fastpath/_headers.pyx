@@ -1,0 +1,232 @@
+# cython: language_level=3
+"""The commonest rewrites, each in one pass over a batch of ordinary packets.
+
+dpif/fuse.py makes one operation of a run of sets: what to keep and what to or in, as the bytes lie in the
+packet.  A packet it fits is checked once, blended word by word, and its checksums follow all changes at once
+(RFC 1624, equation 3).  A packet it does not fit (options, fragments of what ports are set in, checksums
+still owed, an odd link layer) is left for the operations the run was made of.
+
+Done at once or one by one, the sums come out equal, to the bit.  Both are congruent modulo 0xffff, and a sum
+of which not every term is zero folds into 1 to 0xffff; so but for 0xffff itself as the sum before, which no
+sender makes, there is one 16-bit word it can be.  Packets with that are left alone too.
+
+``set_form("plain")``, or FASTPATH_PLAIN=1 in the environment, leaves all packets to _rewrite.
+"""
+
+import os
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastpath._bytes cimport (get16, hton16, likely, load_be16, load_be32, load_be64, ntoh16, store_be16, store_be32,
+                              store_be64, unlikely)
+from fastpath._flow_layout cimport be16, be32
+from fastpath._packet cimport RARE_SUM, VNET_NEEDS_CSUM, packet_pulled, packet_pushed, packet_rare, packet_t
+from fastpath._rewrite cimport PROTO_TCP, PROTO_UDP
+
+cdef extern from *:
+    """
+    typedef uint8_t bytes16_t __attribute__((vector_size(16)));
+
+    static inline void blend128(uint8_t *at, const uint8_t *keep, const uint8_t *value)
+    {
+        bytes16_t old, k, v;
+        memcpy(&old, at, 16);
+        memcpy(&k, keep, 16);
+        memcpy(&v, value, 16);
+        old = (old & k) | v;
+        memcpy(at, &old, 16);
+    }
+    """
+    void blend128(uint8_t *at, const uint8_t *keep, const uint8_t *value) noexcept nogil
+
+cdef enum:
+    ETH_LEN = 14
+    TAG = 4
+    TAGS_MAX = 8                # of VLAN tags before an ordinary IP header
+    IP_LEN = 20
+    IP_SUM = 10
+    TCP_SUM = IP_LEN + 16
+    UDP_SUM = IP_LEN + 6
+    VLAN_CFI = 0x1000
+
+cdef bint is_plain = False
+
+
+def set_form(str form not None) -> None:
+    """Let ``"batch"`` forms do ordinary packets, or leave all to the ``"plain"`` ones; returns nothing.
+
+    For tests and comparisons, while no packet is under way.
+    """
+    global is_plain
+    if form not in ("batch", "plain"):
+        raise ValueError(f"form {form!r} is neither 'batch' nor 'plain'")
+    is_plain = form == "plain"
+
+
+set_form("plain" if os.environ.get("FASTPATH_PLAIN") == "1" else "batch")
+
+
+cdef inline uint32_t all_of(const batch_t *b) noexcept nogil:
+    return <uint32_t>((<uint64_t>1 << b.n) - 1)
+
+
+# ---- set --------------------------------------------------------------------------------------------
+
+cdef uint32_t set_headers(batch_t *b, const odp_headers_t *a) noexcept nogil:
+    cdef odp_headers_t own = a[0]       # a copy no store to a packet can change: it stays in registers
+    if unlikely(is_plain):
+        return all_of(b)
+    return set_l4(b, &own) if own.has_l4 else set_ip(b, &own) if own.has_ip else set_eth(b, &own)
+
+
+cdef inline uint32_t set_eth(batch_t *b, const odp_headers_t *a) noexcept nogil:
+    cdef uint32_t i, left = 0
+    for i in range(b.n):
+        if unlikely(b.p[i].packet_type != 0 or b.p[i].len < sizeof(a.eth_keep)):
+            left |= <uint32_t>1 << i
+        else:
+            blend128(b.p[i].data, a.eth_keep, a.eth_value)
+    return left
+
+
+cdef inline uint32_t set_ip(batch_t *b, const odp_headers_t *a) noexcept nogil:
+    """Ethernet addresses, type of service, TTL: nothing that L4 sums."""
+    cdef uint32_t i, left = 0
+    cdef packet_t *p
+    cdef uint8_t *ip
+    for i in range(b.n):
+        p = b.p[i]
+        if unlikely(not is_ordinary(p)):
+            left |= <uint32_t>1 << i
+            continue
+        ip = p.data + p.l3_ofs
+        blend128(p.data, a.eth_keep, a.eth_value)       # first: it reads where the next one writes
+        follow(ip + IP_SUM, blend16(ip, a.tos_keep, a.tos_value) + blend16(ip + 8, a.ttl_keep, a.ttl_value))
+    return left
+
+
+cdef uint32_t set_l4(batch_t *b, const odp_headers_t *a) noexcept nogil:
+    """All of it, with the checksum of TCP or UDP."""
+    cdef uint32_t i, left = 0
+    cdef uint64_t own, addresses
+    cdef l4_t l4
+    cdef packet_t *p
+    cdef uint8_t *ip
+    for i in range(b.n):
+        p = b.p[i]
+        if unlikely(not is_ordinary(p) or not find_l4(p, a.proto, &l4)):
+            left |= <uint32_t>1 << i
+            continue
+        ip = p.data + p.l3_ofs
+        blend128(p.data, a.eth_keep, a.eth_value)
+        own = blend16(ip, a.tos_keep, a.tos_value) + blend16(ip + 8, a.ttl_keep, a.ttl_value)
+        addresses = blend32(ip + 12, a.src_keep, a.src_value) + blend32(ip + 16, a.dst_keep, a.dst_value)
+        follow(ip + IP_SUM, own + addresses)
+        if l4.has_ports:
+            addresses += blend32(ip + IP_LEN, a.ports_keep, a.ports_value)
+        if l4.sum_ofs:
+            follow(ip + l4.sum_ofs, addresses)
+            if l4.sum_ofs == UDP_SUM and load_be16(ip + UDP_SUM) == 0:
+                store_be16(ip + UDP_SUM, 0xffff)
+    return left
+
+
+cdef inline bint is_ordinary(const packet_t *p) noexcept nogil:
+    """Whether an IPv4 header without options lies where its bytes can be blended and its sum can follow."""
+    cdef const uint8_t *ip = p.data + p.l3_ofs
+    return (p.packet_type == 0 and <uint32_t>p.l3_ofs - ETH_LEN <= TAGS_MAX and <uint32_t>p.l3_ofs + IP_LEN <= p.len
+            and ip[0] == 0x45 and load_be16(ip + IP_SUM) != 0xffff)
+
+
+# What a packet's own headers decide on.
+ctypedef struct l4_t:
+    uint32_t sum_ofs            # from the IP header; 0: no checksum that covers the addresses
+    bint has_ports              # of the protocol whose ports are set
+
+
+cdef inline bint find_l4(const packet_t *p, uint8_t proto, l4_t *l4) noexcept nogil:
+    """Fill *l4* for an ordinary packet; False if its checksum cannot simply follow."""
+    cdef const uint8_t *ip = p.data + p.l3_ofs
+    cdef uint32_t room = p.len - p.l3_ofs, claimed = get16(ip + 2)
+    if packet_rare(p) & RARE_SUM:
+        return False
+    l4.sum_ofs, l4.has_ports = 0, False
+    if get16(ip + 6) & 0x1fff:
+        return True
+    if IP_LEN <= claimed < room:
+        room = claimed
+    if ip[9] == PROTO_TCP and room >= IP_LEN + 20:
+        l4.sum_ofs, l4.has_ports = TCP_SUM, proto == PROTO_TCP
+        return load_be16(ip + TCP_SUM) != 0xffff
+    if ip[9] == PROTO_UDP and room >= IP_LEN + 8:
+        l4.sum_ofs = UDP_SUM if load_be16(ip + UDP_SUM) else 0         # zero: the sender made none
+        l4.has_ports = proto == PROTO_UDP
+    return True
+
+
+# Set a word; what that adds to the one's complement sum of what it is in.
+
+cdef inline uint64_t blend16(uint8_t *at, be16 keep, be16 value) noexcept nogil:
+    cdef be16 old = load_be16(at), new = (old & keep) | value
+    store_be16(at, new)
+    return <uint64_t><be16>~old + new
+
+
+cdef inline uint64_t blend32(uint8_t *at, be32 keep, be32 value) noexcept nogil:
+    cdef be32 old = load_be32(at), new = (old & keep) | value
+    store_be32(at, new)
+    return <uint64_t><be32>~old + new
+
+
+cdef inline void follow(uint8_t *sum, uint64_t change) noexcept nogil:
+    """Bring a checksum up to *change*, a sum of a few words."""
+    change += <uint16_t>~load_be16(sum)
+    change = (change & 0xffff) + (change >> 16)
+    change = (change & 0xffff) + (change >> 16)
+    change = (change & 0xffff) + (change >> 16)
+    store_be16(sum, <be16>~change)
+
+
+# ---- push and pop -----------------------------------------------------------------------------------
+
+cdef uint32_t push_vlans(batch_t *b, const odp_push_vlan_t *a) noexcept nogil:
+    cdef be16 tci = a.tci & ~hton16(VLAN_CFI)           # in the flow key that bit says "tagged"
+    cdef uint32_t i, source, left = 0
+    cdef uint64_t destination
+    cdef packet_t *p
+    cdef uint8_t *d
+    if unlikely(is_plain):
+        return all_of(b)
+    for i in range(b.n):
+        p = b.p[i]
+        d = p.data
+        if unlikely(p.packet_type != 0 or p.len < ETH_LEN or <size_t>(d - p.start) < TAG):
+            left |= <uint32_t>1 << i
+            continue
+        destination, source = load_be64(d), load_be32(d + 8)
+        d -= TAG
+        store_be64(d, destination)
+        store_be32(d + 8, source)
+        store_be16(d + 12, a.tpid)
+        store_be16(d + 14, tci)
+        packet_pushed(p, TAG)
+    return left
+
+
+cdef uint32_t pop_vlans(batch_t *b) noexcept nogil:
+    cdef uint32_t i, source, type, left = 0
+    cdef uint64_t destination
+    cdef packet_t *p
+    if unlikely(is_plain):
+        return all_of(b)
+    for i in range(b.n):
+        p = b.p[i]
+        type = get16(p.data + 12) if likely(p.len >= ETH_LEN + TAG) else 0
+        if unlikely(p.packet_type != 0 or (type != 0x8100 and type != 0x88a8)):
+            left |= <uint32_t>1 << i
+            continue
+        destination, source = load_be64(p.data), load_be32(p.data + 8)
+        store_be64(p.data + TAG, destination)
+        store_be32(p.data + TAG + 8, source)
+        packet_pulled(p, TAG)
+    return left
