@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "io": {"engine", "errors", "text", "value"},
     "dpif": {"engine", "io"} | FACTS,
     "ofproto": {"dpif", "engine", "protocols", "export"} | FACTS,
-    "openflow": {"ofproto"} | FACTS,
+    "openflow": {"ofproto", "engine"} | FACTS,
     "ovsdb": {"text", "errors"},
     "runtime": {"errors", "value"},
     "switch": {"ofproto", "dpif", "io", "runtime", "engine", "openflow"} | FACTS,

@@ -261,8 +261,9 @@ def put_match(match: Match, version: int) -> bytes:
     return put_match11(match) if version == OF11 else oxm.put_oxm_match(match, version)
 
 
-def get_match(reader: Reader, version: int, *, loose: bool = False) -> Match:
-    """Read the ``ofp_match`` of *version*, padding too.  A version since 1.1 takes OXM and the fixed form."""
+def get_match(reader: Reader, version: int, *, loose: bool = False, normal: bool = False) -> Match:
+    """Read the ``ofp_match`` of *version*, padding too.  A version since 1.1 takes OXM and the fixed form.
+    A *normal* one of OXM is normalized if it lacks nothing, and may have been known."""
     if version == OF10:
         return get_match10(reader)
     short, reader.short = reader.short, "OFPBMC_BAD_LEN"
@@ -277,7 +278,10 @@ def get_match(reader: Reader, version: int, *, loose: bool = False) -> Match:
             raise OpenFlowError("OFPBMC_BAD_TYPE", f"match type {kind}")
         if length < 4:
             raise OpenFlowError("OFPBMC_BAD_LEN", f"a match of {length} bytes")
-        match, _cookie, _mask = oxm.get_match(reader.part(length - 4), loose=loose)
+        if normal:
+            match = oxm.get_normal_match(reader, length - 4)[0]
+        else:
+            match, _cookie, _mask = oxm.get_match(reader.part(length - 4), loose=loose)
         reader.skip_padding(len(padding(length)))
         return match
     finally:

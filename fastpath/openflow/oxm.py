@@ -9,14 +9,15 @@ masks are errors), or *loose*, which skips what it does not know.
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
+from functools import cache, lru_cache
 
+from fastpath._matchwire import WireField, WireReader
 from fastpath.errors import OpenFlowError, ParseError
-from fastpath.fields import BY_ID, BY_NAME, Field, Id, Prereq
+from fastpath.fields import BY_ID, BY_NAME, FIELDS, Field, Id, Prereq
 from fastpath.ofproto.actions.set_field import value_bits
 from fastpath.ofproto.actions.state import HeaderState
 from fastpath.ofproto.actions.versions import OF15
-from fastpath.ofproto.match import Match
+from fastpath.ofproto.match import FORMS, SLOTS, Match, missing_prerequisite
 from fastpath.ofproto.subfield import VLAN_CFI
 from fastpath.openflow.codec import PORT, Reader, padding
 from fastpath.tlv import OPTION_OF, present
@@ -52,6 +53,7 @@ _ONLY_NXM, _ONLY_OXM = {"in_port", "vlan_tci", "nw_tos"}, {"in_port_oxm", "vlan_
 # Narrow fields whose full mask is not sent though bytes of the wire have room for more.
 _EXACT_WHEN_FULL = {"ip_frag", "tcp_flags", "vlan_vid", "mpls_bos", "tun_erspan_ver", "tun_erspan_dir",
                     "tun_erspan_hwid"}
+_SHARING = {"vlan_pcp", "dl_vlan", "dl_vlan_pcp"}          # bits of members that other fields have, too
 _VALUE_BITS = {"vlan_vid": _VID_BITS, "in_port_oxm": 0xFFFFFFFF}
 
 
@@ -213,6 +215,39 @@ def get_match(reader: Reader, *, loose: bool = False) -> tuple[Match, int, int]:
             _add(match, *found, seen, loose=loose)
     match.finish()
     return match, cookie, cookie_mask
+
+
+def get_normal_match(reader: Reader, size: int) -> tuple[Match, int, int]:
+    """Read *size* bytes of TLVs strictly; return (normalized match, cookie, cookie mask)."""
+    wire, data, at = wire_reader(), reader.data, reader.pos
+    part = reader.part(size, "OFPBMC_BAD_LEN")
+    match: Match | None = wire.read(data, at, at + size)
+    if match is not None:
+        return match, 0, 0
+    match, cookie, cookie_mask = get_match(part)
+    if missing_prerequisite(match) is None:
+        match = match.normalized()
+        wire.learn(data, at, at + size, match)
+    return match, cookie, cookie_mask
+
+
+@cache
+def wire_reader() -> WireReader:
+    """Reads matches that have nothing out of the ordinary."""
+    fields = {}
+    for number, f in enumerate(f for f in FIELDS if f.name not in OPTION_OF):
+        if f.name in _SHARING:
+            continue
+        slot = SLOTS[f.name]
+        row = WireField(
+            slot.window, lsb=slot.lsb, n_bytes=f.n_bytes, number=number, maskable=f.maskable,
+            ethernet=f.prereq is not Prereq.NONE, is_port=f.name == "in_port_oxm",
+            full=_VALUE_BITS.get(f.name, (1 << f.bits) - 1), valid=_VALUE_BITS.get(f.name, value_bits(f)),
+            bits=slot.bits, exact=slot.exact, present=slot.present)
+        for i in f.ids:
+            if not i.experimenter:
+                fields[i.cls << 16 | i.number << 9 | f.n_bytes] = row
+    return WireReader(fields, FORMS, Match)
 
 
 @lru_cache(maxsize=16384)

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from fastpath._rules import Form
 from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.controller import PacketInReason
+from fastpath.ofproto.actions.nesting import lists_are_good
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus, TableStatus
@@ -48,6 +50,8 @@ EVENT_XID = 0                       # what no request asked for
 PACKET_IN_BACKLOG = 1 << 20         # bytes waiting beyond which packets for this controller are dropped
 _CAPABILITIES = port.CAP_FLOW_STATS | port.CAP_TABLE_STATS | port.CAP_PORT_STATS | port.CAP_QUEUE_STATS
 _OF10_ACTIONS = 0xFFF
+_AGREED_MAX = 4096
+_RESETS = [FlowFlags(bits) | FlowFlags.RESET_COUNTS for bits in range(32)]
 _PROPERTIES = b"".join(put_property(kind, b"") for kind in range(0, 16, 2))
 _FRAGS = {"normal": basic.FRAG_NORMAL, "drop": basic.FRAG_DROP, "nx-match": basic.FRAG_NX_MATCH}
 _FRAG_NAMES = {number: name for name, number in _FRAGS.items()}
@@ -119,6 +123,7 @@ class Session:
         self.peers.sessions.append(self)
         self.asked = b""                # the request being answered, as it came
         self.bundles = Bundles(self)
+        self._agreed: dict[tuple[int, int, Form | None], ActionList] = {}   # actions that agree with a form
         self.monitors = Monitors(self)
         self.n_dropped = 0              # events it was too slow for, or its version has no word for
 
@@ -216,11 +221,25 @@ class Session:
                 mod = replace(mod, table_id=TABLE_ALL)
         elif mod.table_id == TABLE_ALL and (mod.command < Command.DELETE or self.connection.version == OF11):
             raise OpenFlowError("OFPFMFC_BAD_TABLE_ID", "all tables at once")
-        if mod.command < Command.DELETE:
-            check_actions(mod.actions, mod.match, table_id=mod.table_id)
         if self.connection.version <= OF11 and mod.command is Command.ADD:
-            mod = replace(mod, flags=mod.flags | FlowFlags.RESET_COUNTS)       # as these versions have it
+            mod = replace(mod, flags=_RESETS[mod.flags])        # as these versions have it
+        if mod.command < Command.DELETE:
+            self._check_actions(mod)
         return mod
+
+    def _check_actions(self, mod: FlowMod) -> None:
+        """Raise OpenFlowError if the actions of *mod* cannot stand with its match; admit it if what is the
+        same for many is known already."""
+        form = mod.match.form
+        pair = id(mod.actions), mod.table_id, form
+        if form is not None and pair in self._agreed:
+            mod.admit()
+            return
+        check_actions(mod.actions, mod.match, table_id=mod.table_id)
+        if form is not None and lists_are_good(mod.actions):
+            if len(self._agreed) > _AGREED_MAX:
+                self._agreed.clear()
+            self._agreed[pair] = mod.actions        # kept, so that its id stays its own
 
     def _nx_flow_mod(self, ask: flow.NxFlowMod) -> Iterator[object]:
         yield from self._flow_mod(ask.mod)

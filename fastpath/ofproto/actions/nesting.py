@@ -46,6 +46,15 @@ def check_lists(actions: Iterable[Action], outer: str = "") -> None:
                 pass
 
 
+def lists_are_good(actions: Iterable[Action]) -> bool:
+    """Whether ``check_lists`` has nothing against *actions*."""
+    try:
+        check_lists(actions)
+    except InvalidFlow:
+        return False
+    return True
+
+
 def _check_nesting(actions: list[Action], outer: str) -> None:
     """Refuse nat, exec's contents and conjunction among others where they may not be."""
     kinds = set(map(type, actions))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
-from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod
+from fastpath.ofproto.flow_mod import BUFFER_NONE, GROUP_ANY, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.match import Match, missing_prerequisite
 from fastpath.ofproto.rule import FlowFlags
 from fastpath.openflow import instructions, legacy_match, oxm
@@ -51,8 +52,12 @@ class NxFlowMod(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
+        plain = _get_nx_add(reader, version)
+        if plain is not None:
+            return cls(plain)
         v = _NX_MOD.unpack(version, reader)
-        match, cookie, cookie_mask = get_nxm(reader, v["match_len"])
+        match, cookie, cookie_mask = oxm.get_normal_match(reader, v["match_len"])
+        reader.skip_padding(len(padding(v["match_len"])))
         actions = instructions.get(reader, version)
         new_cookie = None if v["cookie"] == COOKIE_NONE else v["cookie"]
         if v["command"] & 0xFF == Command.ADD:
@@ -110,8 +115,11 @@ def get_flow_mod(reader: Reader, version: int) -> FlowMod:
             raise OpenFlowError("OFPFMFC_BAD_EMERG_TIMEOUT" if v["idle_timeout"] or v["hard_timeout"]
                                 else "OFPFMFC_TABLE_FULL", "emergency flows do not exist")
         return _flow_mod(v, version, match, instructions.get(reader, version), 0, 0, v["cookie"])
+    plain = _get_add(reader, version) if version > OF11 else None
+    if plain is not None:
+        return plain
     v = _MOD11.unpack(version, reader)
-    match = legacy_match.get_match(reader, version)
+    match = legacy_match.get_match(reader, version, normal=True)
     actions = instructions.get(reader, version)
     cookie, cookie_mask, new_cookie = v["cookie"], v["cookie_mask"], v["cookie"]
     if v["command"] == Command.ADD:
@@ -121,6 +129,61 @@ def get_flow_mod(reader: Reader, version: int) -> FlowMod:
     if not cookie_mask:
         cookie = 0
     return _flow_mod(v, version, match, actions, cookie, cookie_mask, new_cookie)
+
+
+# An add as most are, with what leads its match.
+_ADD = struct.Struct(">QQBBHHHIIIHHHH")
+_NX_ADD = struct.Struct(">QHHHHIHHH6x")
+
+
+def _get_add(reader: Reader, version: int) -> FlowMod | None:
+    """The add that *reader* holds where nothing about it is out of the ordinary; else None, with nothing
+    read."""
+    at = reader.pos
+    if len(reader) < _ADD.size:
+        return None
+    (cookie, _mask, table_id, command, idle_timeout, hard_timeout, priority, buffer_id, _port, _group, flags,
+     importance, kind, size) = _ADD.unpack_from(reader.data, at)
+    if command or flags or kind != 1 or size < 4 or buffer_id != BUFFER_NONE:
+        return None
+    end = at + _ADD.size - 4 + size
+    if not _passes_match(reader, at + _ADD.size, end, end + -size % 8):
+        return None
+    match: Match | None = oxm.wire_reader().read(reader.data, at + _ADD.size, end)
+    if match is None:
+        reader.pos = at
+        return None
+    return FlowMod(Command.ADD, table_id, priority, match, instructions.get(reader, version), 0, 0, cookie,
+                   idle_timeout, hard_timeout, importance if version >= OF14 else 0)
+
+
+def _get_nx_add(reader: Reader, version: int) -> FlowMod | None:
+    """The same for a message with an NXM match."""
+    at = reader.pos
+    if len(reader) < _NX_ADD.size:
+        return None
+    (cookie, command, idle_timeout, hard_timeout, priority, buffer_id, _port, flags, size
+     ) = _NX_ADD.unpack_from(reader.data, at)
+    if command & 0xFF or flags or buffer_id != BUFFER_NONE:
+        return None
+    start = at + _NX_ADD.size
+    if not _passes_match(reader, start, start + size, start + size + -size % 8):
+        return None
+    match: Match | None = oxm.wire_reader().read(reader.data, start, start + size)
+    if match is None:
+        reader.pos = at
+        return None
+    actions = instructions.get(reader, version)
+    return FlowMod(Command.ADD, command >> 8, priority, match, actions, 0, 0, cookie, idle_timeout,
+                   hard_timeout)
+
+
+def _passes_match(reader: Reader, start: int, end: int, padded: int) -> bool:
+    """Step over a match from *start* to *end*, padded, if it ends within *reader*."""
+    if padded - reader.pos > len(reader):
+        return False
+    reader.pos = padded
+    return start <= end
 
 
 def _flow_mod(v: dict[str, int], version: int, match: Match, actions: tuple[object, ...], cookie: int,
@@ -135,7 +198,7 @@ def _flow_mod(v: dict[str, int], version: int, match: Match, actions: tuple[obje
     command = _COMMANDS[number]
     if command >= Command.DELETE:
         actions = ()
-    name = missing_prerequisite(match)
+    name = None if match.form is not None else missing_prerequisite(match)
     if name is not None:
         raise OpenFlowError("OFPBMC_BAD_PREREQ", f"{name} without what it depends on")
     return FlowMod(

@@ -1,0 +1,227 @@
+"""How fast does a controller change and read many rules, over the wire?
+
+    python3 benches/bench_wire.py [--flows 100000] [--rounds 1] [--json]
+    python3 -m pytest benches/bench_wire.py
+
+The real ovs-ofctl adds the rules of bench_flowmod.py through a Unix socket: each by itself ("plain"), in
+one bundle ("bundle"), and reads them all back ("dump").  First it does so to a switch of ours, which runs in
+a process of its own and meanwhile forwards packets of established flows, of which none may be lost; then to
+a private ovs-vswitchd.  ovs-ofctl reads the text while the switch takes what it sends, so on two cores the
+slower of them counts; "cpu" is what the switch's process itself took, in microseconds a rule.  "session" is
+our switch alone, fed the same bytes by hand.  The counts are checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE), str(HERE.parent / "tests" / "interop")]
+
+import bench_flowmod  # noqa: E402
+from reference import Reference, available  # noqa: E402
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU that process *pid* has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def ofctl(*args: str) -> str:
+    command = ["ovs-ofctl", *args]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
+
+
+def n_rules(target: str) -> int:
+    reply = ofctl("dump-aggregate", target)
+    return int(reply.rpartition("flow_count=")[2].split()[0])
+
+
+def measure_switch(target: str, pid: int, n: int, flows: Path) -> dict[str, float]:
+    """Rules a second by kind of work, and microseconds of the switch's CPU a rule."""
+    out: dict[str, float] = {}
+
+    def timed(kind: str, *args: str) -> str:
+        before, start = cpu_s(pid), time.perf_counter()
+        reply = ofctl(*args)
+        out[f"{kind}_per_s"] = round(n / (time.perf_counter() - start))
+        out[f"{kind}_cpu_us"] = round((cpu_s(pid) - before) / n * 1e6, 1)
+        return reply
+    timed("plain", "add-flows", target, str(flows))
+    assert n_rules(target) == n
+    reply = timed("dump", "dump-flows", target)
+    assert reply.count("actions=") == n
+    out["dump_s"] = round(n / out["dump_per_s"], 2)
+    ofctl("del-flows", target)
+    timed("bundle", "--bundle", "add-flows", target, str(flows))
+    assert n_rules(target) == n
+    ofctl("del-flows", target)
+    return out
+
+
+def serve(path: str) -> None:
+    """Our switch in this process: a bridge at *path*, and packets that go through it all the time.  Ends
+    when its input does, and tells how many packets went in and came out."""
+    import threading
+
+    import fastpath
+    with fastpath.Switch(seed=1) as switch:
+        bridge = switch.add_bridge("br0")
+        source, sink = bridge.add_port("a", number=1000), bridge.add_port("b", number=1001)
+        bridge.listen(f"punix:{path}")
+        other = switch.add_bridge("br1")
+        into, out = other.add_port("c"), other.add_port("d")
+        other.add_flow(f"in_port={into.number},actions=output:{out.number}")
+        del source, sink
+        frame = bytes.fromhex("020000000001020000000002080045000028000000004011") + bytes(36)
+        counts = [0, 0]
+        stop = threading.Event()
+
+        def traffic() -> None:
+            while not stop.is_set():
+                into.inject(frame)
+                counts[0] += 1
+                counts[1] += len(out.take())
+                time.sleep(0.001)
+        switch.start(threads=1)
+        thread = threading.Thread(target=traffic)
+        thread.start()
+        print("ready", flush=True)
+        sys.stdin.read()
+        stop.set()
+        thread.join()
+        time.sleep(0.2)
+        counts[1] += len(out.take())
+        switch.stop()
+        print(json.dumps({"sent": counts[0], "lost": counts[0] - counts[1]}), flush=True)
+
+
+def measure_ours(n: int, flows: Path, folder: Path) -> dict[str, float]:
+    sock = folder / "br0.mgmt"
+    child = subprocess.Popen([sys.executable, __file__, "--serve", str(sock)], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    assert child.stdin is not None and child.stdout is not None
+    try:
+        assert child.stdout.readline() == "ready\n"
+        out = measure_switch(f"unix:{sock}", child.pid, n, flows)
+        child.stdin.close()
+        out |= json.loads(child.stdout.readline())
+        assert not out["lost"] and out["sent"] > 100, "established flows lost packets"
+    finally:
+        child.stdin.close()
+        child.wait(timeout=60)
+        child.stdout.close()
+    return out
+
+
+def measure_reference(n: int, flows: Path) -> dict[str, float]:
+    with Reference() as ref:
+        ref.add_bridge("br0")
+        return measure_switch(ref.bridge_target("br0"), ref.pid, n, flows)
+
+
+def messages(n: int, version: int, *, bundle: bool = False) -> bytes:
+    """The rules as flow mods of *version*, as ovs-ofctl sends them."""
+    from fastpath.ofproto.flow_mod import Command
+    from fastpath.ofproto.flow_reader import FlowReader
+    from fastpath.openflow.messages.bundle import BundleAdd, BundleControl, BundleType
+    from fastpath.openflow.messages.flow import NxFlowMod
+    from fastpath.openflow.messages.table import encode
+    reader = FlowReader()
+    mods: list[Any] = [reader.read(line, Command.ADD) for line in bench_flowmod.rules(n)]
+    if version == 1:
+        mods = [NxFlowMod(mod) for mod in mods]
+    whole = [encode(mod, version, i) for i, mod in enumerate(mods)]
+    if bundle:
+        whole = [encode(BundleAdd(1, 3, message), version, i) for i, message in enumerate(whole)]
+        for kind in (BundleType.CLOSE_REQUEST, BundleType.COMMIT_REQUEST):
+            whole.append(encode(BundleControl(1, kind, 3), version, n))
+    return b"".join(whole)
+
+
+def session_s(data: bytes, version: int, n: int) -> float:
+    """Seconds of CPU that a session took for *data*, in pieces as they come from a socket."""
+    from fastpath.controllers import Control
+    from fastpath.openflow.messages import basic
+    from fastpath.openflow.messages.table import encode
+    from fastpath.openflow.service import Session
+    with bench_flowmod.empty_bridge() as bridge:
+        session = Session(Control(bridge, None), (version,))
+        session.received(encode(basic.Hello(frozenset((version,))), version, 1))
+        if version == 1:
+            session.received(encode(basic.FlowModTableId(1), version, 2))
+        start = time.thread_time()
+        for at in range(0, len(data), 1 << 16):
+            session.received(data[at:at + (1 << 16)])
+        taken = time.thread_time() - start
+        assert len(bridge.ofproto.tables) == n
+        return taken
+
+
+def measure_session(n: int, rounds: int) -> dict[str, float]:
+    """Microseconds of CPU a rule, by kind of message."""
+    kinds: dict[str, Callable[[], tuple[bytes, int]]] = {
+        "nxm": lambda: (messages(n, 1), 1), "oxm": lambda: (messages(n, 5), 5),
+        "bundle": lambda: (messages(n, 5, bundle=True), 5)}
+    out = {}
+    for kind, make in kinds.items():
+        data, version = make()
+        taken = [session_s(data, version, n) for _ in range(rounds)]
+        out[f"session_{kind}_us"] = round(min(taken) / n * 1e6, 1)
+    return out
+
+
+def measure(n: int, rounds: int) -> dict[str, Any]:
+    result: dict[str, Any] = {"flows": n, **measure_session(min(n, 20_000), rounds)}
+    if not available():
+        return result
+    with tempfile.TemporaryDirectory(prefix="wire-") as folder:
+        flows = Path(folder) / "flows"
+        flows.write_text("\n".join(bench_flowmod.rules(n)) + "\n", encoding="ascii")
+        for name, run in (("ours", lambda: measure_ours(n, flows, Path(folder))),
+                          ("reference", lambda: measure_reference(n, flows))):
+            taken = [run() for _ in range(rounds)]
+            result[name] = {kind: statistics.median(t[kind] for t in taken) for kind in taken[0]}
+    return result
+
+
+def test_wire(benchmark: Any) -> None:
+    data = messages(1000, 5)
+    assert benchmark(lambda: session_s(data, 5, 1000)) > 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--flows", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.serve:
+        serve(args.serve)
+        return
+    result = measure(args.flows, args.rounds)
+    if args.json:
+        print(json.dumps(result))
+        return
+    for name, figures in result.items():
+        for kind, figure in figures.items() if isinstance(figures, dict) else (("", figures),):
+            print(f"{name:20s} {kind:16s} {figure:12,}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+# cython: language_level=3, binding=False
+"""WireReader: the TLVs of a match, read in one call where nothing about them is out of the ordinary.
+
+``openflow.oxm`` reads one TLV at a time, asks of each whether what it depends on was matched before, and has
+the errors; a law holds both equal.  Whether a match is in order depends on which fields it has in which order,
+and on its form alone (``_rules.Forms``), so it is found out from the first of its kind: ``learn`` is given what
+oxm read, and compares.  Fields that share bits with others (VLAN priorities beside VLAN ids) are left to oxm.
+Called by openflow.  Any thread, under the GIL.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastpath._bytes cimport load_be32, ntoh32
+from fastpath._flow cimport FlowKey, load_member, store_member
+from fastpath._flow_layout cimport flow_t
+from fastpath._rules cimport Form, Forms, PackedMatch
+
+cdef enum:
+    MAX_TLVS = 24
+    REMEMBERED = 4096
+    PORT_MAX = 0xFF00
+    PORT11_MAX = 0xFFFFFF00
+    PORT11_OFFSET = 0xFFFF0000
+
+
+@cython.final
+cdef class WireField:
+    """A field that is a window of one member, of at most 16 bytes: where its bytes go.  Its *number* tells
+    it from other fields."""
+    cdef uint16_t ofs           # of the member in the key, bytes
+    cdef uint8_t size, lsb, n_bytes, number
+    cdef bint host, maskable, ethernet, is_port
+    cdef uint64_t full          # bits that a mask must have to be exact
+    cdef uint64_t valid         # bits that a value may have
+    cdef uint64_t bits, exact, present      # of the member, as in ofproto.match
+
+    def __init__(self, window, *, int lsb, int n_bytes, int number, bint maskable, bint ethernet, bint is_port,
+                 full, valid, bits, exact, present):
+        if window.size not in (1, 2, 4, 6, 8, 16) or window.lsb or (window.size == 16 and n_bytes != 16):
+            raise ValueError("not a member of at most 16 bytes")
+        self.ofs, self.size, self.host = window.ofs, window.size, window.host
+        self.lsb, self.n_bytes, self.number = lsb, n_bytes, number
+        self.maskable, self.ethernet, self.is_port = maskable, ethernet, is_port
+        if n_bytes <= 8:
+            self.full, self.valid = full, valid
+            self.bits, self.exact, self.present = bits, exact, present
+
+
+cdef inline uint64_t load_number(const uint8_t *p, int n) noexcept nogil:
+    cdef uint64_t v = 0
+    cdef int i
+    for i in range(n):
+        v = v << 8 | p[i]
+    return v
+
+
+cdef bint take_number(WireField f, const uint8_t *p, bint masked, flow_t *key, flow_t *mask) noexcept:
+    cdef uint64_t value = load_number(p, f.n_bytes), m
+    cdef uint8_t *k = <uint8_t *>key + f.ofs
+    cdef uint8_t *q = <uint8_t *>mask + f.ofs
+    m = load_number(p + f.n_bytes, f.n_bytes) if masked else f.full
+    if value & ~m and masked:
+        return False
+    if f.is_port:
+        if value >= PORT_MAX:
+            if value < PORT11_MAX:
+                return False
+            value -= PORT11_OFFSET
+    elif value & ~f.valid:
+        return False
+    if m & f.full == f.full:
+        m = f.exact
+    elif not f.maskable or m == 0:
+        return False
+    else:
+        m = m << f.lsb & f.bits
+    value = value << f.lsb | f.present
+    store_member(k, f.size, f.host, load_member(k, f.size, f.host) & ~f.bits | value & m)
+    store_member(q, f.size, f.host, load_member(q, f.size, f.host) & ~f.bits | m)
+    return True
+
+
+cdef bint take_wide(WireField f, const uint8_t *p, bint masked, flow_t *key, flow_t *mask) noexcept:
+    cdef uint8_t any_bits = 0
+    cdef int i
+    if masked:
+        if not f.maskable:
+            return False
+        for i in range(16):
+            if p[i] & ~p[16 + i]:
+                return False
+            any_bits |= p[16 + i]
+        if any_bits == 0:
+            return False
+        memcpy(<uint8_t *>mask + f.ofs, p + 16, 16)
+    else:
+        memset(<uint8_t *>mask + f.ofs, 0xFF, 16)
+    memcpy(<uint8_t *>key + f.ofs, p, 16)
+    return True
+
+
+@cython.final
+cdef class WireReader:
+    """*fields* are WireFields by the word that heads their TLV, without mask; *match* is the class of what is
+    read."""
+    cdef dict fields, known         # known: (heads, form) of matches that are in order
+    cdef Forms forms
+    cdef object match
+    cdef FlowKey key, mask
+    cdef uint32_t heads[MAX_TLVS]
+    cdef int n
+
+    def __init__(self, dict fields not None, Forms forms not None, match):
+        self.fields, self.known, self.forms, self.match = {}, {}, forms, match
+        for head, f in fields.items():
+            self.fields[head] = f
+            self.fields[head + (<WireField?>f).n_bytes | 0x100] = f
+        self.key, self.mask = FlowKey.__new__(FlowKey), FlowKey.__new__(FlowKey)
+
+    def read(self, bytes data not None, Py_ssize_t at, Py_ssize_t end):
+        """The normalized match of the TLVs of *data* from *at* to *end*; None if it is to be read by oxm."""
+        cdef Form form = self.scanned(data, at, end)
+        if form is None or (self.heads_read(), form) not in self.known:
+            return None
+        return self.packed(form)
+
+    def learn(self, bytes data not None, Py_ssize_t at, Py_ssize_t end, match) -> None:
+        """What oxm read of the same bytes is *match*, normalized."""
+        cdef Form form = self.scanned(data, at, end)
+        if form is not None and self.packed(form) == match:
+            if len(self.known) > REMEMBERED:
+                self.known.clear()
+            self.known[self.heads_read(), form] = True
+
+    cdef object packed(self, Form form):
+        cdef PackedMatch match = self.match.__new__(self.match)
+        match.keep_as(form, self.key)
+        return match
+
+    cdef object heads_read(self):
+        return PyBytes_FromStringAndSize(<const char *>self.heads, self.n * sizeof(uint32_t))
+
+    cdef Form scanned(self, bytes data, Py_ssize_t at, Py_ssize_t end):
+        """The form of what was read into key and mask; None if a field is out of the ordinary."""
+        cdef const uint8_t *p = <const uint8_t *>PyBytes_AS_STRING(data)
+        cdef PyObject *found
+        cdef WireField f
+        cdef uint64_t seen[4]
+        cdef uint32_t head
+        cdef bint masked, is_taken
+        cdef Form form
+        if end > PyBytes_GET_SIZE(data) or at < 0:
+            return None
+        memset(&self.key.f, 0, sizeof(flow_t))
+        memset(&self.mask.f, 0, sizeof(flow_t))
+        memset(seen, 0, sizeof(seen))
+        self.n = 0
+        while at < end:
+            if end - at < 4 or self.n == MAX_TLVS:
+                return None
+            head = ntoh32(load_be32(p + at))
+            if end - at - 4 < <Py_ssize_t>(head & 0xFF):
+                return None
+            found = PyDict_GetItem(self.fields, head)
+            if found == NULL:
+                return None
+            f = <WireField>found
+            if seen[f.number >> 6] >> (f.number & 63) & 1:
+                return None
+            seen[f.number >> 6] |= <uint64_t>1 << (f.number & 63)
+            masked = head >> 8 & 1
+            is_taken = (take_wide if f.size == 16 else take_number)(f, p + at + 4, masked, &self.key.f,
+                                                                    &self.mask.f)
+            if not is_taken:
+                return None
+            if f.ethernet and self.mask.f.packet_type == 0:
+                self.mask.f.packet_type = 0xffffffff
+            self.heads[self.n] = head
+            self.n += 1
+            at += 4 + (head & 0xFF)
+        form = self.forms.of(self.key, self.mask)
+        return None if form.mask is None else form
