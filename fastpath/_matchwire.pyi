@@ -1,7 +1,8 @@
+from collections.abc import Callable
 from typing import Any, final
 
-from fastpath._flow import Window
-from fastpath._rules import Forms
+from fastpath._flow import FlowKey, Window
+from fastpath._rules import Form, Forms
 
 @final
 class WireField:
@@ -13,3 +14,10 @@ class WireReader:
     def __init__(self, fields: dict[int, WireField], forms: Forms, match: type) -> None: ...
     def read(self, data: bytes, at: int, end: int) -> Any: ...
     def learn(self, data: bytes, at: int, end: int, match: object) -> None: ...
+
+@final
+class WireWriter:
+    def __init__(self, forms: Forms,
+                 plan: Callable[[Any, int], tuple[bytes, list[tuple[WireField, int]]] | None],
+                 match: type) -> None: ...
+    def put(self, mask: FlowKey, words: bytes, version: int) -> tuple[bytes, Form] | None: ...

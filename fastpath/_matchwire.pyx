@@ -1,5 +1,6 @@
 # cython: language_level=3, binding=False
-"""WireReader: the TLVs of a match, read in one call where nothing about them is out of the ordinary.
+"""WireReader and WireWriter: the TLVs of a match, read or written in one call where nothing about them is out
+of the ordinary.
 
 ``openflow.oxm`` reads one TLV at a time, asks of each whether what it depends on was matched before, and has
 the errors; a law holds both equal.  Whether a match is in order depends on which fields it has in which order,
@@ -185,3 +186,65 @@ cdef class WireReader:
             at += 4 + (head & 0xFF)
         form = self.forms.of(self.key, self.mask)
         return None if form.mask is None else form
+
+
+# -- writing ----------------------------------------------------------------------------------------------
+
+cdef inline void store_number(uint8_t *p, int n, uint64_t v) noexcept nogil:
+    cdef int i
+    for i in range(n - 1, -1, -1):
+        p[i] = v & 0xFF
+        v >>= 8
+
+
+cdef void put_value(WireField f, const flow_t *key, uint8_t *p) noexcept:
+    cdef const uint8_t *k = <const uint8_t *>key + f.ofs
+    cdef uint64_t v
+    if f.size == 16:
+        memcpy(p, k, 16)
+        return
+    v = (load_member(k, f.size, f.host) & f.bits) >> f.lsb & f.full
+    store_number(p, f.n_bytes, v + PORT11_OFFSET if f.is_port and v >= PORT_MAX else v)
+
+
+@cython.final
+cdef class WireWriter:
+    """TLVs of packed matches: those of one form differ in their values alone.
+
+    *plan*, given a match and a version, tells the TLVs of it, and for each of its fields the WireField and where
+    its value stands in them; None for what has no such plan.
+    """
+    cdef Forms forms
+    cdef object plan, match
+    cdef dict plans                 # (form, version) -> plan
+
+    def __init__(self, Forms forms not None, plan, match):
+        self.forms, self.plan, self.match, self.plans = forms, plan, match, {}
+
+    def put(self, FlowKey mask not None, bytes words not None, int version):
+        """TLVs of the match of *words* under *mask*, unpadded, and its form; None if it must be sent field by
+        field."""
+        cdef FlowKey key = FlowKey.unpack(mask, words)
+        cdef Form form = self.forms.of(key, mask)
+        cdef bytes out
+        cdef uint8_t *p
+        cdef Py_ssize_t at
+        if form.mask is None:
+            return None
+        group = (form, version)
+        plan = self.plans.get(group, self)
+        if plan is self:
+            if len(self.plans) > REMEMBERED:
+                self.plans.clear()
+            plan = self.plans[group] = self.plan(self.match(key, mask), version)
+        if plan is None:
+            return None
+        tlvs, holes = plan
+        out = PyBytes_FromStringAndSize(PyBytes_AS_STRING(tlvs), PyBytes_GET_SIZE(tlvs))
+        p = <uint8_t *>PyBytes_AS_STRING(out)
+        for f, where in holes:
+            at = where
+            if at + (<WireField?>f).n_bytes > PyBytes_GET_SIZE(out):
+                raise ValueError("a value beyond the end of its match")
+            put_value(<WireField>f, &key.f, p + at)
+        return out, form

@@ -30,6 +30,8 @@ class PackedRule:
     actions: Any
     successor: Any
     flags: Any
+    @property
+    def flag_bits(self) -> int: ...
     cookie: int
     n_packets: int
     n_bytes: int

@@ -90,6 +90,11 @@ cdef class PackedRule:
         self.created = self.modified = self.used = now
 
     @property
+    def flag_bits(self):
+        """The flags as a plain number, which is asked in a tenth of the time."""
+        return <long>self.flags
+
+    @property
     def removed(self):
         """Whether it is in no table any more; holders of a reference should let go."""
         return self.is_removed != 0

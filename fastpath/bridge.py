@@ -400,13 +400,15 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
     def _needs_counts(self, mod: FlowMod) -> bool:
         """Whether counters must be up to date before *mod*: it sets them to zero, or has a rule evicted for
         how long it was not used."""
+        if mod.command is not Command.ADD and mod.flags & FlowFlags.RESET_COUNTS:
+            return True         # of an add, what is counted later for the rule it replaces is nobody's
         table = self.ofproto.tables.get(0 if mod.table_id == TABLE_ALL else mod.table_id)
-        return bool(mod.flags & FlowFlags.RESET_COUNTS) or (
-            table is not None and table.eviction is not None and len(table) >= table.max_rules)
+        return table is not None and table.eviction is not None and len(table) >= table.max_rules
 
     def _tell(self, result: FlowModResult) -> list[Rule]:
         """Raise the events of a change that was carried out; return the rules it is about."""
-        gone = result.removed + result.evicted + result.orphaned
+        gone = (result.removed or result.evicted or result.orphaned) and (
+            result.removed + result.evicted + result.orphaned)
         if gone and self.ofproto.wants_removed(gone):
             self.switch.revalidator.push()              # flows still hold the rules: counters become final
             now = self.switch.now

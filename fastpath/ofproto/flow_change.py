@@ -24,6 +24,7 @@ from fastpath.value import field, record, value
 if TYPE_CHECKING:
     from fastpath.ofproto.flow_tables import FlowTables
 
+_CHECK_OVERLAP, _RESET_COUNTS = int(FlowFlags.CHECK_OVERLAP), int(FlowFlags.RESET_COUNTS)
 COOKIE_KEEP = (1 << 64) - 1         # as in the reference, an add with it keeps the cookie of what it replaces
 
 
@@ -129,7 +130,7 @@ class Change:
         if self._log:
             self._tables.publish(self._touched)
             for step in self._log if self.result.replaced else ():
-                if isinstance(step, tuple) and not step[0].flags & FlowFlags.RESET_COUNTS:
+                if isinstance(step, tuple) and not step[0].flag_bits & _RESET_COUNTS:
                     step[1].successor = step[0]
             self._buried = self._tables.bury()
             self.result.removed += self._buried
@@ -137,7 +138,7 @@ class Change:
 
     def tables(self) -> set[int]:
         """Numbers of the tables it changed."""
-        return self._touched.union(rule.table_id for rule in self._buried)
+        return self._touched.union(rule.table_id for rule in self._buried) if self._buried else self._touched
 
     def updates(self) -> list[FlowUpdate]:
         """What was done, step by step.  A modify that changes neither actions nor cookie is no step."""
@@ -193,11 +194,11 @@ class Change:
     def add(self, rule: Rule) -> None:
         """``stage`` the flow mod that adds *rule*, which nobody has yet."""
         rule.created = rule.modified = rule.used = self._now
-        table_id, flags = rule.table_id, rule.flags
+        table_id, flags = rule.table_id, rule.flag_bits
         table = self._tables.table(table_id)
         old = table.find_like(rule)
         if old is None:
-            if flags and flags & FlowFlags.CHECK_OVERLAP and table.overlaps(
+            if flags & _CHECK_OVERLAP and table.overlaps(
                     rule.match, rule.priority) is not None:
                 raise OpenFlowError("OFPFMFC_OVERLAP", "the rule overlaps one of the same priority")
             victim = table.make_room()
@@ -207,7 +208,7 @@ class Change:
         else:
             if rule.cookie == COOKIE_KEEP:
                 rule.cookie = old.cookie
-            if not flags & FlowFlags.RESET_COUNTS:
+            if not flags & _RESET_COUNTS:
                 rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
             self.result.replaced.append(old)
         self._tables.put(rule, table, old)

@@ -68,6 +68,11 @@ def get(reader: Reader, version: int) -> ActionList:
     return _read(reader, version)
 
 
+def known(data: bytes, version: int) -> ActionList:
+    """The actions and instructions that *data* is, likewise."""
+    return _remembered(data, version) if len(data) <= _REMEMBERED_SIZE else _read(Reader(data), version)
+
+
 @lru_cache(maxsize=4096)
 def _remembered(data: bytes, version: int) -> ActionList:
     """The same for short lists, of which tables have the same again and again."""

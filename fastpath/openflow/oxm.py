@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from functools import cache, lru_cache
 
-from fastpath._matchwire import WireField, WireReader
+from fastpath._matchwire import WireField, WireReader, WireWriter
 from fastpath.errors import OpenFlowError, ParseError
 from fastpath.fields import BY_ID, BY_NAME, FIELDS, Field, Id, Prereq
 from fastpath.ofproto.actions.set_field import value_bits
@@ -108,12 +108,8 @@ def _put_options(match: Match, version: int) -> bytes:
 
 def put_match(match: Match, version: int, cookie: int = 0, cookie_mask: int = 0) -> bytes:
     """TLVs of *match*, unpadded, and of the cookie where NXM asks for it."""
-    key, mask = match.key, match.mask
-    tags = key.vlan_tci & VLAN_CFI
-    icmp_type = key.tp_src if key.nw_proto == 58 else 0
     out, options = bytearray(), _put_options(match, version)
-    for f, m in _plan(mask, key.packet_type, key.dl_type, key.nw_proto, icmp_type, key.nw_frag, tags, version,
-                      key.ct_state):
+    for f, m in _plan_of(match, version):
         if options and f.name in _AFTER_OPTIONS:
             out += options
             options = b""
@@ -124,6 +120,15 @@ def put_match(match: Match, version: int, cookie: int = 0, cookie_mask: int = 0)
         out += _HEADER.pack(_COOKIE if exact else _COOKIE_MASKED) + cookie.to_bytes(8, "big")
         out += b"" if exact else cookie_mask.to_bytes(8, "big")
     return bytes(out)
+
+
+def _plan_of(match: Match, version: int) -> list[tuple[Field, int | None]]:
+    """Fields of *match* to send, each with its mask, in their order."""
+    key = match.key
+    tags = key.vlan_tci & VLAN_CFI
+    icmp_type = key.tp_src if key.nw_proto == 58 else 0
+    return _plan(match.mask, key.packet_type, key.dl_type, key.nw_proto, icmp_type, key.nw_frag, tags,
+                 version, key.ct_state)
 
 
 @lru_cache(maxsize=4096)
@@ -232,22 +237,43 @@ def get_normal_match(reader: Reader, size: int) -> tuple[Match, int, int]:
 
 
 @cache
+def _wire_fields() -> dict[str, WireField]:
+    """Where the bytes of each field go."""
+    return {f.name: WireField(
+        SLOTS[f.name].window, lsb=SLOTS[f.name].lsb, n_bytes=f.n_bytes, number=number, maskable=f.maskable,
+        ethernet=f.prereq is not Prereq.NONE, is_port=f.name == "in_port_oxm",
+        full=_VALUE_BITS.get(f.name, (1 << f.bits) - 1), valid=_VALUE_BITS.get(f.name, value_bits(f)),
+        bits=SLOTS[f.name].bits, exact=SLOTS[f.name].exact, present=SLOTS[f.name].present)
+        for number, f in enumerate(f for f in FIELDS if f.name not in OPTION_OF)}
+
+
+@cache
 def wire_reader() -> WireReader:
     """Reads matches that have nothing out of the ordinary."""
-    fields = {}
-    for number, f in enumerate(f for f in FIELDS if f.name not in OPTION_OF):
-        if f.name in _SHARING:
-            continue
-        slot = SLOTS[f.name]
-        row = WireField(
-            slot.window, lsb=slot.lsb, n_bytes=f.n_bytes, number=number, maskable=f.maskable,
-            ethernet=f.prereq is not Prereq.NONE, is_port=f.name == "in_port_oxm",
-            full=_VALUE_BITS.get(f.name, (1 << f.bits) - 1), valid=_VALUE_BITS.get(f.name, value_bits(f)),
-            bits=slot.bits, exact=slot.exact, present=slot.present)
-        for i in f.ids:
+    heads = {}
+    for name, wire in _wire_fields().items():
+        for i in BY_NAME[name].ids if name not in _SHARING else ():
             if not i.experimenter:
-                fields[i.cls << 16 | i.number << 9 | f.n_bytes] = row
-    return WireReader(fields, FORMS, Match)
+                heads[i.cls << 16 | i.number << 9 | BY_NAME[name].n_bytes] = wire
+    return WireReader(heads, FORMS, Match)
+
+
+@cache
+def wire_writer() -> WireWriter:
+    """Writes matches whose values alone differ from one that was written before."""
+    return WireWriter(FORMS, _wire_plan, Match)
+
+
+def _wire_plan(match: Match, version: int) -> tuple[bytes, list[tuple[WireField, int]]] | None:
+    """TLVs of *match*, and where the values stand in them; None if it names tunnel options."""
+    at, holes = 0, []
+    if present(match.options, match.mask):
+        return None
+    for f, m in _plan_of(match, version):
+        at += len(field_header(f, version, masked=m is not None))
+        holes.append((_wire_fields()[f.name], at))
+        at += f.n_bytes if m is None else 2 * f.n_bytes
+    return put_match(match, version), holes
 
 
 @lru_cache(maxsize=16384)

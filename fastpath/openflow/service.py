@@ -32,6 +32,7 @@ from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.connection import Connection
+from fastpath.openflow.flow_dump import FlowWriter
 from fastpath.openflow.keepalive import NEVER, Keepalive
 from fastpath.openflow.limiter import Limiter
 from fastpath.openflow.messages import basic, conntrack, flow, meter, packet, port, stats, tlv
@@ -40,7 +41,7 @@ from fastpath.openflow.messages.role import RequestForward, RoleStatus
 from fastpath.openflow.messages.table import Frame, encode, refusal
 from fastpath.openflow.messages.tables import TableStatus as TableStatusMessage
 from fastpath.openflow.monitors import Monitors
-from fastpath.openflow.replies import Ready, milliseconds, pages
+from fastpath.openflow.replies import Ready, pages
 from fastpath.openflow.roles import Peers
 from fastpath.openflow.tables import N_TABLES, TableView
 from fastpath.value import replace
@@ -153,7 +154,10 @@ class Session:
             self.asked = raw
             self.peers.asker = self, frame.xid
             try:
-                self._answer(frame)
+                if type(frame.message) is FlowMod and self.role != "secondary":
+                    self.bridge.apply(self.checked(frame.message))
+                else:
+                    self._answer(frame)
             except OpenFlowError as error:
                 self.refuse(error, raw)
             except FastpathError as error:      # what OpenFlow has no name for
@@ -339,11 +343,10 @@ class Session:
 
     def _flows(self, ask: stats.FlowRequest) -> Iterator[object]:
         now, version = self.bridge.now, self.connection.version
-        entries = (_entry(rule, now) for rule in self._selected(ask))
-        if isinstance(ask, stats.NxFlowRequest):
-            yield from pages(stats.NxFlowReply, (Ready(e.put_nx(version)) for e in entries), version)
-        else:
-            yield from pages(stats.FlowReply, entries, version)
+        nx = isinstance(ask, stats.NxFlowRequest)
+        writer = FlowWriter(version, now, nx=nx)
+        yield from pages(stats.NxFlowReply if nx else stats.FlowReply,
+                         (Ready(writer.put(rule)) for rule in self._selected(ask)), version)
 
     def _aggregate(self, ask: stats.AggregateRequest | stats.NxAggregateRequest) -> Iterator[object]:
         rules = self._selected(ask)
@@ -500,15 +503,6 @@ def _as_version(desc: port.PortDesc, version: int) -> port.PortDesc:
     if version == OF10:
         return replace(desc, state=desc.state & port.STATE_LINK_DOWN)
     return replace(desc, config=desc.config & ~port.CONFIG_NO_FLOOD)
-
-
-def _entry(rule: Rule, now: float) -> stats.FlowEntry:
-    hard_age = None if rule.modified == rule.created else now - rule.modified
-    duration = milliseconds(now - rule.created)
-    return stats.FlowEntry(
-        rule.match, rule.actions, rule.priority, rule.table_id, rule.cookie, duration,
-        int(rule.idle_timeout), int(rule.hard_timeout), int(rule.flags), rule.importance, rule.n_packets,
-        rule.n_bytes, now - rule.used, hard_age)
 
 
 def _metadata(event: PacketIn) -> Match:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from enum import IntEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from fastpath.openflow.codec import U16, U32, Layout, Row, pad
+from fastpath.openflow.codec import U16, U32, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message
 from fastpath.value import value
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 ATOMIC, ORDERED = 1, 2
+_ADD = struct.Struct(">I2xH")
 _LAYOUT = Layout(Row("bundle_id", U32), Row("type", U16), Row("flags", U16))
 
 
@@ -48,3 +53,8 @@ class BundleAdd(Message):
     message: bytes = b""
     layout: ClassVar[Layout] = Layout(Row("bundle_id", U32), Row("", pad(2)), Row("flags", U16))
     tail: ClassVar[str] = "message"
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        bundle_id, flags = reader.unpack(_ADD)
+        return cls(bundle_id, flags, reader.rest())

@@ -34,6 +34,7 @@ _NX_MOD = Layout(*_MOD10.rows, Row("match_len", U16), Row("", pad(6)))
 _KNOWN_FLAGS = {OF10: 3, OF11: 3, OF12: 7, OF13: 31, OF14: 31, OF15: 31}
 _EMERG = 4
 _COMMANDS = tuple(Command)
+NX_FLOW_MOD = 13
 
 
 @value
@@ -52,9 +53,6 @@ class NxFlowMod(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        plain = _get_nx_add(reader, version)
-        if plain is not None:
-            return cls(plain)
         v = _NX_MOD.unpack(version, reader)
         match, cookie, cookie_mask = oxm.get_normal_match(reader, v["match_len"])
         reader.skip_padding(len(padding(v["match_len"])))
@@ -115,9 +113,6 @@ def get_flow_mod(reader: Reader, version: int) -> FlowMod:
             raise OpenFlowError("OFPFMFC_BAD_EMERG_TIMEOUT" if v["idle_timeout"] or v["hard_timeout"]
                                 else "OFPFMFC_TABLE_FULL", "emergency flows do not exist")
         return _flow_mod(v, version, match, instructions.get(reader, version), 0, 0, v["cookie"])
-    plain = _get_add(reader, version) if version > OF11 else None
-    if plain is not None:
-        return plain
     v = _MOD11.unpack(version, reader)
     match = legacy_match.get_match(reader, version, normal=True)
     actions = instructions.get(reader, version)
@@ -131,59 +126,45 @@ def get_flow_mod(reader: Reader, version: int) -> FlowMod:
     return _flow_mod(v, version, match, actions, cookie, cookie_mask, new_cookie)
 
 
-# An add as most are, with what leads its match.
-_ADD = struct.Struct(">QQBBHHHIIIHHHH")
-_NX_ADD = struct.Struct(">QHHHHIHHH6x")
+# An add as most are: what stands between the header of its message and its match.
+_ADD, _NX_ADD = struct.Struct(">8xQQBBHHHIIIHHHH"), struct.Struct(">12xIQHHHHIHHH6x")
 
 
-def _get_add(reader: Reader, version: int) -> FlowMod | None:
-    """The add that *reader* holds where nothing about it is out of the ordinary; else None, with nothing
-    read."""
-    at = reader.pos
-    if len(reader) < _ADD.size:
+def read_add(data: bytes, version: int, size: int) -> FlowMod | None:
+    """The add that *data* holds, a whole message of *size* bytes since 1.2, where nothing about it is out of
+    the ordinary; else None."""
+    if size < _ADD.size:
         return None
     (cookie, _mask, table_id, command, idle_timeout, hard_timeout, priority, buffer_id, _port, _group, flags,
-     importance, kind, size) = _ADD.unpack_from(reader.data, at)
-    if command or flags or kind != 1 or size < 4 or buffer_id != BUFFER_NONE:
+     importance, kind, length) = _ADD.unpack_from(data)
+    end = _ADD.size - 4 + length
+    rest = end + -length % 8
+    if command or flags or kind != 1 or length < 4 or buffer_id != BUFFER_NONE or rest > size:
         return None
-    end = at + _ADD.size - 4 + size
-    if not _passes_match(reader, at + _ADD.size, end, end + -size % 8):
-        return None
-    match: Match | None = oxm.wire_reader().read(reader.data, at + _ADD.size, end)
+    match: Match | None = oxm.wire_reader().read(data, _ADD.size, end)
     if match is None:
-        reader.pos = at
         return None
-    return FlowMod(Command.ADD, table_id, priority, match, instructions.get(reader, version), 0, 0, cookie,
-                   idle_timeout, hard_timeout, importance if version >= OF14 else 0)
+    actions = instructions.known(data[rest:size], version)
+    return FlowMod(_COMMANDS[0], table_id, priority, match, actions, 0, 0, cookie, idle_timeout, hard_timeout,
+                   importance if version >= OF14 else 0)
 
 
-def _get_nx_add(reader: Reader, version: int) -> FlowMod | None:
+def read_nx_add(data: bytes, version: int, size: int) -> NxFlowMod | None:
     """The same for a message with an NXM match."""
-    at = reader.pos
-    if len(reader) < _NX_ADD.size:
+    if size < _NX_ADD.size:
         return None
-    (cookie, command, idle_timeout, hard_timeout, priority, buffer_id, _port, flags, size
-     ) = _NX_ADD.unpack_from(reader.data, at)
-    if command & 0xFF or flags or buffer_id != BUFFER_NONE:
+    (subtype, cookie, command, idle_timeout, hard_timeout, priority, buffer_id, _port, flags, length
+     ) = _NX_ADD.unpack_from(data)
+    end = _NX_ADD.size + length
+    rest = end + -length % 8
+    if subtype != NX_FLOW_MOD or command & 0xFF or flags or buffer_id != BUFFER_NONE or rest > size:
         return None
-    start = at + _NX_ADD.size
-    if not _passes_match(reader, start, start + size, start + size + -size % 8):
-        return None
-    match: Match | None = oxm.wire_reader().read(reader.data, start, start + size)
+    match: Match | None = oxm.wire_reader().read(data, _NX_ADD.size, end)
     if match is None:
-        reader.pos = at
         return None
-    actions = instructions.get(reader, version)
-    return FlowMod(Command.ADD, command >> 8, priority, match, actions, 0, 0, cookie, idle_timeout,
-                   hard_timeout)
-
-
-def _passes_match(reader: Reader, start: int, end: int, padded: int) -> bool:
-    """Step over a match from *start* to *end*, padded, if it ends within *reader*."""
-    if padded - reader.pos > len(reader):
-        return False
-    reader.pos = padded
-    return start <= end
+    actions = instructions.known(data[rest:size], version)
+    return NxFlowMod(FlowMod(_COMMANDS[0], command >> 8, priority, match, actions, 0, 0, cookie, idle_timeout,
+                             hard_timeout))
 
 
 def _flow_mod(v: dict[str, int], version: int, match: Match, actions: tuple[object, ...], cookie: int,

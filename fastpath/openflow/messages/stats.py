@@ -198,8 +198,8 @@ class FlowEntry:
         actions = instructions.put(self.actions, OF10, self.match)
         length = _NX_FLOW.size(version) + len(tlvs) + len(padding(len(tlvs))) + len(actions)
         return _NX_FLOW.pack(version, {
-            **self._values(), "length": length, "match_len": len(tlvs), "idle_age": _put_age(self.idle_age),
-            "hard_age": _put_age(self.hard_age)}) + tlvs + padding(len(tlvs)) + actions
+            **self._values(), "length": length, "match_len": len(tlvs), "idle_age": put_age(self.idle_age),
+            "hard_age": put_age(self.hard_age)}) + tlvs + padding(len(tlvs)) + actions
 
     @classmethod
     def get_nx(cls, reader: Reader, version: int) -> Self:
@@ -211,7 +211,8 @@ class FlowEntry:
         return cls._of(v, match, instructions.get(reader, OF10))
 
 
-def _put_age(age: float | None) -> int:
+def put_age(age: float | None) -> int:
+    """Seconds as the NXM form tells them, 0 for none."""
     return 0 if age is None else min(int(age) + 1, _AGE_MAX)
 
 

@@ -38,6 +38,7 @@ MAX_SIZE = 0xFFFF
 VENDOR, ERROR = 4, 1
 _VENDOR, _STATS10, _STATS11, _VENDOR_STATS = (struct.Struct(f) for f in (">II", ">HH", ">HH4x", ">II"))
 MULTIPART_VENDOR, MORE = 0xFFFF, 1
+_FLOW_MOD, _NX = 14, NX_VENDOR.to_bytes(4, "big")
 SPACE_VENDORS = {"NX": NX_VENDOR, "ONF": ONF_VENDOR}
 
 # class, space, number, since, until.  Spaces: OFPT; REQUEST and REPLY of multiparts; vendors' of both.
@@ -247,6 +248,12 @@ def _head(space: str, number: int, version: int, flags: int) -> tuple[int, bytes
 
 def decode(data: bytes) -> Frame:
     """The message that *data* holds, which is as long as its header says.  Raises OpenFlowError."""
+    if len(data) >= HEADER.size:
+        version, kind, size, xid = HEADER.unpack_from(data)
+        if size == len(data) and OF10 <= version <= OF15:
+            message = _read_add(data, version, kind)
+            if message is not None:
+                return Frame(version, xid, message)
     reader = Reader(data)
     version, kind, size, xid = reader.unpack(HEADER)
     if version not in VERSIONS:
@@ -259,6 +266,15 @@ def decode(data: bytes) -> Frame:
     if len(reader):
         raise OpenFlowError("OFPBRC_BAD_LEN", f"{cls.__name__}: {len(reader)} bytes too many")
     return Frame(version, xid, message, bool(flags & MORE))
+
+
+def _read_add(data: bytes, version: int, kind: int) -> object | None:
+    """The flow mod that *data* is, if it is an add as most are: those come by the hundred thousand."""
+    if kind == _FLOW_MOD and version > OF11:
+        return flow.read_add(data, version, len(data))
+    if kind == VENDOR and data[8:12] == _NX:
+        return flow.read_nx_add(data, version, len(data))
+    return None
 
 
 def _class(reader: Reader, version: int, kind: int) -> tuple[type, int]:
