@@ -78,14 +78,12 @@ def serve(path: str) -> None:
     import threading
 
     import fastpath
-    with fastpath.Switch(seed=1) as switch:
+    with fastpath.Switch(seed=1, realtime=True) as switch:
         bridge = switch.add_bridge("br0")
-        source, sink = bridge.add_port("a", number=1000), bridge.add_port("b", number=1001)
         bridge.listen(f"punix:{path}")
         other = switch.add_bridge("br1")
         into, out = other.add_port("c"), other.add_port("d")
         other.add_flow(f"in_port={into.number},actions=output:{out.number}")
-        del source, sink
         frame = bytes.fromhex("020000000001020000000002080045000028000000004011") + bytes(36)
         counts = [0, 0]
         stop = threading.Event()
