@@ -21,8 +21,11 @@ class Express:
     pins: FlowKey | None
     actions: list[Any]
     hits: list[Any]
+    macs: list[tuple[str, int, int]]
     def __init__(self, *, plan_of: Callable[[Sequence[Any]], Plan | None],
                  commit: Callable[[Express], bool], output: Callable[[int], object], writable: FlowKey,
-                 dropping: tuple[object, ...]) -> None: ...
+                 dropping: tuple[object, ...], is_reserved: Callable[[int], bool],
+                 is_trunk: Callable[[Any], bool],
+                 port_of_mac: Callable[[Any, int, int], int | None]) -> None: ...
     def translate(self, bridge: object, key: FlowKey,
                   ofp_port: int) -> bytes | tuple[bytes, tuple[Any, ...]] | None: ...

@@ -2,7 +2,7 @@
 """Express: the translation of packets that pass tables, write fields and leave by ports, in one call.
 
 ``ofproto.xlate`` says what translation is, and does all of it.  Most rules that packets meet write fields, look
-up other tables and output; most packets are plain Ethernet, without tags, labels, tunnel or fragments.  For these
+up other tables, output, or switch by address; most packets are plain Ethernet, without tags, labels, tunnel or fragments.  For these
 the same steps are taken here in the same order on the same flow keys: lookups by the classifier, runs of
 writes by FieldSteps, the commit by ``xlate.commit``.  What is met besides, an action, a setting of a port, a
 packet, ends the attempt: nothing has been changed by then, and ``xlate.pipeline`` begins anew.
@@ -17,7 +17,7 @@ Called by the owner of the Switch, under the GIL.
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 from fastpath._bytes cimport hton16, hton32
@@ -35,6 +35,9 @@ cdef enum:
     MAX_ACTIONS = 64
     ETH_IP = 0x0800
     ETH_IPV6 = 0x86DD
+    ETH_ARP = 0x0806
+    ETH_8021Q = 0x8100
+    ETH_8021AD = 0x88A8
     ETH_MPLS = 0x8847
     ETH_MPLS_MCAST = 0x8848
     ICMP = 1
@@ -51,9 +54,11 @@ ctypedef enum kind_t:
     ALL                         # to all others
     LOOKUP                      # in `table`, as if from `port`; afterwards the next action follows
     GOTO                        # in `table`, which says what becomes of a miss
+    DEC_TTL                     # of IP, which has to have some left
+    NORMAL                      # as a switch does, for stations it knows and ports without VLANs
 
 KINDS = {"write": WRITE, "output": OUTPUT, "in_port": IN_PORT, "flood": FLOOD, "all": ALL, "lookup": LOOKUP,
-         "goto": GOTO}
+         "goto": GOTO, "dec_ttl": DEC_TTL, "normal": NORMAL}
 SAME = 0xFFFFFFFF               # for port or table of a step: the present one
 cdef uint32_t _SAME = SAME
 
@@ -104,13 +109,16 @@ cdef class Express:
     *plan_of* gives the Plan of a list of actions, None if it cannot be had; *commit* does what xlate.commit
     does with an Express that holds a packet about to leave, and returns False if the datapath needs help
     with it; *output* makes the action for a datapath port.  *writable* is the mask of what a commit may
-    have to bring about, *dropping* what a table's miss may be for a packet to be dropped.
+    have to bring about, *dropping* what a table's miss may be for a packet to be dropped.  *is_reserved* tells
+    of an address, *is_trunk* of a port's VLANs that it takes all as they are, *port_of_mac* of a MAC table what it knows.
     """
     cdef readonly object bridge
     cdef readonly FlowKey flow, base, mask, pins
     cdef readonly list actions
-    cdef readonly list hits             # table, whether a rule matched, rule credited or None; and so on
-    cdef object plan_of, commit, output
+    # Table, whether a rule matched, rule credited or None; or None, address and port learned; and so on.
+    cdef readonly list hits
+    cdef readonly list macs             # addresses asked for
+    cdef object plan_of, commit, output, is_reserved, is_trunk, port_of_mac
     cdef FlowKey writable
     cdef tuple dropping
     cdef dict plans                     # id of a list of actions -> (the list, its plan or None)
@@ -120,7 +128,9 @@ cdef class Express:
     cdef int n_name, nesting, deepening
     cdef uint64_t name[2 * MAX_EVENTS + 2]
 
-    def __init__(self, *, plan_of, commit, output, FlowKey writable not None, tuple dropping not None):
+    def __init__(self, *, plan_of, commit, output, FlowKey writable not None, tuple dropping not None,
+                 is_reserved, is_trunk, port_of_mac):
+        self.is_reserved, self.is_trunk, self.port_of_mac = is_reserved, is_trunk, port_of_mac
         self.plan_of, self.commit, self.output, self.writable = plan_of, commit, output, writable
         self.dropping = dropping
         self.plans, self.outputs = {}, {}
@@ -152,7 +162,7 @@ cdef class Express:
         self.mask.f.dl_type = 0xFFFF
         if is_ip(&key.f):
             self.mask.f.nw_frag = 3
-        self.actions, self.hits = [], []
+        self.actions, self.hits, self.macs = [], [], []
         self.rewrote = False
         self.name[0] = <uintptr_t><void *>bridge
         self.n_name, self.nesting, self.deepening = 1, 0, 0
@@ -235,6 +245,12 @@ cdef class Express:
             elif s.kind == FLOOD or s.kind == ALL:
                 if not self.flood(s.kind == ALL):
                     return False
+            elif s.kind == DEC_TTL:
+                if not self.dec_ttl():
+                    return False
+            elif s.kind == NORMAL:
+                if not self.normal():
+                    return False
             elif not self.look_up(table_id if s.table == _SAME else s.table,
                                   self.flow.f.in_port if s.port == _SAME else s.port, table_id, s.kind == GOTO):
                 return False
@@ -271,6 +287,52 @@ cdef class Express:
                 return False
         return True
 
+    cdef bint dec_ttl(self) noexcept:
+        """As xlate.vlan_mpls; False when it ends here, which controllers may want to hear of."""
+        self.mask.f.nw_ttl = self.mask.f.nw_proto = 0xFF
+        if not is_ip(&self.flow.f):
+            return True
+        if self.flow.f.nw_ttl <= 1:
+            return False
+        self.flow.f.nw_ttl -= 1
+        return True
+
+    cdef bint normal(self) except *:
+        """As xlate.normal, for a station that was learned where it is now."""
+        cdef flow_t *f = &self.flow.f
+        cdef uint64_t src = mac_of(f.dl_src), dst = mac_of(f.dl_dst)
+        port = self.bridge.port(f.in_port)
+        if (port is None or not self.is_trunk(port.vlan) or f.dl_type == hton16(ETH_ARP)
+                or f.dl_type == hton16(ETH_8021Q) or f.dl_type == hton16(ETH_8021AD) or self.is_reserved(dst)):
+            return False
+        macs = self.bridge.macs
+        entry = macs.find(src, 0)
+        if entry is None or entry.port != f.in_port:
+            return False
+        memset(self.mask.f.dl_src, 0xFF, 6)
+        memset(self.mask.f.dl_dst, 0xFF, 6)
+        self.hits += (None, src, f.in_port)
+        name = self.bridge.name
+        self.macs.append((name, 0, dst))
+        known = self.port_of_mac(macs, dst, 0)
+        if not self.tell(4 | <uint64_t>f.in_port << 8, src) or not self.tell(5, dst):
+            return False
+        if known is None:
+            return self.flood_plainly(port)
+        target = self.bridge.port(known)
+        if target is None or target is port:
+            return True
+        return self.is_trunk(target.vlan) and self.to_port(known)
+
+    cdef bint flood_plainly(self, in_port) except *:
+        """To all ports but the one the packet came in by, if none of them does anything with tags."""
+        for port in self.bridge.ports():
+            if not self.is_trunk(port.vlan):
+                return False
+            if port is not in_port and not port.no_flood and not self.to_port(port.ofp_port):
+                return False
+        return True
+
     cdef void finish_mask(self, const flow_t *asked) noexcept:
         """What xlate.pipeline takes out of the mask and puts in at the end, and ``flow_mask``, for a packet
         without tags."""
@@ -286,6 +348,14 @@ cdef class Express:
                 mask.w[i] |= self.pins.f.w[i]
         mask.vlan_tci |= hton16(VLAN_CFI)
         mask.in_port = 0xFFFFFFFFU
+
+
+cdef inline uint64_t mac_of(const uint8_t *mac) noexcept nogil:
+    cdef uint64_t out = 0
+    cdef int i
+    for i in range(6):
+        out = out << 8 | mac[i]
+    return out
 
 
 cdef inline bint is_ip(const flow_t *f) noexcept nogil:

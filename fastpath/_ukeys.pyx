@@ -89,6 +89,10 @@ cdef void unpack(const uint64_t *packed, flow_t *f) noexcept:
             f.w[i] = 0
 
 
+cdef inline uint32_t port_of(const uint64_t *packed) noexcept:
+    return (<const uint32_t *>&packed[MAP_WORDS])[0] if packed[0] & 1 else 0     # the first half of word 0
+
+
 @cython.final
 cdef class Ukeys:
     """Flows by slot, decisions by index."""
@@ -314,6 +318,11 @@ cdef class Ukeys:
         """Slots, of a stretch, of the flows no packet hit after *since*."""
         cdef uint32_t i
         return [i for i in range(start, min(end, self.n_slots)) if self.u[i].ufid and self.u[i].used <= since]
+
+    def of_port(self, uint32_t in_port) -> list:
+        """Slots of the flows whose packets came in by a port of the datapath."""
+        cdef uint32_t i
+        return [i for i in range(self.n_slots) if self.u[i].ufid and port_of(self.u[i].key) == in_port]
 
     # Counters
 

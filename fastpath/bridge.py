@@ -17,6 +17,7 @@ from fastpath._flow import FlowKey
 from fastpath._port import Port as IoPort
 from fastpath.addresses import Addresses
 from fastpath.bundle import Bundle
+from fastpath.dpif import actions as odp
 from fastpath.dpif.provider import Execute, PortStats
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, ParseError
 from fastpath.fail_mode import FailModes
@@ -260,7 +261,9 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             self.ofproto.del_port(port.of)
             del self._ports[port.name]
             # Before another port gets its number: flows must not send there what was meant for this one.
-            self.switch.revalidator.settle(self.switch.now)
+            if port.of.odp_port is not None:
+                self.switch.revalidator.settle_users([odp.Output(port.of.odp_port)], self.switch.now,
+                                                     in_port=port.of.odp_port)
             self.switch.announce()
 
     def close_ports(self) -> None:

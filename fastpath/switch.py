@@ -281,7 +281,7 @@ class Switch:
         """Take turns until only endless ports still had packets, or _ENDLESS_TURNS have passed."""
         for _ in range(_ENDLESS_TURNS):
             before = self._received_otherwise()
-            if not self._turn() or (self._received_otherwise() == before and not self.backer.is_dirty()):
+            if not self._turn() or (self._received_otherwise() == before and self.revalidator.is_settled):
                 break
 
     def _received_otherwise(self) -> int:
@@ -294,7 +294,7 @@ class Switch:
         now = self.now
         if self.is_realtime:
             self.dpif.set_now(now)
-        if self.backer.is_dirty():
+        if not self.revalidator.is_settled:
             self.revalidator.settle(now)
         moved = self.dpif.turn() > 0
         while self.upcalls.run(now):
@@ -359,7 +359,7 @@ class Switch:
         with self.lock:
             now = self.now
             self.dpif.set_now(now)
-            if self.backer.is_dirty():
+            if not self.revalidator.is_settled:
                 self.revalidator.settle(now, CHECK_SLICE)
             n = self.upcalls.run(now, n_checks=CHECK_SLICE)
             if now >= self._look_again:

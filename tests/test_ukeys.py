@@ -50,7 +50,7 @@ class Pair:
         self.index = {name: self.ukeys.enter(name) for name in "abc"}
 
     def add(self) -> None:
-        key = FlowKey(in_port=self.rng.randint(1, 9), nw_dst=self.rng.getrandbits(32))
+        key = FlowKey(in_port=self.rng.randint(0, 9), nw_dst=self.rng.getrandbits(32))
         if self.rng.random() < 0.1:
             key = FlowKey.from_bytes(self.rng.randbytes(FLOW_SIZE))
         mask, decision = self.rng.choice(MASKS), self.rng.choice("abc")
@@ -125,6 +125,8 @@ class Pair:
         since = self.now - 2
         unused = [slot for slot in sorted(flows) if flows[slot].used <= since]
         assert self.ukeys.unused(since, 0, self.ukeys.end) == unused
+        port = self.rng.randint(0, 9)
+        assert self.ukeys.of_port(port) == [s for s in sorted(flows) if flows[s].key.in_port == port]
         for slot, flow in flows.items():
             assert self.ukeys.key(slot) == flow.key and self.ukeys.mask(slot) is flow.mask
             assert (self.ukeys.decision(slot), self.ukeys.ufid(slot), self.ukeys.created(slot),

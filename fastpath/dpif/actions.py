@@ -297,3 +297,18 @@ OdpAction: TypeAlias = (
     | PopNsh | AddMpls | SetType | SetProto | PushPbb | PopPbb | CopyTtl | Ct | CtClear | Trunc | Recirc
     | Hash | Meter | Sample | Clone | CheckPktLen | Userspace | Drop)
 OdpActions: TypeAlias = tuple[OdpAction, ...]
+
+
+def mentions(actions: OdpActions, wanted: OdpAction) -> bool:
+    """Whether *wanted* is one of *actions*, or of those that they hold."""
+    for action in actions:
+        match action:
+            case Sample(actions=inner) | Clone(actions=inner):
+                if mentions(inner, wanted):
+                    return True
+            case CheckPktLen(greater=greater, less_equal=less_equal):
+                if mentions(greater, wanted) or mentions(less_equal, wanted):
+                    return True
+            case _ if action == wanted:
+                return True
+    return False

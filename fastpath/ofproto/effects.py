@@ -61,6 +61,13 @@ def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used
             effect.bridge.shorten(effect.rule, effect.idle_timeout, effect.hard_timeout)
 
 
+def renew(effects: Iterable[Effect], now: float) -> None:
+    """Have addresses that a packet showed, and that are known, seen at its moment."""
+    for effect in effects:
+        if isinstance(effect, Learned):
+            effect.bridge.macs.update(effect.mac, effect.vlan, effect.port, now, gratuitous=effect.gratuitous)
+
+
 def are_done(effects: Iterable[Effect]) -> bool:
     """Whether nothing but counters and times changes when *effects* are done (again)."""
     return not any(isinstance(effect, Learned | LearnedRule) and _is_news(effect) for effect in effects)

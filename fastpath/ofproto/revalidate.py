@@ -38,7 +38,7 @@ from math import inf
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath._ukeys import Ukeys
-from fastpath.dpif.actions import OdpActions
+from fastpath.dpif.actions import OdpAction, OdpActions, mentions
 from fastpath.dpif.provider import FlowPut, Operation
 from fastpath.errors import ConfigError
 from fastpath.ofproto.backer import Backer
@@ -244,12 +244,20 @@ class Revalidator:
         while not self.is_settled and (at_most is None or at_most > 0):
             self._find_dependents()
             todo = self._take_unchecked(CHECK_SLICE if at_most is None else min(CHECK_SLICE, at_most))
-            ufids = [self.ukeys.ufid(slot) for slot in todo]
-            self.push(todo)
-            self._check_all([slot for slot, ufid in zip(todo, ufids, strict=True)
-                             if self.ukeys.has(slot, ufid)], now)
+            self._check_some(todo, now)
             if at_most is not None:
                 at_most -= max(1, len(todo))
+
+    def settle_users(self, wanted: Iterable[OdpAction], now: float, *, in_port: int | None = None) -> None:
+        """Before something gets another meaning: check those flows that wait for it whose actions have one of
+        *wanted*, and remove those whose packets came in by a port of the datapath.  Others wait on."""
+        if in_port is not None:
+            self._delete(self.ukeys.of_port(in_port))
+        self._find_dependents()
+        for decision in [d for d in self._unchecked if any(mentions(d.actions, action) for action in wanted)]:
+            while decision.index >= 0 and (todo := self.ukeys.take_waiting(decision.index, CHECK_SLICE)):
+                self._check_some(todo, now)
+            self._unchecked.pop(decision, None)
 
     def _take_unchecked(self, at_most: int) -> list[int]:
         todo: list[int] = []
@@ -278,6 +286,13 @@ class Revalidator:
                 self._unchecked[decision] = None
         backer.dirty.clear()
         backer.dirty_macs.clear()
+
+    def _check_some(self, slots: Sequence[int], now: float) -> None:
+        """Check flows, crediting before what they had counted."""
+        ufids = [self.ukeys.ufid(slot) for slot in slots]
+        self.push(slots)
+        still = [slot for slot, ufid in zip(slots, ufids, strict=True) if self.ukeys.has(slot, ufid)]
+        self._check_all(still, now)
 
     def _check_all(self, slots: Iterable[int], now: float) -> None:
         ops: list[Operation] = []

@@ -12,10 +12,11 @@ from fastpath._express import PLAIN, SAME, Express, Plan
 from fastpath._fieldsteps import FieldSteps
 from fastpath._flow import FlowKey
 from fastpath.dpif import actions as odp
-from fastpath.ofproto.actions import instructions, misc, output
+from fastpath.ofproto.actions import instructions, legacy, misc, output
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.decision import Decision, Decisions, dependencies
+from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.table import Miss
 from fastpath.ofproto.xlate.commit import WRITABLE, commit
@@ -25,15 +26,20 @@ from fastpath.ofproto.xlate.context import (
     OFPP_IN_PORT,
     OFPP_LOCAL,
     OFPP_MAX,
+    OFPP_NORMAL,
     Budget,
     Effect,
     Hand,
+    Learned,
     Out,
     RuleHit,
     TableHit,
+    VlanConfig,
+    VlanMode,
     Xlate,
     XlateIn,
 )
+from fastpath.ofproto.xlate.packet import is_reserved
 from fastpath.ofproto.xlate.pipeline import run
 from fastpath.ofproto.xlate.steps import add_writes
 
@@ -47,11 +53,15 @@ class Shortcut:
     def __init__(self, decisions: Decisions) -> None:
         self._decisions = decisions
         self.is_open = not PLAIN
-        self._express = Express(plan_of=plan_of, commit=_commit, output=odp.Output, writable=WRITABLE,
-                                dropping=(Miss.DEFAULT, Miss.DROP))
+        # Looked up as a plain MacTable, as a question to the bridge's own is written down.
+        self._express = Express(
+            plan_of=plan_of, commit=_commit, output=odp.Output, writable=WRITABLE,
+            dropping=(Miss.DEFAULT, Miss.DROP), is_reserved=is_reserved, is_trunk=_is_trunk,
+            port_of_mac=MacTable.lookup)
 
     def decide(self, bridge: Ofproto, key: FlowKey, port: OfPort) -> tuple[Decision, FlowKey] | None:
-        """Decision for a packet and mask of its flow, None if it takes the long way.  Changes nothing."""
+        """Decision for a packet and mask of its flow, None if it takes the long way.  Changes nothing: what
+        its packets teach is known already, and the caller's to renew (``Decision.learns``)."""
         if not self.is_open:
             return None
         name = self._express.translate(bridge, key, port.ofp_port)
@@ -63,14 +73,19 @@ class Shortcut:
         """Make the decision that the last translation came to."""
         actions, hits = tuple(self._express.actions), self._express.hits
         effects: list[Effect] = []
+        macs = self._express.macs
         for i in range(0, len(hits), 3):
             table_id, matched, rule = hits[i:i + 3]
+            if table_id is None:
+                effects.append(Learned(bridge, matched, 0, rule, False))
+                macs.append((bridge.name, 0, matched))
+                continue
             effects.append(TableHit(bridge, table_id, matched))
             if rule is not None:
                 effects.append(RuleHit(rule))
         return self._decisions.enter(Decision(
             bridge, actions, actions, frozenset(), tuple(effects), (), dependencies(bridge, effects, None),
-            (), learns=False), name)
+            tuple(macs), learns=bool(macs)), name)
 
 
 def plan_of(actions: Sequence[Action]) -> Plan | None:
@@ -104,9 +119,19 @@ def _step(a: Action) -> tuple[str, int, int] | None:
                     SAME if a.table == output.CURRENT_TABLE else a.table)
         case instructions.GotoTable():
             return "goto", SAME, a.table
+        case output.Output(port=port) if port == OFPP_NORMAL:
+            return "normal", SAME, SAME
+        case legacy.DecTtl():
+            return "dec_ttl", SAME, SAME
         case misc.Note():
             return "nothing", SAME, SAME
     return None
+
+
+def _is_trunk(vlan: VlanConfig) -> bool:
+    """Whether a port takes and gives packets of all VLANs as they are."""
+    return (vlan.mode is VlanMode.TRUNK and vlan.trunks is None and vlan.priority_tags == "no"
+            and vlan.cvlans is None)
 
 
 def _commit(e: Express) -> bool:

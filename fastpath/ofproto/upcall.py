@@ -29,7 +29,7 @@ from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.decision import Decision
-from fastpath.ofproto.effects import are_done, credit_effects
+from fastpath.ofproto.effects import are_done, credit_effects, renew
 from fastpath.ofproto.events import PacketIn, Sampled
 from fastpath.ofproto.recirc import Continuation, FrozenState
 from fastpath.ofproto.revalidate import Revalidator, flow_mask
@@ -149,6 +149,8 @@ class UpcallHandler:
             self._long_miss(upcall, size, now)
             return
         decision, mask = found
+        if decision.learns:
+            renew(decision.effects, now)
         revalidator.ukeys.count(decision.index, 1, size, now, 0)
         self._executes.append((upcall, decision.answer))
         if len(revalidator.ukeys) + len(self._keys) < revalidator.flow_limit:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastpath
+from fastpath.dpif import actions as odp
 from fastpath.dpif import program
 from fastpath.dpif.actions import (
     Clone,
@@ -80,3 +81,12 @@ def test_what_cannot_run_is_refused(action: OdpAction, part: str) -> None:
 
 def test_ten_levels_compile() -> None:
     assert compile_actions((nested(10),))
+
+
+def test_an_action_is_found_wherever_it_stands() -> None:
+    wanted = odp.Output(7)
+    for nested in ((wanted,), (odp.Clone((odp.Sample(5, (wanted,)),)),),
+                   (odp.PopVlan(), odp.Clone((wanted,))),
+                   (odp.CheckPktLen(9, (), (wanted,)),), (odp.CheckPktLen(9, (odp.Clone((wanted,)),), ()),)):
+        assert odp.mentions(nested, wanted) and not odp.mentions(nested, odp.Output(8))
+    assert not odp.mentions((), wanted)
