@@ -287,9 +287,10 @@ def parse_ofp_port(text: str, names: dict[str, int] | None = None) -> int:
 
 
 def format_ofp_port(number: int, names: dict[int, str] | None = None) -> str:
-    """Reserved name, quoted port name where known, or number."""
+    """Reserved name, port name where known (in quotes unless letters and digits make it up), or number."""
     if number in _RESERVED_NAME:
         return _RESERVED_NAME[number]
     if names and number in names:
-        return f'"{names[number]}"'
+        name = names[number]
+        return name if name.isascii() and name.isalnum() and name[0].isalpha() else f'"{name}"'
     return str(number)

@@ -36,10 +36,14 @@ def ofctl(target: str, version: int, command: tuple[str, ...], text: str | None 
     verb, *args = [word for word in command if not word.startswith("--")]
     words = ["ovs-ofctl", "-t", "10", "-O", f"OpenFlow1{version}", *options, verb, target, *args]
     done = subprocess.run(words, capture_output=True, text=True, timeout=30, input=text)
-    out = done.stdout + done.stderr
+    return plain(done.returncode, done.stdout + done.stderr)
+
+
+def plain(status: int, out: str) -> list[str]:
+    """Status and lines of *out* in order, without what differs from run to run."""
     for pattern, replacement in _VARYING:
         out = re.sub(pattern, replacement, out)
-    return [f"exit {done.returncode}", *sorted(line for line in out.splitlines() if not _DUMMY.search(line))]
+    return [f"exit {status}", *sorted(line for line in out.splitlines() if not _DUMMY.search(line))]
 
 
 @contextmanager

@@ -48,6 +48,11 @@ def _extract(args: argparse.Namespace) -> int:
     return extract.main(args)
 
 
+def _ofctl(args: argparse.Namespace) -> int:
+    from fastpath.cli.ofctl import command
+    return command.main(args.words)
+
+
 def _view(args: argparse.Namespace) -> int:
     from fastpath.cli import control
     return control.view(args)
@@ -161,6 +166,7 @@ def parser() -> argparse.ArgumentParser:
     add = partial(sub.add_parser, formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_run(add)
     _add_offline(add)
+    add("ofctl", help="ask an OpenFlow switch, as ovs-ofctl does", add_help=False)  # reads its own words
     _add_views(add)
     return top
 
@@ -175,8 +181,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     if sys.stdout is None:          # started with it closed: what is printed goes nowhere
         sys.stdout = open(os.devnull, "w")      # noqa: SIM115
+    words = sys.argv[1:] if argv is None else list(argv)
     top = parser()
-    args = top.parse_args(argv)
+    args = argparse.Namespace(version=False, call=_ofctl, words=words[1:]) if words[:1] == ["ofctl"] else (
+        top.parse_args(words))
     if not args.version and not hasattr(args, "call"):
         top.error("no command given")
     try:

@@ -280,7 +280,7 @@ def format_bucket(bucket: Bucket, kind: GroupType | None, version: int = OF15, *
     out = []
     if bucket.bucket_id <= BUCKET_MAX and _has_properties(version):
         out.append(f"bucket_id:{bucket.bucket_id}")
-    usual = None if kind is None else int(kind is GroupType.SELECT)
+    usual = int(kind is GroupType.SELECT)
     if bucket.weight is not None and bucket.weight != usual:
         out.append(f"weight:{bucket.weight}")
     if bucket.watch_port != OFPP_ANY:

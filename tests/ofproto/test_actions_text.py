@@ -287,7 +287,8 @@ def test_goto_must_lead_forward() -> None:
 def test_names_print_where_they_are_given() -> None:
     actions = parse_actions("output:p1,resubmit(p1,2),enqueue(p1,3),9", ports={"p1": 7})
     assert format_list(actions) == "output:7,resubmit(7,2),enqueue:7:3,output:9"
-    assert format_list(actions, {7: "p1"}) == 'output:"p1",resubmit("p1",2),enqueue:"p1":3,output:9'
+    assert format_list(actions, {7: "p1"}) == "output:p1,resubmit(p1,2),enqueue:p1:3,output:9"
+    assert format_list(actions, {7: "p-1"}) == 'output:"p-1",resubmit("p-1",2),enqueue:"p-1":3,output:9'
 
 
 def test_values_of_some_actions() -> None:

@@ -63,7 +63,7 @@ def test_ports_have_names() -> None:
     gm = parse_group_mod("group_id=1,type=ff,bucket=watch_port=eth0,output:eth0", ports={"eth0": 5})
     assert gm.buckets[0].watch_port == 5
     assert format_bucket(gm.buckets[0], GroupType.FF, ports={5: "eth0"}) == (
-        'bucket=watch_port:"eth0",actions=output:"eth0"')
+        'bucket=watch_port:eth0,actions=output:eth0')
 
 
 def test_bucket_ids_and_selection_methods_are_told_since_15() -> None:

@@ -149,7 +149,7 @@ def test_errors_are_those_of_the_reference(text: str, error: str) -> None:
 
 def test_port_names_are_looked_up_where_given() -> None:
     assert Match.parse("in_port=p1", ports={"p1": 7}).key.in_port == 7
-    assert Match.parse('in_port="p1"', ports={"p1": 7}).format(ports={7: "p1"}) == 'in_port="p1"'
+    assert Match.parse('in_port="p1"', ports={"p1": 7}).format(ports={7: "p1"}) == "in_port=p1"
 
 
 def test_anything_of_ethernet_asks_for_the_packet_type() -> None:

@@ -29,7 +29,7 @@ class Sample(Action):
             if key == "probability":
                 values[key] = numbers.u16(given, key)
                 if not values[key]:
-                    raise ParseError(f'invalid probability given "{given}"')
+                    raise ParseError(f'invalid probability value "{given}"')
             elif key in ("collector_set_id", "obs_domain_id", "obs_point_id"):
                 values[key] = numbers.u32(given)
             elif key == "sampling_port":

@@ -13,6 +13,7 @@ from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL
 from fastpath.ofproto.match import Match
 from fastpath.openflow import instructions, legacy_match, oxm
+from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding, text
 from fastpath.openflow.messages import oxs
 from fastpath.openflow.messages.base import Message, get_records
@@ -412,7 +413,7 @@ _PORT = Layout(
     Row("", pad(6), until=OF10), Row("", pad(4), OF11, OF13),
     *(Row(f"{n}14", U32, since=OF14) for n in _DURATION), *(Row(name, U64) for name in _NAMES),
     *(Row(name, U64, until=OF13) for name in _ERRORS), *(Row(n, U32, OF13, OF13) for n in _DURATION))
-_PORT_ERRORS = Layout(Row("type", U16), Row("length", U16), Row("", pad(4)), *(Row(n, U64) for n in _ERRORS))
+_PORT_ERRORS = Layout(Row("", pad(4)), *(Row(n, U64) for n in _ERRORS))
 
 
 @value
@@ -441,9 +442,8 @@ class PortCounts:
         values |= {"duration_sec": sec, "duration_nsec": nsec, "duration_sec14": sec, "duration_nsec14": nsec}
         if version < OF14:
             return _PORT.pack(version, values)
-        size = _PORT_ERRORS.size(version)
-        errors = _PORT_ERRORS.pack(version, {**values, "length": size})
-        return _PORT.pack(version, {**values, "length": _PORT.size(version) + size}) + errors
+        errors = put_property(0, _PORT_ERRORS.pack(version, values))
+        return _PORT.pack(version, {**values, "length": _PORT.size(version) + len(errors)}) + errors
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
@@ -453,11 +453,9 @@ class PortCounts:
         if version >= OF14:
             v.update(dict.fromkeys(_ERRORS, UNKNOWN))
         while version >= OF14 and len(reader):
-            size = int.from_bytes(reader.peek(4)[2:], "big")
-            part = reader.part(max(size, 4))
-            if part.peek(2) == b"\0\0":
+            kind, part = get_property(reader)
+            if kind == 0:
                 v |= _PORT_ERRORS.unpack(version, part)
-                del v["type"], v["length"]
         duration = v.pop("duration_sec", 0) + v.pop("duration_nsec", 0) / 1e9
         return cls(**v, duration=duration)
 

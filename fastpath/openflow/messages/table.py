@@ -195,6 +195,12 @@ def space_of(version: int, cls: type) -> tuple[str, int]:
     return _BY_CLASS[version, cls]
 
 
+def is_more(data: bytes) -> bool:
+    """Whether *data* is a whole message that goes on in another one."""
+    first = 16 if data[0] == OF10 else 18
+    return data[1] in (first, first + 1) and bool(int.from_bytes(data[10:12], "big") & MORE)
+
+
 def class_of(data: bytes) -> type | None:
     """Class of the message that *data* begins with, whole or not; None if there is none."""
     reader = Reader(data)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastpath.ofproto.actions.versions import OF10, OF14
+from fastpath.ofproto.actions.versions import OF10, OF11, OF14
 from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.messages import basic, bundle, role
-from fastpath.openflow.printing.context import PAYLOADS, Context, bits, hex_dump
+from fastpath.openflow.printing.context import PAYLOADS, Context, bits, c_hex, hex_dump
 
 _PACKET_INS = ("no_match", "action", "invalid_ttl", "action_set", "group", "packet_out")
 _REASONS = {
@@ -27,6 +27,7 @@ _CAPABILITIES = ("FLOW_STATS", "TABLE_STATS", "PORT_STATS", "GROUP_STATS", "", "
                  "PORT_BLOCKED", "BUNDLES", "FLOW_MONITORING")
 _CAPABILITIES10 = ("FLOW_STATS", "TABLE_STATS", "PORT_STATS", "STP", "", "IP_REASM", "QUEUE_STATS",
                    "ARP_MATCH_IP")
+_CAPABILITIES11 = (*_CAPABILITIES10[:3], "GROUP_STATS", *_CAPABILITIES10[4:])
 ACTIONS10 = ("output", "set_vlan_vid", "set_vlan_pcp", "strip_vlan", "mod_dl_src", "mod_dl_dst", "mod_nw_src",
              "mod_nw_dst", "mod_nw_tos", "mod_tp_src", "mod_tp_dst", "enqueue")
 
@@ -84,17 +85,18 @@ def _bundle_flags(flags: int) -> str:
 
 def _bundle_control(m: bundle.BundleControl, c: Context) -> str:
     kind = _BUNDLE_TYPES[m.type] if m.type < len(_BUNDLE_TYPES) else "?"
-    return f"\n bundle_id={m.bundle_id:#x} type={kind} flags={_bundle_flags(m.flags)}"
+    return f"\n bundle_id={c_hex(m.bundle_id)} type={kind} flags={_bundle_flags(m.flags)}"
 
 
 def capabilities(number: int, version: int) -> str:
     """Words for what a switch can do."""
-    return bits(number, _CAPABILITIES10 if version == OF10 else _CAPABILITIES)
+    names = _CAPABILITIES10 if version == OF10 else _CAPABILITIES11 if version == OF11 else _CAPABILITIES
+    return bits(number, names)
 
 
 def bundle_add_head(m: bundle.BundleAdd) -> str:
     """The line before the message inside."""
-    return f"\n bundle_id={m.bundle_id:#x} flags={_bundle_flags(m.flags)}\n"
+    return f"\n bundle_id={c_hex(m.bundle_id)} flags={_bundle_flags(m.flags)}\n"
 
 
 def _nothing(m: object, c: Context) -> str:

@@ -41,6 +41,11 @@ def duration(seconds: float) -> str:
     return f"{whole}.{ns // 1000:06d}s" if not ns % 1000 else f"{whole}.{ns:09d}s"
 
 
+def c_hex(number: int) -> str:
+    """Hexadecimal as C's %#x has it: 0 without prefix."""
+    return f"{number:#x}" if number else "0"
+
+
 def mac(number: int) -> str:
     """An Ethernet address."""
     return number.to_bytes(6, "big").hex(":")

@@ -106,6 +106,8 @@ def _port_desc_request(m: stats.PortDescRequest, c: Context) -> str:
 
 def _queue_request(m: stats.QueueRequest | tables.QueueDescRequest, c: Context) -> str:
     port_name = c.port(m.port) if m.port != OFPP_ANY else "ANY"
+    if isinstance(m, tables.QueueDescRequest) and m.queue == ALL_QUEUES:
+        return f" port={port_name}"
     return f" port={port_name} queue={'ALL' if m.queue == ALL_QUEUES else m.queue}"
 
 

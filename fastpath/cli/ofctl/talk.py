@@ -1,0 +1,176 @@
+"""What the verbs of ``fastpath ofctl`` share: options, the connection, names of ports, how answers print."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from fastpath.errors import FastpathError, OpenFlowError
+from fastpath.ofproto.actions.versions import OF13
+from fastpath.ofproto.flow_reader import FlowReader
+from fastpath.openflow.client import Client, Refused
+from fastpath.openflow.codec import VERSIONS
+from fastpath.openflow.messages import basic, bundle, port, stats
+from fastpath.openflow.messages.table import decode, encode
+from fastpath.openflow.printing.context import PACKETS, PAYLOADS
+from fastpath.openflow.printing.message import format_message
+from fastpath.runtime.dial import Dial
+from fastpath.runtime.tls import Tls
+from fastpath.value import record
+
+RUNDIR = "/var/run/openvswitch"
+_TARGET = re.compile(r"(tcp|ssl|unix):")
+
+
+@record
+class Options:
+    """The options, as given."""
+
+    versions: tuple[int, ...] = VERSIONS
+    strict: bool = False
+    bundle: bool = False
+    names: bool = False
+    stats: bool = True
+    may_create: bool = False
+    more: int = 0
+    sort: tuple[tuple[str, bool], ...] = ()         # fields, and whether descending
+    timeout: float | None = None
+    packet_in_format: str = ""
+    readd: bool = False
+    tls: Tls | None = None
+
+
+class Quit(Exception):
+    """The command ends with status 1, all being said."""
+
+
+def target_of(name: str, suffix: str = "mgmt") -> str:
+    """Where the switch is that ovs-ofctl calls *name*: a bridge, a socket or ``tcp:`` and the like."""
+    if _TARGET.match(name):
+        return name
+    if "/" in name:
+        return f"unix:{name}"
+    return f"unix:{Path(os.environ.get('OVS_RUNDIR', RUNDIR)) / name}.{suffix}"
+
+
+class Talk:
+    """One conversation with the switch *name*, begun when it is first needed."""
+
+    def __init__(self, name: str, options: Options, *, suffix: str = "mgmt") -> None:
+        self.name, self.options = name, options
+        self._suffix = suffix
+        self._dial: Dial | None = None
+        self._client: Client | None = None
+        self._ports: dict[str, int] | None = None
+
+    @property
+    def target(self) -> str:
+        """The address of the switch."""
+        return target_of(self.name, self._suffix)
+
+    @property
+    def client(self) -> Client:
+        """The conversation."""
+        if self._client is None:
+            self._dial = self.dial()
+            self._client = Client(self._dial, self.options.versions)
+        return self._client
+
+    def dial(self) -> Dial:
+        """A new connection."""
+        return Dial(self.target, tls=self.options.tls, timeout=self.options.timeout)
+
+    @property
+    def version(self) -> int:
+        """Version of OpenFlow that is spoken."""
+        return self.client.version
+
+    def need(self, least: int, verb: str) -> None:
+        """Raise FastpathError unless the version is *least* or higher."""
+        if self.version < least:
+            raise FastpathError(f"{verb} needs OpenFlow 1.{least - 1} or later ('-O OpenFlow1{least - 1}')")
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._dial is not None:
+            self._dial.close()
+
+    # -- ports ---------------------------------------------------------------------------------------
+
+    def descriptions(self) -> tuple[port.PortDesc, ...]:
+        """All ports."""
+        if self.version < OF13:
+            features = self.client.answer(basic.FeaturesRequest())[0].message
+            found: tuple[port.PortDesc, ...] = features.ports
+            return found
+        return tuple(p for frame in self.client.answer(stats.PortDescRequest()) for p in frame.message.ports)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Numbers of ports by name."""
+        if self._ports is None:
+            self._ports = {p.name: p.port for p in self.descriptions()}
+        return self._ports
+
+    @property
+    def shown_names(self) -> Mapping[int, str] | None:
+        """Names of ports by number, if names are to be shown."""
+        return {number: name for name, number in self.ports.items()} if self.options.names else None
+
+    def reader(self) -> FlowReader:
+        """Reads flow text that may name ports."""
+        return FlowReader(self.ports)
+
+    # -- answers -------------------------------------------------------------------------------------
+
+    def show(self, messages: Iterable[bytes]) -> None:
+        """Print *messages*."""
+        for data in messages:
+            self.print(format_message(data, ports=self.shown_names, verbosity=PACKETS + self.options.more,
+                                      stats=self.options.stats))
+
+    @staticmethod
+    def print(text: str) -> None:
+        """Print *text*, which has its end."""
+        sys.stdout.write(text)
+
+    def ask(self, message: object) -> None:
+        """Ask, and print the answer, be it a refusal."""
+        try:
+            self.show(self.client.ask(message))
+        except Refused as refused:
+            self.show([refused.data])
+
+    def tell(self, *messages: object) -> None:
+        """Have *messages* carried out; print the first refusal and quit."""
+        try:
+            self.client.tell(*messages)
+        except Refused as refused:
+            sys.stderr.write(format_message(refused.data, verbosity=PAYLOADS))
+            raise Quit from None
+
+    def bundle(self, messages: Iterable[object]) -> None:
+        """Have *messages* carried out in one bundle; print what is wrong and quit."""
+        self.need(OF13, "a bundle")
+        errors = self.client.bundle(messages)
+        for data in errors:
+            text = format_message(_unwrapped(data))
+            first, _, request = text.partition("\n")
+            sys.stderr.write(f"Error {first.rpartition(' ')[2]} for: {request}")
+        if errors:
+            raise FastpathError(f"talking to {self.target} (Protocol error)")
+
+
+def _unwrapped(data: bytes) -> bytes:
+    """An error about a message of a bundle as one about the message itself."""
+    error = decode(data)
+    try:
+        inner = decode(error.message.data).message
+    except OpenFlowError:
+        return data
+    if not isinstance(inner, bundle.BundleAdd):
+        return data
+    return encode(basic.Error(error.message.code, inner.message), error.version, error.xid)

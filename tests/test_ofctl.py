@@ -1,0 +1,166 @@
+"""``fastpath ofctl`` and real ovs-ofctl, the same commands to two bridges alike: they print the same.
+
+Left out: words about which flow formats could say a flow, colours, and names of tables, which ours has not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ofctl_pair import LOCAL, ofctl, plain
+from session_scripts import SCRIPTS, Command
+
+import fastpath
+from fastpath.cli.main import main
+from fastpath.openflow.codec import VERSIONS
+from fastpath.runtime.dial import Dial
+
+# Of scripts, commands whose text is known to differ, for the reasons above; diff-flows reads "-" too.
+OTHERWISE = re.compile(r"mod_tp_dst:80|color=|diff-flows|remove-buckets|dump-table-features|pop_mpls|"
+                       r"\('add-flow', 'actions=(meter|goto|clone|learn)|write_metadata|mod-table', '25|"
+                       r"'tcp_dst")
+
+LATER = (3, 4, 5)           # below them ovs-ofctl has words of its own for flows and meters
+
+
+@pytest.fixture
+def bridges(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    with fastpath.Switch(seed=0, realtime=True, strict=True) as switch:
+        for name in ("br0", "br1"):
+            bridge = switch.add_bridge(name)
+            bridge.add_port(name, number=LOCAL)
+            for port in ("p1", "p2"):
+                bridge.add_port(f"{port}{name[-1]}")
+            bridge.listen(f"punix:{tmp_path / name}.mgmt")
+        switch.start(1)
+        yield f"unix:{tmp_path / 'br0'}.mgmt", f"unix:{tmp_path / 'br1'}.mgmt"
+
+
+def ours(target: str, version: int, words: list[str], text: str | None) -> tuple[int, str]:
+    """Status and text of our command."""
+    out, err, stdin = io.StringIO(), io.StringIO(), sys.stdin
+    options = [word for word in words if word.startswith("--")]
+    verb, *args = [word for word in words if not word.startswith("--")]
+    sys.stdin = io.StringIO(text or "")
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(["ofctl", "-t", "10", "-O", f"OpenFlow1{version}", *options, verb, target, *args])
+    finally:
+        sys.stdin = stdin
+    return status, out.getvalue() + err.getvalue()
+
+
+def renamed(word: str, to: str) -> str:
+    return re.sub(r"\bp([12])\b", rf"p\g<1>{to}", word)
+
+
+def alike(lines: list[str], other: str) -> list[str]:
+    """Lines without which bridge they are of, dumps of requests (which hold xids) and logs."""
+    out = [re.sub(rf"\bp([12]){other}\b|\bbr{other}\b", lambda m: f"p{m[1]}" if m[1] else "br", line)
+           for line in lines]
+    return sorted(line for line in out if not re.match(r"[0-9a-f]{8}  |[0-9]{5}\|", line))
+
+
+@pytest.mark.parametrize("name", list(SCRIPTS))
+def test_it_prints_what_ovs_ofctl_prints(ovs_ofctl: str, bridges: tuple[str, str], name: str, more: int
+                                         ) -> None:
+    versions = LATER if name in ("flows", "wrong", "files", "meters") else range(6)
+    first = list(SCRIPTS).index(name)
+    for version in (versions[(first + extra) % len(versions)] for extra in range(min(more, len(versions)))):
+        for target in bridges:
+            for verb in ("del-flows", "del-groups", "del-meters", "del-tlv-map"):
+                ours(target, 5, [verb], None)
+        for command in SCRIPTS[name]:
+            has_bundles = version >= LATER[0] or "bundle" not in str(command[0])
+            if has_bundles and not OTHERWISE.search(str(command)):
+                agree(bridges, version, command)
+
+
+def agree(bridges: tuple[str, str], version: int, command: Command) -> None:
+    text = command[-1].decode() if isinstance(command[-1], bytes) else None
+    words = [word for word in command if isinstance(word, str)]
+    status, told = ours(bridges[0], version, [renamed(word, "0") for word in words],
+                        text and renamed(text, "0"))
+    one = alike(plain(status, told.replace("fastpath ofctl: ", "ovs-ofctl: ")), "0")
+    other = alike(ofctl(bridges[1], version, tuple(renamed(word, "1") for word in words),
+                        text and renamed(text, "1")), "1")
+    assert one == other, (version, command)
+
+
+# -- by itself -------------------------------------------------------------------------------------
+
+def test_differences_are_printed_and_told_by_the_status(bridges: tuple[str, str], tmp_path: Path,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    flows = tmp_path / "flows"
+    flows.write_text("in_port=1,actions=2\ntable=3,ip,priority=9,cookie=5,idle_timeout=9,actions=drop\n")
+    assert main(["ofctl", "add-flow", bridges[0], "in_port=1,actions=output:1"]) == 0
+    assert main(["ofctl", "diff-flows", bridges[0], str(flows)]) == 2
+    assert capsys.readouterr().out == (
+        "-in_port=1 actions=output:1\n+in_port=1 actions=output:2\n"
+        "+table=3 priority=9,ip cookie=0x5 idle_timeout=9 actions=drop\n")
+    assert main(["ofctl", "replace-flows", bridges[0], str(flows)]) == 0
+    assert main(["ofctl", "diff-flows", str(flows), bridges[0]]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_messages_of_a_file_are_printed(ovs_ofctl: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+                                        ) -> None:
+    from fastpath.openflow.messages import basic
+    from fastpath.openflow.messages.table import encode
+    path = tmp_path / "stream"
+    path.write_bytes(b"".join(encode(basic.EchoRequest(b"abc"), version, version) for version in VERSIONS))
+    assert main(["ofctl", "ofp-parse", str(path)]) == 0
+    told = subprocess.run([ovs_ofctl, "ofp-parse", str(path)], capture_output=True, text=True, timeout=30)
+    assert capsys.readouterr().out == told.stdout
+    path.write_bytes(path.read_bytes()[:-1])
+    assert main(["ofctl", "ofp-parse", str(path)]) == 1
+    assert "mid-message" in capsys.readouterr().err
+    assert main(["ofctl", "-O", "OpenFlow13", "parse-flow", "ip,actions=goto_table:3"]) == 0
+    assert capsys.readouterr().out == "OFPT_FLOW_MOD (OF1.3) (xid=0x1): ADD ip actions=goto_table:3\n"
+
+
+@pytest.mark.parametrize(("words", "error"), [
+    ([], "missing command name"), (["bogus"], "unknown command 'bogus'"), (["show"], "requires at least 1"),
+    (["show", "a", "b"], "at most 1"), (["-O", "OpenFlow9", "show", "x"], "unknown OpenFlow version"),
+    (["--nonsense"], "unrecognized arguments"), (["show", "unix:/nowhere"], "no such file"),
+    (["ofp-print", "zz"], "hex"), (["ofp-parse", "/nowhere"], "no such file")])
+def test_mistakes_end_in_one_line(words: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ofctl", *words]) in (1, 2)
+    told = capsys.readouterr().err
+    assert error in told and told.count("\n") == 1
+
+
+def test_a_monitor_prints_what_comes(bridges: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    thread = threading.Thread(target=main, args=(
+        ["ofctl", "-t", "3", "-O", "OpenFlow13", "monitor", bridges[0], "65534", "watch:table=0,!actions"],))
+    thread.start()
+    deadline = threading.Event()
+    seen = ""
+    for _ in range(100):
+        seen += capsys.readouterr().out
+        if "FLOW_MONITOR reply" in seen:
+            break
+        deadline.wait(0.02)
+    assert main(["ofctl", "add-flow", bridges[0], "in_port=1,actions=controller"]) == 0
+    assert main(["ofctl", "packet-out", bridges[0], f"in_port=1 packet={'ff' * 60} actions=controller"]) == 0
+    thread.join(20)
+    seen += capsys.readouterr().out
+    assert "event=ADDED table=0 cookie=0 in_port=1\n" in seen
+    assert "NXT_PACKET_IN2" in seen and "(via action)" in seen
+
+
+def test_a_silent_switch_times_out(tmp_path: Path) -> None:
+    import socket
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(tmp_path / "silent"))
+        s.listen()
+        with Dial(f"unix:{tmp_path / 'silent'}", timeout=0.05) as dial, pytest.raises(TimeoutError):
+            dial.next()
