@@ -25,7 +25,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from fastpath._extract import extract
-from fastpath._extract_batch import extract_many, repeat
+from fastpath._extract_batch import Reader, extract_many
 
 BATCH = 32
 
@@ -67,14 +67,14 @@ MIXES: dict[str, Callable[[int], bytes]] = {
 
 def measure(name: str, rounds: int, *, reuse: bool = True) -> dict[str, float]:
     frames = [MIXES[name](i) for i in range(BATCH)]
-    times = [repeat(frames, 5000, reuse=reuse) for _ in range(rounds)]
+    times = [Reader().repeat(frames, 5000, reuse=reuse) for _ in range(rounds)]
     return {"best_ns": round(min(times), 2), "median_ns": round(statistics.median(times), 2)}
 
 
 @pytest.mark.parametrize("name", MIXES)
 def test_engine(benchmark: Any, name: str) -> None:
     frames = [MIXES[name](i) for i in range(BATCH)]
-    benchmark(repeat, frames, 1000)
+    benchmark(Reader().repeat, frames, 1000)
 
 
 def test_one_frame_from_python(benchmark: Any) -> None:

@@ -8,12 +8,16 @@ from fastpath._packet cimport batch_t, packet_t
 # p's layer offsets and hash.  What is truncated or lies is left zero; never reads past p.len.
 cdef void extract_packet(packet_t *p, flow_t *key) noexcept nogil
 cdef void extract_batch(batch_t *b, flow_t *keys) noexcept nogil        # keys[i] of b.p[i]
-# The same into keys that were zeroed once and since then written by this function alone, of which a plain
-# packet then costs a few words.  *stale: bit i says that keys[i] may hold more than a plain packet writes;
-# all bits are set at first, and after anything else wrote to a key.  Tunnel words must be zero where no
-# tunnel destination is.
+# The same into keys that were zeroed once and since then written by this function alone, of which most
+# packets then cost a few words.  *stale: bit i says that keys[i] may hold more than a packet of a common
+# shape has; all bits are set at first, and after anything else wrote to a key.  Tunnel words must be zero
+# where no tunnel destination is.
 cdef void extract_batch_reuse(batch_t *b, flow_t *keys, uint32_t *stale) noexcept nogil
 cdef void extract_reuse(packet_t *p, flow_t *key, uint32_t *stale, uint32_t place) noexcept nogil  # keys[place] alone
+# Those of the common shapes alone; returns the others, whose keys are as they were (bit i: b.p[i]).
+cdef uint32_t extract_shapes(batch_t *b, flow_t *keys) noexcept nogil
 # Hash of the 5-tuple (or of the MACs for what is not IP), symmetric or not, as OVS's hash(l4|sym_l4).
 cdef uint32_t hash_l4(const flow_t *key, uint32_t basis) noexcept nogil
 cdef uint32_t hash_sym_l4(const flow_t *key, uint32_t basis) noexcept nogil
+# (l2_5_ofs, l3_ofs, l4_ofs, l2_pad, hash) of a packet that was extracted; None for a layer that is not there.
+cdef tuple layers_of(const packet_t *p)

@@ -1,21 +1,27 @@
 # cython: language_level=3
 """Packet bytes -> flow key, layer offsets and packet hash.
 
-Read from extract_whole down: metadata, then one function a layer.  Every walk goes through one
-length-checked cursor, so what is truncated or lies about its length leaves its members zero and
-nothing is read past the end.  extract_plain is the same for the packets there are most of, by whole words.  What counts as whole follows the reference switch to the byte: the key
-decides which rule a malformed packet meets, so two switches must agree on it.
+Read from walk down: metadata, then one function a layer.  Every step goes through one length-checked
+cursor, so what is truncated or lies about its length leaves its members zero and nothing is read past the
+end.  What counts as whole follows the reference switch to the byte: the key decides which rule a malformed
+packet meets, so two switches must agree on it.
+
+Most packets of a batch do not walk: a form (_shapes.h) takes those of the common shapes, with the same
+result, by words or by vectors.  The best form that the processor has is chosen when this is imported;
+set_form chooses another, and FASTPATH_PLAIN=1 in the environment leaves all packets to the walk.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from fastpath._bytes cimport (get16, get32, hton16, hton32, likely, load_be16, load_be32, load_be64, pair8, pair16,
-                              pair32, prefetch, unlikely, zero_words)
+from fastpath._bytes cimport (get16, get32, hton16, hton32, likely, load_be16, load_be32, load_be64, pair32, store_be64,
+                              unlikely, zero_words)
 from fastpath._flow cimport FlowKey, hash_add, hash_finish
-from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, be16, be32, be64, flow_t
-from fastpath._packet cimport OFS_NONE, batch_t, packet_t
+from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, be16, be32, flow_t
+from fastpath._packet cimport OFS_NONE, PACKET_MD, batch_t, packet_t
+
+import os
 
 cdef enum:
     ETH_VLAN = 0x8100
@@ -51,18 +57,19 @@ cdef enum:
     N_MPLS = 3
     CT_TUPLE_V4_WORD = 23           # words of ct_nw_src/dst, ct_ipv6_src/dst: see _flow_layout.h
     CT_TUPLE_V6_WORD = 24
-    PLAIN_WORDS = 10                # words that extract_plain writes; see _flow_layout.h
 
-cdef extern from *:
-    """
-    #define AT(member, word, byte) (offsetof(flow_t, member) == 8 * (word) + (byte))
-    _Static_assert(AT(in_port, 0, 0) && AT(recirc_id, 0, 4) && AT(dl_dst, 1, 0) && AT(dl_src, 1, 6)
-                   && AT(dl_type, 2, 4) && AT(vlan_tpid, 3, 0) && AT(nw_src, 4, 0) && AT(nw_dst, 4, 4)
-                   && AT(nw_frag, 5, 0) && AT(nw_tos, 5, 1) && AT(nw_ttl, 5, 2) && AT(nw_proto, 5, 3)
-                   && AT(tp_src, 6, 0) && AT(tp_dst, 6, 2) && AT(tcp_flags, 6, 4) && AT(packet_type, 7, 0)
-                   && AT(dp_hash, 8, 0) && AT(pkt_mark, 8, 4) && AT(ct_mark, 9, 0) && AT(skb_priority, 9, 4),
-                   "the words that extract_plain writes");
-    """
+cdef extern from "_shape_runs.h" nogil:
+    enum:
+        SHAPE_WORDS
+    ctypedef uint32_t (*form_fn)(const batch_t *b, flow_t *keys) noexcept nogil
+    uint32_t form_none(const batch_t *b, flow_t *keys)
+    uint32_t form_words(const batch_t *b, flow_t *keys)
+    uint32_t form_avx2(const batch_t *b, flow_t *keys)
+    bint take_words(packet_t *p, flow_t *key)
+    bint has_avx2()
+    uint32_t hash_ip4(uint64_t addresses, be32 ports)
+    uint32_t hash_ip6(const uint8_t *src, const uint8_t *dst, be32 ports)
+    int first_bit "__builtin_ctz"(uint32_t bits)
 
 
 ctypedef struct cursor_t:
@@ -85,54 +92,8 @@ cdef inline uint16_t offset_of(const packet_t *p, const cursor_t *c) noexcept no
     return <uint16_t>n if likely(n < OFS_NONE) else <uint16_t>OFS_NONE
 
 
-cdef inline bint has_tunnel(const flow_t *key) noexcept nogil:
-    return (key.tun_dst | load_be64(key.tun_ipv6_dst) | load_be64(key.tun_ipv6_dst + 8)) != 0
-
-
-cdef inline bint extract_plain(packet_t *p, flow_t *key, bint stale) noexcept nogil:
-    """Untagged IPv4 without options, not a fragment, TCP or UDP: False, and nothing done, if *p* is not that.
-    Unless *stale*, the words from PLAIN_WORDS on are zero already."""
-    cdef const uint8_t *d = p.data
-    cdef uint32_t total, size, header
-    cdef uint16_t flags = 0
-    if unlikely(p.len < 42 or (get32(d + 12) & 0xFFFFFF00U) != (<uint32_t>ETH_IPV4 << 16 | 0x4500)
-                or p.packet_type != 0 or p.md != NULL):
-        return False
-    total = get16(d + 16)
-    size = p.len - 14
-    if unlikely(total > size or size - total > 0xFFFF or get16(d + 20) & 0x3FFF):
-        return False
-    if d[23] == IP_TCP:
-        if unlikely(total < 40):
-            return False
-        header = (d[46] >> 4) * 4
-        if unlikely(header < 20 or header > total - 20):
-            return False
-        flags = load_be16(d + 46) & hton16(0x0FFF)
-    elif unlikely(d[23] != IP_UDP or total < 28):
-        return False
-    if unlikely(stale):
-        if has_tunnel(key):
-            zero_words(&key.w[PLAIN_WORDS], FLOW_DP_WORDS - PLAIN_WORDS)
-        else:
-            zero_words(&key.w[PLAIN_WORDS], FLOW_TNL_WORD - PLAIN_WORDS)
-    p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad = OFS_NONE, 14, 34, <uint16_t>(size - total)
-    key.w[0] = pair32(p.in_port, p.recirc_id)
-    key.w[1] = load_be64(d)
-    key.w[2] = pair32(load_be32(d + 8), pair16(load_be16(d + 12), 0))
-    key.w[3] = 0
-    key.w[4] = load_be64(d + 26)
-    key.w[5] = pair32(pair16(pair8(0, d[15]), load_be16(d + 22)), 0)
-    key.w[6] = pair32(load_be32(d + 34), pair16(flags, 0))
-    key.w[7] = 0
-    key.w[8] = pair32(p.dp_hash, p.pkt_mark)
-    key.w[9] = pair32(0, p.skb_priority)
-    p.hash = finish_packet_hash(ip_hash(load_be32(d + 26), load_be32(d + 30), load_be32(d + 34), d[23]))
-    return True
-
-
-cdef inline void extract_whole(packet_t *p, flow_t *key, bint clean) noexcept nogil:
-    """*clean*: the key's tunnel words are zero unless it shows a tunnel destination."""
+cdef bint walk(packet_t *p, flow_t *key) noexcept nogil:
+    """Extract any packet into a key that is zero; True if it may hold more than a shape has."""
     cdef cursor_t c, far            # `far` goes to functions that are calls: c itself stays in registers
     cdef uint16_t dl_type
     cdef bint has_l3 = False, has_l4 = False
@@ -140,80 +101,97 @@ cdef inline void extract_whole(packet_t *p, flow_t *key, bint clean) noexcept no
     c.left = p.len
     p.l2_5_ofs = p.l3_ofs = p.l4_ofs = OFS_NONE
     p.l2_pad = 0
-    # More than half of a key is tunnel, which few packets have: not clearing it halves the time.
-    if clean and likely(not has_tunnel(key)):
-        zero_words(key.w, FLOW_TNL_WORD)
-    else:
-        zero_words(key.w, FLOW_DP_WORDS)
     key.in_port = p.in_port
     key.recirc_id = p.recirc_id
     key.packet_type = p.packet_type
     key.dp_hash = p.dp_hash
     key.pkt_mark = p.pkt_mark
     key.skb_priority = p.skb_priority
-    if unlikely(p.md != NULL):
+    if unlikely(p.kind & PACKET_MD):
         copy_metadata(p.md, key)
     if likely(p.packet_type == 0):
         if unlikely(c.left < 14):
             p.hash = packet_hash(key)
-            return
+            return True
         dl_type = pull_link(&c, key)
     else:
         dl_type = get16(<const uint8_t *>&p.packet_type + 2)
         key.dl_type = hton16(dl_type)
     if unlikely(dl_type == ETH_MPLS or dl_type == ETH_MPLSM):
         p.l2_5_ofs = offset_of(p, &c)
-        far = c
+        far.at, far.left = c.at, c.left
         pull_mpls(&far, key)
-        c = far
+        c.at, c.left = far.at, far.left
     p.l3_ofs = offset_of(p, &c)
     if likely(dl_type == ETH_IPV4):
         has_l3 = pull_ipv4(p, &c, key)
     elif dl_type == ETH_IPV6:
-        far = c
-        has_l3 = pull_ipv6(p, &far, key)
-        c = far
+        has_l3 = pull_ipv6(p, &c, key)
     elif dl_type == ETH_ARP or dl_type == ETH_RARP:
-        far = c
-        pull_arp(&far, key)
+        read_arp(c.at, c.left, key)
     elif dl_type == ETH_NSH:
-        far = c
-        pull_nsh(&far, key)
+        read_nsh(c.at, c.left, key)
     elif dl_type == ETH_PBB and c.left >= 4:
         key.pbb_itag = load_be32(c.at)
     if likely(has_l3):
         p.l4_ofs = offset_of(p, &c)
         has_l4 = pull_l4(&c, key)
-    if unlikely(p.md != NULL and p.md.ct_state != 0):
+    if unlikely(p.kind & PACKET_MD and p.md.ct_state != 0):
         copy_ct_tuple(p, key, dl_type, has_l4)
     p.hash = packet_hash(key)
+    return (p.kind & PACKET_MD or not has_l3 or key.nw_proto == IP_ICMPV6 or key.nw_proto == IP_IGMP)
 
 
 cdef void extract_packet(packet_t *p, flow_t *key) noexcept nogil:
-    extract_whole(p, key, False)
+    zero_words(key.w, FLOW_DP_WORDS)
+    walk(p, key)
 
 
 cdef void extract_batch(batch_t *b, flow_t *keys) noexcept nogil:
     cdef uint32_t i
     for i in range(b.n):
-        extract_whole(b.p[i], &keys[i], False)
+        extract_packet(b.p[i], &keys[i])
+
+
+cdef inline void walk_reuse(packet_t *p, flow_t *key, uint32_t *stale, uint32_t place) noexcept nogil:
+    """Walk into a key that holds no more than a shape has."""
+    zero_words(key.w, SHAPE_WORDS)
+    stale[0] |= <uint32_t>walk(p, key) << place
+
+
+cdef inline void clear_stale(flow_t *key, uint32_t *stale, uint32_t place) noexcept nogil:
+    clear_rest(key)
+    stale[0] &= ~(<uint32_t>1 << place)
 
 
 cdef void extract_reuse(packet_t *p, flow_t *key, uint32_t *stale, uint32_t place) noexcept nogil:
-    if extract_plain(p, key, stale[0] >> place & 1):
-        stale[0] &= ~(<uint32_t>1 << place)
-    else:
-        extract_whole(p, key, True)
-        stale[0] |= <uint32_t>1 << place
+    if unlikely(stale[0] >> place & 1):
+        clear_stale(key, stale, place)
+    if unlikely(form == form_none or not take_words(p, key)):
+        walk_reuse(p, key, stale, place)
 
 
 cdef void extract_batch_reuse(batch_t *b, flow_t *keys, uint32_t *stale) noexcept nogil:
-    cdef uint32_t i, was = stale[0], now = 0
-    for i in range(b.n):
-        if unlikely(not extract_plain(b.p[i], &keys[i], was >> i & 1)):
-            extract_whole(b.p[i], &keys[i], True)
-            now |= <uint32_t>1 << i
-    stale[0] = now | was & ~((<uint64_t>1 << b.n) - 1)
+    cdef uint32_t others = form(b, keys), i, dirty = <uint32_t>(stale[0] & (<uint64_t>1 << b.n) - 1)
+    while unlikely(dirty):
+        i = first_bit(dirty)
+        dirty &= dirty - 1
+        clear_stale(&keys[i], stale, i)
+    while unlikely(others):
+        i = first_bit(others)
+        others &= others - 1
+        walk_reuse(b.p[i], &keys[i], stale, i)
+
+
+cdef uint32_t extract_shapes(batch_t *b, flow_t *keys) noexcept nogil:
+    return form(b, keys)
+
+
+cdef void clear_rest(flow_t *key) noexcept nogil:
+    """Zero what a shape has not.  Tunnel words, more than half of a key, are zero where no destination is."""
+    if unlikely(key.tun_dst | load_be64(key.tun_ipv6_dst) | load_be64(key.tun_ipv6_dst + 8)):
+        zero_words(&key.w[FLOW_TNL_WORD], FLOW_DP_WORDS - FLOW_TNL_WORD)
+    zero_words(&key.w[SHAPE_WORDS], FLOW_TNL_WORD - SHAPE_WORDS)
 
 
 # -- metadata ----------------------------------------------------------------------------------------
@@ -262,15 +240,15 @@ cdef inline uint16_t pull_link(cursor_t *c, flow_t *key) noexcept nogil:
     c.left -= 12
     dl_type = get16(c.at)
     if unlikely(dl_type == ETH_VLAN or dl_type == ETH_QINQ):
-        far = c[0]
+        far.at, far.left = c.at, c.left
         dl_type = pull_vlans(&far, key, dl_type)
-        c[0] = far
+        c.at, c.left = far.at, far.left
     c.at += 2
     c.left -= 2
     if unlikely(dl_type < ETH_MIN):
-        far = c[0]
+        far.at, far.left = c.at, c.left
         dl_type = pull_snap(&far)
-        c[0] = far
+        c.at, c.left = far.at, far.left
     key.dl_type = hton16(dl_type)
     return dl_type
 
@@ -346,10 +324,11 @@ cdef inline bint pull_ipv4(packet_t *p, cursor_t *c, flow_t *key) noexcept nogil
     return True
 
 
-cdef bint pull_ipv6(packet_t *p, cursor_t *c, flow_t *key) noexcept nogil:
+cdef inline bint pull_ipv6(packet_t *p, cursor_t *c, flow_t *key) noexcept nogil:
     """False if the header is not whole, its length cannot be, or an extension header is cut off:
     in this last case the addresses are kept, as the reference keeps them."""
     cdef const uint8_t *ip = pull(c, 40)
+    cdef cursor_t far
     cdef uint32_t payload
     cdef uint8_t proto, frag = 0
     if unlikely(ip == NULL):
@@ -361,8 +340,11 @@ cdef bint pull_ipv6(packet_t *p, cursor_t *c, flow_t *key) noexcept nogil:
     c.left = payload
     memcpy(&key.ipv6_src, ip + 8, 32)
     proto = ip[6]
-    if unlikely(not pull_extensions(c, &proto, &frag)):
-        return False
+    if unlikely(is_extension(proto)):
+        far.at, far.left = c.at, c.left
+        if not pull_extensions(&far, &proto, &frag):
+            return False
+        c.at, c.left = far.at, far.left
     key.ipv6_label = load_be32(ip) & hton32(0x000FFFFF)
     key.nw_frag = frag
     key.nw_tos = <uint8_t>(get16(ip) >> 4)
@@ -371,14 +353,18 @@ cdef bint pull_ipv6(packet_t *p, cursor_t *c, flow_t *key) noexcept nogil:
     return True
 
 
+cdef inline bint is_extension(uint8_t proto) noexcept nogil:
+    return (proto == IP_HOPOPTS or proto == IP_ROUTING or proto == IP_DSTOPTS or proto == IP_AH
+            or proto == IP_FRAGMENT)
+
+
 cdef bint pull_extensions(cursor_t *c, uint8_t *proto, uint8_t *frag) noexcept nogil:
     """Walk the chain of extension headers to the protocol behind it.  A later fragment ends the walk:
     what follows it is not a header.  False if a header is cut off."""
     cdef const uint8_t *h
     cdef uint16_t offset
     while True:
-        if (proto[0] != IP_HOPOPTS and proto[0] != IP_ROUTING and proto[0] != IP_DSTOPTS
-                and proto[0] != IP_AH and proto[0] != IP_FRAGMENT):
+        if not is_extension(proto[0]):
             return True
         h = c.at
         if c.left < 8:
@@ -399,31 +385,28 @@ cdef bint pull_extensions(cursor_t *c, uint8_t *proto, uint8_t *frag) noexcept n
             proto[0] = h[0]
 
 
-cdef void pull_arp(cursor_t *c, flow_t *key) noexcept nogil:
+cdef inline void read_arp(const uint8_t *a, uint32_t left, flow_t *key) noexcept nogil:
     """ARP and RARP of IPv4 over Ethernet; any other leaves the key as it is."""
-    cdef const uint8_t *a = pull(c, 28)
     cdef uint16_t op
-    if a == NULL or get32(a) != 0x00010800 or get16(a + 4) != 0x0604:
+    if left < 28 or get32(a) != 0x00010800 or get16(a + 4) != 0x0604:
         return
     op = get16(a + 6)
     if op <= 0xFF:
         key.nw_proto = <uint8_t>op
     memcpy(&key.arp_sha, a + 8, 6)
-    memcpy(&key.nw_src, a + 14, 4)
     memcpy(&key.arp_tha, a + 18, 6)
-    memcpy(&key.nw_dst, a + 24, 4)
+    store_be64(&key.nw_src, pair32(load_be32(a + 14), load_be32(a + 24)))
 
 
-cdef void pull_nsh(cursor_t *c, flow_t *key) noexcept nogil:
+cdef void read_nsh(const uint8_t *h, uint32_t left, flow_t *key) noexcept nogil:
     """Network service header (RFC 8300); only metadata of type 1 is read."""
-    cdef const uint8_t *h = c.at
     cdef uint16_t first
     cdef uint32_t length
-    if c.left < 8:
+    if left < 8:
         return
     first = get16(h)                # version 2 bits, flags 2, ttl 6, length 6 in words
     length = (first & 0x3F) * 4
-    if first >> 14 or length > c.left:
+    if first >> 14 or length > left:
         return
     if h[2] == 1:
         if length != 24:
@@ -465,7 +448,7 @@ cdef inline bint pull_l4(cursor_t *c, flow_t *key) noexcept nogil:
         if proto == IP_IGMP:
             key.igmp_group_ip4 = load_be32(h + 4)
         elif proto == IP_ICMPV6 and h[1] == 0 and (h[0] == ND_SOLICIT or h[0] == ND_ADVERT):
-            far = c[0]
+            far.at, far.left = c.at, c.left
             pull_nd(&far, key)
             return False
     else:
@@ -505,23 +488,16 @@ cdef void pull_nd(cursor_t *c, flow_t *key) noexcept nogil:
 
 # -- hashes ------------------------------------------------------------------------------------------
 
-cdef inline uint64_t ip_hash(be32 nw_src, be32 nw_dst, be32 ports, uint8_t proto) noexcept nogil:
-    return hash_add(<uint64_t>nw_src << 32 | nw_dst, <uint64_t>ports << 8 | proto)
-
-
-cdef inline uint32_t finish_packet_hash(uint64_t h) noexcept nogil:
-    return <uint32_t>hash_finish(h) | 1         # 0 says "none"
-
-
 cdef inline uint32_t packet_hash(const flow_t *key) noexcept nogil:
-    """What spreads packets over caches: addresses, protocol and ports; the MACs of what has none."""
-    # Loads no wider than the stores of a moment ago: one across two stores would wait for both.
-    cdef uint64_t h = ip_hash(key.nw_src, key.nw_dst, load_be32(&key.tp_src), key.nw_proto)
+    """What spreads packets over caches: addresses and ports; the MACs of what has none."""
+    cdef uint64_t h
     if key.dl_type == hton16(ETH_IPV6):
-        h = hash_add(hash_add(h, key.w[12] ^ key.w[14]), key.w[13] ^ key.w[15])
-    elif unlikely(key.dl_type != hton16(ETH_IPV4)):
-        h = hash_add(hash_add(h, key.w[1]), load_be32(key.dl_src + 2))
-    return finish_packet_hash(h)
+        return hash_ip6(key.ipv6_src, key.ipv6_dst, load_be32(&key.tp_src))
+    # nw_src and nw_dst were stored as one: a load across two stores of a moment ago would wait for both.
+    h = hash_ip4(pair32(key.nw_src, key.nw_dst), load_be32(&key.tp_src))
+    if unlikely(key.dl_type != hton16(ETH_IPV4)):
+        h = hash_add(hash_add(h, key.w[1]), load_be32(key.dl_src + 2)) | 1
+    return <uint32_t>h
 
 
 cdef uint32_t hash_l4(const flow_t *key, uint32_t basis) noexcept nogil:
@@ -550,6 +526,29 @@ cdef uint32_t hash_sym_l4(const flow_t *key, uint32_t basis) noexcept nogil:
     if proto == IP_TCP or proto == IP_UDP or proto == IP_SCTP:
         h = hash_add(h, key.tp_src ^ key.tp_dst)
     return <uint32_t>hash_finish(h)
+
+
+# -- the form in use ---------------------------------------------------------------------------------
+
+cdef form_fn form = form_words
+
+
+def forms() -> dict:
+    """Whether this processor has each form, the best last."""
+    return {"walk": True, "words": True, "avx2": bool(has_avx2())}
+
+
+def set_form(str name not None) -> str:
+    """Let all batches of the process be extracted by the form called *name*; returns the one before."""
+    global form
+    cdef str before = "avx2" if form == form_avx2 else "words" if form == form_words else "walk"
+    if not forms().get(name):
+        raise ValueError(f"{name!r}: this processor has the forms {', '.join(n for n, has in forms().items() if has)}")
+    form = form_avx2 if name == "avx2" else form_words if name == "words" else form_none
+    return before
+
+
+set_form("walk" if os.environ.get("FASTPATH_PLAIN") == "1" else "avx2" if has_avx2() else "words")
 
 
 # -- for Python --------------------------------------------------------------------------------------
@@ -583,7 +582,7 @@ def extract(frame, *, uint32_t in_port=0, uint32_t recirc_id=0, uint32_t dp_hash
     if md is None and ct_state:
         md = FlowKey(ct_state=ct_state, ct_zone=ct_zone, ct_mark=ct_mark, ct_label=ct_label)
     if md is not None:
-        p.md = &md.f
+        p.md, p.kind = &md.f, PACKET_MD
     _read(frame, &p, &out.f)
     return out
 
@@ -595,6 +594,10 @@ def layers(frame, *, uint32_t packet_type=0) -> tuple:
     memset(&p, 0, sizeof(p))
     p.packet_type = hton32(packet_type)
     _read(frame, &p, &key)
+    return layers_of(&p)
+
+
+cdef tuple layers_of(const packet_t *p):
     return (*[None if ofs == OFS_NONE else ofs for ofs in (p.l2_5_ofs, p.l3_ofs, p.l4_ofs)], p.l2_pad, p.hash)
 
 

@@ -10,10 +10,15 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from fastpath._extract cimport extract_batch as extract_into, extract_batch_reuse, extract_packet
+from fastpath._bytes cimport hton32
+from fastpath._extract cimport (extract_batch as extract_into, extract_batch_reuse, extract_packet, extract_shapes,
+                                layers_of)
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
-from fastpath._packet cimport BATCH_MAX, HEADROOM, SMALL_ROOM, batch_t, packet_t
+from fastpath._packet cimport BATCH_MAX, HEADROOM, PACKET_MD, SMALL_ROOM, batch_t, packet_t
+
+cdef extern from *:
+    int count_bits "__builtin_popcount"(uint32_t bits) nogil
 
 import fastpath.fields as _fields
 
@@ -52,7 +57,8 @@ def extract_many(frames, *, uint32_t in_port=0, FlowKey md=None, out=None):
     cdef packet_t like
     memset(&like, 0, sizeof(like))
     like.in_port = in_port
-    like.md = NULL if md is None else &md.f
+    if md is not None:
+        like.md, like.kind = &md.f, PACKET_MD
     if isinstance(frames, tuple) and len(frames) == 3 and not isinstance(frames[1], (bytes, bytearray, memoryview)):
         offsets = numpy.ascontiguousarray(frames[1], dtype=numpy.int64)
         lengths = numpy.ascontiguousarray(frames[2], dtype=numpy.int64)
@@ -152,33 +158,74 @@ cdef int64_t walk(uint8_t *data, int64_t n_bytes, const int64_t *at, const int64
     return -1
 
 
-def repeat(frames, unsigned int n, *, bint reuse=True) -> float:
-    """Processor time a packet, in nanoseconds, that extraction takes over *n* rounds of batches of *frames* (at most
-    32), every packet a private copy and the keys reused, as in the datapath."""
-    import time
+cdef class Reader:
+    """Packets and keys that are used batch after batch, as a datapath thread has them: for tests and measurements."""
     cdef packet_t packets[BATCH_MAX]
     cdef flow_t keys[BATCH_MAX]
-    cdef uint8_t room[BATCH_MAX][SMALL_ROOM + HEADROOM + 64]     # apart as in a pool
+    cdef uint8_t room[BATCH_MAX][SMALL_ROOM + HEADROOM + 64]    # apart as in a pool
     cdef batch_t b
-    cdef unsigned int i
-    cdef uint32_t stale = 0xFFFFFFFFU
-    memset(packets, 0, sizeof(packets))
-    memset(keys, 0, sizeof(keys))
-    b.n = 0
-    for frame in list(frames)[:BATCH_MAX]:
-        frame = frame[:SMALL_ROOM]
-        memcpy(room[b.n], <const char *>frame, len(frame))
-        packets[b.n].data = room[b.n]
-        packets[b.n].len = <uint32_t>len(frame)
-        b.p[b.n] = &packets[b.n]
-        b.n += 1
-    if b.n == 0 or n == 0:
-        raise ValueError("nothing to extract")
-    start = time.thread_time_ns()
-    with nogil:
-        for i in range(n):
-            if reuse:
-                extract_batch_reuse(&b, keys, &stale)
-            else:
-                extract_into(&b, keys)
-    return (time.thread_time_ns() - start) / (<double>n * b.n)
+    cdef uint32_t stale
+    cdef readonly uint32_t n_left       # packets of the last batch that are of no shape the form in use knows
+
+    def __cinit__(self):
+        cdef uint32_t k
+        self.stale = 0xFFFFFFFFU
+        for k in range(BATCH_MAX):
+            self.b.p[k] = &self.packets[k]
+
+    def read(self, batch) -> list:
+        """(key, layers) of each of at most 32 (frame, metadata as the keywords of `extract`), as `extract` and `layers`
+        give them.  No byte outside the frames is looked at: they stay where they are."""
+        cdef Py_buffer views[BATCH_MAX]
+        cdef int k
+        cdef flow_t *f
+        cdef list out = []
+        batch = list(batch)
+        self.b.n = 0
+        try:
+            for frame, meta in batch[:BATCH_MAX]:
+                PyObject_GetBuffer(frame, &views[self.b.n], PyBUF_SIMPLE)
+                self._place(<uint8_t *>views[self.b.n].buf, <uint32_t>views[self.b.n].len, meta)
+            self.n_left = count_bits(extract_shapes(&self.b, self.keys))
+            extract_batch_reuse(&self.b, self.keys, &self.stale)
+        finally:
+            for k in range(<int>self.b.n):
+                PyBuffer_Release(&views[k])
+        for k in range(<int>self.b.n):
+            f = &self.keys[k]
+            out.append((FlowKey.from_bytes((<const char *>f)[:sizeof(flow_t)]), layers_of(&self.packets[k])))
+        return out
+
+    cdef int _place(self, uint8_t *data, uint32_t size, dict meta) except -1:
+        cdef packet_t *p = self.b.p[self.b.n]
+        cdef FlowKey md = meta.get("md")
+        memset(p, 0, sizeof(packet_t))
+        self.b.n += 1
+        p.data, p.len = data, size
+        p.in_port, p.recirc_id, p.dp_hash = meta.get("in_port", 0), meta.get("recirc_id", 0), meta.get("dp_hash", 0)
+        p.pkt_mark, p.skb_priority = meta.get("pkt_mark", 0), meta.get("skb_priority", 0)
+        p.packet_type = hton32(meta.get("packet_type", 0))
+        if md is not None:
+            p.md, p.kind = &md.f, PACKET_MD
+        return 0
+
+    def repeat(self, frames, unsigned int n, *, bint reuse=True) -> float:
+        """Processor time a packet, in nanoseconds, that extraction takes over *n* rounds of a batch of *frames* (at
+        most 32), every packet a private copy.  *reuse*: the keys as in a datapath; else each cleared whole."""
+        import time
+        cdef unsigned int i
+        self.b.n = 0
+        for frame in list(frames)[:BATCH_MAX]:
+            frame = frame[:SMALL_ROOM]
+            memcpy(self.room[self.b.n], <const char *>frame, len(frame))
+            self._place(self.room[self.b.n], <uint32_t>len(frame), {})
+        if self.b.n == 0 or n == 0:
+            raise ValueError("nothing to extract")
+        start = time.thread_time_ns()
+        with nogil:
+            for i in range(n):
+                if reuse:
+                    extract_batch_reuse(&self.b, self.keys, &self.stale)
+                else:
+                    extract_into(&self.b, self.keys)
+        return (time.thread_time_ns() - start) / (<double>n * self.b.n)

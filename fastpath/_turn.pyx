@@ -25,7 +25,7 @@ from posix.unistd cimport read, write
 from fastpath._actions cimport actx_t, apply_cut, count_drop, drop, drop_batch, run_program
 from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_acquire32, load_acquire_ptr,
                               load_relaxed64, store_relaxed64, store_release32, unlikely)
-from fastpath._extract cimport extract_packet, extract_reuse
+from fastpath._extract cimport extract_batch_reuse, extract_packet, extract_reuse
 from fastpath._flow_layout cimport flow_t
 from fastpath._line cimport line_of_key, line_t, line_tcp_flags, lines_missed_by, read_lines
 from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_covers_line, mf_flow_t, mf_lookup, mf_offline,
@@ -98,13 +98,22 @@ cdef uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil:
 
 
 cdef inline void read_batch(thread_t *th, batch_t *b) noexcept nogil:
-    cdef uint32_t i
     th.whole = <uint32_t>~0 if th.dp.whole_keys else read_lines(b, th.lines)
     if unlikely(th.whole != 0):
-        for i in range(b.n):
-            if th.whole >> i & 1:
+        read_whole(th, b)
+
+
+cdef void read_whole(thread_t *th, batch_t *b) noexcept nogil:
+    """Keys of the packets in th.whole, and the lines that these begin with."""
+    cdef uint32_t i, every = <uint32_t>((<uint64_t>1 << b.n) - 1)
+    cdef bint alone = th.whole & every != every
+    if not alone:
+        extract_batch_reuse(b, th.keys, &th.stale)
+    for i in range(b.n):
+        if th.whole >> i & 1:
+            if alone:
                 extract_reuse(b.p[i], &th.keys[i], &th.stale, i)
-                line_of_key(&th.keys[i], b.p[i].hash, &th.lines[i])
+            line_of_key(&th.keys[i], b.p[i].hash, &th.lines[i])
 
 
 cdef inline uint32_t guess(thread_t *th, uint32_t n) noexcept nogil:

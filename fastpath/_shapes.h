@@ -1,0 +1,193 @@
+/* The shapes most packets have: TCP or UDP, over IPv4 without options and not a fragment or over IPv6
+ * without extension headers, under up to two VLAN tags, all of it whole.
+ *
+ * Here is what makes a packet one of them, and its key written by words; _shapes_avx2.h writes the same
+ * by vectors.  Any other packet is left to the walk of _extract.pyx, which writes the same key for those
+ * of a shape too (tests/test_extract_forms.py).
+ *
+ * No read passes the end of the frame: each form first sees it to hold SHAPE_LEFT bytes from the header of
+ * layer 4 on, and no load reaches further than those.  Each form writes words [0, SHAPE_WORDS) of the key.
+ */
+#ifndef FASTPATH_SHAPES_H
+#define FASTPATH_SHAPES_H
+
+#include "_bytes.h"
+#include "_packet.h"
+
+#define SHAPE_WORDS 16          /* up to the end of ipv6_dst; see _flow_layout.h */
+#define SHAPE_LEFT 20           /* the least TCP header */
+
+#define AT(member, byte) (offsetof(flow_t, member) == (byte))
+static_assert(AT(in_port, 0) && AT(recirc_id, 4) && AT(dl_dst, 8) && AT(dl_src, 14) && AT(dl_type, 20)
+              && AT(vlan_tpid, 24) && AT(vlan1_tci, 30) && AT(nw_src, 32) && AT(nw_dst, 36)
+              && AT(nw_frag, 40) && AT(nw_tos, 41) && AT(nw_ttl, 42) && AT(nw_proto, 43)
+              && AT(ipv6_label, 44) && AT(tp_src, 48) && AT(tp_dst, 50) && AT(tcp_flags, 52)
+              && AT(packet_type, 56) && AT(dp_hash, 64) && AT(pkt_mark, 68) && AT(ct_mark, 72)
+              && AT(skb_priority, 76) && AT(ct_label, 80) && AT(ipv6_src, 96) && AT(ipv6_dst, 112)
+              && AT(ct_tp_src, 128), "the words of a shape");
+#undef AT
+#define BEHIND(member, other, bytes) (offsetof(packet_t, member) == offsetof(packet_t, other) + (bytes))
+static_assert(BEHIND(recirc_id, in_port, 4) && BEHIND(pkt_mark, dp_hash, 4) && BEHIND(skb_priority, dp_hash, 8)
+              && BEHIND(hash, dp_hash, 12) && BEHIND(l3_ofs, l2_5_ofs, 2) && BEHIND(l4_ofs, l2_5_ofs, 4)
+              && BEHIND(l2_pad, l2_5_ofs, 6), "members of a packet read or written together");
+#undef BEHIND
+
+/* -- the packet hash ------------------------------------------------------------------------------ */
+
+/* Of addresses and ports: one multiplication mixes both.  Each factor has a constant of its own, so that no
+ * xor of addresses with ports makes equal hashes; a cache spreads it once more (sc_hash). */
+static inline uint32_t hash_ip4(be64 addresses, be32 ports)
+{
+    __uint128_t m = (__uint128_t)(ports ^ 0x9E3779B97F4A7C15u) * (addresses ^ 0xD6E8FEB86659FD93u);
+    return ((uint32_t)m ^ (uint32_t)(m >> 64)) | 1;             /* 0 says "none" */
+}
+
+static inline uint32_t hash_ip6(const uint8_t *src, const uint8_t *dst, be32 ports)
+{
+    uint64_t hosts = mul_fold(load_be64(src + 8) ^ 0xD6E8FEB86659FD93u, load_be64(dst + 8) ^ 0xA0761D6478BD642Fu);
+    uint64_t net = load_be64(dst);
+    return hash_ip4(hosts ^ load_be64(src) ^ (net << 32 | net >> 32), ports);
+}
+
+/* -- what makes a packet one of a shape ----------------------------------------------------------- */
+
+enum { TYPE_IP4 = 0x0800, TYPE_IP6 = 0x86DD, TYPE_TAG = 0x8100, TYPE_TAG_OUTER = 0x88A8 };
+enum { PROTO_TCP = 6, PROTO_UDP = 17 };
+#define TAG_PRESENT 0x1000      /* the bit of a TCI that says so in a key */
+
+static inline int is_tag(be16 type) { return type == hton16(TYPE_TAG) || type == hton16(TYPE_TAG_OUTER); }
+
+/* TCP or UDP of n bytes at h.  A TCP header length is taken for up to three more than it says: what
+ * that refuses is left to the walk. */
+static inline int l4_whole(const uint8_t *h, int is_tcp, int32_t n)
+{
+    int32_t header = h[12];
+    return is_tcp ? header >= 0x50 && header >> 2 <= n : n >= 8;
+}
+
+/* Bytes behind the end that the header at ip claims, of size bytes from there; above 0xFFFF if what it
+ * claims is not there, or has no whole header of layer 4. */
+static inline uint32_t ip4_pad(const uint8_t *ip, int is_tcp, uint32_t size)
+{
+    uint32_t total = get16(ip + 2);
+    return likely(l4_whole(ip + 20, is_tcp, (int32_t)total - 20)) ? size - total : UINT32_MAX;
+}
+
+static inline uint32_t ip6_pad(const uint8_t *ip, int is_tcp, uint32_t size)
+{
+    uint32_t payload = get16(ip + 4);
+    return likely(l4_whole(ip + 40, is_tcp, (int32_t)payload)) ? size - 40 - payload : UINT32_MAX;
+}
+
+static inline uint32_t ip6_tos(const uint8_t *ip) { return get16(ip) >> 4 & 0xFF; }
+
+/* -- by words ------------------------------------------------------------------------------------- */
+
+#define WORDS_INLINE static inline __attribute__((always_inline))
+
+/* The words of all shapes that packet and link say, and the offsets. */
+WORDS_INLINE void put_common(packet_t *p, flow_t *key, uint32_t l3, uint32_t l4, uint32_t pad)
+{
+    const uint8_t *d = p->data;
+    uint64_t offsets = pair32(pair16(OFS_NONE, (uint16_t)l3), pair16((uint16_t)l4, 0)) | pair32(0, pair16(0, pad));
+    memcpy(&p->l2_5_ofs, &offsets, sizeof(offsets));
+    memcpy(&key->w[0], &p->in_port, 8);
+    key->w[1] = load_be64(d);
+    if (l3 == 14) {
+        key->w[2] = load_be64(d + 8) & pair32(UINT32_MAX, pair16(UINT16_MAX, 0));
+        key->w[3] = 0;
+    } else {
+        key->w[2] = pair32(load_be32(d + 8), pair16(load_be16(d + l3 - 2), 0));
+        key->w[3] = pair32(load_be32(d + 12) | hton32(TAG_PRESENT),
+                           l3 == 22 ? load_be32(d + 16) | hton32(TAG_PRESENT) : 0);
+    }
+    memcpy(&key->w[8], &p->dp_hash, 8);
+    key->w[9] = pair32(0, p->skb_priority);
+}
+
+WORDS_INLINE void put_l4(flow_t *key, const uint8_t *h, int is_tcp)
+{
+    key->w[6] = pair32(load_be32(h), pair16(is_tcp ? load_be16(h + 12) & hton16(0x0FFF) : 0, 0));
+    key->w[7] = 0;
+}
+
+WORDS_INLINE int take_ip4_words(packet_t *p, flow_t *key, uint32_t l3, int is_tcp)
+{
+    const uint8_t *ip = p->data + l3;
+    uint32_t pad = ip4_pad(ip, is_tcp, p->len - l3);
+    if (unlikely(pad > 0xFFFF)) {
+        return 0;
+    }
+    put_common(p, key, l3, l3 + 20, pad);
+    key->w[4] = load_be64(ip + 12);
+    key->w[5] = pair32(pair16(pair8(0, ip[1]), load_be16(ip + 8)), 0);
+    put_l4(key, ip + 20, is_tcp);
+    zero_words(&key->w[10], 6);
+    p->hash = hash_ip4(load_be64(ip + 12), load_be32(ip + 20));
+    return 1;
+}
+
+WORDS_INLINE int take_ip6_words(packet_t *p, flow_t *key, uint32_t l3, int is_tcp)
+{
+    const uint8_t *ip = p->data + l3;
+    uint32_t pad = ip6_pad(ip, is_tcp, p->len - l3);
+    if (unlikely(pad > 0xFFFF)) {
+        return 0;
+    }
+    put_common(p, key, l3, l3 + 40, pad);
+    key->w[4] = 0;
+    key->w[5] = pair32(pair16(pair8(0, (uint8_t)ip6_tos(ip)), pair8(ip[7], ip[6])), load_be32(ip) & hton32(0x000FFFFF));
+    put_l4(key, ip + 40, is_tcp);
+    zero_words(&key->w[10], 2);
+    memcpy(&key->w[12], ip + 8, 32);
+    p->hash = hash_ip6(ip + 8, ip + 24, load_be32(ip + 40));
+    return 1;
+}
+
+WORDS_INLINE int take_l3_words(packet_t *p, flow_t *key, uint32_t l3)
+{
+    const uint8_t *ip = p->data + l3;
+    if (unlikely(p->len < l3 + 20 + SHAPE_LEFT)) {
+        return 0;
+    }
+    if (likely((load_be32(ip - 2) & hton32(0xFFFFFF00)) == hton32(TYPE_IP4 << 16 | 0x4500))) {
+        if (unlikely(load_be16(ip + 6) & hton16(0x3FFF))) {
+            return 0;
+        }
+        return ip[9] == PROTO_TCP ? take_ip4_words(p, key, l3, 1) : ip[9] == PROTO_UDP && take_ip4_words(p, key, l3, 0);
+    }
+    if (load_be16(ip - 2) != hton16(TYPE_IP6) || p->len < l3 + 40 + SHAPE_LEFT) {
+        return 0;
+    }
+    return ip[6] == PROTO_TCP ? take_ip6_words(p, key, l3, 1) : ip[6] == PROTO_UDP && take_ip6_words(p, key, l3, 0);
+}
+
+WORDS_INLINE int take_words(packet_t *p, flow_t *key)
+{
+    const uint8_t *type = p->data + 12;
+    if (unlikely(p->len < 14 + 20 + SHAPE_LEFT) || unlikely(p->packet_type != 0 || p->kind & PACKET_MD)) {
+        return 0;
+    }
+    if (likely(!is_tag(load_be16(type)))) {
+        return take_l3_words(p, key, 14);
+    }
+    return is_tag(load_be16(type + 4)) ? take_l3_words(p, key, 22) : take_l3_words(p, key, 18);
+}
+
+/* A form takes those packets of a batch that are of a shape; it returns the others (bit i: b->p[i]). */
+typedef uint32_t (*form_fn)(const batch_t *b, flow_t *keys);
+
+static uint32_t form_words(const batch_t *b, flow_t *keys)
+{
+    uint32_t others = 0, n = b->n, i;
+    for (i = 0; i < n; i++, keys++) {
+        if (unlikely(!take_words(b->p[i], keys))) {
+            others |= 1u << i;
+        }
+    }
+    return others;
+}
+
+static uint32_t form_none(const batch_t *b, flow_t *keys) { return (uint32_t)((UINT64_C(1) << b->n) - 1); }
+
+#endif
