@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import itertools
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -206,11 +207,13 @@ def opened() -> Iterator[Pair]:
 
 
 def run_through(n_traces: int, start: int, only: Sequence[str] = ()) -> Tally:
-    """A run that goes on with a new reference switch after one that ended itself."""
+    """A run that goes on with a new reference switch after one that ended itself.  An interrupt ends it
+    early: what it found until then counts."""
     tally, turns = Tally(), take_turns(start, only)
-    while sum(tally.n_traces.values()) < n_traces:
-        with opened() as pair, suppress(ConnectionError):
-            run(pair, n_traces, turns, tally)
+    with suppress(KeyboardInterrupt):
+        while sum(tally.n_traces.values()) < n_traces:
+            with opened() as pair, suppress(ConnectionError):
+                run(pair, n_traces, turns, tally)
     return tally
 
 
@@ -284,6 +287,7 @@ def main() -> int:
     parser.add_argument("--show", type=int, default=20, metavar="N", help="differences to print")
     parser.add_argument("--report", type=Path, help="page to write")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     tally = run_through(args.traces, args.start, args.family)
     if args.report:
         args.report.write_text(page(tally))
