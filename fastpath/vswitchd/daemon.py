@@ -6,6 +6,8 @@ the switches'; dummies move packets in this loop alone.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from fastpath.runtime.log import Log
 from fastpath.vswitchd import status
 from fastpath.vswitchd.bridges import ConfiguredBridge
 from fastpath.vswitchd.commands.command import CommandError
-from fastpath.vswitchd.datapaths import TYPES, Datapaths
+from fastpath.vswitchd.datapaths import Datapaths
 from fastpath.vswitchd.devices import Devices
 from fastpath.vswitchd.settings import BridgeWanted, Reader, texts
 
@@ -29,9 +31,11 @@ MAX_WAIT_S = 0.1                # how late the loop notices what another thread 
 class Daemon:
     """Bridges as the database at *remote* wants them."""
 
-    def __init__(self, remote: str, log: Log, rundir: Path, devices: Devices, *, pid: int) -> None:
+    def __init__(self, remote: str, log: Log, rundir: Path, devices: Devices, *, types: tuple[str, ...],
+                 pid: int) -> None:
         self.log, self.devices, self._rundir, self._pid = log, devices, rundir, pid
         self.datapaths = Datapaths(clock=WarpClock())
+        self._types = types                     # of datapaths bridges may have
         self.bridges: dict[str, ConfiguredBridge] = {}
         self.exiting = False
         self.is_configured = False              # the database was carried out once
@@ -103,8 +107,8 @@ class Daemon:
                 del self.bridges[name]
                 old.close()
         for bridge in wanted:
-            if bridge.type not in TYPES or (bridge.type == "dummy" and not self.devices.has_dummies):
-                self._warn([f"bridge {bridge.name}: unknown datapath type {bridge.type}"])
+            if bridge.type not in self._types:
+                self._refuse(bridge)
                 continue
             found = self.bridges.get(bridge.name)
             try:
@@ -116,6 +120,11 @@ class Daemon:
                 self._bridge_log.err(f"failed to create bridge {bridge.name}: {error}")
         self.datapaths.drop_unused()
 
+    def _refuse(self, bridge: BridgeWanted) -> None:
+        self.log.module("ofproto").warn(
+            f"could not create datapath {bridge.name} of unknown type {bridge.type}")
+        self._bridge_log.err(f"failed to create bridge {bridge.name}: {os.strerror(errno.EAFNOSUPPORT)}")
+
     def _warn(self, notes: list[str]) -> None:
         """Warn of what makes no sense, once for as long as it is there."""
         for note in notes:
@@ -126,7 +135,7 @@ class Daemon:
     # -- status ------------------------------------------------------------------------------------
 
     def _tell(self, root: Row) -> None:
-        writes = list(status.of_switch(root, datapath_types=sorted(self._types()),
+        writes = list(status.of_switch(root, datapath_types=sorted({*self._types, "system"}),
                                        iface_types=self.devices.types))
         for bridge in self.bridges.values():
             writes += status.of_bridge(bridge)
@@ -151,9 +160,6 @@ class Daemon:
     def _write(self, writes: list[Write]) -> None:
         if writes:
             self._db.write(writes)
-
-    def _types(self) -> tuple[str, ...]:
-        return TYPES if self.devices.has_dummies else tuple(kind for kind in TYPES if kind != "dummy")
 
     def status_due(self) -> None:
         """Tell the database what changed at the next opportunity."""

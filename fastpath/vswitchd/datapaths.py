@@ -1,7 +1,8 @@
 """A Switch for each datapath type in use: bridges of one type share it, and patch ports join them.
 
-``netdev`` forwards in threads of its own.  ``dummy`` has a clock that ``time/stop`` stops, and moves packets
-in the daemon's own loop, so that whatever a command starts has happened when the command answers.
+``netdev`` forwards in threads of its own, and so does ``system`` until the kernel's datapath takes its place.
+``dummy`` has a clock that ``time/stop`` stops, and moves packets in the daemon's own loop, so that whatever a
+command starts has happened when the command answers.
 """
 
 from __future__ import annotations

@@ -168,11 +168,15 @@ def _serve(args: argparse.Namespace, log: Any) -> int:
     from fastpath.runtime.log import Level
     from fastpath.vswitchd.commands import serve
     from fastpath.vswitchd.daemon import Daemon
+    from fastpath.vswitchd.datapaths import TYPES
     from fastpath.vswitchd.devices import Devices
     dummy = args.enable_dummy
     devices = Devices(has_dummies=dummy is not None, override=dummy == "override")
     rundir = Path(ovs.dirs.RUNDIR)
-    daemon = Daemon(args.database or f"unix:{rundir}/db.sock", log, rundir, devices, pid=os.getpid())
+    types = tuple(kind for kind in TYPES if (kind != "dummy" or devices.has_dummies)
+                  and (kind != "system" or not args.disable_system))
+    daemon = Daemon(args.database or f"unix:{rundir}/db.sock", log, rundir, devices, types=types,
+                    pid=os.getpid())
     server = serve(daemon, args.unixctl, VERSION)
     if server is None:
         return 1
