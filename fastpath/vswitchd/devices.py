@@ -173,6 +173,8 @@ class Devices:
             dummy.record(wanted)
             return dummy
         if kind == "system":
+            if name not in link.names():
+                raise DeviceError(f"could not open network device {name}", os.strerror(errno.ENODEV))
             return _real(name, kind, AfPacketPort(name))
         if kind in ("internal", "tap"):
             return _real(name, kind, TapPort(name))

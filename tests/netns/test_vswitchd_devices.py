@@ -1,0 +1,68 @@
+"""The daemon with devices of the host, in namespaces: hosts reach each other over its bridges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from netns import Lab
+from reference import available
+from stack import OURS, Stack
+
+from fastpath.io import link
+
+
+@pytest.fixture
+def lab(root: None) -> Iterator[tuple[Lab, str, list[str], Stack]]:
+    """(lab, namespace of the switch, those of three hosts, the daemon with an empty database)."""
+    if not available():
+        pytest.skip("the reference's clients are not installed")
+    with Lab() as lab:
+        switch = lab.netns("sw")
+        hosts = [lab.netns(f"h{n}") for n in (1, 2, 3)]
+        for n, host in enumerate(hosts, 1):
+            lab.veth(host, "eth0", switch, f"p{n}", address=f"10.0.0.{n}/24")
+        with link.in_netns(switch), Stack(OURS, "--disable-system") as stack:
+            yield lab, switch, hosts, stack
+
+
+def ping(lab: Lab, host: str, address: str) -> str:
+    return lab.run(host, "ping", "-q", "-c", "3", "-i", "0.2", "-W", "5", address)
+
+
+def test_hosts_reach_each_other_and_the_bridge_itself(lab: tuple[Lab, str, list[str], Stack]) -> None:
+    net, switch, hosts, stack = lab
+    assert stack.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=netdev "
+                     "-- add-port br0 p1 -- add-port br0 p2") == ""
+    with link.in_netns(switch):
+        link.configure("br0", up=True)
+    link.add_address("br0", "10.0.0.9/24", netns=switch)
+    assert " 0% packet loss" in ping(net, hosts[0], "10.0.0.2")
+    assert " 0% packet loss" in ping(net, switch, "10.0.0.1")
+    assert "LOCAL" in stack.run("ovs-appctl fdb/show br0")
+    assert stack.run("ovs-vsctl del-br br0") == ""
+    assert "br0" not in link.names(switch) and "p1" in link.names(switch)
+
+
+def test_vlans_keep_hosts_apart_and_patch_ports_join_bridges(lab: tuple[Lab, str, list[str], Stack]) -> None:
+    net, _switch, hosts, stack = lab
+    assert stack.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=netdev "
+                     "-- add-br br1 -- set bridge br1 datapath_type=netdev "
+                     "-- add-port br0 p1 tag=10 -- add-port br0 p2 tag=20 -- add-port br1 p3 tag=10 "
+                     "-- add-port br0 pa -- set interface pa type=patch options:peer=pb "
+                     "-- add-port br1 pb -- set interface pb type=patch options:peer=pa") == ""
+    assert " 0% packet loss" in ping(net, hosts[0], "10.0.0.3")
+    with pytest.raises(Exception, match="ping"):
+        net.run(hosts[0], "ping", "-q", "-c", "1", "-W", "1", "10.0.0.2")
+    assert stack.run("ovs-vsctl set port p2 tag=10") == ""
+    assert " 0% packet loss" in ping(net, hosts[0], "10.0.0.2")
+
+
+def test_a_device_that_is_not_there_is_taken_once_it_is(lab: tuple[Lab, str, list[str], Stack]) -> None:
+    _net, switch, _hosts, stack = lab
+    said = stack.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=netdev -- add-port br0 late0")
+    assert "could not open network device late0 (No such device)" in said
+    assert stack.run("ovs-vsctl get interface late0 ofport") == "-1\n"
+    link.add_veth("late0", "late1", netns=switch, peer_netns=switch)
+    assert stack.run("ovs-vsctl set interface late0 external_ids:try=again") == ""
+    assert stack.run("ovs-vsctl get interface late0 ofport error") == "1\n[]\n"
