@@ -42,7 +42,7 @@ from fastpath.ofproto.upcall import UpcallHandler, UpcallStats
 from fastpath.ofproto.views import Megaflow, format_megaflows, megaflows
 from fastpath.runtime.clock import Clock, RealClock, VirtualClock
 from fastpath.runtime.feed import Feed
-from fastpath.runtime.loop import MAX_WAIT, Lock, Loop, lock
+from fastpath.runtime.loop import IDLE_WAIT, MAX_WAIT, Lock, Loop, lock
 from fastpath.value import replace, value
 
 E = TypeVar("E", bound=Event)
@@ -114,6 +114,7 @@ class Switch:
         self._loop: Loop | None = None
         self._links_at = 0.0            # under real time: when links are next looked at
         self._look_again = 0.0          # under real time: when deadlines are next asked for
+        self._patience = MAX_WAIT       # and how long to wait for that: longer while nothing happens
         self._raised: Exception | None = None       # by a callback in the policy thread, the first
         self._is_forwarding = False
         self.is_closed = False
@@ -314,7 +315,10 @@ class Switch:
 
     def announce(self) -> None:
         """Tell of events that a change made from outside brought about, unless someone is at it."""
-        if not self._is_forwarding and self._loop is None:
+        loop = self._loop
+        if loop is not None:
+            loop.nudge()
+        elif not self._is_forwarding:
             self._publish()
 
     def _publish(self) -> bool:
@@ -349,7 +353,8 @@ class Switch:
                 self.dpif.set_now(self.now)
                 self.dpif.start_threads(threads)
                 try:
-                    self._loop = Loop(self._policy_step, self.dpif.wait, name="fastpath-policy")
+                    self._loop = Loop(self._policy_step, self.dpif.wait, name="fastpath-policy",
+                                      interrupt=self.dpif.interrupt)
                 except RuntimeError:            # no thread to be had: then none runs
                     self.dpif.stop_threads()
                     raise
@@ -365,8 +370,12 @@ class Switch:
             if now >= self._look_again:
                 self.wake()
                 self._watch_links(now)
-                self._look_again = min(self._next_deadline(), now + MAX_WAIT)
+                self._look_again = min(self._next_deadline(), now + self._patience)
+                self._patience = min(IDLE_WAIT, 2 * self._patience)
             events = self.backer.take_events()
+            if n or events:
+                self._patience = MAX_WAIT
+                self._look_again = min(self._look_again, now + MAX_WAIT)
             timeout = 0.0 if n or not self.revalidator.is_settled else self._look_again - now
         self._tell(events)                      # without the lock: a callback may wait for another thread
         return timeout

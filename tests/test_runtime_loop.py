@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from fastpath.runtime.clock import RealClock, VirtualClock
 from fastpath.runtime.feed import Feed
-from fastpath.runtime.loop import Loop
+from fastpath.runtime.loop import IDLE_WAIT, Loop
+from fastpath.switch import Switch
 
 
 def test_virtual_time_moves_only_forward_and_only_when_told() -> None:
@@ -41,6 +43,43 @@ def test_a_loop_steps_until_stopped_and_waits_as_long_as_the_step_says() -> None
     assert enough.wait(5) and loop.is_running
     loop.stop()
     assert not loop.is_running and set(waited) == {0.01}
+
+
+def test_stopping_ends_a_wait() -> None:
+    waiting, woken = threading.Event(), threading.Event()
+
+    def wait(seconds: float) -> None:
+        assert seconds == IDLE_WAIT
+        waiting.set()
+        assert woken.wait(5)
+    loop = Loop(lambda: 60.0, wait, name="test", interrupt=woken.set)
+    assert waiting.wait(5)
+    loop.stop()
+
+
+def test_an_idle_switch_takes_fewer_steps_and_does_what_is_asked_all_the_same(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[float] = []
+    policy_step = Switch._policy_step
+
+    def step(switch: Switch) -> float:
+        steps.append(time.monotonic())
+        return policy_step(switch)
+    monkeypatch.setattr(Switch, "_policy_step", step)
+    with Switch(seed=0, realtime=True) as switch:
+        bridge = switch.add_bridge("br0")
+        switch.start()
+        deadline = time.monotonic() + 10
+        while len(steps) < 3 or steps[-1] - steps[-2] < IDLE_WAIT / 2:
+            assert time.monotonic() < deadline, steps
+            time.sleep(0.01)
+        heard = threading.Event()
+        bridge.on_flow_removed(lambda event: heard.set())
+        bridge.add_flow("cookie=1,send_flow_rem,actions=drop")
+        t = time.monotonic()
+        bridge.del_flows("")
+        assert heard.wait(5)
+        assert time.monotonic() - t < 5
 
 
 def test_an_exception_in_the_loop_is_raised_by_stop() -> None:

@@ -226,6 +226,10 @@ class UserspaceDpif(Dpif):
         """Block without the GIL until upcalls wait; False when *timeout* seconds pass first."""
         return self._dp.wait(timeout)
 
+    def interrupt(self) -> None:
+        """Have wait() return now, or when it is called next; from any thread."""
+        os.eventfd_write(self._dp.event_fd, 1)
+
     @property
     def event_fd(self) -> int:
         """Descriptor that becomes readable when upcalls come after arm(); for event loops."""

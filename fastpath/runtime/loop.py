@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Protocol
 
 MAX_WAIT = 0.02         # seconds; also how late a change made by another thread is noticed at worst
+IDLE_WAIT = 0.2         # the same of a loop that has had nothing to do for a while
 
 
 class Lock(Protocol):
@@ -28,10 +29,11 @@ def lock() -> Lock:
 
 
 class Loop:
-    """Runs *step* in a thread of its own; *wait* sleeps for at most so many seconds."""
+    """Runs *step* in a thread of its own; *wait* sleeps for so many seconds unless *interrupt* is called."""
 
-    def __init__(self, step: Callable[[], float], wait: Callable[[float], object], *, name: str) -> None:
-        self._step, self._wait = step, wait
+    def __init__(self, step: Callable[[], float], wait: Callable[[float], object], *, name: str,
+                 interrupt: Callable[[], object] = lambda: None) -> None:
+        self._step, self._wait, self.nudge = step, wait, interrupt
         self._stopping = threading.Event()
         self._error: BaseException | None = None
         self._ended = False
@@ -53,7 +55,7 @@ class Loop:
             while not self._stopping.is_set():
                 timeout = self._step()
                 if timeout > 0:
-                    self._wait(min(timeout, MAX_WAIT))
+                    self._wait(min(timeout, IDLE_WAIT))
         except BaseException as error:      # handed to whoever stops the loop
             self._error = error
         finally:
@@ -70,6 +72,7 @@ class Loop:
     def stop(self) -> None:
         """End the loop after its present step; raises what ended it if it failed."""
         self._stopping.set()
+        self.nudge()
         if threading.current_thread() is not self._thread:
             self._thread.join()
         error, self._error = self._error, None
