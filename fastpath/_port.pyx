@@ -56,7 +56,7 @@ cdef object vnet_of(const vnet_t *v):
 
 
 cdef int load_vnet(vnet, vnet_t *v) except -1:
-    cdef bytes data = bytes(vnet)
+    cdef bytes data = vnet if type(vnet) is bytes else bytes(vnet)
     memset(v, 0, sizeof(vnet_t))
     if len(data) == 0:
         return 0

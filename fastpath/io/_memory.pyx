@@ -3,14 +3,14 @@
 Python puts frames in with inject() and takes out what the switch sent with take(), from any thread,
 while a datapath thread polls the port.  Both queues are bounded; what does not fit is dropped and counted.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
 from posix.unistd cimport close, read, write
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.buffer cimport PyBUF_ND, PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from fastpath._bytes cimport fetch_add64, load_acquire32, store_relaxed32
 from fastpath._packet cimport BATCH_MAX, batch_free, batch_t, packet_new, packet_t, pool_t, vnet_t
@@ -27,6 +27,7 @@ cdef extern from "<sys/eventfd.h>" nogil:
 cdef enum:
     FRAME_LIMIT = 65600         # a 64 KiB IP packet with its Ethernet header and tags
     FIRST_SLOTS = 64            # queues start small and double up to their capacity
+    CHUNK = 64                  # frames that enter a queue under one lock
 
 # One frame on its way through a queue; the bytes follow the struct.
 ctypedef struct item_t:
@@ -81,6 +82,15 @@ cdef inline bint queue_put(queue_t *q, item_t *item) noexcept nogil:
     return True
 
 
+cdef inline uint32_t queue_put_all(queue_t *q, item_t **items, uint32_t n) noexcept nogil:
+    """Append *items* in order as far as there is room; the rest is still the caller's.  Returns how many."""
+    cdef uint32_t i
+    for i in range(n):
+        if not queue_put(q, items[i]):
+            return i
+    return n
+
+
 cdef inline item_t *queue_get(queue_t *q) noexcept nogil:
     """The oldest item, now the caller's; NULL when empty."""
     cdef item_t *item
@@ -107,7 +117,7 @@ cdef int memory_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     cdef memory_t *m = <memory_t *>port
     cdef item_t *item[BATCH_MAX]
     cdef packet_t *p
-    cdef uint64_t ticks
+    cdef uint64_t ticks, n_bytes = 0
     cdef uint32_t i, left, n = 0
     if load_acquire32(&m.inbox.n) == 0:
         return 0
@@ -122,39 +132,41 @@ cdef int memory_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     spin_unlock(&m.inbox.lock)
     for i in range(n):
         p = packet_new(pool, item[i].len)
-        if p == NULL:
-            fetch_add64(&port.stats.rx_dropped, 1)
-        else:
+        if p != NULL:
             memcpy(p.data, item[i] + 1, item[i].len)
             p.len = item[i].len
             p.vnet = item[i].vnet
             p.in_port = port.odp_port
-            count(&port.stats.rx_packets, 1)
-            count(&port.stats.rx_bytes, p.len)
+            n_bytes += p.len
             b.p[b.n] = p
             b.n += 1
         free(item[i])
+    count(&port.stats.rx_packets, b.n)
+    count(&port.stats.rx_bytes, n_bytes)
+    if b.n != n:
+        fetch_add64(&port.stats.rx_dropped, n - b.n)
     return <int>left
 
 
 cdef void memory_tx(port_t *port, batch_t *b) noexcept nogil:
     cdef memory_t *m = <memory_t *>port
-    cdef item_t *item
-    cdef uint32_t i
+    cdef item_t *item[BATCH_MAX]
+    cdef uint64_t n_bytes = 0
+    cdef uint32_t i, n = 0, taken = 0
     for i in range(b.n):
-        item = item_new(b.p[i].data, b.p[i].len, &b.p[i].vnet)
-        if item == NULL:
-            count(&port.stats.tx_dropped, 1)
-            continue
-        spin_lock(&m.outbox.lock)
-        if m.closed or not queue_put(&m.outbox, item):
-            spin_unlock(&m.outbox.lock)
-            free(item)
-            count(&port.stats.tx_dropped, 1)
-            continue
-        spin_unlock(&m.outbox.lock)
-        count(&port.stats.tx_packets, 1)
-        count(&port.stats.tx_bytes, b.p[i].len)
+        item[n] = item_new(b.p[i].data, b.p[i].len, &b.p[i].vnet)
+        n += item[n] != NULL
+    spin_lock(&m.outbox.lock)
+    if not m.closed:
+        taken = queue_put_all(&m.outbox, item, n)
+        for i in range(taken):
+            n_bytes += item[i].len      # here, for without the lock they are take()'s
+    spin_unlock(&m.outbox.lock)
+    for i in range(taken, n):
+        free(item[i])
+    count(&port.stats.tx_packets, taken)
+    count(&port.stats.tx_bytes, n_bytes)
+    count(&port.stats.tx_dropped, b.n - taken)
     batch_free(b)
 
 
@@ -194,69 +206,124 @@ cdef class MemoryPort(Port):
             queue_clear(&self.m.outbox)
             free(self.m)
 
-    cdef bint _inject(self, frame, vnet) except -1:
+    cdef item_t *_item(self, frame, const vnet_t *owed) except NULL:
         cdef Py_buffer view
-        cdef vnet_t owed
-        cdef item_t *item = NULL
-        cdef uint64_t one = 1
-        cdef bint put
-        load_vnet(vnet, &owed)
+        if type(frame) is bytes:
+            return self._item_of(PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame), owed)
         PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
         try:
-            if view.len > FRAME_LIMIT:
-                raise FormatError(f"frame is {view.len} bytes, a packet holds at most {FRAME_LIMIT}")
-            item = item_new(view.buf, <uint32_t>view.len, &owed)
+            return self._item_of(view.buf, view.len, owed)
         finally:
             PyBuffer_Release(&view)
+
+    cdef item_t *_item_of(self, const void *frame, Py_ssize_t size, const vnet_t *owed) except NULL:
+        cdef item_t *item
+        if size > FRAME_LIMIT:
+            raise FormatError(f"frame is {size} bytes, a packet holds at most {FRAME_LIMIT}")
+        item = item_new(frame, <uint32_t>size, owed)
         if item == NULL:
             raise MemoryError(f"no memory for a frame into port {self.name!r}")
+        return item
+
+    cdef uint32_t _put(self, item_t **items, uint32_t n) noexcept nogil:
+        """Let *items* arrive; return how many the queue took.  The rest is counted and freed."""
+        cdef uint64_t one = 1
+        cdef uint32_t i, taken = 0
         spin_lock(&self.m.inbox.lock)
-        put = not self.m.closed and queue_put(&self.m.inbox, item)
-        if put and not self.m.signalled:
+        if not self.m.closed:
+            taken = queue_put_all(&self.m.inbox, items, n)
+        if taken and not self.m.signalled:
             self.m.signalled = 1
             write(self.c.fd, &one, sizeof(one))
-        if not put:
-            fetch_add64(&self.c.stats.rx_dropped, 1)
+        if taken < n:
+            fetch_add64(&self.c.stats.rx_dropped, n - taken)
         spin_unlock(&self.m.inbox.lock)
-        if not put:
-            free(item)
-        return put
+        for i in range(taken, n):
+            free(items[i])
+        return taken
 
     def inject(self, frame, vnet=b"") -> bool:
         """Let *frame* arrive at the switch; False when the queue is full (counted in rx_dropped).
 
         *vnet* is the 10-byte virtio net header of a frame that owes a checksum or segmentation.
         """
-        return self._inject(frame, vnet)
+        cdef vnet_t owed
+        cdef item_t *item
+        load_vnet(vnet, &owed)
+        item = self._item(frame, &owed)
+        return self._put(&item, 1) == 1
 
     def inject_many(self, frames) -> int:
-        """Let *frames* arrive in order; return how many the queue took."""
-        cdef int n = 0
-        for frame in frames:
-            n += self._inject(frame, b"")
-        return n
+        """Let *frames* arrive in order; return how many the queue took.
+
+        They are an iterable of frames, or a two-dimensional array of bytes, a frame in each row.
+        """
+        cdef item_t *items[CHUNK]
+        cdef uint32_t n = 0, taken = 0
+        cdef vnet_t owed
+        cdef Py_buffer view
+        memset(&owed, 0, sizeof(owed))
+        if PyObject_CheckBuffer(frames):
+            PyObject_GetBuffer(frames, &view, PyBUF_ND)
+            try:
+                return self._inject_rows(&view, &owed)
+            finally:
+                PyBuffer_Release(&view)
+        try:
+            for frame in frames:
+                items[n] = self._item(frame, &owed)
+                n += 1
+                if n == CHUNK:
+                    taken += self._put(items, n)
+                    n = 0
+        finally:
+            taken += self._put(items, n)
+        return taken
+
+    cdef uint32_t _inject_rows(self, Py_buffer *view, const vnet_t *owed) except? 0xFFFFFFFF:
+        cdef item_t *items[CHUNK]
+        cdef uint32_t n = 0, taken = 0
+        cdef Py_ssize_t i
+        if view.ndim != 2 or view.itemsize != 1:
+            raise FormatError(f"an array of frames has two dimensions of bytes, not {view.ndim} of {view.itemsize}")
+        try:
+            for i in range(view.shape[0]):
+                items[n] = self._item_of(<const uint8_t *>view.buf + i * view.shape[1], view.shape[1], owed)
+                n += 1
+                if n == CHUNK:
+                    taken += self._put(items, n)
+                    n = 0
+        finally:
+            taken += self._put(items, n)
+        return taken
 
     def take(self) -> list:
         """Return all frames the switch has sent so far, oldest first, and forget them."""
-        return [frame for frame, _ in self.take_with_vnet()]
+        return self._take(False)
 
     def take_with_vnet(self) -> list:
         """Return (frame, vnet header) pairs of all that was sent so far; b"" when nothing is owed."""
+        return self._take(True)
+
+    cdef list _take(self, bint with_vnet):
+        cdef queue_t sent
         cdef item_t *item
-        cdef uint32_t n
-        out = []
-        n = load_acquire32(&self.m.outbox.n)
-        while n:
-            n -= 1
-            spin_lock(&self.m.outbox.lock)
-            item = queue_get(&self.m.outbox)
-            spin_unlock(&self.m.outbox.lock)
-            if item == NULL:
-                break
-            try:
-                out.append((PyBytes_FromStringAndSize(<const char *>(item + 1), item.len), vnet_of(&item.vnet)))
-            finally:
-                free(item)
+        cdef list out = []
+        if load_acquire32(&self.m.outbox.n) == 0:
+            return out
+        spin_lock(&self.m.outbox.lock)
+        sent = self.m.outbox
+        self.m.outbox.slot, self.m.outbox.n_slots, self.m.outbox.head = NULL, 0, 0
+        store_relaxed32(&self.m.outbox.n, 0)
+        spin_unlock(&self.m.outbox.lock)
+        try:
+            while sent.n:
+                item = sent.slot[sent.head & (sent.n_slots - 1)]
+                frame = PyBytes_FromStringAndSize(<const char *>(item + 1), item.len)
+                out.append((frame, vnet_of(&item.vnet)) if with_vnet else frame)
+                free(queue_get(&sent))
+        finally:
+            queue_clear(&sent)
         return out
 
     @property

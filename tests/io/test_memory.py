@@ -5,10 +5,12 @@ from __future__ import annotations
 import select
 import threading
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastpath.errors import FormatError
 from fastpath.io._memory import MemoryPort
 
 VNET_TCP4 = bytes([1, 1]) + (66).to_bytes(2, "little") + (1448).to_bytes(2, "little") + \
@@ -143,3 +145,41 @@ def test_injecting_while_another_thread_receives_loses_nothing(more: int) -> Non
         taken += port.inject_many(frames[taken:taken + 1000])
     receiver.join()
     assert got == frames
+
+
+@given(st.integers(0, 150), st.integers(0, 90), st.integers(1, 200))
+def test_rows_of_an_array_arrive_as_frames(n: int, size: int, capacity: int) -> None:
+    port = MemoryPort("p1", capacity=capacity)
+    rows = np.arange(n * size, dtype=np.uint32).astype(np.uint8).reshape(n, size)
+    assert port.inject_many(rows) == min(n, capacity)
+    assert [frame for frame, _ in drain(port)] == [row.tobytes() for row in rows[:capacity]]
+    assert port.stats()["rx_dropped"] == max(0, n - capacity)
+    port.close()
+
+
+@pytest.mark.parametrize("array", [b"one frame", np.zeros((2, 60), np.uint16),
+                                   np.zeros((2, 2, 60), np.uint8)])
+def test_an_array_of_another_shape_is_refused(array: bytes) -> None:
+    with pytest.raises(FormatError, match="an array of frames has two dimensions of bytes"):
+        MemoryPort("p1").inject_many(array)
+
+
+@given(st.integers(0, 200))
+def test_frames_before_one_that_is_refused_arrive(n: int) -> None:
+    port = MemoryPort("p1")
+    with pytest.raises(FormatError, match="a packet holds at most"):
+        port.inject_many([b"a frame"] * n + [bytes(70000), b"never"])
+    assert drain(port) == [(b"a frame", b"")] * n
+    port.close()
+
+
+@given(st.integers(1, 100), st.integers(1, 64))
+def test_what_take_has_no_room_for_is_counted(n: int, capacity: int) -> None:
+    port = MemoryPort("p1", capacity=capacity)
+    frames = [bytes([i]) * (i + 1) for i in range(n)]
+    assert port.send(frames) == min(n, capacity)
+    stats = port.stats()
+    assert port.take() == frames[:capacity]
+    assert (stats["tx_packets"], stats["tx_dropped"]) == (min(n, capacity), max(0, n - capacity))
+    assert stats["tx_bytes"] == sum(map(len, frames[:capacity]))
+    port.close()
