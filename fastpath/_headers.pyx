@@ -20,6 +20,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastpath._bytes cimport (get16, hton16, likely, load_be16, load_be32, load_be64, ntoh16, store_be16, store_be32,
                               store_be64, unlikely)
 from fastpath._flow_layout cimport be16, be32
+from fastpath._odp cimport ODP_HEADERS_ETH, ODP_HEADERS_IPV4, ODP_HEADERS_IPV6, ODP_HEADERS_L4
 from fastpath._packet cimport RARE_SUM, VNET_NEEDS_CSUM, packet_pulled, packet_pushed, packet_rare, packet_t
 from fastpath._rewrite cimport PROTO_TCP, PROTO_UDP
 
@@ -44,6 +45,7 @@ cdef enum:
     TAG = 4
     TAGS_MAX = 8                # of VLAN tags before an ordinary IP header
     IP_LEN = 20
+    IPV6_LEN = 40
     IP_SUM = 10
     TCP_SUM = IP_LEN + 16
     UDP_SUM = IP_LEN + 6
@@ -76,7 +78,13 @@ cdef uint32_t set_headers(batch_t *b, const odp_headers_t *a) noexcept nogil:
     cdef odp_headers_t own = a[0]       # a copy no store to a packet can change: it stays in registers
     if unlikely(is_plain):
         return all_of(b)
-    return set_l4(b, &own) if own.has_l4 else set_ip(b, &own) if own.has_ip else set_eth(b, &own)
+    if own.kind == ODP_HEADERS_ETH:
+        return set_eth(b, &own)
+    if own.kind == ODP_HEADERS_IPV4:
+        return set_ipv4(b, &own)
+    if own.kind == ODP_HEADERS_L4:
+        return set_l4(b, &own)
+    return set_ipv6(b, &own) if own.kind == ODP_HEADERS_IPV6 else all_of(b)
 
 
 cdef inline uint32_t set_eth(batch_t *b, const odp_headers_t *a) noexcept nogil:
@@ -89,7 +97,7 @@ cdef inline uint32_t set_eth(batch_t *b, const odp_headers_t *a) noexcept nogil:
     return left
 
 
-cdef inline uint32_t set_ip(batch_t *b, const odp_headers_t *a) noexcept nogil:
+cdef inline uint32_t set_ipv4(batch_t *b, const odp_headers_t *a) noexcept nogil:
     """Ethernet addresses, type of service, TTL: nothing that L4 sums."""
     cdef uint32_t i, left = 0
     cdef packet_t *p
@@ -102,6 +110,21 @@ cdef inline uint32_t set_ip(batch_t *b, const odp_headers_t *a) noexcept nogil:
         ip = p.data + p.l3_ofs
         blend128(p.data, a.eth_keep, a.eth_value)       # first: it reads where the next one writes
         follow(ip + IP_SUM, blend16(ip, a.tos_keep, a.tos_value) + blend16(ip + 8, a.ttl_keep, a.ttl_value))
+    return left
+
+
+cdef inline uint32_t set_ipv6(batch_t *b, const odp_headers_t *a) noexcept nogil:
+    cdef uint32_t i, left = 0
+    cdef packet_t *p
+    cdef uint8_t *ip
+    for i in range(b.n):
+        p = b.p[i]
+        ip = p.data + p.l3_ofs
+        if unlikely(not is_l3_near(p, IPV6_LEN) or ip[0] >> 4 != 6):
+            left |= <uint32_t>1 << i
+            continue
+        blend128(p.data, a.eth_keep, a.eth_value)
+        store_be64(ip, (load_be64(ip) & a.v6_keep) | a.v6_value)
     return left
 
 
@@ -134,8 +157,13 @@ cdef uint32_t set_l4(batch_t *b, const odp_headers_t *a) noexcept nogil:
 cdef inline bint is_ordinary(const packet_t *p) noexcept nogil:
     """Whether an IPv4 header without options lies where its bytes can be blended and its sum can follow."""
     cdef const uint8_t *ip = p.data + p.l3_ofs
-    return (p.packet_type == 0 and <uint32_t>p.l3_ofs - ETH_LEN <= TAGS_MAX and <uint32_t>p.l3_ofs + IP_LEN <= p.len
-            and ip[0] == 0x45 and load_be16(ip + IP_SUM) != 0xffff)
+    return is_l3_near(p, IP_LEN) and ip[0] == 0x45 and load_be16(ip + IP_SUM) != 0xffff
+
+
+cdef inline bint is_l3_near(const packet_t *p, uint32_t n) noexcept nogil:
+    """Whether *n* bytes of L3 follow an Ethernet header and a tag or two at most."""
+    return (p.packet_type == 0 and <uint32_t>p.l3_ofs - ETH_LEN <= TAGS_MAX
+            and <uint32_t>p.l3_ofs + n <= p.len)
 
 
 # What a packet's own headers decide on.

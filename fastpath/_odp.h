@@ -57,7 +57,7 @@ enum odp_opcode {
     ODP_POP_PBB,
     ODP_COPY_TTL_OUT,
     ODP_COPY_TTL_IN,
-    ODP_HEADERS,                /* a run of sets of Ethernet, IPv4 and ports, made one */
+    ODP_HEADERS,                /* a run of sets of Ethernet, IP and ports, made one */
     N_ODP_OPS
 };
 enum { ODP_HASH_L4, ODP_HASH_SYM_L4 };
@@ -110,16 +110,21 @@ typedef struct { odp_op_t h; uint32_t len, spare; } odp_userspace_t;        /* t
  * After it the operations themselves, for packets that are not ordinary. */
 typedef struct {
     odp_op_t h;
-    uint8_t has_ip, has_l4;     /* sets something of the IP header; addresses or ports */
+    uint8_t kind;               /* ODP_HEADERS_* */
     uint8_t proto;              /* whose ports are set; 0: none */
-    uint8_t spare[5];
+    uint8_t spare[6];
     uint8_t eth_value[16], eth_keep[16];    /* both addresses; the last 4 bytes are kept */
     be16 tos_value, tos_keep;   /* with the version before it */
     be16 ttl_value, ttl_keep;   /* with the protocol behind it */
     be32 src_value, src_keep, dst_value, dst_keep, ports_value, ports_keep;
+    be64 v6_value, v6_keep;     /* traffic class, label, hop limit, as the header starts with them */
 } odp_headers_t;
+enum { ODP_HEADERS_ETH,         /* addresses of Ethernet alone */
+       ODP_HEADERS_IPV4,        /* those, tos, ttl */
+       ODP_HEADERS_L4,          /* those, addresses of IPv4, ports */
+       ODP_HEADERS_IPV6 };      /* Ethernet and v6 */
 
-static_assert(sizeof(odp_headers_t) == 80, "headers");
+static_assert(sizeof(odp_headers_t) == 96, "headers");
 static_assert(sizeof(odp_op_t) == 8, "header");
 static_assert(sizeof(odp_set_eth_t) == 40 && sizeof(odp_set_ipv4_t) == 40 && sizeof(odp_set_ipv6_t) == 88, "l3");
 static_assert(sizeof(odp_set_arp_t) == 56 && sizeof(odp_set_ports_t) == 24 && sizeof(odp_set_icmp_t) == 24, "l4");

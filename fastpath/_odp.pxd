@@ -1,7 +1,7 @@
 # _odp.pxd -- compiled action programs: opcodes and argument structs.  Data only; layout in _odp.h.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath._flow_layout cimport be16, be32
+from fastpath._flow_layout cimport be16, be32, be64
 
 cdef extern from "_odp.h" nogil:
     enum odp_opcode:
@@ -15,6 +15,7 @@ cdef extern from "_odp.h" nogil:
         N_ODP_OPS
     enum:
         ODP_HASH_L4, ODP_HASH_SYM_L4
+        ODP_HEADERS_ETH, ODP_HEADERS_IPV4, ODP_HEADERS_L4, ODP_HEADERS_IPV6
     ctypedef struct odp_op_t:
         uint16_t op
         uint32_t size
@@ -107,8 +108,9 @@ cdef extern from "_odp.h" nogil:
     ctypedef struct odp_userspace_t:
         uint32_t len
     ctypedef struct odp_headers_t:
-        uint8_t has_ip, has_l4, proto
+        uint8_t kind, proto
         uint8_t eth_value[16]
         uint8_t eth_keep[16]
         be16 tos_value, tos_keep, ttl_value, ttl_keep
         be32 src_value, src_keep, dst_value, dst_keep, ports_value, ports_keep
+        be64 v6_value, v6_keep

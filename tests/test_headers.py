@@ -22,6 +22,7 @@ from fastpath.dpif.program import compile_actions
 
 CASES = 200
 RUNS = {"eth": (("src", 48), ("dst", 48)), "ipv4": (("src", 32), ("dst", 32), ("tos", 8), ("ttl", 8)),
+        "ipv6": (("label", 20), ("tclass", 8), ("hlimit", 8), ("src", 128)),
         "tcp": (("src", 16), ("dst", 16)), "udp": (("src", 16), ("dst", 16))}
 # What one's complement sums are touchy about, and any other word.
 WORDS = (b"\0\0", b"\xff\xff", b"\xff\xfe", b"\0\1")
@@ -40,8 +41,9 @@ def form(name: str) -> Iterator[None]:
 
 
 def ordinary(r: Random) -> bytes:
-    """IPv4 of all kinds, with words in it that sums are touchy about."""
-    f = Frame(proto=r.choice((TCP, UDP, ICMP)), nw_src=r.getrandbits(32), nw_dst=r.choice((0, 0xFFFFFFFF, 7)),
+    """IP of all kinds, with words in it that sums are touchy about."""
+    f = Frame(v6=r.random() < 0.3, proto=r.choice((TCP, UDP, ICMP)),
+              nw_src=r.getrandbits(32), nw_dst=r.choice((0, 0xFFFFFFFF, 7)),
               ttl=r.randrange(256), later=r.random() < 0.1, no_sum=r.random() < 0.1,
               tags=((0x8100, 5),) * r.choice((0, 0, 0, 1, 2, 3)), labels=(0x1140,) * r.choice((0, 0, 0, 1)),
               payload=r.randbytes(r.randrange(40)))
@@ -112,7 +114,7 @@ def test_no_ordinary_packet_takes_the_plain_way(proto: int, tags: int) -> None:
     program = bytearray(compile_actions((
         SetMasked("eth", (("src", 5, 0xFFFFFFFFFFFF),)),
         SetMasked("ipv4", (("src", 9, 0xFF), ("ttl", 7, 0xFF))))))
-    spoilt = bytes(program[:80]) + b"\xff" * 8 + bytes(program[88:]) + compile_actions((Output(1),))
+    spoilt = bytes(program[:96]) + b"\xff" * 8 + bytes(program[104:]) + compile_actions((Output(1),))
     want = frame.with_(src=5, nw_src=frame.nw_src & ~0xFF | 9, ttl=7)
     with form("batch"):
         assert ActionRunner().run(spoilt, frame.build()) == [(1, want.build(), b"")]
@@ -125,7 +127,7 @@ def test_the_environment_chooses_the_plain_form() -> None:
     code = ("from fastpath import _headers; from fastpath._actions import ActionRunner; import sys;"
             "r = ActionRunner(); r.run(bytes.fromhex(sys.argv[1]), bytes(60)); print(r.drops)")
     spoilt = bytearray(compile_actions((SetMasked("eth", (("src", 5, 0xFFFFFFFFFFFF),)), Output(1))))
-    spoilt[80:88] = b"\xff" * 8
+    spoilt[96:104] = b"\xff" * 8
     said = [subprocess.run([sys.executable, "-c", code, spoilt.hex()],
                            env=os.environ | {"FASTPATH_PLAIN": plain},
                            capture_output=True, text=True, check=True).stdout

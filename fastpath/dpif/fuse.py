@@ -7,29 +7,33 @@ a few bytes to keep and to or in.  Called by program.py, which has checked the m
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from fastpath.dpif.actions import OdpAction, OdpActions, SetMasked
 
 PROTO_TCP, PROTO_UDP = 6, 17
-_PORTS = {"tcp": PROTO_TCP, "udp": PROTO_UDP}
 
-# Attribute -> member -> (first byte, bytes): of the Ethernet header, of the IP header, behind it.
+# Attribute -> member -> (first bit from the most significant one, bits) of the header.
 _PLACES = {
-    "eth": {"dst": (0, 6), "src": (6, 6)},
-    "ipv4": {"tos": (1, 1), "ttl": (8, 1), "src": (12, 4), "dst": (16, 4)},
-    "tcp": {"src": (0, 2), "dst": (2, 2)},
-    "udp": {"src": (0, 2), "dst": (2, 2)},
+    "eth": {"dst": (0, 48), "src": (48, 48)},
+    "ipv4": {"tos": (8, 8), "ttl": (64, 8), "src": (96, 32), "dst": (128, 32)},
+    "ipv6": {"tclass": (4, 8), "label": (12, 20), "hlimit": (56, 8)},       # not what L4 sums
+    "tcp": {"src": (0, 16), "dst": (16, 16)},
+    "udp": {"src": (0, 16), "dst": (16, 16)},
 }
+_FAMILIES = ({"eth", "ipv4", "tcp"}, {"eth", "ipv4", "udp"}, {"eth", "ipv6"})      # what goes into one run
+_ETH, _IPV4, _L4, _IPV6 = range(4)      # ODP_HEADERS_*
+
 
 class _Blend:
-    """Bytes of a header, and which bits of them are set."""
+    """The first bytes of a header, and which bits of them are set."""
 
     def __init__(self, size: int) -> None:
         self._size, self._value, self._mask = size, 0, 0
 
-    def put(self, at: int, size: int, value: int, mask: int) -> None:
-        up = 8 * (self._size - at - size)
-        mask &= (1 << 8 * size) - 1
+    def put(self, first: int, bits: int, value: int, mask: int) -> None:
+        up = 8 * self._size - first - bits
+        mask &= (1 << bits) - 1
         self._value = self._value & ~(mask << up) | (value & mask) << up
         self._mask |= mask << up
 
@@ -49,37 +53,41 @@ class _Blend:
         return self.value[first:end] + self.keep[first:end]
 
 
+def _is_fused(action: OdpAction) -> TypeGuard[SetMasked]:
+    return isinstance(action, SetMasked) and action.attr in _PLACES and all(
+        name in _PLACES[action.attr] for name, _, _ in action.members)
+
+
 def runs(actions: OdpActions) -> Iterator[OdpActions]:
     """Cut *actions* into runs that fuse_sets() takes, and single other ones, in order."""
-    run: list[OdpAction] = []
+    run: list[SetMasked] = []
     for action in actions:
-        if isinstance(action, SetMasked) and action.attr in _PLACES:
-            ports = {a.attr for a in (*run, action) if isinstance(a, SetMasked)} & set(_PORTS)
-            if len(ports) < 2:
-                run.append(action)
-                continue
+        if _is_fused(action):
+            attrs = {a.attr for a in (*run, action)}
+            if not any(attrs <= family for family in _FAMILIES):
+                yield tuple(run)
+                run = []
+            run.append(action)
+            continue
         if run:
             yield tuple(run)
-        run = []
-        if isinstance(action, SetMasked) and action.attr in _PLACES:
-            run.append(action)
-        else:
-            yield (action,)
+            run = []
+        yield (action,)
     if run:
         yield tuple(run)
 
 
 def fuse_sets(run: OdpActions) -> bytes | None:
     """Arguments of the one operation *run* comes to; None for a run that is not of fused sets."""
-    eth, ip, ports, proto = _Blend(16), _Blend(20), _Blend(4), 0
+    blends = {"eth": _Blend(16), "ipv4": _Blend(20), "ipv6": _Blend(8), "tcp": _Blend(4), "udp": _Blend(4)}
     for action in run:
-        if not isinstance(action, SetMasked) or action.attr not in _PLACES:
+        if not _is_fused(action):
             return None
-        proto = _PORTS.get(action.attr, proto)
-        into = eth if action.attr == "eth" else ip if action.attr == "ipv4" else ports
         for name, value, mask in action.members:
-            into.put(*_PLACES[action.attr][name], value, mask)
-    has_l4 = bool(ports) or ip.keep[12:] != b"\xff" * 8
+            blends[action.attr].put(*_PLACES[action.attr][name], value, mask)
+    eth, ip, ipv6, tcp, udp = blends.values()
+    ports, proto = (tcp, PROTO_TCP) if tcp else (udp, PROTO_UDP) if udp else (udp, 0)
+    kind = (_L4 if ports or ip.keep[12:] != b"\xff" * 8 else _IPV4 if ip else _IPV6 if ipv6 else _ETH)
     return b"".join((
-        bytes((bool(ip) or bool(ports), has_l4, proto, 0, 0, 0, 0, 0)), eth.pair(0, 16),
-        ip.pair(0, 2), ip.pair(8, 10), ip.pair(12, 16), ip.pair(16, 20), ports.pair(0, 4)))
+        bytes((kind, proto, 0, 0, 0, 0, 0, 0)), eth.pair(0, 16), ip.pair(0, 2), ip.pair(8, 10),
+        ip.pair(12, 16), ip.pair(16, 20), ports.pair(0, 4), ipv6.pair(0, 8)))
