@@ -100,7 +100,8 @@ def format_key(key: FlowKey, mask: FlowKey, *, names: Mapping[int, str] | None =
     out.append(_whole("dp_hash", key, mask, verbose))
     out.append(f"in_port({(names or {}).get(key.in_port, key.in_port)})")
     kind = key.packet_type
-    out.append(f"packet_type(ns={kind >> 16},id={hexa(kind & 0xffff)})")
+    if mask.packet_type or verbose:
+        out.append(f"packet_type(ns={kind >> 16},id={hexa(kind & 0xffff)})")
     if not kind:
         out.append(_attr("eth", key, mask, verbose))
     out.append(_above_eth(key, mask, verbose))

@@ -35,13 +35,15 @@ class Megaflow:
     actions: OdpActions
     stats: FlowStats
 
-    def format(self, now: float) -> str:
-        """One line as ``dpctl/dump-flows`` prints it; *now* tells how long ago it was used."""
+    def format(self, now: float, *, names: Mapping[int, str] | None = None, verbose: bool = False) -> str:
+        """One line as ``dpctl/dump-flows`` prints it; *now* tells how long ago it was used.  Ports are named
+        by *names*; *verbose* shows what the mask leaves open, too."""
         stats = self.stats
         used = "never" if stats.used is None or not stats.n_packets else f"{max(0.0, now - stats.used):.3f}s"
         flags = f", flags:{format_tcp_flags(stats.tcp_flags)}" if stats.tcp_flags else ""
-        return (f"{format_key(self.key, self.mask)}, packets:{stats.n_packets}, bytes:{stats.n_bytes}, "
-                f"used:{used}{flags}, actions:{format_actions(self.actions)}")
+        key = format_key(self.key, self.mask, names=names, verbose=verbose)
+        return (f"{key}, packets:{stats.n_packets}, bytes:{stats.n_bytes}, used:{used}{flags}, "
+                f"actions:{format_actions(self.actions, names)}")
 
 
 def format_tcp_flags(flags: int) -> str:

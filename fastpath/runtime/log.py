@@ -147,8 +147,6 @@ class Log:
         names = DESTINATIONS if destination.lower() == "any" else (destination.lower(),)
         if names[0] not in DESTINATIONS:
             raise ConfigError(f'unknown destination "{destination}"')
-        if not pattern:
-            raise ConfigError("missing pattern")
         self.patterns.update(dict.fromkeys(names, pattern))
 
     def format_levels(self) -> str:
@@ -162,8 +160,10 @@ class Log:
 
     def format_patterns(self) -> str:
         """All patterns, as ``vlog/list-pattern`` prints them."""
-        return ("         format                           \n         -----------------------------------\n"
-                + "".join(f"{name:<7}  {pattern}\n" for name, pattern in self.patterns.items()))
+        lines = [f"{'':8} {word:<32}  {rest}" for word, rest in (("prefix", "format"), ("------", "------"))]
+        lines += [f"{name.upper():<8} {'' if name == 'syslog' else 'none':<32}  {self.patterns[name]}"
+                  for name in ("syslog", "console", "file")]
+        return "\n".join(lines) + "\n"
 
     # -- lines -------------------------------------------------------------------------------------
 

@@ -174,6 +174,13 @@ class Daemon:
             raise CommandError("no such bridge")
         return found.bridge
 
+    def set_down(self, name: str, down: bool) -> None:
+        """Take the port of an interface down, or up again."""
+        for bridge in self.bridges.values():
+            found = bridge.interfaces.get(name)
+            if found is not None and found.of is not None:
+                found.of.set(down=down, link_up=not down)
+
     def open_bridges(self) -> list[Bridge]:
         """All bridges."""
         return [found.bridge for found in self.bridges.values()]

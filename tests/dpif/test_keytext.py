@@ -48,5 +48,6 @@ def test_key_of_an_arp_flow_is_as_in_the_golden(shared: Path) -> None:
 def test_ct_state_stands_before_recirc_id(shared: Path) -> None:
     golden = (shared / "golden/appctl_ovs31.txt").read_text()
     key = FlowKey(in_port=4, dl_src=0x50540000000A, dl_dst=0x50540000000B, dl_type=0x0800, nw_frag=1)
-    mask = FlowKey(ct_state=0x20, dl_dst=(1 << 48) - 1, dl_src=(1 << 48) - 1, dl_type=0xFFFF, nw_frag=0xFF)
+    mask = FlowKey(ct_state=0x20, dl_dst=(1 << 48) - 1, dl_src=(1 << 48) - 1, dl_type=0xFFFF, nw_frag=0xFF,
+                   packet_type=0xFFFFFFFF)
     assert format_key(key, mask) + ", packets:0" in golden

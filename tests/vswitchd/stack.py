@@ -30,6 +30,7 @@ START_S = 60.0
 DUMMIES = ("--enable-dummy=override", "--disable-system", "--disable-system-route")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PORTS = re.compile(r"(?<=[ ,:])\d+(?:,\d+)+(?=[,\n]|$)")
+_STORED = re.compile(r", dp-extra-info:miniflow_bits\([\d,]*\)")    # how the reference stores a flow
 _OWN_MAC = re.compile(r"\baa:55:aa:55(:[0-9a-f]{2}){2}")
 
 
@@ -78,6 +79,7 @@ class DatabaseServer:
         text = text.replace(str(self.dir), "DIR")
         # Who floods goes through ports in the order of a hash of where they lie in memory.
         text = _PORTS.sub(lambda m: ",".join(sorted(m[0].split(","), key=int)), text)
+        text = _STORED.sub("", text)
         return _OWN_MAC.sub("MAC", _UUID.sub("UUID", text))
 
     def pid(self, program: str = "ovs-vswitchd") -> int | None:

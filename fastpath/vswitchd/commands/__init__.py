@@ -8,15 +8,15 @@ import ovs.unixctl
 import ovs.unixctl.server
 
 from fastpath.errors import FastpathError
-from fastpath.vswitchd.commands import bridge, dpctl, dpif, dummy, fdb, ofproto, time, vlog
+from fastpath.vswitchd.commands import absent, bridge, dpctl, dpif, dummy, fdb, ofproto, time, upcall, vlog
 from fastpath.vswitchd.commands.command import Command
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
 
 COMMANDS: tuple[Command, ...] = (
-    *bridge.COMMANDS, *dpctl.COMMANDS, *dpif.COMMANDS, *dummy.COMMANDS, *fdb.COMMANDS, *ofproto.COMMANDS,
-    *time.COMMANDS, *vlog.COMMANDS)
+    *absent.COMMANDS, *bridge.COMMANDS, *dpctl.COMMANDS, *dpif.COMMANDS, *dummy.COMMANDS, *fdb.COMMANDS,
+    *ofproto.COMMANDS, *time.COMMANDS, *upcall.COMMANDS, *vlog.COMMANDS)
 
 
 class Connection(ovs.unixctl.server.UnixctlConnection):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""``bridge/*``, ``ofproto/list`` and ``exit``."""
+"""``bridge/*`` and ``exit``."""
 
 from __future__ import annotations
 
@@ -20,20 +20,12 @@ def dump_flows(daemon: Daemon, args: list[str]) -> str:
     return text + "\n" if text else ""
 
 
-def list_bridges(daemon: Daemon, args: list[str]) -> str:
-    """Names of all bridges."""
-    return "".join(f"{name}\n" for name in sorted(daemon.bridges))
-
-
 def leave(daemon: Daemon, args: list[str]) -> None:
-    """End the daemon, with ``--cleanup`` after it removed its devices."""
-    if args and args[0] != "--cleanup":
-        raise CommandError(f"unknown argument {args[0]}")
+    """End the daemon.  Its devices go with it, asked to clean up or not."""
     daemon.exiting = True
 
 
 COMMANDS = (
     Command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2, dump_flows),
     Command("exit", "[--cleanup]", 0, 1, leave),
-    Command("ofproto/list", "", 0, 0, list_bridges),
 )

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fastpath.dpif.provider import PortStats
-from fastpath.vswitchd.commands.command import Command, CommandError
+from fastpath._flow import FlowKey
+from fastpath.dpif.actions import OdpActions
+from fastpath.dpif.keyparse import parse_key
+from fastpath.dpif.odptext import format_actions, parse_actions
+from fastpath.dpif.provider import FlowDel, FlowPut, PortStats
+from fastpath.errors import FastpathError, ParseError
+from fastpath.ofproto.views import Megaflow
+from fastpath.vswitchd.commands.command import MANY, Command, CommandError
 from fastpath.vswitchd.datapaths import Datapath
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
 
+EXACT_PORT = 0xFFFFFFFF
+
 
 def show(daemon: Daemon, args: list[str]) -> str:
     """Ports and counters of all datapaths, or of those named."""
     with_counters, names = "-s" in args, [arg for arg in args if not arg.startswith("-")]
-    chosen = [_datapath(daemon, name) for name in names] if names else list(daemon.datapaths)
+    chosen = [find(daemon, name) for name in names] if names else list(daemon.datapaths)
     return "".join(line + "\n" for datapath in chosen for line in _show(datapath, with_counters))
 
 
@@ -25,9 +35,8 @@ def _show(datapath: Datapath, with_counters: bool) -> Iterator[str]:
     yield f"{datapath.type}@{datapath.name}:"
     yield f"  lookups: hit:{counted.n_hit} missed:{counted.n_missed} lost:{counted.n_lost}"
     yield f"  flows: {counted.n_flows}"
-    ports = {0: datapath.name, **{number: name for name, number in datapath.ports.items()}}
-    for number, name in sorted(ports.items()):
-        own = "dummy-internal" if datapath.type == "dummy" else "tap"
+    own = "dummy-internal" if datapath.type == "dummy" else "tap"
+    for number, name in sorted(port_names(datapath).items()):
         yield f"  port {number}: {name} ({datapath.types.get(name, own)})"
         if with_counters:
             yield from _counters(datapath.switch.dpif.port_stats(number) if number else PortStats())
@@ -45,16 +54,176 @@ def dump_dps(daemon: Daemon, args: list[str]) -> str:
     return "".join(f"{datapath.type}@{datapath.name}\n" for datapath in daemon.datapaths)
 
 
-def _datapath(daemon: Daemon, name: str) -> Datapath:
+# -- flows ---------------------------------------------------------------------------------------------
+
+
+def dump_flows(daemon: Daemon, args: list[str]) -> str:
+    """All flows of a datapath."""
+    options = [arg for arg in args if arg.startswith("-") or "=" in arg]
+    verbose = "-m" in options or "--more" in options
+    datapath = chosen(daemon, [arg for arg in args if arg not in options])
+    names = port_names(datapath) if verbose or "--names" in options else None
+    lines = [flow_line(datapath, flow, names, verbose) for flow in _flows(datapath)]
+    return "".join(["flow-dump from the main thread:\n", *(line + "\n" for line in lines)]) if lines else ""
+
+
+def _flows(datapath: Datapath) -> list[Megaflow]:
+    """All flows: those ofproto looks after with the whole key of the packet that made them."""
+    with datapath.switch.lock:
+        known = {flow.ufid: flow for flow in datapath.switch.megaflows()}
+        return [known.get(f.ufid) or Megaflow("", f.ufid, f.key, f.mask, f.actions, f.stats)
+                for f in datapath.switch.dpif.flow_dump()]
+
+
+def flow_line(datapath: Datapath, flow: Megaflow, names: dict[int, str] | None, verbose: bool) -> str:
+    """One line of dump-flows."""
+    text = flow.format(datapath.switch.now, names=names, verbose=verbose)
+    if not verbose:
+        return text
+    head, actions, rest = text.partition(", actions:")
+    return f"ufid:{format_ufid(flow.ufid)}, {head}, dp:ovs{actions}{rest}"
+
+
+def format_ufid(ufid: int) -> str:
+    """The handle of a flow, as a UUID is written."""
+    digits = f"{ufid:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def add_flow(daemon: Daemon, args: list[str]) -> None:
+    """Install a flow, or give the one that is there other actions."""
+    _put(daemon, args, must_exist=False)
+
+
+def mod_flow(daemon: Daemon, args: list[str]) -> None:
+    """Give a flow other actions."""
+    _put(daemon, args, must_exist=True)
+
+
+def _put(daemon: Daemon, args: list[str], *, must_exist: bool) -> None:
+    datapath = chosen(daemon, args[:-2])
+    key, mask = _key(datapath, args[-2])
+    old = _find(datapath, key, mask)
+    what = "modifying" if must_exist else "adding"
+    if old is None and must_exist:
+        raise CommandError(f"ovs-vswitchd: {what} flow ({os.strerror(errno.ENOENT)})")
+    put = FlowPut(key, mask, _actions(datapath, args[-1]), None if old is None else old.ufid)
+    _operate(datapath, put, f"{what} flow")
+
+
+def del_flow(daemon: Daemon, args: list[str]) -> None:
+    """Remove a flow."""
+    datapath = chosen(daemon, args[:-1])
+    if args[-1].startswith("ufid:"):
+        old = _by_ufid(datapath, args[-1])
+    else:
+        old = _find(datapath, *_key(datapath, args[-1]))
+    if old is None:
+        raise CommandError(f"ovs-vswitchd: deleting flow ({os.strerror(errno.ENOENT)})\n"
+                           "Perhaps you need to specify a UFID?")
+    _operate(datapath, FlowDel(old.ufid), "deleting flow")
+
+
+def del_flows(daemon: Daemon, args: list[str]) -> None:
+    """Remove all flows of a datapath."""
+    datapath = chosen(daemon, args)
+    with datapath.switch.lock:
+        datapath.switch.revalidator.delete_all()
+        datapath.switch.dpif.flow_flush()
+
+
+def get_flow(daemon: Daemon, args: list[str]) -> str:
+    """One flow by its handle."""
+    datapath = chosen(daemon, args[:-1])
+    found = _by_ufid(datapath, args[-1])
+    if found is None:
+        raise CommandError(f"ovs-vswitchd: getting flow ({os.strerror(errno.ENOENT)})")
+    return flow_line(datapath, found, None, verbose=False)
+
+
+def _by_ufid(datapath: Datapath, text: str) -> Megaflow | None:
+    digits = text.removeprefix("ufid:").replace("-", "")
+    try:
+        ufid = int(digits, 16)
+    except ValueError:
+        raise CommandError("ovs-vswitchd: parsing flow key (Invalid argument)") from None
+    return next((flow for flow in _flows(datapath) if flow.ufid == ufid), None)
+
+
+def _find(datapath: Datapath, key: FlowKey, mask: FlowKey) -> Megaflow | None:
+    """The flow of exactly this match."""
+    wanted = key.masked(mask), mask
+    return next((flow for flow in _flows(datapath) if (flow.key.masked(flow.mask), flow.mask) == wanted),
+                None)
+
+
+def _key(datapath: Datapath, text: str) -> tuple[FlowKey, FlowKey]:
+    try:
+        key, mask = parse_key("".join(text.split()), {name: n for n, name in port_names(datapath).items()})
+    except ParseError as error:
+        raise CommandError(f"ovs-vswitchd: parsing flow key (Invalid argument)\n{error}") from None
+    mask.in_port = mask.recirc_id = EXACT_PORT
+    return key, mask
+
+
+def _actions(datapath: Datapath, text: str) -> OdpActions:
+    try:
+        return parse_actions(text, {name: n for n, name in port_names(datapath).items()})
+    except ParseError:
+        raise CommandError("ovs-vswitchd: parsing actions (Invalid argument)") from None
+
+
+def _operate(datapath: Datapath, operation: FlowPut | FlowDel, what: str) -> None:
+    with datapath.switch.lock:
+        (result,) = datapath.switch.dpif.operate([operation])
+    if isinstance(result, FastpathError):
+        raise CommandError(f"ovs-vswitchd: {what} ({result})")
+
+
+def show_actions(daemon: Daemon, args: list[str]) -> str:
+    """Actions as the datapath prints them."""
+    try:
+        return format_actions(parse_actions(args[0]))
+    except ParseError:
+        raise CommandError("ovs-vswitchd: Parsing actions (Invalid argument)") from None
+
+
+# -- datapaths -----------------------------------------------------------------------------------------
+
+
+def port_names(datapath: Datapath) -> dict[int, str]:
+    """Names of the ports by their numbers."""
+    return {0: datapath.name, **{number: name for name, number in datapath.ports.items()}}
+
+
+def find(daemon: Daemon, name: str) -> Datapath:
     """The datapath called ``type@name`` or ``name``."""
     kind, at, own = name.partition("@")
     for datapath in daemon.datapaths:
         if (datapath.type, datapath.name) == (kind, own) or (not at and datapath.name == name):
             return datapath
-    raise CommandError(f"ovs-vswitchd: opening datapath {name} failed (No such device)")
+    raise CommandError("ovs-vswitchd: datapath not found (Invalid argument)")
+
+
+def chosen(daemon: Daemon, names: list[str]) -> Datapath:
+    """The datapath named, or the only one there is."""
+    if names:
+        return find(daemon, names[0])
+    every = list(daemon.datapaths)
+    if len(every) != 1:
+        raise CommandError("ovs-vswitchd: no datapaths exist (Invalid argument)" if not every else
+                           "ovs-vswitchd: multiple datapaths, specify one (Invalid argument)")
+    return every[0]
 
 
 COMMANDS = (
+    Command("dpctl/add-flow", "[dp] flow actions", 2, 3, add_flow),
+    Command("dpctl/del-flow", "[dp] flow", 1, 2, del_flow),
+    Command("dpctl/del-flows", "[dp] [file]", 0, 2, del_flows),
     Command("dpctl/dump-dps", "", 0, 0, dump_dps),
-    Command("dpctl/show", "[-s] [dp...]", 0, 1 << 10, show),
+    Command("dpctl/dump-flows", "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]", 0, 6, dump_flows),
+    Command("dpctl/get-flow", "[dp] ufid", 1, 2, get_flow),
+    Command("dpctl/mod-flow", "[dp] flow actions", 2, 3, mod_flow),
+    Command("dpctl/parse-actions", "actions", 1, MANY, show_actions),
+    Command("dpctl/show", "[-s] [dp...]", 0, MANY, show),
 )

@@ -6,9 +6,22 @@ from typing import TYPE_CHECKING
 
 from fastpath.vswitchd.bridges import ConfiguredBridge, Interface
 from fastpath.vswitchd.commands.command import Command, CommandError
+from fastpath.vswitchd.commands.dpctl import format_ufid, port_names
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
+
+# What translation may use of the userspace datapath.  Conntrack is translated, though not executed yet.
+FEATURES = (
+    ("Masked set action", "Yes"), ("Tunnel push pop", "Yes"), ("Ufid", "Yes"), ("Truncate action", "Yes"),
+    ("Clone action", "Yes"), ("Sample nesting", "10"), ("Conntrack eventmask", "Yes"),
+    ("Conntrack clear", "Yes"), ("Max dp_hash algorithm", "1"), ("Check pkt length action", "Yes"),
+    ("Conntrack timeout policy", "Yes"), ("Explicit Drop action", "Yes"),
+    ("Optimized Balance TCP mode", "Yes"),
+    ("Conntrack all-zero IP SNAT", "Yes"), ("MPLS Label add", "Yes"), ("Max VLAN headers", "1"),
+    ("Max MPLS depth", "3"), ("Recirc", "Yes"), ("CT state", "Yes"), ("CT zone", "Yes"), ("CT mark", "Yes"),
+    ("CT label", "Yes"), ("CT state NAT", "Yes"), ("CT orig tuple", "Yes"), ("CT orig tuple for IPv6", "Yes"),
+    ("IPv6 ND Extension", "Yes"))
 
 
 def show(daemon: Daemon, args: list[str]) -> str:
@@ -35,15 +48,26 @@ def _port(interface: Interface) -> str:
 
 
 def dump_dps(daemon: Daemon, args: list[str]) -> str:
-    """Names of the bridges."""
-    return "".join(f"{name}\n" for name in sorted(daemon.bridges))
+    """Names of the bridges, with the type of their datapath."""
+    return "".join(f"{bridge.datapath.type}@{name}\n" for name, bridge in sorted(daemon.bridges.items()))
 
 
 def dump_flows(daemon: Daemon, args: list[str]) -> str:
     """Flows of packets that came in by the ports of a bridge."""
-    bridge = _bridge(daemon, args[-1])
-    text = bridge.bridge.dump_megaflows()
-    return text + "\n" if text else ""
+    bridge, verbose = _bridge(daemon, args[-1]), "-m" in args
+    named = ("--names" in args or verbose) and "--no-names" not in args
+    names = port_names(bridge.datapath) if named else None
+    lines = []
+    for flow in bridge.bridge.megaflows():
+        text = flow.format(bridge.datapath.switch.now, names=names, verbose=verbose)
+        lines.append(f"ufid:{format_ufid(flow.ufid)} {text}" if verbose else text)
+    return "".join(line + "\n" for line in sorted(lines))
+
+
+def show_features(daemon: Daemon, args: list[str]) -> str:
+    """What the datapath of a bridge can do."""
+    _bridge(daemon, args[0])
+    return "".join(f"{name}: {value}\n" for name, value in FEATURES)
 
 
 def _bridge(daemon: Daemon, name: str) -> ConfiguredBridge:
@@ -57,4 +81,5 @@ COMMANDS = (
     Command("dpif/dump-dps", "", 0, 0, dump_dps),
     Command("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 3, dump_flows),
     Command("dpif/show", "", 0, 0, show),
+    Command("dpif/show-dp-features", "bridge", 1, 1, show_features),
 )

@@ -52,10 +52,10 @@ def _frame(text: str, size: int | None) -> bytes:
         try:
             key, _mask = parse_key("".join(text.split()))
         except ParseError:
-            raise CommandError("bad packet or flow syntax") from None
+            raise CommandError(f"syntax error at {text}") from None
         return compose(key)[:size].ljust(size, b"\0") if size is not None else compose(key)
     if len(frame) < MIN_FRAME:
-        raise CommandError("bad packet or flow syntax")
+        raise CommandError(f"syntax error at {text}")
     return frame
 
 
@@ -70,12 +70,13 @@ def set_admin_state(daemon: Daemon, args: list[str]) -> str:
     """Take a device up or down, or all."""
     state = args[-1]
     if state not in ("up", "down"):
-        raise CommandError(f"Invalid Admin State: {state}")
+        raise CommandError("Invalid Admin State")
     dummies = daemon.devices.dummies()
     if len(args) == 2 and args[0] not in dummies:
-        raise CommandError(f"Unknown Dummy Interface: {args[0]}")
-    for device in [dummies[args[0]]] if len(args) == 2 else dummies.values():
+        raise CommandError("Unknown Dummy Interface")
+    for device in [dummies[args[0]]] if len(args) == 2 else list(dummies.values()):
         device.is_up = state == "up"
+        daemon.set_down(device.name, not device.is_up)
     daemon.status_due()
     return "OK"
 
@@ -84,7 +85,7 @@ def conn_state(daemon: Daemon, args: list[str]) -> str:
     """How the streams of devices stand; those without one are not told."""
     if args and args[0] not in daemon.devices.dummies():
         raise CommandError("no such dummy netdev")
-    return ""
+    return f"{args[0]}: unknown" if args else ""
 
 
 def add_ip4(daemon: Daemon, args: list[str]) -> str:
@@ -104,7 +105,7 @@ def _add_address(daemon: Daemon, args: list[str]) -> str:
     try:
         found.add_address(args[1])
     except FastpathError:
-        raise CommandError("Invalid parameters") from None
+        raise CommandError(f"{args[1]}: invalid IP address") from None
     return "OK"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastpath.errors import FastpathError
+from fastpath.errors import NotFoundError, ParseError
+from fastpath.text import parse_mac
 from fastpath.vswitchd.commands.command import Command, CommandError
 
 if TYPE_CHECKING:
@@ -37,26 +38,34 @@ def clear_stats(daemon: Daemon, args: list[str]) -> str:
 
 def add(daemon: Daemon, args: list[str]) -> None:
     """Pin an address to a port."""
-    bridge, port, vlan, mac = args
-    try:
-        daemon.find(bridge).add_mac(port, mac, vlan=_vlan(vlan))
-    except FastpathError as error:
-        raise CommandError(str(error)) from None
+    bridge, port, vlan, mac = daemon.find(args[0]), *args[1:]
+    address = _mac(mac)
+    if port not in [found.name for found in bridge.ports]:
+        raise CommandError("software error, odp port is present but no ofp port")
+    bridge.add_mac(port, address, vlan=_vlan(vlan))
 
 
 def delete(daemon: Daemon, args: list[str]) -> None:
     """Unpin or forget an address."""
-    bridge, vlan, mac = args
+    bridge, vlan, mac = daemon.find(args[0]), *args[1:]
     try:
-        daemon.find(bridge).del_mac(mac, vlan=_vlan(vlan))
-    except FastpathError as error:
-        raise CommandError(str(error)) from None
+        bridge.del_mac(_mac(mac), vlan=_vlan(vlan))
+    except NotFoundError:
+        raise CommandError("could not find static mac entry") from None
+
+
+def _mac(text: str) -> int:
+    try:
+        return parse_mac(text)
+    except ParseError:
+        raise CommandError("bad MAC address") from None
 
 
 def _vlan(text: str) -> int:
-    if not text.isdecimal() or int(text) > 4095:
-        raise CommandError("invalid vlan")
-    return int(text)
+    """A VLAN, as the reference takes one: a number of which 12 bits count."""
+    if not text.isdecimal():
+        raise CommandError("bad vlan")
+    return int(text) & 0xFFF
 
 
 COMMANDS = (

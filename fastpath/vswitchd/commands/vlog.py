@@ -47,12 +47,19 @@ def close(daemon: Daemon, args: list[str]) -> None:
 
 def unlimit(daemon: Daemon, args: list[str]) -> None:
     """Log all there is of some modules, or of all."""
+    _check(daemon, args)
     daemon.log.limit(args, on=False)
 
 
 def limit(daemon: Daemon, args: list[str]) -> None:
     """Hold back lines of which there are too many."""
+    _check(daemon, args)
     daemon.log.limit(args, on=True)
+
+
+def _check(daemon: Daemon, modules: list[str]) -> None:
+    if any(module not in daemon.log.levels for module in modules):
+        raise CommandError("unknown module")
 
 
 COMMANDS = (
