@@ -6,7 +6,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from fastpath._epoch cimport epoch_t
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
-from fastpath._subtable cimport MAX_TRIES, prefix_field_t, rule_t, subtable_t, vector_t
+from fastpath._subtable cimport MAX_TRIES, rule_t, subtable_t
+from fastpath._trie cimport prefix_field_t
+from fastpath._tuplesearch cimport soft_t, vector_t
 
 # A rule as a reader sees it.  The private part follows; these members are the contract.
 ctypedef struct cls_rule_t:
@@ -15,18 +17,16 @@ ctypedef struct cls_rule_t:
     uint64_t add_version        # visible in versions add_version <= v < remove_version
     uint64_t remove_version     # atomic
 
-cdef struct soft_t              # parts of conjunctive matches met during one lookup
-
 cdef class Classifier:
     cdef vector_t *subtables    # atomic, immutable once published
     cdef prefix_field_t field[MAX_TRIES]
     cdef uint32_t n_fields
+    cdef bint plain             # FASTPATH_PLAIN was set: lookups share nothing between subtables
     cdef uint64_t seed
     cdef epoch_t epoch
     cdef Py_ssize_t n_live      # rules not removed in any version
     cdef dict _by_mask          # mask words -> address of the subtable
     cdef dict _groups           # words of a front stage -> addresses of stage groups
-    cdef list _free_numbers     # of groups that are gone
     cdef list _objects, _free_ids
     cdef dict _pending          # rule removed in some version -> its subtable (addresses), until purge()
 
@@ -39,6 +39,7 @@ cdef class Classifier:
 
     cdef const rule_t *search(self, const flow_t *key, flow_t *wc, uint64_t version,
                               soft_t *soft) noexcept nogil
+    cdef void expect(self, uint64_t n) noexcept nogil
     cdef const rule_t *settle(self, const flow_t *key, flow_t *wc, uint64_t version, soft_t *soft,
                               const rule_t *hard) noexcept nogil
     cdef const rule_t *try_conjunctions(self, const flow_t *key, flow_t *wc, uint64_t version,

@@ -40,56 +40,30 @@ from libc.stdint cimport INT32_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from fastpath._bytes cimport load_acquire_ptr, store_relaxed64
+from fastpath._bytes cimport load_acquire_ptr, prefetch, store_relaxed64, zero_words
 from fastpath._epoch cimport (epoch_collect, epoch_destroy, epoch_enter, epoch_init, epoch_leave)
 from fastpath._flow cimport FlowKey, hash_finish
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
-from fastpath._stagegroup cimport ask_group, free_group, group_size, new_group, noted_t, stage_group_t
+from fastpath._stagegroup cimport free_group, group_size, new_group, stage_group_t
 from fastpath._subtable cimport (
-    RULE_NEVER, agree, conj_t, end_chain, entry_t, find_max, fold_front, free_rule, free_subtable, front_stages,
-    head_of, link_after, list_append, list_remove, live_rule, mask_covers, new_subtable, next_rule, part_t, probe,
-    probe_rest, probe_wc, relocate, rule_hash, spread, start_chain, subtable_size, subtable_t, swap_rule,
-    tried_t, unlink, vector_t, visible, word_at, words_of)
-from fastpath._trie cimport trie_clear
+    RULE_NEVER, agree, conj_t, end_chain, find_max, free_rule, free_subtable, front_stages, head_of, link_after,
+    list_append, list_remove, live_rule, mask_covers, new_subtable, next_rule, part_t, rule_hash, spread,
+    start_chain, subtable_size, subtable_t, swap_rule, unlink, visible, word_at, words_of)
+from fastpath._trie cimport trie_asked, trie_clear
+from fastpath._tuplesearch cimport (N_SOFT, entry_t, found_t, relocate, search, search_plain, search_wc,
+                                    soft_t, vector_t)
 
 import os
 
 from fastpath.fields import OFFSETS
 
 cdef enum:
-    N_SOFT = 64                 # conjunctive parts kept without allocating
+    AHEAD = 4                   # keys of lookup_many fetched while one is looked up
 
 VERSION_MAX = 2 ** 64 - 2       # the newest version: sees what is not removed in any
 
 
 # -- conjunctive matches ------------------------------------------------------------------------------
-
-cdef struct found_t:            # a part of a conjunctive match
-    const rule_t *rule
-    const conj_t *conj          # NULL: settled
-
-cdef struct soft_t:
-    uint32_t n, room
-    found_t *found
-    found_t stub[N_SOFT]
-
-
-cdef bint add_soft(soft_t *soft, const rule_t *r, const conj_t *conj) noexcept nogil:
-    cdef found_t *bigger
-    if soft.n == soft.room:
-        bigger = <found_t *>malloc(2 * soft.room * sizeof(found_t))
-        if bigger == NULL:
-            return False
-        memcpy(bigger, soft.found, soft.n * sizeof(found_t))
-        if soft.found != soft.stub:
-            free(soft.found)
-        soft.found = bigger
-        soft.room *= 2
-    soft.found[soft.n].rule = r
-    soft.found[soft.n].conj = conj
-    soft.n += 1
-    return True
-
 
 cdef struct clauses_t:
     uint32_t id
@@ -178,7 +152,7 @@ cdef class Classifier:
         epoch_init(&self.epoch)
         self.subtables = NULL
         memset(self.field, 0, sizeof(self.field))
-        self._by_mask, self._groups, self._free_numbers = {}, {}, []
+        self._by_mask, self._groups = {}, {}
         self._objects, self._free_ids, self._pending = [], [], {}
         self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else hash_finish(
             (<object>seed & 0xFFFFFFFFFFFFFFFF))
@@ -191,6 +165,7 @@ cdef class Classifier:
             self.field[t].n_bits, self.field[t].dl_type = _PREFIX_ROWS[name]
             self.field[t].ofs = OFFSETS[name]
         self.n_fields = len(names)
+        self.plain = os.environ.get("FASTPATH_PLAIN", "0") not in ("", "0")
 
     def __dealloc__(self):
         cdef uint32_t t
@@ -224,42 +199,21 @@ cdef class Classifier:
                               soft_t *soft) noexcept nogil:
         """Best rule that matches by itself.  Parts of conjunctions go to *soft*, or nowhere if NULL."""
         cdef const vector_t *v = <const vector_t *>load_acquire_ptr(<void *const *>&self.subtables)
-        cdef const rule_t *best = NULL
-        cdef const rule_t *r
-        cdef const conj_t *conj
-        cdef int64_t best_priority = INT32_MIN
-        cdef const entry_t *e
-        cdef tried_t tried
-        cdef noted_t noted
-        cdef uint64_t i = 0, h
-        tried.done = 0
-        memset(noted.asked, 0, sizeof(noted.asked))
-        memset(noted.folded, 0, sizeof(noted.folded))
-        best_priority -= 1
         if v == NULL:
             return NULL
-        while i < v.n and v.entry[i].max_priority > best_priority:
-            e = &v.entry[i]
-            i += 1
-            if e.group != NULL and not ask_group(e.group, key, self.seed, &noted, &h) & e.member:
-                if wc != NULL:
-                    fold_front(e.subtable, key, wc, self.seed, &noted)
-                continue
-            if wc != NULL:
-                r = probe_wc(e.subtable, self.field, key, wc, self.seed, version, &tried, &noted)
-            elif e.group != NULL:
-                r = probe_rest(e.subtable, key, h, version)
-            else:
-                r = probe(e.subtable, key, self.seed, version)
-            if r == NULL or r.priority <= best_priority:
-                continue
-            conj = <const conj_t *>load_acquire_ptr(<void *const *>&r.conj)
-            if conj == NULL:
-                best = r
-                best_priority = r.priority
-            elif soft != NULL:
-                add_soft(soft, r, conj)
-        return best
+        if self.plain:
+            return search_plain(v, self.field, key, wc, self.seed, version, soft)
+        if wc == NULL:
+            return search(v, key, self.seed, version, soft)
+        return search_wc(v, self.field, key, wc, self.seed, version, soft)
+
+    cdef void expect(self, uint64_t n) noexcept nogil:
+        """Lookups that un-wildcard are to come, which the tries may prepare for.  The writer's, with the GIL,
+        though it changes no answer."""
+        cdef uint32_t t
+        for t in range(self.n_fields):
+            if self.field[t].n_bits == 32 and not self.plain:
+                trie_asked(&self.field[t].trie, n)
 
     cdef const rule_t *settle(self, const flow_t *key, flow_t *wc, uint64_t version, soft_t *soft,
                               const rule_t *hard) noexcept nogil:
@@ -334,18 +288,22 @@ cdef class Classifier:
     def lookup(self, FlowKey key not None, FlowKey wc=None, uint64_t version=VERSION_MAX):
         """The object of the best rule that *key* matches in *version*, or None.  With *wc* or-s into it
         every bit of the key that the answer depends on."""
-        cdef const cls_rule_t *r = self.find(&key.f, NULL if wc is None else &wc.f, version)
+        cdef const cls_rule_t *r
+        if wc is not None:
+            self.expect(1)
+        r = self.find(&key.f, NULL if wc is None else &wc.f, version)
         return None if r == NULL else self._objects[r.id]
 
     def lookup_many(self, keys, wc=False, uint64_t version=VERSION_MAX):
         """Rule ids, -1 for a miss, of the rows of *keys*: an array of flow keys in memory order, uint64 of
-        shape (n, FLOW_WORDS) or structured.  With *wc* (ids, masks), masks uint64 of that shape.
+        shape (n, FLOW_WORDS) or structured.  With *wc* (ids, masks), masks uint64 of that shape; *wc* may be
+        such an array, which is overwritten.
 
         Runs without the GIL, so a rule may be removed meanwhile: `objects` and `rule_of` know an id
         until its rule is removed, and it may then serve another."""
         import numpy as np
         cdef Py_buffer k, i, m
-        cdef bint filled = bool(wc)
+        cdef bint filled = wc is not False and wc is not None
         PyObject_GetBuffer(keys, &k, PyBUF_C_CONTIGUOUS)
         try:
             if k.len % sizeof(flow_t) or (k.ndim and k.shape[k.ndim - 1] * k.itemsize % sizeof(flow_t)):
@@ -353,15 +311,19 @@ cdef class Classifier:
                                  f"expected flow keys of {sizeof(flow_t)}")
             n = k.len // <Py_ssize_t>sizeof(flow_t)
             ids = np.empty(n, np.int64)
-            masks = np.zeros((n if filled else 0, FLOW_WORDS), np.uint64)
+            masks = np.empty((n if filled else 0, FLOW_WORDS), np.uint64) if wc is True or not filled else wc
             PyObject_GetBuffer(ids, &i, PyBUF_WRITABLE)
-            PyObject_GetBuffer(masks, &m, PyBUF_WRITABLE)
             try:
-                self.find_many(<const flow_t *>k.buf, <flow_t *>m.buf if filled else NULL,
-                               <int64_t *>i.buf, n, version)
+                PyObject_GetBuffer(masks, &m, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+                try:
+                    if filled and m.len != k.len:
+                        raise ValueError(f"masks of {m.len} bytes, expected {k.len}")
+                    self.find_many(<const flow_t *>k.buf, <flow_t *>m.buf if filled else NULL,
+                                   <int64_t *>i.buf, n, version)
+                finally:
+                    PyBuffer_Release(&m)
             finally:
                 PyBuffer_Release(&i)
-                PyBuffer_Release(&m)
         finally:
             PyBuffer_Release(&k)
         return (ids, masks) if filled else ids
@@ -371,9 +333,16 @@ cdef class Classifier:
         cdef Py_ssize_t i
         cdef uint32_t reader
         cdef const cls_rule_t *r
+        if wc != NULL:
+            self.expect(n)
         with nogil:
             reader = self.enter()
             for i in range(n):
+                if i + AHEAD < n:
+                    prefetch(&keys[i + AHEAD])
+                    prefetch(&keys[i + AHEAD].w[8])
+                if wc != NULL:
+                    zero_words(wc[i].w, FLOW_WORDS)
                 r = self.find(&keys[i], NULL if wc == NULL else &wc[i], version)
                 ids[i] = -1 if r == NULL else <int64_t>r.id
             self.leave(reader)
@@ -429,10 +398,8 @@ cdef class Classifier:
                 if (<stage_group_t *><uintptr_t>address).members != <uint64_t>-1:
                     g = <stage_group_t *><uintptr_t>address
             if g == NULL:
-                number = self._free_numbers.pop() if self._free_numbers else sum(map(len, self._groups.values()))
-                g = new_group(number, s.mask, word_at(s), s.end[i])
+                g = new_group(s.mask, word_at(s), s.end[i])
                 if g == NULL:
-                    self._free_numbers.append(number)
                     return
                 addresses.append(<uintptr_t>g)
             member = 0
@@ -456,7 +423,6 @@ cdef class Classifier:
                     if not addresses:
                         del self._groups[words]
                     break
-            self._free_numbers.append(g.number)
             free_group(g, &self.epoch)
 
     cdef rule_t *make_rule(self, const subtable_t *s, const flow_t *key, int32_t priority,
@@ -466,7 +432,6 @@ cdef class Classifier:
             raise MemoryError("no room for a rule")
         r.priority, r.add_version, r.remove_version = priority, version, RULE_NEVER
         words_of(s, key, r.w)
-        r.hash = rule_hash(s, r.w, self.seed)
         return r
 
     cdef bint place(self, subtable_t *s, rule_t *r, rule_t *head, rule_t *live) noexcept:
@@ -482,12 +447,12 @@ cdef class Classifier:
                 prev = head
                 while prev.next != NULL and prev.next.priority >= r.priority:
                     prev = prev.next
-            link_after(s, prev, head, r)
+            link_after(s, prev, head, r, self.seed)
         list_append(s, r)
         s.n_rules += 1
         if not s.listed or r.priority > s.max_priority:
             s.max_priority, s.max_count = r.priority, 1
-            if not relocate(&self.subtables, s, False, True, &self.epoch):
+            if not relocate(&self.subtables, s, False, True, self.seed, &self.epoch):
                 self.displace(s, r)
                 return False
             s.listed = True
@@ -498,22 +463,22 @@ cdef class Classifier:
     cdef void displace(self, subtable_t *s, rule_t *r) noexcept:
         """Take *r* out of everything but the list of objects.  Where memory is short, the array of
         subtables may keep one that is empty, or a max priority that is too high: slower, as right."""
-        cdef rule_t *head = head_of(s, r.w, r.hash)
+        cdef rule_t *head = head_of(s, r.w, rule_hash(s, r.w, self.seed))
         if head == r and r.next == NULL:
             end_chain(s, r, self.seed, self.field, self.n_fields, &self.epoch)
         else:
-            unlink(s, head, r)
+            unlink(s, head, r, self.seed)
         list_remove(s, r)
         s.n_rules -= 1
         if s.n_rules == 0:
             find_max(s)
-            if not s.listed or relocate(&self.subtables, s, False, False, &self.epoch):
+            if not s.listed or relocate(&self.subtables, s, False, False, self.seed, &self.epoch):
                 self.forget(s)
         elif r.priority == s.max_priority:
             s.max_count -= 1
             if s.max_count == 0:
                 find_max(s)
-                relocate(&self.subtables, s, True, True, &self.epoch)
+                relocate(&self.subtables, s, True, True, self.seed, &self.epoch)
         free_rule(r, &self.epoch)
 
     cdef void forget(self, subtable_t *s) noexcept:
@@ -566,7 +531,7 @@ cdef class Classifier:
             free(parts)
             raise
         r.conj = parts
-        head = head_of(s, r.w, r.hash)
+        head = head_of(s, r.w, rule_hash(s, r.w, self.seed))
         live = live_rule(head, priority)
         if live != NULL and not may_replace:
             free_rule(r, NULL)
@@ -581,7 +546,7 @@ cdef class Classifier:
         cdef uint32_t old_id = live.id
         if at_once:
             r.add_version = live.add_version
-        swap_rule(s, head, live, r)
+        swap_rule(s, head, live, r, self.seed)
         free_rule(live, &self.epoch)
         return self.take_id(old_id)
 

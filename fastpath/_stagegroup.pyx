@@ -29,11 +29,11 @@ cdef group_slots_t *new_slots(uint64_t size) noexcept nogil:
     return t
 
 
-cdef stage_group_t *new_group(uint32_t number, const uint64_t *mask, const uint8_t *at, uint32_t n_words) noexcept nogil:
+cdef stage_group_t *new_group(const uint64_t *mask, const uint8_t *at, uint32_t n_words) noexcept nogil:
     cdef stage_group_t *g = <stage_group_t *>calloc(1, sizeof(stage_group_t) + n_words * 9)
     if g == NULL:
         return NULL
-    g.number, g.n_words = number, n_words
+    g.n_words = n_words
     memcpy(g.mask, mask, n_words * 8)
     memcpy(<uint8_t *>group_words(g), at, n_words)
     g.slots = new_slots(FIRST_SLOTS)

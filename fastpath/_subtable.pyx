@@ -1,27 +1,33 @@
-"""One subtable of a classifier: the rules that share a mask, and the probe for a key.
+"""One subtable of a classifier: the rules that share a mask.
 
-Rules with the same match form a chain, by descending priority, the older first where that is equal;
-the head of each chain is in a hash table.  For each stage of the mask but the last a set counts the
+Rules with the same match form a chain, by descending priority, the older first where that is equal; the
+head of each chain is in a table of buckets.  For each stage of the mask but the last a set counts the
 hashes, up to there, of the chains.  A rule enters tries and sets before the table and leaves them
 after it, so that a reader who finds it in the table would not have been turned away before.
 
-_classifier says why each bit is un-wildcarded, and owns the order of subtables and the tries.
+A bucket of the table is a cache line: six ways, each 16 bits of the hash, the address of the head and
+its rank, which is its priority as far as 16 bits tell it.  So a probe that misses reads one line, and
+one that finds a rule which cannot beat what the lookup has reads no more.  A bucket that is full
+counts the chains that went on to the next.  A bucket of a set is eight ways of 32 bits of the hash, which is
+what the reference switch compares.
+
+_tuplesearch has the probe of a lookup, and _classifier says why each bit is un-wildcarded.
 """
 
-from libc.stdint cimport INT32_MIN, int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memset
+from libc.stdint cimport INT32_MIN, int32_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memset
 
-from fastpath._bytes cimport (be32, hton16, hton32, load_acquire64, load_acquire_ptr, load_be32, load_be64,
-                              ntoh32, ntoh64, store_be32, store_release64, store_release_ptr)
+from fastpath._bytes cimport load_be32, ntoh32, store_release32, store_release64, store_release_ptr
 from fastpath._epoch cimport epoch_retire, epoch_t
-from fastpath._flow cimport hash_add, hash_finish
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t, flow_word_stage
-from fastpath._stagegroup cimport (ask_group, group_add, group_drop, group_reserve, noted_t)
-from fastpath._trie cimport (prefix_t, trie_answer_t, trie_clear, trie_insert, trie_lookup, trie_remove)
+from fastpath._stagegroup cimport group_add, group_drop, group_reserve, mix_word
+from fastpath._trie cimport field_value, prefix_field_t, prefix_t, trie_clear, trie_insert, trie_remove
 
 cdef enum:
-    PORTS_WORD = 6              # of flow_t: tp_src, tp_dst, ...
+    FREE = 0                    # ways of a set
+    REMOVED = 1
+    FIRST_LOG = 1               # a set begins with a cache line
 
 cdef extern from *:
     """
@@ -31,240 +37,182 @@ cdef extern from *:
     uint32_t trailing_zeros(uint32_t v) noexcept nogil
 
 
-# -- readers ------------------------------------------------------------------------------------------
+# -- the table of rules -------------------------------------------------------------------------------
 
-cdef inline uint64_t slot_of_rule(const rule_t *r, uint64_t hash) noexcept nogil:
-    return <uint64_t><uintptr_t>r | (hash >> TAG_SHIFT << TAG_SHIFT)
-
-
-cdef inline uint64_t slot_of_hash(uint64_t hash) noexcept nogil:
-    return hash | 2             # never 0 or TOMB
+cdef inline uint64_t way_of_rule(const rule_t *r) noexcept nogil:
+    return <uint64_t><uintptr_t>r | rank_of(r.priority) << RANK_SHIFT
 
 
-cdef inline bint has_hash(slots_t *const *index, uint64_t hash) noexcept nogil:
-    cdef const slots_t *t = <const slots_t *>load_acquire_ptr(<void *const *>index)
-    cdef uint64_t want = slot_of_hash(hash), i = want & t.mask, v
+cdef inline rule_bucket_t *bucket_at(uint64_t table, uint64_t i) noexcept nogil:
+    return &(<rule_bucket_t *>table_of(table))[i & (n_buckets(table) - 1)]
+
+
+cdef void put_rule(uint64_t table, rule_t *r, uint64_t hash) noexcept nogil:
+    """Store the head of a chain that is not there yet.  There is room."""
+    cdef rule_bucket_t *b = bucket_at(table, hash)
+    cdef int way
     while True:
-        v = load_acquire64(&t.slot[i])
-        if v == want:
-            return True
-        if v == 0:
-            return False
-        i = (i + 1) & t.mask
+        for way in range(RULE_WAYS):
+            if b.sig[way] == 0:
+                store_release64(&b.rule[way], way_of_rule(r))
+                store_sig(b, way, sig_of(hash))
+                return
+        store_passed(b, b.n_passed + (b.n_passed < 65535))
+        hash += 1
+        b = bucket_at(table, hash)
 
 
-cdef inline void fold_words(const subtable_t *s, flow_t *wc, uint32_t end) noexcept nogil:
-    cdef const uint8_t *at = word_at(s)
-    cdef uint32_t i
-    for i in range(end):
-        wc.w[at[i]] |= s.mask[i]
+cdef uint64_t *seek_rule(uint64_t table, const rule_t *r, uint64_t hash) noexcept nogil:
+    """The way that holds *r*, which is the head of a chain."""
+    cdef rule_bucket_t *b
+    cdef int way
+    while True:
+        b = bucket_at(table, hash)
+        for way in range(RULE_WAYS):
+            if rule_of_way(b.rule[way]) == r:
+                return &b.rule[way]
+        hash += 1
 
 
-cdef inline uint32_t prefix_mask32(uint32_t n) noexcept nogil:
-    return ~(<uint32_t>-1 >> n) if n < 32 else <uint32_t>-1
+cdef void clear_rule(uint64_t table, const rule_t *r, uint64_t hash) noexcept nogil:
+    cdef rule_bucket_t *b
+    cdef uint64_t *at = seek_rule(table, r, hash)
+    b = bucket_at(table, hash)
+    while not <uint64_t *>b <= at < <uint64_t *>(b + 1):
+        if b.n_passed < 65535:          # else nobody knows how many
+            store_passed(b, b.n_passed - 1)
+        hash += 1
+        b = bucket_at(table, hash)
+    store_sig(b, at - b.rule, 0)
+    store_release64(at, 0)
 
 
-cdef void set_prefix_bits(flow_t *wc, const prefix_field_t *f, uint32_t n_bits) noexcept nogil:
-    cdef uint8_t *p = <uint8_t *>wc + f.ofs
-    while n_bits:
-        store_be32(p, load_be32(p) | hton32(prefix_mask32(n_bits)))
-        n_bits -= min(n_bits, 32)
-        p += 4
-
-
-cdef bint prefix_bits_set(const flow_t *wc, const prefix_field_t *f, uint32_t n_bits) noexcept nogil:
-    cdef const uint8_t *p = <const uint8_t *>wc + f.ofs
-    while n_bits:
-        if ~ntoh32(load_be32(p)) & prefix_mask32(n_bits):
-            return False
-        n_bits -= min(n_bits, 32)
-        p += 4
+cdef bint reserve_rules(subtable_t *s, uint64_t seed, epoch_t *e) noexcept nogil:
+    """Make sure that one more chain finds room, in a table at most two thirds full unless it is one bucket;
+    False: no memory, nothing changed."""
+    cdef uint64_t old = s.rules, new, i
+    cdef uint64_t log = (old & LOG_MASK) + 1 if old else 0
+    cdef rule_bucket_t *buckets
+    cdef rule_t *r
+    cdef int way
+    if old and s.n_chains + 1 <= (RULE_WAYS if log == 1 else 4 * n_buckets(old)):
+        return True
+    buckets = <rule_bucket_t *>lines_zeroed(sizeof(rule_bucket_t) << log)
+    if buckets == NULL:
+        return False
+    new = <uint64_t><uintptr_t>buckets | log
+    if old:
+        for i in range(n_buckets(old)):
+            for way in range(RULE_WAYS):
+                r = rule_of_way(bucket_at(old, i).rule[way])
+                if r != NULL:
+                    put_rule(new, r, rule_hash(s, r.w, seed))
+    store_release64(&s.rules, new)
+    if old:
+        epoch_retire(e, table_of(old))
     return True
 
 
-cdef inline prefix_t field_value(const flow_t *key, const prefix_field_t *f) noexcept nogil:
-    cdef const uint8_t *p = <const uint8_t *>key + f.ofs
-    cdef prefix_t v
-    v.lo = 0
-    if f.n_bits == 32:
-        v.hi = <uint64_t>ntoh32(load_be32(p)) << 32
-    else:
-        v.hi = ntoh64(load_be64(p))
-        if f.n_bits == 128:
-            v.lo = ntoh64(load_be64(p + 8))
-    return v
+# -- the sets of stages -------------------------------------------------------------------------------
+
+cdef inline uint32_t *ways_of(uint64_t table) noexcept nogil:
+    return <uint32_t *>table_of(table)
 
 
-cdef void ask_trie(const prefix_field_t *f, const flow_t *key, trie_answer_t *out) noexcept nogil:
-    if f.dl_type and key.dl_type != hton16(f.dl_type):
-        out.plens[0] = out.plens[1] = <uint64_t>-1      # the field is something else here: no skipping
-        out.n_bits = 0
-        return
-    trie_lookup(&f.trie, field_value(key, f), f.n_bits, out)
+cdef inline uint32_t *counts(uint64_t table) noexcept nogil:
+    """How many chains share the hash in each way."""
+    return ways_of(table) + HASH_WAYS * n_buckets(table)
 
 
-cdef bint tries_rule_out(const prefix_field_t *field, const subtable_t *s, uint32_t tries,
-                         const flow_t *key, flow_t *wc, tried_t *tried) noexcept nogil:
-    """Whether a trie shows that *s* cannot match; then the bits that show it are in *wc*."""
-    cdef uint32_t t = 0, plen
-    cdef trie_answer_t *answer
-    while tries >> t:
-        if tries >> t & 1:
-            answer = &tried.answer[t]
-            if not tried.done >> t & 1:
-                ask_trie(&field[t], key, answer)
-                tried.done |= <uint32_t>1 << t
-            plen = s.plen[t]
-            if not answer.plens[(plen - 1) >> 6] >> ((plen - 1) & 63) & 1:
-                # The trie is the whole table's: its bits may be more than this subtable is worth.
-                if answer.n_bits <= plen:
-                    set_prefix_bits(wc, &field[t], answer.n_bits)
-                    return True
-                if prefix_bits_set(wc, &field[t], answer.n_bits):
-                    return True
-        t += 1
+cdef uint64_t set_size(uint64_t table) noexcept nogil:
+    return 8 * HASH_WAYS * n_buckets(table)
+
+
+cdef uint64_t seek_hash(uint64_t table, uint32_t hash) noexcept nogil:
+    """The way of *hash*, or the first that is free where it belongs."""
+    cdef uint64_t last = n_buckets(table) - 1, i = hash, way
+    cdef uint64_t found = <uint64_t>-1
+    while True:
+        for way in range((i & last) * HASH_WAYS, (i & last) * HASH_WAYS + HASH_WAYS):
+            if ways_of(table)[way] == hash:
+                return way
+            if ways_of(table)[way] <= REMOVED and found == <uint64_t>-1:
+                found = way
+        if ways_of(table)[(i & last) * HASH_WAYS + HASH_WAYS - 1] == FREE:
+            return found
+        i += 1
+
+
+cdef void put_hash(index_t *x, uint64_t way, uint32_t hash, uint32_t count) noexcept nogil:
+    x.n_used += ways_of(x.table)[way] == FREE
+    x.n_live += 1
+    counts(x.table)[way] = count
+    store_release32(&ways_of(x.table)[way], hash)
+
+
+cdef bint reserve_hashes(index_t *x, epoch_t *e) noexcept nogil:
+    """Make sure that one more hash leaves 3/8 of the ways free; False: no memory, nothing changed."""
+    cdef uint64_t old = x.table, log = FIRST_LOG, i
+    cdef void *block
+    if old and x.n_used + 1 <= 5 * n_buckets(old):
+        return True
+    while x.n_live + 1 > 4 << log:
+        log += 1
+    block = lines_zeroed(<uint64_t>(8 * HASH_WAYS) << log)
+    if block == NULL:
+        return False
+    x.n_used = x.n_live = 0
+    move_hashes(x, old, <uint64_t><uintptr_t>block | log)
+    if old:
+        epoch_retire(e, table_of(old))
+    return True
+
+
+cdef void move_hashes(index_t *x, uint64_t old, uint64_t new) noexcept nogil:
+    """Publish *new*, still empty, with what *old* holds."""
+    cdef index_t filled
+    cdef uint64_t i
+    filled.table, filled.n_used, filled.n_live = new, 0, 0
+    if old:
+        for i in range(HASH_WAYS * n_buckets(old)):
+            if ways_of(old)[i] > REMOVED:
+                put_hash(&filled, seek_hash(new, ways_of(old)[i]), ways_of(old)[i], counts(old)[i])
+    x.n_used, x.n_live = filled.n_used, filled.n_live
+    store_release64(&x.table, new)
+
+
+cdef bint count_hash(index_t *x, uint64_t hash) noexcept nogil:
+    """Whether it is the first chain with *hash*."""
+    cdef uint64_t way = seek_hash(x.table, short_hash(hash))
+    if ways_of(x.table)[way] != short_hash(hash):
+        put_hash(x, way, short_hash(hash), 1)
+        return True
+    counts(x.table)[way] += 1
     return False
 
 
-cdef void fold_with_ports(const subtable_t *s, const flow_t *key, flow_t *wc) noexcept nogil:
-    """Un-wildcard the mask of *s*, of the ports only the bits that show none of its rules match."""
-    cdef be32 *ports = <be32 *>&wc.w[PORTS_WORD]
-    cdef be32 old = ports[0]
-    cdef trie_answer_t answer
-    cdef prefix_t value
-    value.hi = <uint64_t>(ntoh32(load_be32(&key.w[PORTS_WORD])) & s.ports_mask) << 32
-    value.lo = 0
-    trie_lookup(&s.ports, value, 32, &answer)
-    fold_words(s, wc, s.n_words)
-    ports[0] = old | hton32(s.ports_mask & prefix_mask32(answer.n_bits))
-
-
-cdef const rule_t *probe_wc(const subtable_t *s, const prefix_field_t *field, const flow_t *key, flow_t *wc,
-                            uint64_t seed, uint64_t version, tried_t *tried, noted_t *noted) noexcept nogil:
-    """The rule of *s* that matches, un-wildcarding what shows it or shows that there is none."""
-    cdef uint64_t h = seed
-    cdef uint32_t i, start = 0, last = s.n_stages - 1
-    cdef const rule_t *r
-    if s.n_front:
-        ask_group(s.group[s.n_front - 1], key, seed, noted, &h)
-        start = s.end[s.n_front - 1]
-    for i in range(s.n_front, last):
-        if s.tries[i] and tries_rule_out(field, s, s.tries[i], key, wc, tried):
-            fold_words(s, wc, start)
-            return NULL
-        h = hash_stage(s, key, h, start, s.end[i])
-        start = s.end[i]
-        if not has_hash(&s.index[i], hash_finish(h)):
-            fold_words(s, wc, start)
-            return NULL
-    if s.tries[last] and tries_rule_out(field, s, s.tries[last], key, wc, tried):
-        fold_words(s, wc, start)
-        return NULL
-    h = hash_stage(s, key, h, start, s.n_words)
-    r = find_match(s, key, hash_finish(h), version)
-    if r == NULL and s.ports_len:
-        fold_with_ports(s, key, wc)
-    else:
-        fold_words(s, wc, s.n_words)
-    return r
-
-
-# -- the writer ---------------------------------------------------------------------------------------
-
-cdef slots_t *new_slots(uint64_t size, bint is_index) noexcept nogil:
-    cdef slots_t *t = <slots_t *>calloc(1, sizeof(slots_t) + (size - 1) * 8 + (size * 4 if is_index else 0))
-    if t != NULL:
-        t.mask = size - 1
-    return t
-
-
-cdef inline uint32_t *counts(slots_t *t) noexcept nogil:
-    """How many rules share the hash in each slot of a stage set."""
-    return <uint32_t *>&t.slot[t.mask + 1]
-
-
-cdef uint64_t put_slot(slots_t *t, uint64_t hash, uint64_t v) noexcept nogil:
-    """Store *v*, which is not there yet; return where.  There is room."""
-    cdef uint64_t i = hash & t.mask
-    while t.slot[i] > TOMB:
-        i = (i + 1) & t.mask
-    t.n_used += t.slot[i] == 0
-    t.n_live += 1
-    store_release64(&t.slot[i], v)
-    return i
-
-
-cdef uint64_t seek_slot(const slots_t *t, uint64_t hash, uint64_t v) noexcept nogil:
-    """Where *v* is, or the free slot that says it is not."""
-    cdef uint64_t i = hash & t.mask
-    while t.slot[i] and t.slot[i] != v:
-        i = (i + 1) & t.mask
-    return i
-
-
-cdef void clear_slot(slots_t *t, uint64_t i) noexcept nogil:
-    t.n_live -= 1
-    if t.slot[(i + 1) & t.mask] == 0:
-        t.n_used -= 1
-        store_release64(&t.slot[i], 0)
-    else:
-        store_release64(&t.slot[i], TOMB)
-
-
-cdef bint reserve(slots_t **place, bint is_index, epoch_t *e) noexcept nogil:
-    """Make sure that one more entry leaves 3/4 of the slots free; False: no memory, nothing changed.
-    So empty because most probes are misses, and one that ends at its first slot is a branch foreseen."""
-    cdef slots_t *t = place[0]
-    cdef slots_t *bigger
-    cdef uint64_t size = 8, i, at, v
-    if t != NULL and 4 * (t.n_used + 1) <= t.mask + 1:
-        return True
-    if t != NULL:
-        while size < 6 * (t.n_live + 1):
-            size *= 2
-    bigger = new_slots(size, is_index)
-    if bigger == NULL:
+cdef bint uncount_hash(index_t *x, uint64_t hash) noexcept nogil:
+    """Whether it was the last chain with *hash*."""
+    cdef uint64_t way = seek_hash(x.table, short_hash(hash))
+    counts(x.table)[way] -= 1
+    if counts(x.table)[way]:
         return False
-    if t != NULL:
-        for i in range(t.mask + 1):
-            v = t.slot[i]
-            if v > TOMB:
-                at = put_slot(bigger, v if is_index else rule_of_slot(v).hash, v)
-                if is_index:
-                    counts(bigger)[at] = counts(t)[i]
-    store_release_ptr(<void **>place, bigger)
-    if t != NULL:
-        epoch_retire(e, t)
+    x.n_live -= 1
+    store_release32(&ways_of(x.table)[way], REMOVED)
     return True
 
 
-cdef bint count_hash(slots_t *t, uint64_t hash) noexcept nogil:
-    """Whether it is the first rule with *hash*."""
-    cdef uint64_t v = slot_of_hash(hash), i = seek_slot(t, v, v)
-    if t.slot[i] != v:
-        i = put_slot(t, v, v)
-    counts(t)[i] += 1
-    return counts(t)[i] == 1
-
-
-cdef bint uncount_hash(slots_t *t, uint64_t hash) noexcept nogil:
-    """Whether it was the last rule with *hash*."""
-    cdef uint64_t v = slot_of_hash(hash), i = seek_slot(t, v, v)
-    counts(t)[i] -= 1
-    if counts(t)[i]:
-        return False
-    clear_slot(t, i)
-    return True
-
+# -- chains -------------------------------------------------------------------------------------------
 
 cdef void stage_hashes(const subtable_t *s, const uint64_t *w, uint64_t seed, uint64_t *out) noexcept nogil:
     """Hashes of masked words *w* up to the end of every stage; the last is the rule's."""
     cdef uint32_t stage, i = 0
+    cdef uint64_t h = 0
     for stage in range(s.n_stages):
         while i < s.end[stage]:
-            seed = hash_add(seed, w[i])
+            h ^= mix_word(w[i], word_at(s)[i], seed)
             i += 1
-        out[stage] = hash_finish(seed)
+        out[stage] = h
 
 
 cdef uint64_t rule_hash(const subtable_t *s, const uint64_t *w, uint64_t seed) noexcept nogil:
@@ -275,21 +223,19 @@ cdef uint64_t rule_hash(const subtable_t *s, const uint64_t *w, uint64_t seed) n
 
 cdef rule_t *head_of(const subtable_t *s, const uint64_t *w, uint64_t hash) noexcept nogil:
     """Head of the chain whose words are *w*."""
-    cdef uint64_t i = hash & s.rules.mask, v
-    cdef uint32_t j
+    cdef uint64_t i
+    cdef rule_bucket_t *b
     cdef rule_t *r
-    while True:
-        v = s.rules.slot[i]
-        if v == 0:
-            return NULL
-        if v != TOMB and rule_of_slot(v).hash == hash:
-            r = rule_of_slot(v)
-            j = 0
-            while j < s.n_words and r.w[j] == w[j]:
-                j += 1
-            if j == s.n_words:
+    cdef int way
+    for i in range(n_buckets(s.rules)):
+        b = bucket_at(s.rules, hash + i)
+        for way in range(RULE_WAYS):
+            r = rule_of_way(b.rule[way])
+            if b.sig[way] == sig_of(hash) and memcmp(r.w, w, s.n_words * 8) == 0:
                 return r
-        i = (i + 1) & s.rules.mask
+        if b.n_passed == 0:
+            break
+    return NULL
 
 
 cdef void words_of(const subtable_t *s, const flow_t *key, uint64_t *w) noexcept nogil:
@@ -363,15 +309,16 @@ cdef bint start_chain(subtable_t *s, rule_t *r, uint64_t seed, prefix_field_t *f
     cdef uint64_t h[MAX_STAGES]
     cdef uint32_t i
     for i in range(s.n_stages - 1):
-        if not reserve(&s.index[i], True, e) or (i < s.n_front and not group_reserve(s.group[i], e)):
+        if not reserve_hashes(&s.index[i], e) or (i < s.n_front and not group_reserve(s.group[i], e)):
             return False
-    if not reserve(&s.rules, False, e) or not enter_tries(s, r, field, n_fields, e):
+    if not reserve_rules(s, seed, e) or not enter_tries(s, r, field, n_fields, e):
         return False
     stage_hashes(s, r.w, seed, h)
     for i in range(s.n_stages - 1):
-        if count_hash(s.index[i], h[i]) and i < s.n_front:
+        if count_hash(&s.index[i], h[i]) and i < s.n_front:
             group_add(s.group[i], h[i], s.member[i])
-    put_slot(s.rules, r.hash, slot_of_rule(r, r.hash))
+    put_rule(s.rules, r, h[s.n_stages - 1])
+    s.n_chains += 1
     return True
 
 
@@ -380,46 +327,46 @@ cdef void end_chain(subtable_t *s, rule_t *r, uint64_t seed, prefix_field_t *fie
     """Take out *r*, the last rule with its words."""
     cdef uint64_t h[MAX_STAGES]
     cdef uint32_t i
-    clear_slot(s.rules, seek_slot(s.rules, r.hash, slot_of_rule(r, r.hash)))
     stage_hashes(s, r.w, seed, h)
+    clear_rule(s.rules, r, h[s.n_stages - 1])
+    s.n_chains -= 1
     for i in range(s.n_stages - 1):
-        if uncount_hash(s.index[i], h[i]) and i < s.n_front:
+        if uncount_hash(&s.index[i], h[i]) and i < s.n_front:
             group_drop(s.group[i], h[i], s.member[i])
     leave_tries(s, r, field, n_fields, e)
 
 
-cdef void swap_head(subtable_t *s, rule_t *old, rule_t *new) noexcept nogil:
-    store_release64(&s.rules.slot[seek_slot(s.rules, old.hash, slot_of_rule(old, old.hash))],
-                    slot_of_rule(new, new.hash))
+cdef void swap_head(subtable_t *s, rule_t *old, rule_t *new, uint64_t seed) noexcept nogil:
+    store_release64(seek_rule(s.rules, old, rule_hash(s, old.w, seed)), way_of_rule(new))
 
 
-cdef void link_after(subtable_t *s, rule_t *prev, rule_t *head, rule_t *r) noexcept nogil:
+cdef void link_after(subtable_t *s, rule_t *prev, rule_t *head, rule_t *r, uint64_t seed) noexcept nogil:
     """Put *r* behind *prev* of the chain that begins with *head*, or in front when *prev* is NULL."""
     if prev == NULL:
         r.next = head
-        swap_head(s, head, r)
+        swap_head(s, head, r, seed)
     else:
         r.next = prev.next
         store_release_ptr(<void **>&prev.next, r)
 
 
-cdef void unlink(subtable_t *s, rule_t *head, rule_t *r) noexcept nogil:
+cdef void unlink(subtable_t *s, rule_t *head, rule_t *r, uint64_t seed) noexcept nogil:
     """Take *r* out of a chain that has other rules."""
     cdef rule_t *prev = head
     if r == head:
-        swap_head(s, r, r.next)
+        swap_head(s, r, r.next, seed)
         return
     while prev.next != r:
         prev = prev.next
     store_release_ptr(<void **>&prev.next, r.next)
 
 
-cdef void swap_rule(subtable_t *s, rule_t *head, rule_t *old, rule_t *new) noexcept nogil:
+cdef void swap_rule(subtable_t *s, rule_t *head, rule_t *old, rule_t *new, uint64_t seed) noexcept nogil:
     """Put *new* in the place of *old*, which has the same words and priority."""
     cdef rule_t *prev = head
     new.next = old.next
     if old == head:
-        swap_head(s, old, new)
+        swap_head(s, old, new, seed)
     else:
         while prev.next != old:
             prev = prev.next
@@ -484,49 +431,14 @@ cdef void free_subtable(subtable_t *s, epoch_t *e) noexcept nogil:
     cdef uint32_t i
     trie_clear(&s.ports)                # empty unless the whole classifier goes
     for i in range(MAX_STAGES - 1):
-        free_block(s.index[i], e)
-    free_block(s.rules, e)
+        free_block(table_of(s.index[i].table), e)
+    free_block(table_of(s.rules), e)
     free_block(s, e)
 
 
 cdef void free_rule(rule_t *r, epoch_t *e) noexcept nogil:
     free_block(r.conj, e)
     free_block(r, e)
-
-
-cdef inline void list_entry(entry_t *e, subtable_t *s) noexcept nogil:
-    e.subtable, e.max_priority = s, s.max_priority
-    e.group = s.group[s.n_front - 1] if s.n_front else NULL
-    e.member = <uint64_t>1 << s.member[s.n_front - 1] if s.n_front else 0
-
-
-cdef bint relocate(vector_t **place, subtable_t *s, bint lowered, bint keep, epoch_t *e) noexcept nogil:
-    """Publish an array with *s* at the place its max priority gives it, or without it.  Among equals a
-    subtable that came up (or is new) goes last and one that came down first: a stable sort."""
-    cdef vector_t *old = place[0]
-    cdef vector_t *new = <vector_t *>malloc(sizeof(vector_t) + (old.n if old != NULL else 0) * sizeof(entry_t))
-    cdef uint64_t i
-    cdef bint placed = not keep
-    if new == NULL:
-        return False
-    new.n = 0
-    for i in range(old.n if old != NULL else 0):
-        if old.entry[i].subtable == s:
-            continue
-        if not placed and (old.entry[i].max_priority < s.max_priority
-                           or (lowered and old.entry[i].max_priority == s.max_priority)):
-            list_entry(&new.entry[new.n], s)
-            new.n += 1
-            placed = True
-        new.entry[new.n] = old.entry[i]
-        new.n += 1
-    if not placed:
-        list_entry(&new.entry[new.n], s)
-        new.n += 1
-    store_release_ptr(<void **>place, new)
-    if old != NULL:
-        epoch_retire(e, old)
-    return True
 
 
 cdef uint32_t prefix_len(const flow_t *mask, const prefix_field_t *f) noexcept nogil:
@@ -593,11 +505,9 @@ cdef uint32_t front_stages(const subtable_t *s) noexcept nogil:
 cdef bint reserve_all(subtable_t *s) noexcept nogil:
     cdef uint32_t i
     for i in range(s.n_stages - 1):
-        s.index[i] = new_slots(8, True)
-        if s.index[i] == NULL:
+        if not reserve_hashes(&s.index[i], NULL):
             return False
-    s.rules = new_slots(8, False)
-    return s.rules != NULL
+    return reserve_rules(s, 0, NULL)
 
 
 cdef void spread(const subtable_t *s, const uint64_t *w, flow_t *out) noexcept nogil:
@@ -629,14 +539,10 @@ cdef bint mask_covers(const subtable_t *s, const flow_t *mask) noexcept nogil:
     return True
 
 
-cdef uint64_t slots_size(const slots_t *t) noexcept nogil:
-    return sizeof(slots_t) + t.mask * 8
-
-
 cdef uint64_t subtable_size(const subtable_t *s) noexcept nogil:
-    """Bytes of the subtable, its hash tables and rules."""
-    cdef uint64_t total = sizeof(subtable_t) + s.n_words * 9 + slots_size(s.rules) + sizeof(entry_t)
+    """Bytes of the subtable, its tables and rules."""
+    cdef uint64_t total = sizeof(subtable_t) + s.n_words * 9 + sizeof(rule_bucket_t) * n_buckets(s.rules)
     cdef uint32_t i
     for i in range(s.n_stages - 1):
-        total += slots_size(s.index[i]) + (s.index[i].mask + 1) * 4
+        total += set_size(s.index[i].table)
     return total + s.n_rules * (sizeof(rule_t) + (s.n_words - 1 if s.n_words else 0) * 8)

@@ -15,23 +15,37 @@ the tree or its history.
 The tree is binary and path-compressed, up to 64 bits a node.  Readers walk it while the writer
 changes it, so a node in the tree changes only its atomic members (count and edges); one whose bits
 change is replaced by a copy.
+
+A walk is a dozen loads, each waiting for the one before, and with ten thousand prefixes most miss the
+nearest cache: that was half of a lookup.  So a trie of a 32-bit field that has been asked often since its
+last change is written out as an array of its prefixes in order, and the answer follows from the two
+neighbours of the value there.  Any change drops the array.
 """
 
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 from fastpath._bytes cimport (load_acquire_ptr, load_relaxed32, store_release_ptr, store_relaxed32)
 from fastpath._epoch cimport epoch_destroy, epoch_init, epoch_retire, epoch_t
 
 cdef extern from *:
     """
+    static inline uint32_t equal_bits32(uint32_t a, uint32_t b)
+    {
+        return a == b ? 32 : (uint32_t)__builtin_clz(a ^ b);
+    }
     static inline uint32_t equal_bits(uint64_t a, uint64_t b)
     {
         return a == b ? 64 : (uint32_t)__builtin_clzll(a ^ b);
     }
     """
     uint32_t equal_bits(uint64_t a, uint64_t b) noexcept nogil
+    uint32_t equal_bits32(uint32_t a, uint32_t b) noexcept nogil
+
+cdef enum:
+    FLAT_MIN = 16               # prefixes from which on the flat form is worth its memory
 
 
 cdef inline uint64_t bits_at(prefix_t v, uint32_t ofs) noexcept nogil:
@@ -55,11 +69,101 @@ cdef inline void store_node(trie_node_t **p, trie_node_t *node) noexcept nogil:
     store_release_ptr(<void **>p, <void *>node)
 
 
+# -- the flat form ------------------------------------------------------------------------------------
+
+cdef void flat_lookup(const flat_t *f, uint32_t value, trie_answer_t *out) noexcept nogil:
+    """What the nodes would say.  The prefix before the value in order and the one after share as many of its
+    bits as any, and those that hold it hold the one before as well."""
+    cdef uint64_t i = <uint64_t>value >> f.shift
+    cdef uint32_t low = f.first[i], high = f.first[i + 1], middle, same = 0
+    cdef uint32_t before = 0, after = 0, len_before = 0, len_after = 0
+    while low < high:                   # the first that begins after the value
+        middle = (low + high) // 2
+        if f.start[middle] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    out.plens[0] = out.plens[1] = 0
+    if low:
+        before, len_before = equal_bits32(value, f.start[low - 1]), f.len[low - 1]
+        out.plens[0] = f.lens[low - 1] & ((<uint64_t>1 << before) - 1)
+        same = min(before, len_before)
+    if low < f.n:
+        after, len_after = equal_bits32(value, f.start[low]), f.len[low]
+        same = max(same, min(after, len_after))
+    # One more bit tells the value from what goes on there.
+    out.n_bits = same + ((before >= same and len_before > same) or (after >= same and len_after > same))
+
+
+cdef uint32_t flatten_node(flat_t *f, const trie_node_t *node, uint32_t start, uint32_t ofs, uint32_t lens,
+                           uint32_t n) noexcept nogil:
+    """Note the prefixes of *node* and below, whose bits begin at *ofs*; return how many there are by now."""
+    cdef int i
+    start |= <uint32_t>(node.prefix >> 32) >> ofs if ofs < 32 else 0
+    ofs += node.n_bits
+    if node.n_rules:
+        lens |= <uint32_t>1 << (ofs - 1)
+        f.start[n], f.len[n], f.lens[n] = start, ofs, lens
+        n += 1
+    for i in range(2):
+        if node.edge[i] != NULL:
+            n = flatten_node(f, node.edge[i], start, ofs, lens, n)
+    return n
+
+
+cdef void flatten(trie_t *t) noexcept nogil:
+    """Make the flat form; where memory is short, none."""
+    cdef uint32_t n = t.n_prefixes, n_first = 1, shift = 32, i, at = 0
+    cdef flat_t *f
+    while n_first < n and shift > 16:
+        n_first *= 2
+        shift -= 1
+    f = <flat_t *>malloc(sizeof(flat_t) + (n_first + 1 + 2 * <uint64_t>n) * sizeof(uint32_t) + n)
+    if f == NULL:
+        return
+    f.first = <uint32_t *>(f + 1)
+    f.start = f.first + n_first + 1
+    f.lens = f.start + n
+    f.len = <uint8_t *>(f.lens + n)
+    f.shift = shift
+    f.n = flatten_node(f, t.root, 0, 0, 0, 0)
+    for i in range(n_first):
+        while at < f.n and f.start[at] < <uint64_t>i << shift:
+            at += 1
+        f.first[i] = at
+    f.first[n_first] = f.n
+    store_release_ptr(<void **>&t.flat, f)
+
+
+cdef void trie_asked(trie_t *t, uint64_t n) noexcept nogil:
+    if t.flat == NULL and t.n_prefixes >= FLAT_MIN:
+        t.n_asked = min(t.n_asked + n, <uint64_t>0x7fffffff)
+        if t.n_asked >= t.n_prefixes // 4:
+            flatten(t)
+
+
+cdef void changed(trie_t *t, int more, epoch_t *e) noexcept nogil:
+    """A prefix came or went."""
+    cdef flat_t *f = t.flat
+    t.n_prefixes += more
+    t.n_asked = 0
+    if f != NULL:
+        store_release_ptr(<void **>&t.flat, NULL)
+        epoch_retire(e, f)
+
+
+# -- the nodes ----------------------------------------------------------------------------------------
+
 cdef void trie_lookup(const trie_t *t, prefix_t value, uint32_t n_bits, trie_answer_t *out) noexcept nogil:
-    cdef const trie_node_t *node = load_node(<trie_node_t *const *>&t.root)
+    cdef const flat_t *flat = <const flat_t *>load_acquire_ptr(<void *const *>&t.flat)
+    cdef const trie_node_t *node
     cdef const trie_node_t *last = NULL
     cdef uint32_t ofs = 0, same
     cdef uint64_t bits
+    if flat != NULL:
+        flat_lookup(flat, value.hi >> 32, out)
+        return
+    node = load_node(<trie_node_t *const *>&t.root)
     out.plens[0] = out.plens[1] = 0
     while node != NULL:
         bits = bits_at(value, ofs)
@@ -142,16 +246,22 @@ cdef bint trie_insert(trie_t *t, prefix_t value, uint32_t plen, epoch_t *e) noex
         same = equal_bits(bits_at(value, ofs), node.prefix)
         same = min(same, min(node.n_bits, plen - ofs))
         if same < node.n_bits:
-            return split(edge, node, same, value, ofs, plen, e)
+            if not split(edge, node, same, value, ofs, plen, e):
+                return False
+            changed(t, 1, e)
+            return True
         ofs += same
         if ofs == plen:
             store_relaxed32(&node.n_rules, node.n_rules + 1)
+            if node.n_rules == 1:
+                changed(t, 1, e)
             return True
         edge = &node.edge[bits_at(value, ofs) >> 63]
     node = new_branch(value, ofs, plen)
     if node == NULL:
         return False
     store_node(edge, node)
+    changed(t, 1, e)
     return True
 
 
@@ -172,6 +282,8 @@ cdef void trie_remove(trie_t *t, prefix_t value, uint32_t plen, epoch_t *e) noex
     if ofs != plen or node.n_rules == 0:
         return
     store_relaxed32(&node.n_rules, node.n_rules - 1)
+    if node.n_rules == 0:
+        changed(t, -1, e)
     while prune(path[depth], e) and depth:
         depth -= 1
 
@@ -212,6 +324,9 @@ cdef void trie_clear(trie_t *t) noexcept nogil:
     if t.root != NULL:
         free_nodes(t.root)
         t.root = NULL
+    if t.flat != NULL:
+        free(t.flat)
+        t.flat = NULL
 
 
 cdef prefix_t as_prefix(object value, unsigned int n_bits):
@@ -233,7 +348,7 @@ cdef class PrefixTrie:
         if not 1 <= n_bits <= 128:
             raise ValueError(f"a field of {n_bits} bits, expected 1 to 128")
         self.n_bits = n_bits
-        self.trie.root = NULL
+        memset(&self.trie, 0, sizeof(trie_t))
         epoch_init(&self.epoch)
 
     def __dealloc__(self):
@@ -255,6 +370,12 @@ cdef class PrefixTrie:
         """Count one rule less with the first *plen* bits of *value*."""
         self.check(value, plen)
         trie_remove(&self.trie, as_prefix(value, self.n_bits), plen, &self.epoch)
+
+    def flatten(self) -> bool:
+        """Answer from the flat form until the next change, where there can be one; return whether."""
+        if self.n_bits == 32 and self.trie.n_prefixes and self.trie.flat == NULL:
+            flatten(&self.trie)
+        return self.trie.flat != NULL
 
     def lookup(self, value) -> tuple[int, frozenset[int]]:
         """(bits that decide, lengths of the prefixes that match) for *value*."""

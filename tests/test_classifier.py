@@ -213,6 +213,38 @@ def test_every_key_of_a_toy_header() -> None:
                 assert found == other_found
 
 
+def some_table(rng: random.Random, n_masks: int, plain: bool, patch: pytest.MonkeyPatch) -> Classifier[int]:
+    """*n_masks* masks of any words, few rules each; the same for the same *rng*, be it *plain* or not."""
+    patch.setenv("FASTPATH_PLAIN", str(int(plain)))
+    cls: Classifier[int] = Classifier(prefixes=("nw_dst", "nw_src", "tun_id", "ipv6_dst"), seed=4)
+    for number in range(n_masks):
+        names = rng.sample(sorted(FIELDS), rng.randrange(1, 7))
+        mask = FlowKey(**{name: rng.choice(FIELDS[name][1]) for name in names})
+        if rng.random() < 0.3:
+            holes = rng.randbytes(len(bytes(mask)))
+            mask = FlowKey.from_bytes(bytes(m & n for m, n in zip(bytes(mask), holes, strict=True)))
+        for _ in range(rng.randrange(1, 4)):
+            cls.replace(some_key(rng), mask, rng.randrange(40), number)
+    return cls
+
+
+def some_key(rng: random.Random) -> FlowKey:
+    return FlowKey(dl_type=rng.choice(TYPES),
+                   **{name: rng.choice(values) for name, (values, _) in FIELDS.items()})
+
+
+@pytest.mark.parametrize("n_masks", [1, 9, 60, 900])      # 900: more than a lookup shares words and folds of
+def test_the_plain_twin_tells_the_same(n_masks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(6):
+        fast, plain = (some_table(random.Random(seed), n_masks, way, monkeypatch) for way in (False, True))
+        rng = random.Random(seed + 100)
+        array = np.frombuffer(b"".join(bytes(some_key(rng)) for _ in range(200)), np.uint64).reshape(200, -1)
+        ids, found_masks = fast.lookup_many(array, wc=True)
+        plain_ids, plain_masks = plain.lookup_many(array, wc=True)
+        assert (ids == plain_ids).all() and (found_masks == plain_masks).all()
+        assert (fast.lookup_many(array) == ids).all() and (plain.lookup_many(array) == ids).all()
+
+
 def test_an_empty_classifier_un_wildcards_nothing() -> None:
     wc = FlowKey()
     assert Classifier(seed=1).lookup(FlowKey(nw_src=1, dl_type=0x0800), wc) is None
@@ -321,6 +353,10 @@ def test_lookup_many_is_many_lookups() -> None:
         assert cls.rule_of(ident) == cls.lookup(key, wc)
         assert row.tobytes() == bytes(wc)
     assert {-1} < set(ids.tolist())
+    again = np.full_like(array, 7)
+    assert cls.lookup_many(array, wc=again)[1] is again and (again == found_masks).all()
+    with pytest.raises(ValueError, match="masks of 664 bytes"):
+        cls.lookup_many(array, wc=again[:1])
     assert cls.lookup_many(array[:0]).shape == (0,)
     with pytest.raises(ValueError, match="rows of 656 bytes"):
         cls.lookup_many(np.ascontiguousarray(array[:, 1:]))

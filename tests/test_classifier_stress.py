@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 import sanitize
 
-MODULES = ["_flow", "_epoch", "_trie", "_stagegroup", "_subtable", "_classifier"]
+MODULES = ["_flow", "_epoch", "_trie", "_stagegroup", "_subtable", "_tuplesearch", "_classifier"]
 
 CODE = """
 import random, sys, threading, time
@@ -81,7 +81,8 @@ def test_readers_beside_a_writer(kind: str, more: int) -> None:
 
 @pytest.mark.parametrize("edit", [
     ("fastpath/_epoch.pyx", "if e.waiting[i].epoch <= oldest:", "if e.waiting[i].epoch:"),      # free at once
-    ("fastpath/_subtable.pyx", "store_release64(&t.slot[i], v)\n    return i", "t.slot[i] = v\n    return i"),
+    ("fastpath/_subtable.pyx", "store_release64(&b.rule[way], way_of_rule(r))",
+     "b.rule[way] = way_of_rule(r)"),
 ], ids=["frees-too-early", "plain-store"])
 def test_the_stress_finds_a_spoilt_classifier(edit: sanitize.Edit) -> None:
     done = sanitize.run("thread", MODULES, CODE, args=["20"], edits=[edit])

@@ -57,6 +57,9 @@ def test_answers_follow_from_the_prefixes_held(
             trie.remove(*held.pop(value % len(held)))
         for v in values:
             assert trie.lookup(v) == expected(held, v, width)
+        assert trie.flatten() == (width == 32 and bool(held))
+        for v in [*values, *(v for v, _ in held)]:
+            assert trie.lookup(v) == expected(held, v, width)
     for prefix in held:
         trie.remove(*prefix)
     assert trie.n_nodes() == 0
