@@ -10,30 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from model.few_values import FIELDS, TYPES
 from model.linear import NEVER, LinearClassifier
 
 from fastpath._classifier import DEFAULT_PREFIXES, PREFIX_FIELDS, VERSION_MAX, Classifier
 from fastpath._flow import FlowKey
 
 LATEST = VERSION_MAX
-
-# Few values a field, so that rules collide, and every stage, trie and mask shape is met.
-FIELDS = {
-    "metadata": ([0, 1], [0xffffffffffffffff]),
-    "in_port": ([0, 1, 2], [0xffffffff]),
-    "dl_dst": ([0, 0x010000000000, 0x0a0000000001], [0xffffffffffff, 0x010000000000]),
-    "nw_src": ([0, 0x0a000001, 0x0a000081, 0x0a010001, 0xc0a80001],
-               [0xffffffff, 0xffffff80, 0xff000000, 0x80000000, 0x000000ff]),
-    "nw_dst": ([0, 0x0a000001, 0x0a0000c1, 0xffffffff], [0xffffffff, 0xffffff00, 0xe0000000]),
-    "nw_proto": ([6, 17], [0xff]),
-    "ipv6_dst": ([1, 1 << 127, (1 << 127) + (1 << 64)], [(1 << 128) - 1, 1 << 127, (1 << 128) - (1 << 60)]),
-    "tp_src": ([0, 1, 80, 0x8050], [0xffff, 0xfff0, 0x8000]),
-    "tp_dst": ([0, 22, 80, 0xffff], [0xffff, 0xff00]),
-    "ct_tp_dst": ([0, 5], [0xffff]),
-    "tun_id": ([0, 7], [0xffffffffffffffff, 0xffffffffffff0000]),
-}
-TYPES = [0x0800, 0x86dd, 0x0806]
-
 
 @st.composite
 def keys(draw: st.DrawFn) -> FlowKey:
@@ -211,38 +194,6 @@ def test_every_key_of_a_toy_header() -> None:
         for (key, wc, found), (other, _, other_found) in itertools.product(answers, repeat=2):
             if other.matches(key, wc):
                 assert found == other_found
-
-
-def some_table(rng: random.Random, n_masks: int, plain: bool, patch: pytest.MonkeyPatch) -> Classifier[int]:
-    """*n_masks* masks of any words, few rules each; the same for the same *rng*, be it *plain* or not."""
-    patch.setenv("FASTPATH_PLAIN", str(int(plain)))
-    cls: Classifier[int] = Classifier(prefixes=("nw_dst", "nw_src", "tun_id", "ipv6_dst"), seed=4)
-    for number in range(n_masks):
-        names = rng.sample(sorted(FIELDS), rng.randrange(1, 7))
-        mask = FlowKey(**{name: rng.choice(FIELDS[name][1]) for name in names})
-        if rng.random() < 0.3:
-            holes = rng.randbytes(len(bytes(mask)))
-            mask = FlowKey.from_bytes(bytes(m & n for m, n in zip(bytes(mask), holes, strict=True)))
-        for _ in range(rng.randrange(1, 4)):
-            cls.replace(some_key(rng), mask, rng.randrange(40), number)
-    return cls
-
-
-def some_key(rng: random.Random) -> FlowKey:
-    return FlowKey(dl_type=rng.choice(TYPES),
-                   **{name: rng.choice(values) for name, (values, _) in FIELDS.items()})
-
-
-@pytest.mark.parametrize("n_masks", [1, 9, 60, 900])      # 900: more than a lookup shares words and folds of
-def test_the_plain_twin_tells_the_same(n_masks: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed in range(6):
-        fast, plain = (some_table(random.Random(seed), n_masks, way, monkeypatch) for way in (False, True))
-        rng = random.Random(seed + 100)
-        array = np.frombuffer(b"".join(bytes(some_key(rng)) for _ in range(200)), np.uint64).reshape(200, -1)
-        ids, found_masks = fast.lookup_many(array, wc=True)
-        plain_ids, plain_masks = plain.lookup_many(array, wc=True)
-        assert (ids == plain_ids).all() and (found_masks == plain_masks).all()
-        assert (fast.lookup_many(array) == ids).all() and (plain.lookup_many(array) == ids).all()
 
 
 def test_an_empty_classifier_un_wildcards_nothing() -> None:
