@@ -591,6 +591,15 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             self._listeners.append(listener)
             return listener
 
+    def snoop(self, address: str) -> Listener:
+        """Send whoever connects to *address* copies of what the controllers and the bridge say to each other,
+        as ``ovs-ofctl snoop`` shows it, until the switch or what is returned is closed."""
+        from fastpath.controllers import snoop  # as for listen
+        with self._lock:
+            listener = snoop(self, address)
+            self._listeners.append(listener)
+            return listener
+
     def close_listeners(self) -> None:
         """End all connections of controllers.  Not with the lock of the switch held: they may wait for it."""
         while self._listeners:

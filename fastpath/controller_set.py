@@ -15,6 +15,7 @@ from fastpath.controllers import Control, Served, peers_of
 from fastpath.errors import ConfigError, ExistsError, NotFoundError
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.service import DEFAULT_MISS_SEND_LEN, Session
+from fastpath.openflow.snoop import Tap
 from fastpath.runtime.backoff import MAX_S
 from fastpath.runtime.connector import Connector, Link
 from fastpath.runtime.tls import Tls
@@ -112,7 +113,7 @@ class Controllers:
                                       rate=rate_limit, burst=burst)
                 session.connection.on_version = lambda: self._changed(controller)
                 controller.session = session
-                return Served(bridge, control, session)
+                return Served(bridge, control, session, Tap(peers_of(bridge)))
 
             def changed(link: Link) -> None:
                 if link.state != "ACTIVE":

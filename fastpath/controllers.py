@@ -34,8 +34,10 @@ from fastpath.openflow.messages.stats import PortCounts
 from fastpath.openflow.replies import milliseconds
 from fastpath.openflow.roles import Peers
 from fastpath.openflow.service import Session
+from fastpath.openflow.snoop import Snooper, Tap
 from fastpath.openflow.tables import TableView
 from fastpath.runtime.listener import Listener
+from fastpath.runtime.streams import NEVER
 from fastpath.runtime.tls import Tls
 from fastpath.text import parse_mac
 from fastpath.value import replace
@@ -237,9 +239,9 @@ def peers_of(bridge: Bridge) -> Peers:
 class Served:
     """A session with the lock of its switch around it, for the thread that moves its bytes."""
 
-    def __init__(self, bridge: Bridge, control: Control, session: Session) -> None:
+    def __init__(self, bridge: Bridge, control: Control, session: Session, tap: Tap | None = None) -> None:
         self._lock, self._control = bridge.switch.lock, control
-        self.session = session
+        self.session, self._tap, self._taken = session, tap, b""
         self._stops = [listen(self._tell) for listen in (
             bridge.on_packet_in, bridge.on_flow_removed, bridge.on_port_status, bridge.on_table_status)]
 
@@ -257,14 +259,19 @@ class Served:
 
     def received(self, data: bytes) -> None:
         with self._lock:
+            if self._tap is not None:
+                self._tap.heard(data)
             self.session.received(data)
 
     def take(self) -> bytes:
         with self._lock:
-            return self.session.connection.take()
+            self._taken = self.session.connection.take()
+            return self._taken
 
     def sent(self, n: int) -> None:
         with self._lock:
+            if self._tap is not None:
+                self._tap.said(self._taken[:n])
             self.session.sent(n)
 
     def turn(self) -> float:
@@ -277,6 +284,48 @@ class Served:
             stop()
         with self._lock:
             self.session.ended()
+
+
+class Snooped:
+    """A Snooper with the lock of its switch around it."""
+
+    def __init__(self, bridge: Bridge, snooper: Snooper) -> None:
+        self._lock, self._snooper = bridge.switch.lock, snooper
+
+    @property
+    def closed(self) -> bool:
+        return self._snooper.connection.closed
+
+    @property
+    def is_congested(self) -> bool:
+        return False                    # what it is sent is bounded, and what it says is dropped
+
+    def received(self, data: bytes) -> None:
+        with self._lock:
+            self._snooper.received(data)
+
+    def take(self) -> bytes:
+        with self._lock:
+            return self._snooper.connection.take()
+
+    def sent(self, n: int) -> None:
+        with self._lock:
+            self._snooper.connection.sent(n)
+
+    def turn(self) -> float:
+        return NEVER
+
+    def ended(self) -> None:
+        with self._lock:
+            self._snooper.ended()
+
+
+def snoop(bridge: Bridge, address: str) -> Listener:
+    """Send those who connect to *address* what *bridge* and its controllers say to each other."""
+    def serve(wake: Callable[[], None]) -> Snooped:
+        with bridge.switch.lock:
+            return Snooped(bridge, Snooper(peers_of(bridge), wake))
+    return Listener(address, serve)
 
 
 def listen(bridge: Bridge, address: str, *, dpid: int | None = None, versions: Iterable[int] = VERSIONS,

@@ -26,7 +26,9 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--fail-mode", choices=("standalone", "secure"),
                    help="what bridges do while no controller can be reached: switch by themselves, or keep "
                         "to their rules (default secure)")
-    p.add_argument("--rundir", metavar="DIR", help="serve OpenFlow of each bridge at DIR/BRIDGE.mgmt")
+    p.add_argument("--rundir", metavar="DIR",
+                   help="serve OpenFlow of each bridge at DIR/BRIDGE.mgmt, and copies of what "
+                        "controllers say at DIR/BRIDGE.snoop")
     p.add_argument("--protocols", type=_protocols, default=VERSIONS, metavar="NAMES",
                    help="versions to speak with controllers, such as OpenFlow10,OpenFlow13 (default all)")
     p.add_argument("--dpid", type=_dpid, metavar="HEX", help="datapath id, up to 16 hexadecimal digits")
@@ -75,6 +77,7 @@ def serve(switch: Switch, args: argparse.Namespace, wanted: Config) -> None:
     tls = _tls(args)
     for bridge in switch if args.rundir else ():
         bridge.listen(f"punix:{Path(args.rundir) / bridge.name}.mgmt", dpid=args.dpid)
+        bridge.snoop(f"punix:{Path(args.rundir) / bridge.name}.snoop")
     for settings in wanted.bridges:
         for place, address in settings.listen:
             with placed(place):

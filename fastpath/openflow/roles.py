@@ -22,6 +22,7 @@ from fastpath.openflow.messages import basic, packet, role
 
 if TYPE_CHECKING:
     from fastpath.openflow.service import Session
+    from fastpath.openflow.snoop import Snooper
 
 MAX_PAUSED = 4096                   # packets that may wait; the oldest are forgotten
 _TOKEN_SIZE = 16
@@ -33,6 +34,7 @@ class Peers:
 
     def __init__(self) -> None:
         self.sessions: list[Session] = []
+        self.snoopers: list[Snooper] = []
         self.generation_id: int | None = None
         self.asker: tuple[Session, int] | None = None       # whose request is being answered, and its xid
         self._paused: OrderedDict[bytes, PacketIn] = OrderedDict()
