@@ -24,7 +24,7 @@ class Connection:
 
     def __init__(self, versions: Iterable[int] = VERSIONS) -> None:
         self._versions = frozenset(versions)
-        self._in, self._out = bytearray(), bytearray()
+        self._in, self._out = b"", bytearray()
         self.version = 0
         self.closed = False
         self.on_version: Callable[[], object] = lambda: None    # called when the version is known
@@ -71,22 +71,27 @@ class Connection:
     def received(self, data: bytes) -> Iterator[tuple[Frame, bytes]]:
         """Take *data* in; yield the messages complete by now, with their bytes.  Hello and echo requests are
         answered here, as is what cannot be decoded."""
-        self._in += data
-        while not self.closed and len(self._in) >= HEADER.size:
-            version, kind, size, _xid = HEADER.unpack_from(self._in)
-            if size < HEADER.size or (self.version and version not in (self.version, *_HELLOS.get(kind, ()))):
-                self._refuse_framing(bytes(self._in[:HEADER.size]), version)
-                return
-            if len(self._in) < size:
-                return
-            message = bytes(self._in[:size])
-            del self._in[:size]
-            if not self.version:
-                self._negotiate(message)
-                continue
-            frame = self._decoded(message)
-            if frame is not None:
-                yield frame, message
+        held, at = self._in + data, 0
+        end = len(held)
+        try:
+            while end - at >= HEADER.size and not self.closed:
+                version, kind, size, _xid = HEADER.unpack_from(held, at)
+                if size < HEADER.size or (version != self.version and self.version
+                                          and version not in _HELLOS.get(kind, ())):
+                    self._refuse_framing(held[at:at + HEADER.size], version)
+                    return
+                if end - at < size:
+                    return
+                message = held[at:at + size]
+                at += size
+                if not self.version:
+                    self._negotiate(message)
+                    continue
+                frame = self._decoded(message)
+                if frame is not None:
+                    yield frame, message
+        finally:
+            self._in = held[at:]
 
     def _refuse_framing(self, head: bytes, version: int) -> None:
         """Neither the length nor the version of what comes can be trusted."""
@@ -119,11 +124,13 @@ class Connection:
             if message[1] != _ERROR_TYPE:
                 self._out += refusal(error, message, self.version)
             return None
+        if type(frame.message) not in _OURS:
+            return frame
         if isinstance(frame.message, basic.EchoRequest):
             self.send(basic.EchoReply(frame.message.data), frame.xid)
-            return None
-        return None if isinstance(frame.message, basic.Hello | basic.Error | basic.EchoReply) else frame
+        return None
 
 
 _ERROR_TYPE = 1
+_OURS = frozenset((basic.Hello, basic.Error, basic.EchoRequest, basic.EchoReply))
 _HELLOS = {HELLO_TYPE: VERSIONS}        # a second hello may have any version
