@@ -315,7 +315,7 @@ class Revalidator:
         what makes the flow do what it should."""
         key, mask, old = self.ukeys.key(slot), self.ukeys.mask(slot), self.ukeys.decision(slot)
         where = self.backer.where(key)
-        if where is None or where[0] is not old.bridge:
+        if where is None:
             return False
         bridge, port, frozen = where
         found = self.shortcut.decide(bridge, key, port)

@@ -196,17 +196,17 @@ class UpcallHandler:
         decision.is_awaited = True
 
     def _drop_outdated(self, now: float) -> None:
-        """Do not install answers of this batch that the translation just made has outdated."""
+        """Do not install answers of this batch that the translation just made has outdated, by what it
+        learned: all else that changed did so before the batch."""
         backer = self.backer
-        if not self._keys or not (backer.learned or backer.is_dirty()):
+        if not self._keys or not (backer.learned or backer.dirty_macs):
             return
         batch = list(zip(self._keys, self._flow_masks, self._decisions, strict=True))
         self._keys, self._flow_masks, self._decisions, self._covers = [], [], [], MaskedKeys()
         outdated = []
         for key, mask, decision in batch:
             decision.is_awaited = False
-            if (decision.depends_on(backer.dirty) or decision.depends_on(backer.learned)
-                    or decision.asked(backer.dirty_macs)):
+            if decision.depends_on(backer.learned) or decision.asked(backer.dirty_macs):
                 outdated.append(decision)
                 self.stats.n_not_cached += 1
             else:

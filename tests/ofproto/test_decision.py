@@ -6,6 +6,7 @@ from model.dpif import World
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import Output
+from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.port import OfPort
 
@@ -109,3 +110,66 @@ def test_before_a_port_is_anothers_its_flows_are_checked_and_the_others_wait() -
     w.revalidator.settle(w.now)
     assert w.revalidator.stats.n_checked == 1200 + 7 and w.revalidator.is_settled
     assert w.send(udp(5, tp_dst=2)) == [(Output(3),)]
+
+
+# -- checks at awkward moments ---------------------------------------------------------------------------
+
+def change(w: World, bridge: Ofproto, text: str) -> None:
+    bridge.apply(parse_flow(text), w.now)
+
+
+def test_a_check_that_comes_to_what_the_batch_waits_for_leaves_it_there() -> None:
+    w = World()
+    bridge = w.bridge("actions=output:2")
+    w.send(udp(1))
+    change(w, bridge, "udp,tp_dst=53,priority=40000,actions=output:3")
+    w.dpif.receive(udp(1, in_port=2))
+    w.upcalls.run(w.now)                    # the first flow's check comes to the same, and the flow goes
+    assert [(ukey.key.in_port, ukey.actions) for ukey in w.revalidator] == [(2, (Output(3),))]
+
+
+def test_an_answer_that_a_rule_learned_later_in_the_batch_outdates_is_not_installed() -> None:
+    w = World()
+    w.bridge("in_port=1,actions=resubmit(,2)", "table=2,priority=1,actions=output:3",
+             "in_port=2,actions=learn(table=2,priority=9,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],"
+             "output:NXM_OF_IN_PORT[]),output:3")
+    back = FlowKey(in_port=2, dl_src=0x020000000002, dl_dst=0x020000000001, dl_type=0x88b5)
+    assert w.send(udp(1), back) == [(Output(3),), (Output(3),)]
+    assert w.send(udp(1)) == [(Output(2),)]
+
+
+def test_a_check_that_fails_gives_back_its_recirculation_ids() -> None:
+    w = World()
+    bridge = w.bridge("mpls,actions=pop_mpls:0x0800,resubmit(,1)", "table=1,actions=output:2")
+    key = FlowKey(in_port=1, dl_type=0x8847, mpls_lse0=16 << 12 | 0x140)
+    w.send(key)
+    assert (len(w.revalidator), len(w.backer.recirc)) == (1, 1)
+    change(w, bridge, "mpls,mpls_label=16,priority=40000,actions=pop_mpls:0x0800,resubmit(,1)")
+    w.revalidator.settle(w.now)
+    assert (len(w.revalidator), w.revalidator.stats.n_deleted_changed, len(w.backer.recirc)) == (0, 1, 0)
+
+
+def test_flows_of_a_port_that_another_bridge_has_now_do_what_that_one_says() -> None:
+    w = World()
+    left, right = w.bridge("actions=output:2"), w.bridge("actions=output:1", name="br1")
+    w.send(udp(1))
+    odp_port = left.port(1).odp_port
+    left.del_port(left.port(1))
+    right.add_port(OfPort(right, "moved", 7, odp_port))
+    assert w.send(udp(1)) == [(Output(right.port(1).odp_port),)]
+    w.revalidator.push()
+    (rule,) = right.tables.rules()
+    assert rule.n_packets == 1 and all(ukey.bridge is right for ukey in w.revalidator)
+
+
+def test_flows_that_go_while_they_wait_for_a_check_are_not_waited_for() -> None:
+    w = World()
+    bridge = w.bridge(f"udp,actions={EACH}", "table=1,actions=output:2")
+    w.send(udp(1), udp(2))
+    change(w, bridge, "table=1,priority=1,arp,actions=drop")
+    w.revalidator.settle(w.now, 1)
+    assert not w.revalidator.is_settled
+    w.revalidator.delete_all()
+    assert w.revalidator.is_settled
+    w.revalidator.settle(w.now)
+    assert w.revalidator.stats.n_checked == 1
