@@ -179,12 +179,13 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
                  tag: int | None = None, trunks: Iterable[int] | None = None,
                  vlan_mode: VlanMode | str | None = None, priority_tags: str = "no",
                  cvlans: Iterable[int] | None = None, qinq_ethtype: int = 0x88A8,
-                 odp_port: int | None = None, **flags: bool) -> Port:
+                 odp_port: int | None = None, hw_addr: int = 0, **flags: bool) -> Port:
         """Add a port called *name*; return it.
 
         *io* is a port object, a text such as ``tap:tap0`` or ``veth0`` that names one to open, or None
         for a memory port.  *number* is its OpenFlow number, *odp_port* the datapath's, by default the lowest
-        free ones.  Other settings as ``Port.set`` takes them.
+        free ones; *hw_addr* is told to controllers instead of the device's own.  Other settings as
+        ``Port.set`` takes them.
         """
         vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags,
                            cvlans=cvlans, qinq_ethtype=qinq_ethtype)
@@ -197,7 +198,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
                                   "that names one, or None for memory")
             if isinstance(opened, MemoryPort) and not opened.link_up():
                 raise ConfigError(f"port {name!r}: the memory port {opened.name!r} is closed")
-            of = OfPort(self.ofproto, name, number, vlan=vlan, link_up=opened.link_up())
+            of = OfPort(self.ofproto, name, number, vlan=vlan, link_up=opened.link_up(), hw_addr=hw_addr)
             try:
                 of.configure(flags)
                 of.odp_port = self.switch.attach(opened, odp_port)
@@ -246,6 +247,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             raise ExistsError(f"port {name!r}: bridge {self.name!r} has one of that name")
 
     def _enter(self, of: OfPort, io: IoPort | None) -> Port:
+        of.created = self.switch.now
         self.ofproto.add_port(of)
         port = self._ports[of.name] = Port(self, of, io)
         self.switch.announce()

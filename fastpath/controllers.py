@@ -33,7 +33,7 @@ from fastpath.openflow.messages.port import (
 from fastpath.openflow.messages.stats import PortCounts
 from fastpath.openflow.replies import milliseconds
 from fastpath.openflow.roles import Peers
-from fastpath.openflow.service import Session
+from fastpath.openflow.service import MAX_ENTRIES, Session
 from fastpath.openflow.snoop import Snooper, Tap
 from fastpath.openflow.tables import TableView
 from fastpath.runtime.listener import Listener
@@ -107,9 +107,14 @@ class Control:
 
     def port_counts(self, number: int) -> PortCounts:
         """Counters of a port."""
-        s = self._bridge.port(number).stats()
-        return PortCounts(number, s.rx_packets, s.tx_packets, s.rx_bytes, s.tx_bytes, s.rx_dropped,
-                          s.tx_dropped, s.rx_errors, s.tx_errors)
+        port = self._bridge.port(number)
+        s = port.stats()
+        told = PortCounts(number, s.rx_packets, s.tx_packets, s.rx_bytes, s.tx_bytes,
+                          duration=milliseconds(self.now - port.of.created))
+        if not port.of.counts_faults:
+            return told
+        return replace(told, rx_dropped=s.rx_dropped, tx_dropped=s.tx_dropped, rx_errors=s.rx_errors,
+                       tx_errors=s.tx_errors)
 
     def set_port(self, number: int, flags: dict[str, bool]) -> None:
         """Change flags of a port."""
@@ -124,6 +129,11 @@ class Control:
         """Name that was given to a table, empty for none."""
         table = self._bridge.ofproto.tables.get(table_id)
         return "" if table is None else table.name
+
+    def table_size(self, table_id: int) -> int:
+        """How many rules a table takes."""
+        table = self._bridge.ofproto.tables.get(table_id)
+        return MAX_ENTRIES if table is None else min(MAX_ENTRIES, table.max_rules)
 
     def tlvs(self) -> tuple[TlvMapping, ...]:
         """The mappings of the TLV table."""

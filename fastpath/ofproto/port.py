@@ -73,6 +73,8 @@ class OfPort:
     odp_port: int | None = None
     peer_name: str | None = None
     link_up: bool = True
+    created: float = 0.0            # when it became a port of its bridge
+    counts_faults: bool = True      # whether its device knows of drops and errors
     hw_addr: int = 0                # Ethernet address told to controllers; 0: that of its device
     no_flood: bool = False
     no_forward: bool = False

@@ -47,6 +47,7 @@ from fastpath.openflow.tables import N_TABLES, TableView
 from fastpath.value import replace
 
 DEFAULT_MISS_SEND_LEN = 128
+MAX_ENTRIES = 1_000_000         # rules a table takes by its own account, unless it is told a limit
 EVENT_XID = 0                       # what no request asked for
 PACKET_IN_BACKLOG = 1 << 20         # bytes waiting beyond which packets for this controller are dropped
 _CAPABILITIES = port.CAP_FLOW_STATS | port.CAP_TABLE_STATS | port.CAP_PORT_STATS | port.CAP_QUEUE_STATS
@@ -84,6 +85,7 @@ class BridgeControl(Protocol):
     def set_port(self, number: int, flags: dict[str, bool]) -> None: ...
     def table_counts(self) -> dict[int, tuple[int, int, int]]: ...
     def table_name(self, table_id: int) -> str: ...
+    def table_size(self, table_id: int) -> int: ...
     def frag_handling(self, how: str | None = None) -> str: ...
     def tlvs(self) -> tuple[TlvMapping, ...]: ...
     def add_tlvs(self, mappings: Iterable[TlvMapping]) -> None: ...
@@ -356,7 +358,8 @@ class Session:
     def _tables(self, _ask: stats.TableRequest) -> Iterator[object]:
         counts, of10 = self.bridge.table_counts(), self.connection.version == OF10
         yield stats.TableReply(tuple(stats.TableStats(
-            i, *counts.get(i, (0, 0, 0)), name=self.bridge.table_name(i), max_entries=1_000_000,
+            i, *counts.get(i, (0, 0, 0)), name=self.bridge.table_name(i),
+            max_entries=self.bridge.table_size(i),
             config=tables.config_of(self.bridge.table_view(i), self.connection.version),
             wildcards=0x3FFFFF if of10 else 0) for i in range(N_TABLES)))
 
@@ -364,7 +367,8 @@ class Session:
         if ask.data:
             raise OpenFlowError("OFPTFFC_EPERM", "tables cannot be changed this way")
         yield stats.TableFeaturesReply(tuple(
-            stats.TableFeatures(i, self.bridge.table_name(i), max_entries=1_000_000, properties=_PROPERTIES)
+            stats.TableFeatures(i, self.bridge.table_name(i), max_entries=self.bridge.table_size(i),
+                                properties=_PROPERTIES)
             for i in range(N_TABLES)))
 
     def _port_stats(self, ask: stats.PortStatsRequest) -> Iterator[object]:

@@ -19,7 +19,7 @@ from fastpath.ofproto.xlate.context import OFPP_LOCAL, VlanConfig
 from fastpath.runtime.listener import Listener
 from fastpath.runtime.log import Log
 from fastpath.vswitchd.datapaths import Datapath
-from fastpath.vswitchd.devices import TUNNELS, Device, DeviceError, Devices, Dummy
+from fastpath.vswitchd.devices import DEVICE_MTU, TUNNELS, Device, DeviceError, Devices, Dummy
 from fastpath.vswitchd.port_numbers import LAST, PortNumbers
 from fastpath.vswitchd.settings import (
     BridgeWanted,
@@ -84,6 +84,7 @@ class ConfiguredBridge:
             else:
                 self._update(found, interface, port)
         self._address()
+        self._mtu()
         self._settings(before)
         self._remotes()
         self._is_new = False
@@ -126,8 +127,10 @@ class ConfiguredBridge:
             port = self.bridge.add_tunnel(wanted.name, device.type, number=number, **dict(wanted.options))
         else:
             port = self.bridge.add_port(wanted.name, device.io, number=number,
-                                        odp_port=self.datapath.choose_port(wanted.name))
+                                        odp_port=self.datapath.choose_port(wanted.name),
+                                        hw_addr=device.mac)
         self._configure(port, vlan, interface.port.protected)
+        port.of.counts_faults = not isinstance(device, Dummy)
         return port
 
     def _number(self, asked: int | None) -> int:
@@ -190,6 +193,8 @@ class ConfiguredBridge:
         self.mac = self.wanted.hwaddr or next(iter(candidates), self._default_mac)
         for interface in self.interfaces.values():
             chosen = self.mac if interface is local else interface.wanted.mac
+            if interface.wanted.type != "internal":
+                chosen = None               # other devices keep the address they have
             if interface.device is not None and chosen is not None and interface.device.mac != chosen:
                 interface.device.set_mac(chosen)
             if interface.of is not None and interface.device is not None:
@@ -198,6 +203,15 @@ class ConfiguredBridge:
         if dpid != self.dpid:
             self.dpid = dpid
             self._log.info(f"bridge {self.name}: using datapath ID {dpid:016x}")
+
+    def _mtu(self) -> None:
+        """Give internal devices the least MTU of the others, unless they ask for their own."""
+        devices = [(i.wanted, i.device) for i in self.interfaces.values()
+                   if i.device is not None and i.device.io is not None]
+        least = min((d.mtu for wanted, d in devices if wanted.type != "internal"), default=DEVICE_MTU)
+        for wanted, device in devices:
+            if wanted.type == "internal":
+                device.set_mtu(wanted.mtu_request or least)
 
     def _settings(self, before: BridgeWanted) -> None:
         wanted, bridge = self.wanted, self.bridge

@@ -9,7 +9,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from ovs.poller import POLLIN
 
 from fastpath.bridge import Bridge
 from fastpath.errors import FastpathError
@@ -44,6 +48,7 @@ class Daemon:
         self._clock = RealClock()
         self._seen = 0                          # seqno of the database that was carried out
         self._status_at = 0.0
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK)     # wakes the loop
         self._said_contended = False
         self._noted: set[str] = set()
 
@@ -51,6 +56,8 @@ class Daemon:
 
     def run(self) -> None:
         """Do what can be done now."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
         self._db.run()
         if self._db.is_lock_contended:
             self._stand_by()
@@ -67,9 +74,10 @@ class Daemon:
         self._next_step = self.datapaths.step()
         self.devices.sent()
 
-    def wait(self, poller: object) -> float:
+    def wait(self, poller: Any) -> float:
         """Have *poller* wake for the database; return in how many seconds to look again in any case."""
         self._db.wait(poller)
+        poller.fd_wait(self._bell, POLLIN)
         if not self._db.is_ready or self._db.is_writing:
             return 1.0
         return max(0.0, min(MAX_WAIT_S if len(self.bridges) else 1.0, self._next_step,
@@ -115,6 +123,7 @@ class Daemon:
                 if found is None:
                     found = self.bridges[bridge.name] = ConfiguredBridge(
                         bridge, self.datapaths.use(bridge.type), self.devices, self.log, self._rundir)
+                    found.bridge.on_port_status(lambda _event: self.status_due())
                 found.reconcile(bridge)
             except FastpathError as error:
                 self._bridge_log.err(f"failed to create bridge {bridge.name}: {error}")
@@ -162,8 +171,9 @@ class Daemon:
             self._db.write(writes)
 
     def status_due(self) -> None:
-        """Tell the database what changed at the next opportunity."""
+        """Tell the database what changed at the next opportunity.  From any thread."""
         self._status_at = 0.0
+        os.eventfd_write(self._bell, 1)
 
     # -- for commands ------------------------------------------------------------------------------
 
@@ -195,3 +205,4 @@ class Daemon:
         self._close_bridges()
         self.datapaths.close()
         self._db.close()
+        os.close(self._bell)

@@ -53,7 +53,7 @@ def of_interface(interface: Interface) -> Iterator[Write]:
         return
     is_virtual = device.io is None
     is_dummy = isinstance(device, Dummy)
-    up = device.is_up
+    up = device.is_up and not port.of.down
     yield from _writes(interface.wanted.row, (
         ("ofport", port.number), ("error", None), ("mac_in_use", format_mac(device.mac)),
         ("ifindex", 0 if is_virtual or is_dummy else _ifindex(device.name)),
