@@ -264,8 +264,9 @@ class ConfiguredBridge:
         served = self.dpid, self.wanted.versions
         targets = {c.target: c for c in self.wanted.controllers}
         management = f"punix:{self._rundir / self.name}.mgmt"
+        snoop = f"punix:{self._rundir / self.name}.snoop"
         for address in list(self._listeners):
-            if self._served != served or (address != management and address not in targets):
+            if self._served != served or address not in (management, snoop, *targets):
                 self._listeners.pop(address).close()
         for target, old in list(self._controllers.items()):
             if self._served != served or targets.get(target) != old:
@@ -274,6 +275,11 @@ class ConfiguredBridge:
         self._served = served
         if management not in self._listeners:
             self._listen(management, "service")
+        if snoop not in self._listeners:
+            try:
+                self._listeners[snoop] = self.bridge.snoop(snoop)
+            except FastpathError as error:
+                self._connmgr.err(f"failed to listen on {snoop}: {error}")
         for target, controller in targets.items():
             if target.startswith(_PASSIVE):
                 if target not in self._listeners:
