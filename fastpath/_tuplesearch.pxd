@@ -33,13 +33,14 @@ cdef struct entry_t:            # 64 bytes
     uint16_t n_facets           # the array's first so many hold all of this entry and of those before it
     uint8_t n_asked             # groups: the same
     uint8_t direct              # too much for facets: it is probed by itself
-    uint8_t probe[4]            # facets whose xor is the hash of a rule
+    uint8_t probe[4]            # facets whose xor is the hash of a rule, unless it is `wide`: more than four
     uint8_t front               # the facet of the words of its front stages; 0 = none
     uint8_t first[4]            # of the words of a later stage: the first, and the others
     uint8_t rest[4]
     uint8_t group, member       # of its last front stage: number in the array and bit
     uint8_t outer, outer_member # of the stage before, if there are two
-    uint8_t spare[23]
+    uint8_t wide
+    uint8_t spare[22]
 
 cdef struct vector_t:
     uint64_t n

@@ -110,8 +110,15 @@ cdef inline bint stands_alone(const rule_t *r, soft_t *soft) noexcept nogil:
 
 cdef inline uint64_t probe_hash(const entry_t *e, const flow_t *key, uint64_t seed,
                                 const lookup_t *l) noexcept nogil:
+    cdef uint64_t h
+    cdef uint32_t i
     if unlikely(e.direct):
         return mix_words(e.subtable, key, seed, 0, e.subtable.n_words)
+    if e.wide:
+        h = l.mixed[e.front]
+        for i in range(4):
+            h ^= l.mixed[e.first[i]] ^ l.mixed[e.rest[i]]
+        return h
     return l.mixed[e.probe[0]] ^ l.mixed[e.probe[1]] ^ l.mixed[e.probe[2]] ^ l.mixed[e.probe[3]]
 
 
@@ -424,22 +431,6 @@ cdef bint number_front(maker_t *m, entry_t *e, uint8_t *numbers) noexcept nogil:
     return True
 
 
-cdef bint number_probe(maker_t *m, entry_t *e, uint8_t *numbers) noexcept nogil:
-    """Facets of the whole mask: two words after the front by themselves, the others in a chain."""
-    cdef const subtable_t *s = e.subtable
-    cdef uint32_t at = s.end[s.n_front - 1] if s.n_front else 0, i, end
-    cdef int32_t facet
-    e.probe[0] = e.front
-    for i in range(1, 4):
-        end = s.n_words if i == 3 or at == s.n_words else at + 1
-        facet = chain_number(m, s, at, end, 0, numbers)
-        if facet < 0:
-            return False
-        e.probe[i] = facet
-        at = end
-    return True
-
-
 cdef bint number_stages(maker_t *m, entry_t *e, uint8_t *numbers) noexcept nogil:
     cdef const subtable_t *s = e.subtable
     cdef uint32_t i, start = s.end[s.n_front - 1] if s.n_front else 0
@@ -452,6 +443,21 @@ cdef bint number_stages(maker_t *m, entry_t *e, uint8_t *numbers) noexcept nogil
         e.first[i], e.rest[i] = first, rest
         start = s.end[i]
     return True
+
+
+cdef void number_probe(entry_t *e) noexcept nogil:
+    """Which facets of the front and the stages make up the hash of a rule."""
+    cdef uint32_t i, n = 1
+    memset(e.probe, 0, sizeof(e.probe))
+    e.probe[0] = e.front
+    e.wide = False
+    for i in range(8):
+        if (e.rest[i // 2] if i & 1 else e.first[i // 2]):
+            if n == 4:
+                e.wide = True
+                return
+            e.probe[n] = e.rest[i // 2] if i & 1 else e.first[i // 2]
+            n += 1
 
 
 cdef void number_folds(const subtable_t *s, const uint8_t *numbers, fold_t *out) noexcept nogil:
@@ -479,9 +485,11 @@ cdef void number_all(vector_t *v, uint64_t seed) noexcept nogil:
     memset(m.seat, 0, sizeof(m.seat))
     for i in range(v.n):
         e = &v.entry[i]
-        e.direct = not (i < FOLDED_ENTRIES and number_front(&m, e, numbers) and number_probe(&m, e, numbers)
-                        and number_stages(&m, e, numbers))
+        memset(e.first, 0, sizeof(e.first))
+        memset(e.rest, 0, sizeof(e.rest))
+        e.direct = not (i < FOLDED_ENTRIES and number_front(&m, e, numbers) and number_stages(&m, e, numbers))
         if not e.direct:
+            number_probe(e)
             number_folds(e.subtable, numbers, &v.fold[5 * i])
         e.n_facets, e.n_asked = m.n_facets, m.n_asked
 
