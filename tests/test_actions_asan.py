@@ -5,7 +5,7 @@ from __future__ import annotations
 import sanitize
 
 MODULES = ["_flow", "_csum", "_extract", "_packet", "_port", "_rewrite", "_headers", "_meter", "_offload",
-           "_actions"]
+           "_actions", "_value"]
 
 CODE = """
 import sys
