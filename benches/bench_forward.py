@@ -2,6 +2,7 @@
 
 64-byte UDP frames of N microflows in a cycle (benches/traffic.py), each handed in as a fresh writable copy;
 the whole turn runs (extract, cache, table, statistics, actions) and the output port counts and frees.
+With --threads, each thread has an input port with its share of the microflows.
 Windows of forwarding and windows of the bare ports alternate; medians and spreads are of those windows.
 cpu_ns (the median window), cpu_best (the least), mpps_a_core and floor_ns, that of the bare ports, count CPU
 time: on a busy machine they say what a core to itself would do.
@@ -49,12 +50,30 @@ READS = {"out": {}, "route": {"dl_src": MAC, "dl_dst": MAC, "nw_ttl": 0xFF},
 
 @dataclass
 class Setup:
-    """A datapath with its source, its sink and who answers its misses."""
+    """A datapath with its sources, its sink and who answers its misses."""
 
     dpif: UserspaceDpif
-    source: BenchPort
+    sources: list[BenchPort]
     sink: BenchPort
     answer: Callable[[], None]
+
+    def supply(self, packets: int) -> None:
+        """Have the sources hand in so many packets together."""
+        for i, source in enumerate(self.sources):
+            source.budget = packets // len(self.sources) + (i < packets % len(self.sources))
+
+    def supplied(self) -> bool:
+        return any(source.budget for source in self.sources)
+
+
+def sources_of(args: argparse.Namespace, frames: list[bytes]) -> list[BenchPort]:
+    n = max(1, args.threads)
+    return [BenchPort(f"in{i}", frames[i::n]) for i in range(n)]
+
+
+def in_ports(sources: list[BenchPort]) -> list[int]:
+    """Their numbers: 1, 3, 4, ...; 2 is the sink."""
+    return [1, *range(3, len(sources) + 2)]
 
 
 def mask_of(subset: tuple[str, ...], grouped: bool, action: str) -> FlowKey:
@@ -69,8 +88,9 @@ def mask_of(subset: tuple[str, ...], grouped: bool, action: str) -> FlowKey:
 def megaflow_driver(args: argparse.Namespace, frames: list[bytes]) -> Setup:
     """Answers misses with the megaflows translation of the OpenFlow tables would give."""
     dpif = UserspaceDpif(seed=1, flow_limit=args.flows + 1000, upcall_quota=4096)
-    source, sink = BenchPort("in", frames), BenchPort("out")
-    dpif.port_add(source, 1)
+    sources, sink = sources_of(args, frames), BenchPort("out")
+    for number, source in zip(in_ports(sources), sources, strict=True):
+        dpif.port_add(source, number)
     dpif.port_add(sink, 2)
     masks = [mask_of(s, True, args.action) for s in traffic.subsets(args.masks)] if args.masks else \
         [mask_of((), False, args.action)]
@@ -83,7 +103,7 @@ def megaflow_driver(args: argparse.Namespace, frames: list[bytes]) -> Setup:
             ops += [FlowPut(miss.key, mask, actions), Execute(miss.packet, miss.key, actions, miss.vnet)]
         dpif.operate(ops)
 
-    return Setup(dpif, source, sink, answer)
+    return Setup(dpif, sources, sink, answer)
 
 
 def switch_driver(args: argparse.Namespace, frames: list[bytes]) -> Setup:
@@ -92,20 +112,22 @@ def switch_driver(args: argparse.Namespace, frames: list[bytes]) -> Setup:
 
     switch = fastpath.Switch(seed=1)
     bridge: Any = switch.add_bridge("br0")
-    source, sink = BenchPort("in", frames), BenchPort("out")
-    bridge.add_port("in", source)
+    sources, sink = sources_of(args, frames), BenchPort("out")
+    bridge.add_port(sources[0].name, sources[0])
     bridge.add_port("out", sink)
-    for rule in traffic.openflow_rules(args.masks, args.action):
+    for source in sources[1:]:
+        bridge.add_port(source.name, source)
+    for rule in traffic.openflow_rules(args.masks, args.action, in_ports(sources)):
         bridge.add_flow(rule)
-    return Setup(switch.dpif, source, sink, lambda: (switch.run(), None)[1])
+    return Setup(switch.dpif, sources, sink, lambda: (switch.run(), None)[1])
 
 
 def warm_up(setup: Setup, packets: int) -> None:
     """Send every microflow until all are answered by flows, and check that each packet left."""
     for _ in range(4):
         before = setup.sink.stats()["tx_packets"]
-        setup.source.budget = packets
-        while setup.source.budget:
+        setup.supply(packets)
+        while setup.supplied():
             setup.dpif.turn(8)
             setup.answer()
     sent = setup.sink.stats()["tx_packets"] - before
@@ -115,30 +137,30 @@ def warm_up(setup: Setup, packets: int) -> None:
 
 def window_inline(setup: Setup, seconds: float) -> tuple[float, float]:
     """Nanoseconds a packet over one window of inline turns: wall time, CPU time."""
-    setup.source.budget = 1 << 60
+    setup.supply(1 << 60)
     packets, start, cpu = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - start < seconds:
         packets += setup.dpif.turn(256)
     spent, cpu = time.perf_counter() - start, time.process_time() - cpu
-    setup.source.budget = 0
+    setup.supply(0)
     return spent / packets * 1e9, cpu / packets * 1e9
 
 
 def window_threads(setup: Setup, seconds: float) -> tuple[float, float]:
     """Nanoseconds a packet over one window of running datapath threads: wall time, CPU time of all."""
-    setup.source.budget = 1 << 60
+    setup.supply(1 << 60)
     time.sleep(0.01)
     before, start, cpu = setup.sink.stats()["tx_packets"], time.perf_counter(), time.process_time()
     time.sleep(seconds)
     packets = setup.sink.stats()["tx_packets"] - before
     spent, cpu = time.perf_counter() - start, time.process_time() - cpu
-    setup.source.budget = 0
+    setup.supply(0)
     return spent / packets * 1e9, cpu / packets * 1e9
 
 
 def window_floor(setup: Setup, packets: int) -> float:
     start = time.thread_time()
-    setup.source.floor(setup.sink, packets)
+    setup.sources[0].floor(setup.sink, packets)
     return (time.thread_time() - start) / packets * 1e9
 
 
@@ -149,7 +171,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     warm_up(setup, args.flows)
     before = setup.dpif.stats()
     floor_source, floor_sink = BenchPort("floor", frames), BenchPort("end")
-    floors = Setup(setup.dpif, floor_source, floor_sink, setup.answer)
+    floors = Setup(setup.dpif, [floor_source], floor_sink, setup.answer)
     ours, floor = [], []
     windows = max(5, int(args.seconds / 0.1))
     for _ in range(windows):
@@ -184,8 +206,8 @@ def test_forward(benchmark: Any, action: str) -> None:
     before = setup.sink.stats()["tx_packets"]
 
     def send() -> None:
-        setup.source.budget = packets
-        while setup.source.budget:
+        setup.supply(packets)
+        while setup.supplied():
             setup.dpif.turn(256)
 
     benchmark(send)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 M64 = (1 << 64) - 1
 FIELDS = ("dl_src", "nw_src", "nw_dst", "tp_src", "tp_dst")
@@ -67,10 +67,11 @@ def term(field: str, value: int) -> str:
             "tp_dst": f"tp_dst={1000 + value}"}[field]
 
 
-def openflow_rules(masks: int, action: str) -> Iterator[str]:
-    """The OpenFlow tables of *masks* groups, as ovs-ofctl takes them."""
+def openflow_rules(masks: int, action: str, in_ports: Iterable[int] = (1,)) -> Iterator[str]:
+    """The OpenFlow tables of *masks* groups, as ovs-ofctl takes them; without groups in_ports matter."""
     if masks == 0:
-        yield f"table=0,in_port=1,actions={ACTIONS[action]}"
+        for in_port in in_ports:
+            yield f"table=0,in_port={in_port},actions={ACTIONS[action]}"
         return
     for g, subset in enumerate(subsets(masks)):
         yield f"table=0,dl_dst=02:00:00:00:00:{g:02x},actions=goto_table:{g + 1}"
