@@ -68,8 +68,8 @@ class Streams:
                         self._move(key.fileobj)
                     else:
                         self._other(key.fileobj)
-            for client in list(self._clients):
-                self._flush(client)
+        for client in list(self._clients):
+            self._flush(client)
         for client in list(self._clients):
             self._drop(client, "closed")
 
@@ -114,23 +114,26 @@ class Streams:
         session = self._clients.get(client)
         if session is None:
             return
+        left = b""
         try:
-            while data := session.take():
-                session.sent(client.send(data))
+            while left := session.take():
+                session.sent(client.send(left))
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             pass
         except OSError as error:
             self._drop(client, _reason(error))
             return
-        if session.closed and not session.take():
+        if session.closed and not left:
             self._drop(client, "closed")
             return
         handshakes = isinstance(client, ssl.SSLSocket) and client.version() is None
-        waits = bool(session.take()) and not handshakes
+        waits = bool(left) and not handshakes
         events = selectors.EVENT_WRITE if waits or client in self._wants_write else 0
         if handshakes or not session.is_congested:
             events |= selectors.EVENT_READ
-        self._selector.modify(client, events or selectors.EVENT_WRITE)
+        events = events or selectors.EVENT_WRITE
+        if events != self._selector.get_key(client).events:
+            self._selector.modify(client, events)
 
     def _drop(self, client: socket.socket, why: str) -> None:
         session = self._clients.pop(client)
