@@ -48,7 +48,7 @@ build/.venv-ready: pyproject.toml tools/bootstrap
 
 build/.built: build/.venv-ready $(SOURCES)
 	FASTPATH_JOBS=$(JOBS) $(PY) setup.py -q build_ext --inplace -j $(JOBS)
-	$(PY) -m pip install -q --no-build-isolation --no-deps -e .
+	FASTPATH_ONLY=none $(PY) -m pip install -q --no-build-isolation --no-deps -e .
 	@touch $@
 
 clean:

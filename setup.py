@@ -1,6 +1,6 @@
 """Build fastpath: every ``fastpath/**/_*.pyx`` is one extension module.
 
-FASTPATH_ONLY=_extract,_flow   build these modules alone (quick turns while working on one)
+FASTPATH_ONLY=_extract,_flow   build these modules alone (quick turns while working on one), "none" for none
 FASTPATH_CFLAGS, FASTPATH_LDFLAGS   added to the compiler and linker lines (sanitizers, -march=native)
 FASTPATH_BUILD_DIR             where generated C goes, default build/cython
 FASTPATH_JOBS=2                translate so many modules to C at a time
