@@ -167,7 +167,8 @@ def test_a_new_setting_is_looked_at_here_first() -> None:
     """What the short way heeds of a port or a bridge, and what only actions of the long way ask for."""
     heeded = {"vlan", "odp_port", "no_flood", "no_forward", "no_receive", "protected", "down", "tunnel",
               "peer", "ofp_port"}
-    others = {"bridge", "name", "peer_name", "link_up", "hw_addr", "no_packet_in", "patch_stats"}
+    others = {"bridge", "name", "peer_name", "link_up", "hw_addr", "created", "counts_faults", "no_packet_in",
+              "patch_stats"}
     assert {member.name for member in fields(OfPort)} == heeded | others        # type: ignore[arg-type]
     asked = {"name", "macs", "internal", "mirrors", "miss", "port", "ports"}    # lookup: of its tables
     others = {"features", "recirc", "flood_vlans", "forward_bpdu", "exports_flows",

@@ -52,7 +52,7 @@ def test_dump_line() -> None:
 def test_dump_line_without_match_and_with_names() -> None:
     r = Rule(Match(), actions=parse_actions("output:3"))
     assert r.format(0.0, stats=False) == str(r) == "actions=output:3"
-    assert r.format(0.0, stats=False, ports={3: "p3"}) == 'actions=output:"p3"'
+    assert r.format(0.0, stats=False, ports={3: "p3"}) == "actions=output:p3"
 
 
 @pytest.mark.parametrize("name, flag", FLAG_BY_TEXT.items())
