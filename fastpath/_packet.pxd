@@ -81,6 +81,8 @@ cdef inline uint32_t packets_new(pool_t *pool, packet_t **to, uint32_t n) noexce
     while unlikely(pool.n_free < n):
         if not pool_grow(pool):
             n = pool.n_free
+    if n == 0:
+        return 0            # nothing was ever free: there may be no stack
     pool.n_free -= n
     memcpy(to, pool.free + pool.n_free, n * sizeof(packet_t *))
     for i in range(n):

@@ -27,7 +27,8 @@ from fastpath._flow_layout cimport flow_t
 from fastpath._line cimport line_hash, line_of_key, line_t, lines_missed
 from fastpath._megaflow cimport MegaflowTable, mf_at, mf_covers, mf_covers_line, mf_flow_t, mf_table_t
 
-cdef mf_flow_t nothing              # a record without a flow
+cdef line_t nothing[2]              # a record without a flow, at the start of a line as all records are
+assert sizeof(nothing) == sizeof(mf_flow_t)
 
 
 cdef bint sc_init(sigcache_t *c, uint32_t max_buckets) noexcept nogil:
@@ -90,7 +91,7 @@ cdef inline void first_guesses(sigcache_t *c, mf_table_t *t, const line_t *lines
     for i in range(n):
         b = bucket_of(c, lines[open[i]].w[0])
         ways = bucket_match(b, hash_sig(lines[open[i]].w[0]))
-        f = mf_at(t, b.flow[first_way(ways)]) if ways else &nothing
+        f = mf_at(t, b.flow[first_way(ways)]) if ways else <mf_flow_t *>nothing
         found[open[i]] = f
         if far:
             prefetch(f)

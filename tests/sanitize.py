@@ -74,10 +74,11 @@ def copy_sources(tree: Path) -> None:
 
 
 def start_from(base: Path, tree: Path, edits: Iterable[Edit]) -> None:
-    """Make *tree* a copy of *base*, which is built, without what was made of the files to be edited."""
+    """Make *tree* a copy of *base*, which is built, without what was made of the files to be edited: of a
+    header, all there is."""
     shutil.copytree(base, tree)
     for name, _, _ in edits:
-        stem = Path(name).stem
+        stem = "*" if name.endswith(".h") else Path(name).stem
         for made in (*tree.glob(f"build/cython/**/{stem}.c"), *tree.glob(f"fastpath/**/{stem}.*.so")):
             made.unlink()
 

@@ -91,7 +91,7 @@ def test_the_form_of_a_match_has_its_normal_mask(shared: Path) -> None:
         match = FlowReader()._read_items(line.partition("action")[0], Command.ADD)[0]
         form = FORMS.look(match.key, match.mask)
         if form.mask is not None:
-            assert form.mask is match.normalized().mask
+            assert form.mask == match.normalized().mask
             plain += 1
     assert plain > 50
 

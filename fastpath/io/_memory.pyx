@@ -307,15 +307,17 @@ cdef class MemoryPort(Port):
 
     cdef list _take(self, bint with_vnet):
         cdef queue_t sent
+        cdef queue_t *box = &self.m.outbox
         cdef item_t *item
         cdef list out = []
         if load_acquire32(&self.m.outbox.n) == 0:
             return out
-        spin_lock(&self.m.outbox.lock)
-        sent = self.m.outbox
-        self.m.outbox.slot, self.m.outbox.n_slots, self.m.outbox.head = NULL, 0, 0
-        store_relaxed32(&self.m.outbox.n, 0)
-        spin_unlock(&self.m.outbox.lock)
+        memset(&sent, 0, sizeof(sent))
+        spin_lock(&box.lock)            # which others try meanwhile: it is not copied
+        sent.slot, sent.n_slots, sent.head, sent.n = box.slot, box.n_slots, box.head, box.n
+        box.slot, box.n_slots, box.head = NULL, 0, 0
+        store_relaxed32(&box.n, 0)
+        spin_unlock(&box.lock)
         try:
             while sent.n:
                 item = sent.slot[sent.head & (sent.n_slots - 1)]

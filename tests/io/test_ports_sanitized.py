@@ -7,7 +7,7 @@ from pathlib import Path
 import sanitize
 
 MODULES = ["_flow", "_packet", "_port", "_memory", "_pcap", "_wrap", "_fault", "_cable", "_python",
-           "_af_packet", "_txring", "_device", "_csum", "_xsk", "_partial", "_af_xdp"]
+           "_af_packet", "_txring", "_device", "_csum", "_xsk", "_partial", "_af_xdp", "_value"]
 
 THREADS = """
 import sys, threading
