@@ -79,7 +79,9 @@ def start_from(base: Path, tree: Path, edits: Iterable[Edit]) -> None:
     shutil.copytree(base, tree)
     for name, _, _ in edits:
         stem = "*" if name.endswith(".h") else Path(name).stem
-        for made in (*tree.glob(f"build/cython/**/{stem}.c"), *tree.glob(f"fastpath/**/{stem}.*.so")):
+        # Headers lie beside the C files as well, and are found there first.
+        for made in (*tree.glob(f"build/cython/**/{stem}.c"), *tree.glob(f"fastpath/**/{stem}.*.so"),
+                     *tree.glob(f"build/cython/**/{Path(name).stem}.h")):
             made.unlink()
 
 
