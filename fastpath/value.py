@@ -13,6 +13,7 @@ dataclasses' options there are those that are used here.  Called while modules a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from fastpath import _value
@@ -142,18 +143,24 @@ class _Fields:
     """``__dataclass_fields__``, made when somebody asks for it, which few do."""
 
     def __get__(self, _of: object, cls: type) -> dict[str, Any]:
-        import dataclasses
-        rows = []
-        for name, (annotation, m) in _members_of(cls.__shape__).items():    # type: ignore[attr-defined]
-            how: dict[str, Any] = {"init": m.init, "repr": m.repr, "compare": m.compare}
-            if m.default is not MISSING:
-                how["default"] = m.default
-            elif m.default_factory is not None:
-                how["default_factory"] = m.default_factory
-            rows.append((name, annotation, dataclasses.field(**how)))
-        twin: Any = dataclasses.make_dataclass(cls.__name__, rows)
-        fields: dict[str, Any] = twin.__dataclass_fields__
-        return fields
+        return _fields_of(cls)
+
+
+@cache
+def _fields_of(cls: type) -> dict[str, Any]:
+    """The fields of *cls* as dataclasses has them.  Kept: who walks over values asks for each."""
+    import dataclasses
+    rows = []
+    for name, (annotation, m) in _members_of(cls.__shape__).items():    # type: ignore[attr-defined]
+        how: dict[str, Any] = {"init": m.init, "repr": m.repr, "compare": m.compare}
+        if m.default is not MISSING:
+            how["default"] = m.default
+        elif m.default_factory is not None:
+            how["default_factory"] = m.default_factory
+        rows.append((name, annotation, dataclasses.field(**how)))
+    twin: Any = dataclasses.make_dataclass(cls.__name__, rows)
+    fields: dict[str, Any] = twin.__dataclass_fields__
+    return fields
 
 
 _FIELDS = _Fields()
