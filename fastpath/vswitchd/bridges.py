@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastpath.bridge import Bridge, Port
-from fastpath.errors import FastpathError, TableFull
+from fastpath.controller_set import Controller
+from fastpath.errors import FastpathError, PortError, TableFull
 from fastpath.ofproto.table import UNLIMITED
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, VlanConfig
 from fastpath.runtime.listener import Listener
@@ -110,8 +111,7 @@ class ConfiguredBridge:
             interface.error = f"could not add network device {wanted.name} to ofproto ({error})"
             self._log.warn(f"bridge {self.name}: {interface.error}")
             return
-        if wanted.mtu_request:
-            device.set_mtu(wanted.mtu_request)
+        self._set_mtu(device, wanted.mtu_request)
         self.datapath.types[wanted.name] = device.type
         if interface.of.of.odp_port is not None:
             self.datapath.ports[wanted.name] = interface.of.of.odp_port
@@ -157,9 +157,12 @@ class ConfiguredBridge:
 
     def _update(self, interface: Interface, wanted: InterfaceWanted, port: PortWanted) -> None:
         if isinstance(interface.device, Dummy) and interface.wanted.options != wanted.options:
-            interface.device.record(wanted)
-        if interface.device is not None and wanted.mtu_request and wanted.mtu_request != interface.device.mtu:
-            interface.device.set_mtu(wanted.mtu_request)
+            try:
+                interface.device.record(wanted)
+            except DeviceError as error:
+                self._log.warn(f"interface {wanted.name}: {error}")
+        if interface.device is not None:
+            self._set_mtu(interface.device, wanted.mtu_request)
         interface.wanted, interface.port = wanted, port
         if interface.of is not None:
             self._configure(interface.of, port.vlan, port.protected)
@@ -175,6 +178,10 @@ class ConfiguredBridge:
             self._free(interface)
         if interface.device is not None:
             self._devices.close(interface.device)
+
+    def controller(self, target: str) -> Controller | None:
+        """The controller at *target*, if it is one the bridge connects to."""
+        return next((c for c in self.bridge.controllers if c.target == target), None)
 
     def _free(self, interface: Interface) -> None:
         if interface.number is not None:
@@ -195,8 +202,8 @@ class ConfiguredBridge:
             chosen = self.mac if interface is local else interface.wanted.mac
             if interface.wanted.type != "internal":
                 chosen = None               # other devices keep the address they have
-            if interface.device is not None and chosen is not None and interface.device.mac != chosen:
-                interface.device.set_mac(chosen)
+            if interface.device is not None and chosen is not None:
+                self._set_mac(interface.device, chosen)
             if interface.of is not None and interface.device is not None:
                 interface.of.of.hw_addr = interface.device.mac
         dpid = self.wanted.dpid or self.mac
@@ -211,7 +218,21 @@ class ConfiguredBridge:
         least = min((d.mtu for wanted, d in devices if wanted.type != "internal"), default=DEVICE_MTU)
         for wanted, device in devices:
             if wanted.type == "internal":
-                device.set_mtu(wanted.mtu_request or least)
+                self._set_mtu(device, wanted.mtu_request or least)
+
+    def _set_mtu(self, device: Device, mtu: int | None) -> None:
+        try:
+            if mtu and mtu != device.mtu:
+                device.set_mtu(mtu)
+        except PortError as error:          # one device's trouble is no other's
+            self._log.warn(f"interface {device.name}: setting the MTU to {mtu} failed ({error})")
+
+    def _set_mac(self, device: Device, mac: int) -> None:
+        try:
+            if mac != device.mac:
+                device.set_mac(mac)
+        except PortError as error:
+            self._log.err(f"interface {device.name}: setting hardware address failed ({error})")
 
     def _settings(self, before: BridgeWanted) -> None:
         wanted, bridge = self.wanted, self.bridge

@@ -124,6 +124,7 @@ class Daemon:
                     found = self.bridges[bridge.name] = ConfiguredBridge(
                         bridge, self.datapaths.use(bridge.type), self.devices, self.log, self._rundir)
                     found.bridge.on_port_status(lambda _event: self.status_due())
+                    found.bridge.controllers.on_change(lambda _controller: self.status_due())
                 found.reconcile(bridge)
             except FastpathError as error:
                 self._bridge_log.err(f"failed to create bridge {bridge.name}: {error}")
@@ -147,7 +148,7 @@ class Daemon:
         writes = list(status.of_switch(root, datapath_types=sorted({*self._types, "system"}),
                                        iface_types=self.devices.types))
         for bridge in self.bridges.values():
-            writes += status.of_bridge(bridge)
+            writes += status.of_bridge(bridge, self._clock.now())
         done = put(root, "cur_cfg", root.next_cfg)
         if done is not None:
             writes.append(done)
@@ -162,7 +163,7 @@ class Daemon:
 
     def _status(self) -> Iterator[Write]:
         for bridge in self.bridges.values():
-            yield from status.of_bridge(bridge)
+            yield from status.of_bridge(bridge, self._clock.now())
             for interface in bridge.interfaces.values():
                 yield from status.of_statistics(interface)
 

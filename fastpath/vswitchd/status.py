@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from fastpath.errors import PortError
 from fastpath.io import link
 from fastpath.ovsdb.idl import Row, Write, put
 from fastpath.text import format_mac
 from fastpath.vswitchd.bridges import ConfiguredBridge, Interface
 from fastpath.vswitchd.devices import Dummy
+from fastpath.vswitchd.settings import ControllerWanted
 
+_ROLES = {"equal": "other", "primary": "master", "secondary": "slave"}
 _STATISTICS = ("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_dropped", "tx_dropped", "rx_errors",
                "tx_errors")
 
@@ -34,12 +37,28 @@ def of_switch(root: Row, *, datapath_types: list[str], iface_types: list[str]) -
                               ("dpdk_initialized", False), ("dpdk_version", "none")))
 
 
-def of_bridge(bridge: ConfiguredBridge) -> Iterator[Write]:
-    """What a bridge is, and all of its interfaces."""
+def of_bridge(bridge: ConfiguredBridge, now: float) -> Iterator[Write]:
+    """What a bridge is, and all of its interfaces and controllers, at *now* (monotonic seconds)."""
     dpid = None if bridge.dpid is None else f"{bridge.dpid:016x}"
     yield from _writes(bridge.wanted.row, (("datapath_id", dpid), ("datapath_version", "<built-in>")))
     for interface in bridge.interfaces.values():
         yield from of_interface(interface)
+    for wanted in bridge.wanted.controllers:
+        yield from of_controller(bridge, wanted, now)
+
+
+def of_controller(bridge: ConfiguredBridge, wanted: ControllerWanted, now: float) -> Iterator[Write]:
+    """How the connection to a controller stands."""
+    found = bridge.controller(wanted.target)
+    if found is None:               # one that may connect by itself, or cannot be had
+        return
+    link, up = found.link, found.is_connected
+    since = "sec_since_connect" if up else "sec_since_disconnect"
+    told = {"state": link.state, since: str(int(now - link.since))}
+    if link.last_error:
+        told["last_error"] = link.last_error
+    yield from _writes(wanted.row, (("is_connected", up), ("role", _ROLES[found.role] if up else None),
+                                    ("status", told)))
 
 
 def of_interface(interface: Interface) -> Iterator[Write]:
@@ -73,5 +92,5 @@ def of_statistics(interface: Interface) -> Iterator[Write]:
 def _ifindex(name: str) -> int:
     try:
         return link.index(name)
-    except OSError:
+    except PortError:               # the device went while it was a port
         return 0

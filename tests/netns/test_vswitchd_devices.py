@@ -66,3 +66,17 @@ def test_a_device_that_is_not_there_is_taken_once_it_is(lab: tuple[Lab, str, lis
     link.add_veth("late0", "late1", netns=switch, peer_netns=switch)
     assert stack.run("ovs-vsctl set interface late0 external_ids:try=again") == ""
     assert stack.run("ovs-vsctl get interface late0 ofport error") == "1\n[]\n"
+
+
+def test_trouble_with_one_device_is_no_others(lab: tuple[Lab, str, list[str], Stack]) -> None:
+    net, switch, hosts, stack = lab
+    assert stack.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=netdev "
+                     "-- add-port br0 p1 -- add-port br0 p2 -- add-port br0 p3") == ""
+    link.delete("p3", netns=switch)
+    assert stack.run("ovs-vsctl set interface p1 mtu_request=70000 "
+                     "-- set interface p2 mtu_request=1400") == ""
+    assert stack.run("ovs-vsctl get interface p2 mtu -- get interface p1 mtu") == "1400\n1500\n"
+    assert "setting the MTU to 70000 failed" in stack.log
+    assert " 0% packet loss" in ping(net, hosts[0], "10.0.0.2")
+    assert stack.run("ovs-vsctl del-port p3 -- add-port br0 br0x") != ""        # there is no br0x
+    assert " 0% packet loss" in ping(net, hosts[0], "10.0.0.2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -98,6 +99,24 @@ def test_log_lines_have_the_form_of_the_reference_and_levels_can_be_set(stack: S
     stack.run("ovs-appctl version-does-not-matter")
     stack.run("ovs-appctl fdb/show br0")
     assert "unixctl~DBG~received request fdb/show[br0], id=0" in stack.log
+
+
+def test_the_database_is_told_of_controllers(stack: Stack) -> None:
+    stack.run(ADD)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(stack.dir / "ctl"))
+        server.listen()
+        server.settimeout(20)
+        assert stack.run(f"ovs-vsctl set-controller br0 unix:{stack.dir}/ctl") == ""
+        client, _ = server.accept()
+        with client:
+            assert client.recv(8)[1:2] == b"\0"
+            client.sendall(bytes.fromhex("0100000800000001"))       # OFPT_HELLO of 1.0
+            wait_for(lambda: "is_connected: true" in stack.run("ovs-vsctl show"), "not told to be connected")
+            assert stack.run("ovs-vsctl get controller br0 role") == "other\n"
+    wait_for(lambda: "is_connected: true" not in stack.run("ovs-vsctl show"), "not told to be gone")
+    assert "BACKOFF" in stack.run("ovs-vsctl get controller br0 status:state")
+    assert stack.run("ovs-vsctl del-controller br0") == ""
 
 
 def test_it_answers_version_without_a_database() -> None:
