@@ -41,6 +41,17 @@ class _Replica(idl.Idl):  # type: ignore[misc]
     """
 
     n_changes = 0
+    was_complete = False
+
+    def run(self) -> bool:
+        """Take in what the server sent.
+
+        The package's own ``has_ever_connected`` is true as soon as the lock was granted, which may be before
+        the first row came.
+        """
+        changed = bool(super().run())
+        self.was_complete |= self.state == self.IDL_S_MONITORING
+        return changed
 
     def notify(self, event: str, row: Row, updates: Row | None = None) -> None:
         """Count a row that came, went or was changed in columns others write; *updates* has old values."""
@@ -122,7 +133,7 @@ class Database:
     @property
     def is_ready(self) -> bool:
         """Whether the replica was complete once: while the server is away it stays as it was."""
-        return self._idl is not None and bool(self._idl.has_ever_connected())
+        return self._idl is not None and self._idl.was_complete
 
     @property
     def has_lock(self) -> bool:

@@ -33,11 +33,39 @@ def turn(db: Database, until: Callable[[], bool], seconds: float = 20) -> None:
     db.run()
 
 
+def names(db: Database) -> set[str]:
+    return {row.name for row in db.rows("Interface")}
+
+
+def test_a_replica_is_ready_when_its_rows_came_not_when_its_lock_did(server: DatabaseServer) -> None:
+    server.run("ovs-vsctl --no-wait add-br br0")
+    db = Database(f"unix:{server.dir}/db.sock", lock="test")
+    turn(db, lambda: db._idl is not None)
+    replica = db._idl
+    assert replica is not None and not db.is_ready
+    session, held = replica._session, []
+    take = session.recv
+
+    def rows_come_last() -> object:         # what is not the lock's reply waits until the lock was granted
+        while not db.has_lock and (message := take()) is not None:
+            if message.id == replica._lock_request_id:
+                return message
+            held.append(message)
+        return held.pop(0) if held else take()
+
+    session.recv = rows_come_last
+    turn(db, lambda: db.has_lock)
+    assert db.is_ready == (names(db) == {"br0"})
+    turn(db, lambda: db.is_ready)
+    assert names(db) == {"br0"}
+    db.close()
+
+
 def test_rows_are_read_and_columns_written(server: DatabaseServer) -> None:
     server.run("ovs-vsctl --no-wait add-br br0 -- add-port br0 p1")
     db = Database(f"unix:{server.dir}/db.sock", lock="test")
     turn(db, lambda: db.is_ready and db.has_lock)
-    assert {row.name for row in db.rows("Interface")} == {"br0", "p1"} and not db.rows("NoSuch")
+    assert names(db) == {"br0", "p1"} and not db.rows("NoSuch")
     (p1,) = [row for row in db.rows("Interface") if row.name == "p1"]
     writes = [put(p1, "ofport", 7), put(p1, "error", None), put(p1, "no_such_column", 1)]
     assert writes[1:] == [None, None] and writes[0] is not None
