@@ -2,6 +2,7 @@
 #
 #   make build    venv, dependencies, compiled modules in place
 #   make check    ruff, mypy --strict, layer and house rules
+#   make test-controllers   Faucet and os-ken drive the switch (installs them in build/controllers)
 #   make bench    the benches, as a table
 #   make layout   regenerate _flow_layout.{h,pxd} from fields.py
 #   make dist     sdist and wheel
@@ -16,7 +17,7 @@ PYTEST_ARGS ?=
 SOURCES := $(shell find fastpath -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py fastpath/fields.py
 STAMPS  := build/.venv-ready build/.built
 
-.PHONY: run test check build bench layout dist clean
+.PHONY: run test test-controllers check build bench layout dist clean
 .DEFAULT_GOAL := build
 
 run: build
@@ -24,6 +25,11 @@ run: build
 
 test: build
 	$(PY) -m pytest $(PYTEST_ARGS)
+
+test-controllers: build
+	PYTHON=$(PYTHON) tools/controllers build/controllers
+	FASTPATH_CONTROLLERS=build/controllers $(PY) -m pytest $(PYTEST_ARGS) \
+		tests/interop/test_os_ken.py tests/netns/test_faucet.py
 
 check: build
 	$(VENV)/bin/ruff check .

@@ -63,6 +63,15 @@ def ovs_ofctl() -> str:
 
 
 @pytest.fixture(scope="session")
+def controllers() -> Path:
+    """The environment that tools/controllers made, with Faucet and os-ken; skips where it is not named."""
+    path = os.environ.get("FASTPATH_CONTROLLERS")
+    if path is None:
+        pytest.skip("FASTPATH_CONTROLLERS names no environment with Faucet (tools/controllers makes it)")
+    return Path(path).absolute()
+
+
+@pytest.fixture(scope="session")
 def root() -> None:
     """Skips unless the tests run with the privileges network namespaces need."""
     if os.geteuid() != 0 or not Path("/dev/net/tun").exists():

@@ -129,6 +129,34 @@ def test_a_file_says_bridges_ports_and_flows(pcap: Path, capsys: Capture) -> Non
     assert len(list(read_pcap(out))) == 100
 
 
+def test_a_file_says_what_is_spoken(tmp_path: Path, ovs_ofctl: str) -> None:
+    path = write(tmp_path, f"""
+        [switch]
+        rundir = "{tmp_path}"
+        [bridges.one]
+        protocols = ["OpenFlow13"]
+        dpid = "2a"
+        [bridges.two]
+        listen = ["punix:{tmp_path}/two.sock"]
+    """)
+    process = start("--config", str(path), "--protocols", "OpenFlow10,OpenFlow14", "--dpid", "0x77",
+                    "--quiet")
+    try:
+        for socket, version, told in (("one.mgmt", 13, "dpid:000000000000002a"), ("two.mgmt", 14, "dpid:0"),
+                                      ("two.sock", 10, "dpid:0000000000000077"),
+                                      ("one.mgmt", 14, "version negotiation failed"),
+                                      ("two.sock", 13, "version negotiation failed")):
+            end = time.monotonic() + 20
+            while not (tmp_path / socket).exists() and time.monotonic() < end:
+                time.sleep(0.01)
+            done = subprocess.run([ovs_ofctl, "-O", f"OpenFlow{version}", "show",
+                                   f"unix:{tmp_path / socket}"], capture_output=True, text=True, timeout=30)
+            assert told in done.stdout + done.stderr, (socket, version)
+    finally:
+        process.terminate()
+        assert process.communicate(timeout=20)[1] == ""
+
+
 def test_a_file_says_controllers_and_where_to_listen(tmp_path: Path) -> None:
     path = write(tmp_path, f"""
         [bridges.led]
@@ -207,6 +235,10 @@ def test_a_file_says_groups_and_meters(tmp_path: Path) -> None:
     ("[bridges.br0]\nstatic_macs = ['a 1']\n", "bridges.br0.static_macs[0]: 'a 1': expected port, VLAN and"),
     ("[bridges.br0]\nstatic_macs = ['a 1 02:00:00:00:00:01']\n", "static_macs[0]: bridge 'br0' has no"),
     ("[bridges.br0]\nfail_mode = 'open'\n", "bridges.br0: fail_mode 'open': neither standalone nor secure"),
+    ("[bridges.br0]\nprotocols = ['OpenFlow9']\n", "bridges.br0.protocols: 'OpenFlow9': not one of Open"),
+    ("[bridges.br0]\nprotocols = [13]\n", "lab.toml: bridges.br0.protocols[0]: 13 given"),
+    ("[bridges.br0]\nprotocols = []\n", "bridges.br0.protocols: '': not one of"),
+    ("[bridges.br0]\ndpid = 'xyz'\n", "bridges.br0.dpid: 'xyz': expected up to 16 hexadecimal digits"),
     ("[bridges.br0.mirrors]\nm = 3\n", "bridges.br0.mirrors.m: 3 given, expected a table"),
     ("[bridges.br0.mirrors.m]\nselect = 3\n", "bridges.br0.mirrors.m.select: unknown key"),
     ("[bridges.br0.mirrors.m]\nselect_vlan = ['x']\n", "mirrors.m.select_vlan[0]: 'x' given"),

@@ -10,6 +10,7 @@
     groups = ["group_id=1,type=all,bucket=output:2"]        # and group_file, meters: there before rules are
     controllers = ["tcp:10.0.0.1:6653"]                     # as --controller takes them
     listen = ["ptcp:6654"]                                  # as --listen takes them
+    protocols = ["OpenFlow13", "OpenFlow15"]                # spoken with both; dpid = "2a" is the datapath id
 
     [bridges.br0.ports.uplink]
     io = "eth1"                         # as --port takes it; by default a device of the port's name
@@ -36,9 +37,10 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from fastpath.cli.prelude import NONE, Prelude, read_lines
+from fastpath.cli.prelude import NONE, Prelude, placed, read_lines
 from fastpath.errors import ConfigError, ParseError
 from fastpath.io.textfile import read_text
+from fastpath.openflow.codec import VERSION_NAMES
 from fastpath.value import field, value
 
 
@@ -77,6 +79,8 @@ class BridgeConfig:
     settings: Mapping[str, Any] = field(default_factory=dict)
     controllers: tuple[tuple[str, str], ...] = ()
     listen: tuple[tuple[str, str], ...] = ()
+    protocols: tuple[int, ...] | None = None
+    dpid: int | None = None
 
 
 @value
@@ -89,18 +93,22 @@ class Config:
     limits: Mapping[str, Any] = field(default_factory=dict)     # of the datapath's flows, those given
     socket: str | None = None
     seconds: float | None = None
+    rundir: str | None = None
+    tls: Mapping[str, str] = field(default_factory=dict)        # files with keys, by option
 
 
 _NUMBER: tuple[type, ...] = (int, float)
 _SWITCH: dict[str, tuple[type, ...]] = {
     "threads": (int,), "seed": (int,), "socket": (str,), "seconds": _NUMBER, "flow_limit": (int,),
-    "max_idle": _NUMBER, "max_revalidator": _NUMBER, "min_revalidate_pps": (int,)}
+    "max_idle": _NUMBER, "max_revalidator": _NUMBER, "min_revalidate_pps": (int,), "rundir": (str,),
+    "private_key": (str,), "certificate": (str,), "ca_cert": (str,)}
 LIMITS = ("flow_limit", "max_idle", "max_revalidator", "min_revalidate_pps")
+TLS_FILES = ("private_key", "certificate", "ca_cert")
 _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
     "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,), "flood_vlans": (list,),
     "static_macs": (list,), "mirrors": (dict,), "fail_mode": (str,), "controllers": (list,),
-    "listen": (list,)}
+    "listen": (list,), "protocols": (list,), "dpid": (str,)}
 _PORT: dict[str, tuple[type, ...]] = {
     "io": (str,), "patch": (str,), "number": (int,), "tag": (int,), "trunks": (list,), "vlan_mode": (str,),
     "priority_tags": (str,), "no_flood": (bool,), "no_forward": (bool,), "no_receive": (bool,),
@@ -109,8 +117,25 @@ _MIRROR: dict[str, tuple[type, ...]] = {
     "select_all": (bool,), "select_src_port": (list,), "select_dst_port": (list,), "select_vlan": (list,),
     "output_port": (str,), "output_vlan": (int,), "snaplen": (int,)}
 _TOP: dict[str, tuple[type, ...]] = {"switch": (dict,), "bridges": (dict,)}
+_VERSIONS = {f"OpenFlow{name.replace('.', '')}": version for version, name in VERSION_NAMES.items()}
 _WORD = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", list: "a list",
          dict: "a table"}
+
+
+def parse_protocols(names: Sequence[str]) -> tuple[int, ...]:
+    """Versions of OpenFlow by names such as OpenFlow13.  Raises ConfigError."""
+    wrong = [name for name in names if name not in _VERSIONS]
+    if wrong or not names:
+        raise ConfigError(f"{wrong[0] if wrong else ''!r}: not one of {', '.join(_VERSIONS)}")
+    return tuple(_VERSIONS[name] for name in names)
+
+
+def parse_dpid(text: str) -> int:
+    """A datapath id of hexadecimal digits.  Raises ConfigError."""
+    digits = text.removeprefix("0x")
+    if not 0 < len(digits) <= 16 or set(digits) - set("0123456789abcdefABCDEF") or not int(digits, 16):
+        raise ConfigError(f"{text!r}: expected up to 16 hexadecimal digits, not all 0")
+    return int(digits, 16)
 
 
 def _check(table: Mapping[str, Any], rows: Mapping[str, tuple[type, ...]], where: str) -> Mapping[str, Any]:
@@ -171,7 +196,20 @@ def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
     mirrors = tuple(_mirror(key, value, f"{where}.mirrors.")
                     for key, value in table.pop("mirrors", {}).items())
     controllers, listen = (tuple(_texts(table, key, where)) for key in ("controllers", "listen"))
-    return BridgeConfig(name, where, ports, tuple(flows), prelude, macs, mirrors, table, controllers, listen)
+    protocols, dpid = _spoken(table, where)
+    return BridgeConfig(name, where, ports, tuple(flows), prelude, macs, mirrors, table, controllers, listen,
+                        protocols, dpid)
+
+
+def _spoken(table: dict[str, Any], where: str) -> tuple[tuple[int, ...] | None, int | None]:
+    """Take the versions and the datapath id out of *table*."""
+    names, dpid = table.pop("protocols", None), table.pop("dpid", None)
+    if names is not None:
+        _list_of(names, str, f"{where}.protocols")
+    with placed(f"{where}.protocols"):
+        protocols = None if names is None else parse_protocols(names)
+    with placed(f"{where}.dpid"):
+        return protocols, None if dpid is None else parse_dpid(dpid)
 
 
 def _texts(table: dict[str, Any], key: str, where: str) -> list[tuple[str, str]]:
@@ -193,7 +231,9 @@ def load(path: Path) -> Config:
     if not 0 <= seconds < inf:
         raise ConfigError(f"{path}: switch.seconds: {seconds} given, expected a number of seconds")
     limits = {key: switch[key] for key in LIMITS if key in switch}
-    return Config(bridges, limits=limits, **{key: switch[key] for key in switch if key not in LIMITS})
+    tls = {key: str(path.parent / switch[key]) for key in TLS_FILES if key in switch}
+    rest = {key: switch[key] for key in switch if key not in (*LIMITS, *TLS_FILES)}
+    return Config(bridges, limits=limits, tls=tls, **rest)
 
 
 def _check_patches(bridges: Sequence[BridgeConfig]) -> None:
