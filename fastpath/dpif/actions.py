@@ -274,7 +274,14 @@ class FlowSample:
     direction: str = ""
 
 
-Userdata: TypeAlias = SlowPath | ToController | FlowSample
+@value
+class RawUserdata:
+    """Userdata that somebody else gave an action, and whose meaning is not known here."""
+
+    data: bytes = b""
+
+
+Userdata: TypeAlias = SlowPath | ToController | FlowSample | RawUserdata
 
 
 @value

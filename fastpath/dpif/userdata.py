@@ -6,14 +6,14 @@ import re
 import struct
 from collections.abc import Callable
 
-from fastpath.dpif.actions import FlowSample, SlowPath, ToController, Userdata, Userspace
+from fastpath.dpif.actions import FlowSample, RawUserdata, SlowPath, ToController, Userdata, Userspace
 from fastpath.dpif.keytext import hexa
 from fastpath.dpif.terms import fields, need
 from fastpath.errors import ConfigError, FormatError, ParseError
 
 SLOW_REASONS = ("cfm", "bfd", "lacp", "stp", "lldp", "action", "match")
-_DIRECTIONS = ("", "ingress", "egress")
-_SLOW, _CONTROLLER, _SAMPLE = 1, 2, 3
+DIRECTIONS = ("", "ingress", "egress")
+_SLOW, _CONTROLLER, _SAMPLE, _RAW = 1, 2, 3, 4
 
 
 # ---- bytes --------------------------------------------------------------------------------------------
@@ -37,8 +37,10 @@ def _encode(userdata: Userdata) -> bytes:
             return struct.pack("=BBHHHIQ", _CONTROLLER, dont_send | continuation << 1, reason, controller_id,
                                max_len, recirc_id, cookie)
         case FlowSample(probability, collectors, domain, point, port, direction):
-            return struct.pack("=BBHIIII", _SAMPLE, _DIRECTIONS.index(direction), probability, collectors,
+            return struct.pack("=BBHIIII", _SAMPLE, DIRECTIONS.index(direction), probability, collectors,
                                domain, point, port)
+        case RawUserdata(data):
+            return bytes([_RAW]) + data
     raise AssertionError(userdata)
 
 
@@ -64,11 +66,15 @@ def _decode_controller(data: bytes) -> ToController:
 
 def _decode_sample(data: bytes) -> FlowSample:
     _, direction, probability, collectors, domain, point, port = struct.unpack("=BBHIIII", data)
-    return FlowSample(probability, collectors, domain, point, port, _DIRECTIONS[direction])
+    return FlowSample(probability, collectors, domain, point, port, DIRECTIONS[direction])
+
+
+def _decode_raw(data: bytes) -> RawUserdata:
+    return RawUserdata(data[1:])
 
 
 _DECODERS: dict[int, Callable[[bytes], Userdata]] = {
-    _SLOW: _decode_slow, _CONTROLLER: _decode_controller, _SAMPLE: _decode_sample}
+    _SLOW: _decode_slow, _CONTROLLER: _decode_controller, _SAMPLE: _decode_sample, _RAW: _decode_raw}
 
 
 # ---- text ---------------------------------------------------------------------------------------------
@@ -81,6 +87,8 @@ _SAMPLE_TERMS = (("probability", 16), ("collector_set_id", 32), ("obs_domain_id"
 
 def format_userspace(action: Userspace) -> str:
     """Return *action* as dpctl prints it."""
+    if action.userdata == RawUserdata():
+        return f"userspace(pid={action.pid})"
     return f"userspace(pid={action.pid},{_format(action.userdata)})"
 
 
@@ -97,6 +105,8 @@ def _format(u: Userdata) -> str:
             return (f"flow_sample(probability={u.probability},collector_set_id={u.collector_set_id},"
                     f"obs_domain_id={u.obs_domain_id},obs_point_id={u.obs_point_id},"
                     f"output_port={u.output_port}{direction})")
+        case RawUserdata(data):
+            return f"userdata({data.hex()})"
     raise AssertionError(u)
 
 
@@ -107,7 +117,7 @@ def parse_userspace(inside: str) -> Userspace:
     for name, parse in _PARSERS.items():
         if name in f:
             return Userspace(parse(f[name]), pid)
-    raise ParseError(f"userspace({inside}): needs {', '.join(f'{name}()' for name in _PARSERS)}")
+    return Userspace(RawUserdata(), pid)
 
 
 def _parse_slow(inside: str) -> SlowPath:
@@ -131,9 +141,17 @@ def _parse_controller(inside: str) -> ToController:
 
 
 def _parse_sample(inside: str) -> FlowSample:
-    n, found = _numbers("flow_sample", _SAMPLE_TERMS, inside, *_DIRECTIONS[1:])
-    return FlowSample(**n, direction=next((d for d in _DIRECTIONS[1:] if d in found), ""))
+    n, found = _numbers("flow_sample", _SAMPLE_TERMS, inside, *DIRECTIONS[1:])
+    return FlowSample(**n, direction=next((d for d in DIRECTIONS[1:] if d in found), ""))
+
+
+def _parse_raw(inside: str) -> RawUserdata:
+    try:
+        return RawUserdata(bytes.fromhex(inside))
+    except ValueError:
+        raise ParseError(f"userdata({inside}): expected pairs of hexadecimal digits") from None
 
 
 _PARSERS: dict[str, Callable[[str], Userdata]] = {
-    "slow_path": _parse_slow, "controller": _parse_controller, "flow_sample": _parse_sample}
+    "slow_path": _parse_slow, "controller": _parse_controller, "flow_sample": _parse_sample,
+    "userdata": _parse_raw}

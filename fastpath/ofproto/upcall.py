@@ -98,8 +98,10 @@ class UpcallHandler:
             self._slow(upcall, now)
         elif isinstance(userdata, FlowSample):
             self._sampled(upcall, userdata)
-        elif userdata is not None:
+        elif isinstance(userdata, ToController):
             self._to_controller(upcall, userdata)
+        else:
+            self.stats.n_nowhere += 1           # an action that is none of ours
 
     def _carry_out(self) -> None:
         """Have the datapath do what was decided for the packets."""

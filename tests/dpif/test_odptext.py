@@ -173,7 +173,8 @@ def test_ports_may_be_names() -> None:
     "2,", ",2", "2,,3", "fly", "fly(2)", "set(ipv4(ttl=63)", "set(ipv4)", "set(ipv4(colour=1))",
     "set(ipv4(ttl=256))", "set(eth(src=1))", "sample(sample=101.0%,actions(2))", "sample(actions(2))",
     "push_vlan(pcp=1)", "hash(l7(0))", "check_pkt_len(gt(1),le(2))", "userspace(slow_path(action))",
-    "userspace(pid=0,slow_path(rain))", "userspace(pid=0)", "trunc(x)", "pop_mpls()", "set()",
+    "userspace(pid=0,slow_path(rain))", "userspace(pid=0,userdata(0))", "userspace(pie=0)",
+    "trunc(x)", "pop_mpls()", "set()",
 ])
 def test_bad_text_is_refused(text: str) -> None:
     with pytest.raises(ParseError):

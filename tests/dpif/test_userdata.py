@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastpath.dpif.actions import FlowSample, SlowPath, ToController, Userdata, Userspace
+from fastpath.dpif.actions import FlowSample, RawUserdata, SlowPath, ToController, Userdata, Userspace
 from fastpath.dpif.odptext import format_actions, parse_actions
 from fastpath.dpif.userdata import SLOW_REASONS, decode_userdata, encode_userdata
 from fastpath.errors import ConfigError, FormatError, ParseError
@@ -49,10 +49,18 @@ def test_a_flow_sample_prints_as_the_reference_prints_it() -> None:
                                          "obs_domain_id=2,obs_point_id=3,output_port=2,egress))")
 
 
+@given(st.binary(max_size=40), U32)
+def test_userdata_of_others_comes_back_as_it_is(data: bytes, pid: int) -> None:
+    assert decode_userdata(encode_userdata(RawUserdata(data))) == RawUserdata(data)
+    actions = (Userspace(RawUserdata(data), pid),)
+    assert parse_actions(format_actions(actions)) == actions
+
+
 def test_what_does_not_fit_is_refused() -> None:
     for wrong in (FlowSample(65536, 1, 2, 3, 4), FlowSample(1, 1, 2, 3, 4, "up"), SlowPath(("weather",))):
         with pytest.raises(ConfigError):
             encode_userdata(wrong)
-    for text in ("userspace(pid=0)", "userspace(flow_sample())", "userspace(pid=0,controller(reason=1))"):
+    for text in ("userspace(pid=0,userdata(x))", "userspace(flow_sample())",
+                 "userspace(pid=0,controller(reason=1))"):
         with pytest.raises(ParseError):
             parse_actions(text)
