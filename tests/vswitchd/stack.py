@@ -52,14 +52,15 @@ class DatabaseServer:
         """Start what there is to start."""
         self.start_database()
 
-    def start_database(self) -> None:
-        """Make an empty database unless there is one, and serve it."""
+    def start_database(self, *, init: bool = True) -> None:
+        """Make an empty database unless there is one, and serve it; *init*: as ovs-ctl does, with its row."""
         db = self.dir / "conf.db"
         if not db.exists():
             self._must("ovsdb-tool", "create", str(db), str(SCHEMA))
         self._must("ovsdb-server", str(db), f"--remote=punix:{self.dir}/db.sock", "--detach", "--no-chdir",
                    "--pidfile", "--log-file", "-vconsole:off")
-        self._must("ovs-vsctl", "--no-wait", "init")
+        if init:
+            self._must("ovs-vsctl", "--no-wait", "init")
 
     def _must(self, *command: str) -> None:
         done = subprocess.run(command, env=self.env, cwd=self.dir, capture_output=True, text=True,

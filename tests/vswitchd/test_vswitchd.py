@@ -122,3 +122,12 @@ def test_the_database_is_told_of_controllers(stack: Stack) -> None:
 def test_it_answers_version_without_a_database() -> None:
     done = subprocess.run([*OURS, "--version"], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "ovs-vswitchd (Open vSwitch) 3.1.0\n" and not done.stderr
+
+
+def test_it_starts_with_a_database_nobody_has_initialised(stack: Stack) -> None:
+    stack.stop()
+    stack.stop("ovsdb-server")
+    (stack.dir / "conf.db").unlink()
+    stack.start_database(init=False)
+    stack.start()
+    assert stack.run(ADD) == "" and "p1 1/1: (dummy)" in stack.run("ovs-appctl dpif/show")
