@@ -22,7 +22,6 @@ from fastpath._flow_layout cimport flow_t
 from fastpath._rules cimport Form, Forms, PackedMatch
 
 cdef enum:
-    MAX_TLVS = 24
     REMEMBERED = 4096
     PORT_MAX = 0xFF00
     PORT11_MAX = 0xFFFFFF00
@@ -33,12 +32,6 @@ cdef enum:
 cdef class WireField:
     """A field that is a window of one member, of at most 16 bytes: where its bytes go.  Its *number* tells
     it from other fields."""
-    cdef uint16_t ofs           # of the member in the key, bytes
-    cdef uint8_t size, lsb, n_bytes, number
-    cdef bint host, maskable, ethernet, is_port
-    cdef uint64_t full          # bits that a mask must have to be exact
-    cdef uint64_t valid         # bits that a value may have
-    cdef uint64_t bits, exact, present      # of the member, as in ofproto.match
 
     def __init__(self, window, *, int lsb, int n_bytes, int number, bint maskable, bint ethernet, bint is_port,
                  full, valid, bits, exact, present):
@@ -109,12 +102,6 @@ cdef bint take_wide(WireField f, const uint8_t *p, bint masked, flow_t *key, flo
 cdef class WireReader:
     """*fields* are WireFields by the word that heads their TLV, without mask; *match* is the class of what is
     read."""
-    cdef dict fields, known         # known: (heads, form) of matches that are in order
-    cdef Forms forms
-    cdef object match
-    cdef FlowKey key, mask
-    cdef uint32_t heads[MAX_TLVS]
-    cdef int n
 
     def __init__(self, dict fields not None, Forms forms not None, match):
         self.fields, self.known, self.forms, self.match = {}, {}, forms, match
@@ -125,10 +112,15 @@ cdef class WireReader:
 
     def read(self, bytes data not None, Py_ssize_t at, Py_ssize_t end):
         """The normalized match of the TLVs of *data* from *at* to *end*; None if it is to be read by oxm."""
+        cdef Form form = self.form_of(data, at, end)
+        return None if form is None else self.packed(form)
+
+    cdef Form form_of(self, bytes data, Py_ssize_t at, Py_ssize_t end):
+        """The same as key and mask, and their form."""
         cdef Form form = self.scanned(data, at, end)
         if form is None or (self.heads_read(), form) not in self.known:
             return None
-        return self.packed(form)
+        return form
 
     def learn(self, bytes data not None, Py_ssize_t at, Py_ssize_t end, match) -> None:
         """What oxm read of the same bytes is *match*, normalized."""

@@ -161,9 +161,14 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         return self.ofproto.name
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether its switch has it no more."""
+        return self.switch._bridges.get(self.ofproto.name) is not self
+
+    @property
     def _lock(self) -> Lock:
         """The lock of the switch.  Raises NotFoundError once this bridge is deleted."""
-        if self.switch._bridges.get(self.name) is not self:
+        if self.is_deleted:
             raise NotFoundError(f"bridge {self.name!r} was deleted")
         return self.switch.lock
 

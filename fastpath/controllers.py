@@ -77,9 +77,18 @@ class Control:
         """Seconds of the switch's clock."""
         return self._bridge.switch.now
 
+    @property
+    def takes_rules(self) -> bool:
+        """Whether rules of plain flow mods can be added without looking at each."""
+        return self._bridge.ofproto.takes_rules and not self._bridge.is_deleted
+
     def apply(self, mod: FlowMod) -> None:
         """Carry out a flow mod."""
         self._bridge.apply(mod)
+
+    def add_rules(self, rules: list[Rule]) -> None:
+        """Add rules that agree with themselves."""
+        self._bridge.ofproto.add_rules(rules)
 
     def select(self, wanted: FlowMod) -> list[Rule]:
         """Rules a dump asks for, counters up to date."""
@@ -226,10 +235,9 @@ class Control:
         """Forget tracked connections.  No datapath here tracks any yet: it is counted, and that is all."""
         self._bridge.switch.n_conntrack_flushes += 1
 
-    def settle(self) -> None:
+    def settle(self, now: float) -> None:
         """Return when no packet is treated as the tables said before."""
-        switch = self._bridge.switch
-        switch.revalidator.settle(switch.now)
+        self._bridge.switch.revalidator.settle(now)
 
 
 def _describe(port: Port) -> PortDesc:
@@ -251,6 +259,7 @@ class Served:
 
     def __init__(self, bridge: Bridge, control: Control, session: Session, tap: Tap | None = None) -> None:
         self._lock, self._control = bridge.switch.lock, control
+        self._hurry = bridge.switch.hurry
         self.session, self._tap, self._taken = session, tap, b""
         self._stops = [listen(self._tell) for listen in (
             bridge.on_packet_in, bridge.on_flow_removed, bridge.on_port_status, bridge.on_table_status)]
@@ -272,6 +281,7 @@ class Served:
             if self._tap is not None:
                 self._tap.heard(data)
             self.session.received(data)
+            self._hurry()
 
     def take(self) -> bytes:
         with self._lock:

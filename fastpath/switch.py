@@ -321,6 +321,11 @@ class Switch:
         elif not self._is_forwarding:
             self._publish()
 
+    def hurry(self) -> None:
+        """Have flows checked that a change may concern, if threads are there to do it."""
+        if self._loop is not None and not self.revalidator.is_settled:
+            self._loop.nudge()
+
     def _publish(self) -> bool:
         events = self.backer.take_events()
         self.feed.publish(events)

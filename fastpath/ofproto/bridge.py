@@ -386,6 +386,16 @@ class Ofproto:
         else:
             change.add(rule)
 
+    @property
+    def takes_rules(self) -> bool:
+        """Whether a rule whose actions have none of TRAITS is only to be added: nothing here can refuse it,
+        give it another meaning or wants to know of it."""
+        return not (self.backer.strict or self.tlvs or self.watchers) and self.tables.are_plain
+
+    def add_rules(self, rules: Iterable[Rule]) -> None:
+        """Add such rules, which know when they were made."""
+        self.touch(self.tables.add_all(rules))
+
     def placed(self, mod: FlowMod) -> FlowMod:
         """*mod*, a dump filter too, with its tunnel options where the TLV table has them.  Raises
         OpenFlowError for those that are not there."""

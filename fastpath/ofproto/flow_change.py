@@ -97,6 +97,16 @@ class _Modified:
 _Step: TypeAlias = "Rule | tuple[Rule, Rule] | _Removed | _Modified"
 
 
+def inherit(rule: Rule, old: Rule) -> bool:
+    """Let *rule* have what stays of *old*, in whose place it comes; whether it takes over the counters."""
+    if rule.cookie == COOKIE_KEEP:
+        rule.cookie = old.cookie
+    if rule.flag_bits & _RESET_COUNTS:
+        return False
+    rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
+    return True
+
+
 class Change:
     """Flow mods on *tables* at time *now*; ``result`` says what they did."""
 
@@ -206,10 +216,7 @@ class Change:
                 self._take(victim)
                 self.result.evicted.append(victim)
         else:
-            if rule.cookie == COOKIE_KEEP:
-                rule.cookie = old.cookie
-            if not flags & _RESET_COUNTS:
-                rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
+            inherit(rule, old)
             self.result.replaced.append(old)
         self._tables.put(rule, table, old)
         self._touched.add(table_id)

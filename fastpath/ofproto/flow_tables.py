@@ -20,11 +20,11 @@ from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.traits import CONJOINS, LEARNS, NESTS, TRAITS
-from fastpath.ofproto.flow_change import Change, FlowModResult
+from fastpath.ofproto.flow_change import Change, FlowModResult, inherit
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod, outputs_to, uses_group
 from fastpath.ofproto.learned_cookies import LearnedCookies
 from fastpath.ofproto.rule import RemovedReason, Rule
-from fastpath.ofproto.table import N_TABLES, Table, VacancyReason
+from fastpath.ofproto.table import N_TABLES, UNLIMITED, Table, VacancyReason
 
 
 class FlowTables:
@@ -38,6 +38,7 @@ class FlowTables:
         self._learned = LearnedCookies()
         self.version = 0
         self.n_rules = 0
+        self._is_limited = False        # some table may refuse rules for lack of room, or evict some
         self.vacancies: list[tuple[int, VacancyReason]] = []       # for the owner to tell, and to clear
 
     # -- looking ----------------------------------------------------------------------------------
@@ -86,6 +87,11 @@ class FlowTables:
             candidates = [r for t in tables for r in t.within(fm.match)]
         keep = _filter(fm)
         return [r for r in candidates if keep(r)] if keep else candidates
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether a rule that is added can neither be refused nor take others away."""
+        return not (self._is_limited or self._learned)
 
     # -- changing ---------------------------------------------------------------------------------
 
@@ -138,10 +144,16 @@ class FlowTables:
         if old is None:
             self.n_rules += 1
         else:
-            self._learned.discard(old.actions)
-            old.removed = True
-            if table.eviction is not None:
-                table.eviction.remove(old)
+            self._replaced(table, old)
+        self._entered(table, rule)
+
+    def _replaced(self, table: Table, old: Rule) -> None:
+        self._learned.discard(old.actions)
+        old.removed = True
+        if table.eviction is not None:
+            table.eviction.remove(old)
+
+    def _entered(self, table: Table, rule: Rule) -> None:
         if table.eviction is not None:
             table.eviction.add(rule)
         if rule.idle_timeout or rule.hard_timeout:
@@ -177,6 +189,25 @@ class FlowTables:
         if old is not None:
             self.put_back(old)
 
+    def add_all(self, rules: Iterable[Rule]) -> int:
+        """Add *rules*, whose actions have none of TRAITS, to tables that are plain; return those as bits."""
+        touched, version = 0, self.version + 1
+        for rule in rules:
+            table_id = rule.table_id
+            table = self.table(table_id)
+            rule.serial = next(self._order)
+            old = table.insert(rule, version, conjoins=False)
+            if old is None:
+                self.n_rules += 1
+            else:
+                self._replaced(table, old)
+                if inherit(rule, old):
+                    old.successor = rule
+            self._entered(table, rule)
+            touched |= 1 << table_id
+        self.publish([i for i in self._tables if touched >> i & 1])
+        return touched
+
     def publish(self, touched: Iterable[int]) -> None:
         """Show the steps since the last version, which were in the tables *touched*."""
         self.version += 1
@@ -198,6 +229,7 @@ class FlowTables:
         lowered and those that had been learned by them and went too."""
         table = self.table(table_id)
         table.configure(**settings)
+        self._is_limited = any(t.max_rules != UNLIMITED for t in self._tables.values())
         evicted: list[Rule] = []
         while len(table) > table.max_rules and table.eviction is not None:
             victim = table.eviction.choose()

@@ -36,6 +36,9 @@ class LearnedCookies:
         self._owners: Counter[Owned] = Counter()
         self._suspects: set[Owned] = set()          # have lost an owner
 
+    def __bool__(self) -> bool:
+        return bool(self._owners)
+
     def add(self, actions: ActionList) -> None:
         """A rule with *actions* has come."""
         self._owners.update(owned(actions))

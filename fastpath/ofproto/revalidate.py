@@ -241,8 +241,11 @@ class Revalidator:
     def settle(self, now: float, at_most: int | None = None) -> None:
         """Check the flows that depend on what changed: all of them, or *at_most* so many and the others at
         the next calls, so that packets do not wait for long."""
-        while not self.is_settled and (at_most is None or at_most > 0):
-            self._find_dependents()
+        while at_most is None or at_most > 0:
+            if self.backer.is_dirty():
+                self._find_dependents()
+            if not self._unchecked:
+                return
             todo = self._take_unchecked(CHECK_SLICE if at_most is None else min(CHECK_SLICE, at_most))
             self._check_some(todo, now)
             if at_most is not None:

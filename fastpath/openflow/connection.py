@@ -28,6 +28,8 @@ class Connection:
         self.version = 0
         self.closed = False
         self.on_version: Callable[[], object] = lambda: None    # called when the version is known
+        # Takes whole messages of some bytes, from a place in them on, by itself; tells where it stopped.
+        self.shortcut: Callable[[bytes, int], int] = lambda _data, at: at
         self._xid = 0
         self._out += encode(basic.Hello(self._versions), max(self._versions), self.next_xid())
 
@@ -75,6 +77,10 @@ class Connection:
         end = len(held)
         try:
             while end - at >= HEADER.size and not self.closed:
+                if self.version:
+                    at = self.shortcut(held, at)
+                    if end - at < HEADER.size:
+                        return
                 version, kind, size, _xid = HEADER.unpack_from(held, at)
                 if size < HEADER.size or (version != self.version and self.version
                                           and version not in _HELLOS.get(kind, ())):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from fastpath._addwire import AddReader
 from fastpath._rules import Form
 from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
@@ -28,6 +29,7 @@ from fastpath.ofproto.rule import FlowFlags, Rule
 from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow import bundles, groups, monitors, roles, tables, tlvs
 from fastpath.openflow.actions.base import put_property
+from fastpath.openflow.adds import PLAIN, add_reader, barrier_reply
 from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
 from fastpath.openflow.codec import VERSIONS
@@ -76,7 +78,10 @@ class BridgeControl(Protocol):
     def now(self) -> float: ...
     @property
     def max_groups(self) -> int: ...
+    @property
+    def takes_rules(self) -> bool: ...      # whether those of plain flow mods need no second look
     def apply(self, mod: FlowMod) -> None: ...
+    def add_rules(self, rules: list[Rule]) -> None: ...
     def select(self, wanted: FlowMod) -> list[Rule]: ...
     def watch_flows(self, tell: Callable[[list[FlowUpdate]], object]) -> Callable[[], None]: ...
     def packet_out(self, frame: bytes, actions: ActionList, in_port: int, *, consistent: bool) -> None: ...
@@ -90,7 +95,7 @@ class BridgeControl(Protocol):
     def tlvs(self) -> tuple[TlvMapping, ...]: ...
     def add_tlvs(self, mappings: Iterable[TlvMapping]) -> None: ...
     def del_tlvs(self, mappings: Iterable[TlvMapping] | None = None) -> None: ...
-    def settle(self) -> None: ...
+    def settle(self, now: float) -> None: ...
     def flush_conntrack(self) -> None: ...
     def table_view(self, table_id: int) -> TableView | None: ...
     def set_table(self, table_id: int, **settings: Any) -> None: ...
@@ -127,6 +132,10 @@ class Session:
         self.asked = b""                # the request being answered, as it came
         self.bundles = Bundles(self)
         self._agreed: dict[tuple[int, int, Form | None], ActionList] = {}   # actions that agree with a form
+        self._adds: AddReader | None = None
+        self._now = bridge.now          # when what is being answered came
+        if not PLAIN:
+            self.connection.shortcut = self._take_adds
         self.monitors = Monitors(self)
         self.n_dropped = 0              # events it was too slow for, or its version has no word for
 
@@ -151,7 +160,8 @@ class Session:
 
     def received(self, data: bytes) -> None:
         """Answer what *data* completes."""
-        self._keepalive.received(self.bridge.now)
+        self._now = self.bridge.now
+        self._keepalive.received(self._now)
         for frame, raw in self.connection.received(data):
             self.asked = raw
             self.peers.asker = self, frame.xid
@@ -166,6 +176,32 @@ class Session:
                 self.refuse(OpenFlowError("OFPBRC_EPERM", str(error)), raw)
             finally:
                 self.peers.asker = None
+
+    def _take_adds(self, data: bytes, at: int) -> int:
+        """Carry out the flow mods of *data* from *at* on that add rules and are plain, and barriers; return
+        where that ends."""
+        adds, bridge = self._adds, self.bridge
+        if adds is None:
+            adds = self._adds = add_reader(self.connection.version)
+        if not bridge.takes_rules or self.role == "secondary":
+            return at
+        adds.by_table = self._by_table
+        items, at = adds.read(data, at, self._now)
+        if not items:
+            return at
+        rules: list[Rule] = []
+        for item in items:
+            if type(item) is not int:
+                rules.append(item)
+                continue
+            if rules:
+                bridge.add_rules(rules)
+                rules = []
+            bridge.settle(self._now)
+            self.connection.send_bytes(barrier_reply(self.connection.version, item))
+        if rules:
+            bridge.add_rules(rules)
+        return at
 
     def refuse(self, error: OpenFlowError, request: bytes) -> None:
         """Tell the controller that *request* is refused."""
@@ -271,7 +307,7 @@ class Session:
                                 f"a packet of {len(ask.data)} bytes")
 
     def _barrier(self, _ask: basic.BarrierRequest) -> Iterator[object]:
-        self.bridge.settle()
+        self.bridge.settle(self._now)
         yield basic.BarrierReply()
 
     def _port_mod(self, ask: port.PortMod) -> Iterator[object]:

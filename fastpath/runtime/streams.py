@@ -12,12 +12,15 @@ import selectors
 import socket
 import ssl
 import threading
+import time
 from contextlib import suppress
 from typing import Protocol
 
 READ_SIZE = 1 << 16
 TURN_READS = 16         # of one client before the others have their turn
+TAKE_SIZE = 1 << 16     # a session gives as much at once if it has it
 MAX_WAIT = 0.5          # seconds; sessions may live by another clock than this thread sleeps by
+LOOK_S = 0.05           # while one session is busy, what is due for any is done with this delay
 NEVER = float("inf")
 
 
@@ -29,7 +32,7 @@ class StreamSession(Protocol):
     @property
     def is_congested(self) -> bool: ...
     def received(self, data: bytes) -> None: ...
-    def take(self) -> bytes: ...
+    def take(self) -> bytes: ...        # TAKE_SIZE bytes, or all there are
     def sent(self, n: int) -> None: ...
     def turn(self) -> float: ...        # does what is due; seconds until there is more, inf for never
     def ended(self) -> None: ...
@@ -46,6 +49,8 @@ class Streams:
         self._selector.register(self._bell, selectors.EVENT_READ)
         self._clients: dict[socket.socket, StreamSession] = {}
         self._wants_write: set[socket.socket] = set()
+        self._events: dict[socket.socket, int] = {}     # that the selector waits for, by client
+        self._look = True               # something happened that other sessions may have to hear of
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
@@ -55,19 +60,27 @@ class Streams:
             self._ring.send(b"!")
 
     def _serve(self) -> None:
+        look_at = until = 0.0           # to look after all sessions: at the next event, without one
         while not self._closing:
-            timeout = min(self._turn(), *(s.turn() for s in self._clients.values()), NEVER)
-            for client in list(self._clients):
-                self._flush(client)
-            for key, _events in self._selector.select(None if timeout == NEVER else min(timeout, MAX_WAIT)):
+            now = time.monotonic()
+            if self._look or now >= look_at:
+                self._look = False
+                timeout = min(self._turn(), *(s.turn() for s in self._clients.values()), MAX_WAIT)
+                for client in list(self._clients):
+                    self._flush(client)
+                look_at, until = now + min(timeout, LOOK_S), now + timeout
+            for key, events in self._selector.select(0 if self._look else max(0.0, until - now)):
                 if key.fileobj is self._bell:
+                    self._look = True
                     with suppress(BlockingIOError):
                         self._bell.recv(READ_SIZE)
-                elif isinstance(key.fileobj, socket.socket):
-                    if key.fileobj in self._clients:
-                        self._move(key.fileobj)
-                    else:
-                        self._other(key.fileobj)
+                elif isinstance(sock := key.fileobj, socket.socket) and sock in self._clients:
+                    if events & selectors.EVENT_READ or isinstance(sock, ssl.SSLSocket):
+                        self._move(sock, self._clients[sock])
+                    self._flush(sock)
+                elif isinstance(sock, socket.socket):
+                    self._look = True
+                    self._other(sock)
         for client in list(self._clients):
             self._flush(client)
         for client in list(self._clients):
@@ -85,10 +98,10 @@ class Streams:
 
     def _enter(self, client: socket.socket, session: StreamSession) -> None:
         self._clients[client] = session
-        self._selector.register(client, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        self._events[client] = selectors.EVENT_READ | selectors.EVENT_WRITE
+        self._selector.register(client, self._events[client])
 
-    def _move(self, client: socket.socket) -> None:
-        session = self._clients[client]
+    def _move(self, client: socket.socket, session: StreamSession) -> None:
         for _ in range(TURN_READS):
             if session.is_congested or session.closed:
                 return
@@ -117,7 +130,11 @@ class Streams:
         left = b""
         try:
             while left := session.take():
-                session.sent(client.send(left))
+                n = client.send(left)
+                session.sent(n)
+                if n == len(left) < TAKE_SIZE:          # that was all
+                    left = b""
+                    break
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             pass
         except OSError as error:
@@ -129,15 +146,18 @@ class Streams:
         handshakes = isinstance(client, ssl.SSLSocket) and client.version() is None
         waits = bool(left) and not handshakes
         events = selectors.EVENT_WRITE if waits or client in self._wants_write else 0
-        if handshakes or not session.is_congested:
+        if handshakes or not (session.is_congested or session.closed):
             events |= selectors.EVENT_READ
         events = events or selectors.EVENT_WRITE
-        if events != self._selector.get_key(client).events:
+        if events != self._events[client]:
+            self._events[client] = events
             self._selector.modify(client, events)
 
     def _drop(self, client: socket.socket, why: str) -> None:
         session = self._clients.pop(client)
         self._wants_write.discard(client)
+        self._look = True
+        del self._events[client]
         self._selector.unregister(client)
         client.close()
         session.ended()
