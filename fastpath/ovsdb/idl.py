@@ -32,6 +32,7 @@ WRITE_ONLY = {
 }
 Row = Any                                   # ovs.db.idl.Row: its attributes are the columns
 Write = Callable[[], None]
+_ABSENT = object()
 
 
 class _Replica(idl.Idl):  # type: ignore[misc]
@@ -186,21 +187,25 @@ class Database:
             call()
 
 
+def get(row: Row, column: str, default: Any = None) -> Any:
+    """Value of *column* of *row*, not to be changed; *default* if the database has no such column."""
+    # To make a value of what is stored takes the package a hundred times as long as to see that it is what
+    # was stored before.
+    known = row.__dict__.setdefault("_known", {})
+    stored = row._data.get(column)
+    found = known.get(column)
+    if found is None or found[0] is not stored or column in (row._changes or ()):
+        found = known[column] = stored, getattr(row, column, default)
+    return found[1]
+
+
 def put(row: Row, column: str, value: Any) -> Write | None:
     """What writes *value* (None: the empty set) to *column* of *row*; None if it is there already or the
     database has no such column."""
+    now = get(row, column, _ABSENT)
+    if now is _ABSENT:
+        return None
     new = [] if value is None else value
-    # To read a column takes the package a hundred times as long as to see that it is the one seen before.
-    stored = row._data.get(column)
-    seen = row.__dict__.setdefault("_seen", {})
-    before, meant = seen.get(column, (None, None))
-    if stored is not None and before is stored and meant == new:
-        return None
-    try:
-        now = getattr(row, column)
-    except AttributeError:
-        return None
     if now == new or (isinstance(now, list) and not isinstance(new, list) and now == [new]):
-        seen[column] = stored, new
         return None
     return lambda: setattr(row, column, new)

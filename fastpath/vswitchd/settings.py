@@ -13,7 +13,7 @@ from fastpath.errors import ParseError
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.port import VLAN_MAX, vlan_config
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
-from fastpath.ovsdb.idl import Row
+from fastpath.ovsdb.idl import Row, get
 from fastpath.text import parse_mac
 
 OFPP_MAX = 0xFF00
@@ -126,7 +126,7 @@ class Reader:
     def bridge(self, row: Row) -> BridgeWanted:
         """What a row of Bridge wants."""
         other = texts(row, "other_config")
-        name = str(row.name)
+        name = str(get(row, "name"))
         return BridgeWanted(
             row, name, datapath_type(one(row, "datapath_type") or ""), one(row, "fail_mode") or "standalone",
             tuple(sorted(PROTOCOLS[p] for p in column(row, "protocols", []) if p in PROTOCOLS))
@@ -140,18 +140,18 @@ class Reader:
 
     def _ports(self, bridge: Row, name: str) -> Iterator[PortWanted]:
         rows = _by_name(column(bridge, "ports", []))
-        if all(row.name != name for row in rows):
+        if all(get(row, "name") != name for row in rows):
             self.notes.append(f"bridge {name}: no port named {name}, synthesizing one")
             local = InterfaceWanted(None, name, "internal", (), None, None, None, None)
             yield PortWanted(None, name, (local,), VlanConfig(), False)
         for row in rows:
-            interfaces = _by_name(row.interfaces)
-            yield PortWanted(row, str(row.name), tuple(self._interface(i, name) for i in interfaces),
+            interfaces = _by_name(get(row, "interfaces"))
+            yield PortWanted(row, str(get(row, "name")), tuple(self._interface(i, name) for i in interfaces),
                              self._vlan(row), bool(column(row, "protected", False)))
 
     def _interface(self, row: Row, bridge: str) -> InterfaceWanted:
-        name = str(row.name)
-        kind = str(row.type) or "system"
+        name = str(get(row, "name"))
+        kind = str(get(row, "type")) or "system"
         request, before = one(row, "ofport_request"), one(row, "ofport")
         mac = None if name == bridge else self._mac(one(row, "mac"), f"interface {name}")
         return InterfaceWanted(
@@ -179,11 +179,11 @@ class Reader:
             qinq_ethtype=_QINQ.get(other.get("qinq-ethtype", ""), 0x88A8))
 
     def _controllers(self, bridge: Row) -> Iterator[ControllerWanted]:
-        for row in sorted(column(bridge, "controller", []), key=lambda row: str(row.target)):
+        for row in sorted(column(bridge, "controller", []), key=lambda row: str(get(row, "target"))):
             backoff, probe = one(row, "max_backoff"), one(row, "inactivity_probe")
             rate = one(row, "controller_rate_limit")
             yield ControllerWanted(
-                row, str(row.target), 8.0 if backoff is None else max(1.0, backoff / 1000),
+                row, str(get(row, "target")), 8.0 if backoff is None else max(1.0, backoff / 1000),
                 5.0 if probe is None else probe / 1000, rate or None, one(row, "controller_burst_limit"))
 
     def _tables(self, bridge: Row) -> Iterator[tuple[int, TableWanted]]:
@@ -196,7 +196,7 @@ class Reader:
         for row in _by_name(column(bridge, "mirrors", [])):
             output = one(row, "output_port")
             yield MirrorWanted(
-                row, str(row.name), bool(row.select_all), _names(row.select_src_port),
+                row, str(get(row, "name")), bool(row.select_all), _names(row.select_src_port),
                 _names(row.select_dst_port), tuple(sorted(row.select_vlan)),
                 None if output is None else str(output.name),
                 one(row, "output_vlan"), one(row, "snaplen") or 0)
@@ -219,7 +219,7 @@ class Reader:
 
 def column(row: Row, name: str, default: Any) -> Any:
     """A column of *row*, *default* where the database has none of that name."""
-    return getattr(row, name, default)
+    return get(row, name, default)
 
 
 def one(row: Row, name: str) -> Any:
@@ -241,11 +241,11 @@ def datapath_type(text: str) -> str:
 
 
 def _by_name(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: str(row.name))
+    return sorted(rows, key=lambda row: str(get(row, "name")))
 
 
 def _names(rows: Iterable[Row]) -> tuple[str, ...]:
-    return tuple(sorted(str(row.name) for row in rows))
+    return tuple(sorted(str(get(row, "name")) for row in rows))
 
 
 def _int(text: str | None, default: int) -> int:
