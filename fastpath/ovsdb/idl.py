@@ -58,6 +58,7 @@ class _Replica(idl.Idl):  # type: ignore[misc]
 
     def notify(self, event: str, row: Row, updates: Row | None = None) -> None:
         """Count a row that came, went or was changed in columns others write; *updates* has old values."""
+        row.__dict__.pop("_known", None)    # values made of what was stored before
         own = WRITE_ONLY.get(row._table.name, ())
         if event != idl.ROW_UPDATE or any(hasattr(updates, c) for c in row._table.columns if c not in own):
             self.n_changes += 1
@@ -189,14 +190,13 @@ class Database:
 
 def get(row: Row, column: str, default: Any = None) -> Any:
     """Value of *column* of *row*, not to be changed; *default* if the database has no such column."""
-    # To make a value of what is stored takes the package a hundred times as long as to see that it is what
-    # was stored before.
+    # The package makes a value anew at each reading, which takes long: a round reads all there is.
+    if column in (row._changes or ()):      # not stored yet
+        return getattr(row, column, default)
     known = row.__dict__.setdefault("_known", {})
-    stored = row._data.get(column)
-    found = known.get(column)
-    if found is None or found[0] is not stored or column in (row._changes or ()):
-        found = known[column] = stored, getattr(row, column, default)
-    return found[1]
+    if column not in known:
+        known[column] = getattr(row, column, default)
+    return known[column]
 
 
 def put(row: Row, column: str, value: Any) -> Write | None:
