@@ -23,7 +23,6 @@ from fastpath.errors import ConfigError, ExistsError, NotFoundError, ParseError
 from fastpath.fail_mode import FailModes
 from fastpath.groups import GroupsAndMeters
 from fastpath.io._memory import MemoryPort
-from fastpath.io.port import open_port
 from fastpath.io.textfile import read_text
 from fastpath.mirrors import Mirrors
 from fastpath.ofproto import views
@@ -197,7 +196,8 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         with self._lock:
             self._check_name(name)
             number = self.ofproto.check_number(number)
-            opened = open_port(io) if isinstance(io, str) else MemoryPort(name) if io is None else io
+            opened = (self.switch.open_port(io) if isinstance(io, str)
+                      else MemoryPort(name) if io is None else io)
             if not isinstance(opened, IoPort):
                 raise ConfigError(f"port {name!r}: {opened!r} given, expected a port of fastpath.io, a text "
                                   "that names one, or None for memory")
@@ -225,7 +225,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         with self._lock:
             self._check_name(name)
             of = OfPort(self.ofproto, name, self.ofproto.check_number(number),
-                        self.switch.backer.tunnel_odp_port(tunnel), tunnel=tunnel)
+                        self.switch.attach_tunnel(tunnel), tunnel=tunnel)
             return self._enter(of, None)
 
     def add_patch(self, name: str, *, peer: str, number: int | None = None, tag: int | None = None,
@@ -267,6 +267,8 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
                 self.switch.detach(port.of.odp_port, port.io)
             self.ofproto.del_port(port.of)
             del self._ports[port.name]
+            if port.of.tunnel is not None and port.of.odp_port is not None:
+                self.switch.detach_tunnel(port.of.odp_port)
             # Before another port gets its number: flows must not send there what was meant for this one.
             if port.of.odp_port is not None:
                 self.switch.revalidator.settle_users([odp.Output(port.of.odp_port)], self.switch.now,

@@ -43,6 +43,17 @@ class TableFull(FastpathError):
     """A table at its limit; nothing was changed."""
 
 
+class DatapathError(FastpathError):
+    """A request that the kernel's datapath refused; *errno* is its reason."""
+
+    def __init__(self, errno: int, message: str) -> None:
+        super().__init__(message)
+        self.errno = errno
+
+    def __reduce__(self) -> tuple[type[DatapathError], tuple[int, str]]:
+        return type(self), (self.errno, str(self))
+
+
 class OpenFlowError(FastpathError):
     """A request OpenFlow refuses; *code* is the name of the error, such as ``OFPBAC_BAD_ARGUMENT``."""
 

@@ -29,15 +29,18 @@ from weakref import WeakSet
 from fastpath._port import Port as IoPort
 from fastpath.addresses import check_fdb
 from fastpath.bridge import Bridge, Port, check_name
-from fastpath.dpif.provider import DatapathStats
-from fastpath.dpif.userspace import MAX_NOW_S, UserspaceDpif
+from fastpath.dpif.choose import open_datapath, split_name
+from fastpath.dpif.provider import Datapath, DatapathStats
+from fastpath.dpif.userspace import MAX_NOW_S
 from fastpath.errors import ConfigError, FastpathError, NotFoundError
 from fastpath.fail_mode import check_mode
+from fastpath.io.port import open_port
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto, flood_set
 from fastpath.ofproto.events import Event
 from fastpath.ofproto.fail_open import FailMode
 from fastpath.ofproto.revalidate import CHECK_SLICE, Limits, Revalidator, RevalidatorStats
+from fastpath.ofproto.tunnel import Tunnel
 from fastpath.ofproto.upcall import UpcallHandler, UpcallStats
 from fastpath.ofproto.views import Megaflow, format_megaflows, megaflows
 from fastpath.runtime.clock import Clock, RealClock, VirtualClock
@@ -87,14 +90,16 @@ class Switch:
     without packets.  Flows are looked after every *max_revalidator* seconds, and while that takes long
     those with fewer packets a second than *min_revalidate_pps* are let go.  *strict* refuses what Open
     vSwitch refuses, even where OpenFlow asks for it (meters that remark).  *clock* tells the real time
-    instead of the machine's, to a switch without threads that ``step`` runs.
+    instead of the machine's, to a switch without threads that ``step`` runs.  *datapath* "system" has the
+    kernel forward, under real time, between devices and internal ports (docs/kernel-datapath.md); or it
+    is the datapath itself, which is closed with the switch.
     """
 
     def __init__(self, *, seed: int | None = None, realtime: bool = False,
                  flow_limit: int = DEFAULTS.flow_limit, max_idle: float = DEFAULTS.max_idle,
                  max_revalidator: float = DEFAULTS.max_revalidator,
                  min_revalidate_pps: int = DEFAULTS.min_revalidate_pps, strict: bool = False,
-                 clock: Clock | None = None) -> None:
+                 clock: Clock | None = None, datapath: str | Datapath = "netdev") -> None:
         limits = Limits(flow_limit, max_idle, max_revalidator, min_revalidate_pps)
         limits.check()
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
@@ -102,9 +107,14 @@ class Switch:
         self._virtual = VirtualClock()
         self.clock: Clock = (clock or RealClock()) if realtime else self._virtual
         self.lock: Lock = lock()
-        self.dpif = UserspaceDpif(seed=self.seed, flow_limit=flow_limit)
+        self.is_kernel = (split_name(datapath)[0] == "system" if isinstance(datapath, str)
+                          else not datapath.is_ours)
+        if self.is_kernel and not realtime:
+            raise ConfigError("datapath system: the kernel knows real time only, Switch(realtime=True)")
+        self.dpif = (open_datapath(datapath, seed=self.seed, flow_limit=flow_limit)
+                     if isinstance(datapath, str) else datapath)
         self.dpif.set_now(self.clock.now())
-        self.backer = Backer(self.dpif, strict=strict)
+        self.backer = Backer(self.dpif, features=self.dpif.features, strict=strict or self.is_kernel)
         self.revalidator = Revalidator(self.backer, limits, ramp=realtime)
         self.upcalls = UpcallHandler(self.backer, self.revalidator)
         self.n_conntrack_flushes = 0            # asked for by controllers
@@ -174,10 +184,36 @@ class Switch:
 
     def attach(self, io: IoPort, odp_port: int | None = None) -> int:
         """Put an io port into the datapath; return its odp_port, the lowest free one by default."""
-        odp_port = self.dpif.port_add(io, self.backer.free_odp_port() if odp_port is None else odp_port)
+        if odp_port is None and not self.is_kernel:
+            odp_port = self.backer.free_odp_port()
+        odp_port = self.dpif.port_add(io, odp_port)
         if is_timed(io):
             self.timed_ports.add(io)
         return odp_port
+
+    def open_port(self, spec: str) -> IoPort:
+        """The io port that a text names, of a kind this switch's datapath takes."""
+        if not self.is_kernel:
+            return open_port(spec)
+        from fastpath.io.vport import kernel_port
+        return kernel_port(spec)
+
+    def attach_tunnel(self, tunnel: Tunnel) -> int:
+        """The odp_port of a tunnel: that of others of its kind and UDP port, or a new one."""
+        number = self.backer.tunnel_odp_port(tunnel)
+        if not self.is_kernel or number in self.backer.by_odp:
+            return number
+        from fastpath.io.vport import TUNNEL_KINDS, KernelPort, tunnel_device
+        if tunnel.kind not in TUNNEL_KINDS:
+            raise ConfigError(f"tunnel of kind {tunnel.kind!r}: the kernel's datapath has "
+                              f"{', '.join(TUNNEL_KINDS)}")
+        name = tunnel_device(tunnel.kind, tunnel.dst_port)
+        return self.dpif.port_add(KernelPort(name, kind=tunnel.kind, dst_port=tunnel.dst_port))
+
+    def detach_tunnel(self, odp_port: int) -> None:
+        """Remove the port of tunnels when none is left that uses it."""
+        if self.is_kernel and odp_port not in self.backer.by_odp:
+            self.dpif.port_del(odp_port)
 
     def detach(self, odp_port: int, io: IoPort | None) -> None:
         """Take an io port out of the datapath and close it."""

@@ -94,6 +94,7 @@ class Config:
     socket: str | None = None
     seconds: float | None = None
     rundir: str | None = None
+    datapath: str = "netdev"
     tls: Mapping[str, str] = field(default_factory=dict)        # files with keys, by option
 
 
@@ -101,6 +102,7 @@ _NUMBER: tuple[type, ...] = (int, float)
 _SWITCH: dict[str, tuple[type, ...]] = {
     "threads": (int,), "seed": (int,), "socket": (str,), "seconds": _NUMBER, "flow_limit": (int,),
     "max_idle": _NUMBER, "max_revalidator": _NUMBER, "min_revalidate_pps": (int,), "rundir": (str,),
+    "datapath": (str,),
     "private_key": (str,), "certificate": (str,), "ca_cert": (str,)}
 LIMITS = ("flow_limit", "max_idle", "max_revalidator", "min_revalidate_pps")
 TLS_FILES = ("private_key", "certificate", "ca_cert")

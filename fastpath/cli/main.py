@@ -80,6 +80,8 @@ def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--flows", metavar="FILE", help="file of rules, one a line")
     prelude.add_options(p)
     p.add_argument("--seconds", type=_seconds, help="stop after so long (default: when interrupted)")
+    p.add_argument("--datapath", metavar="TYPE",
+                   help="what forwards: netdev, threads of this program (default), or system, the kernel")
     p.add_argument("--threads", type=int, help="datapath threads (default 1)")
     p.add_argument("--seed", type=int, help="fix hashes and what is drawn at random (default: a new one)")
     p.add_argument("--socket", metavar="PATH", help="serve views of this instance here")

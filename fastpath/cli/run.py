@@ -19,7 +19,7 @@ from fastpath.cli.control import Server
 from fastpath.cli.prelude import Prelude, placed, read_lines
 from fastpath.errors import ConfigError, ParseError
 from fastpath.io._af_xdp import AfXdpPort
-from fastpath.io.port import open_port, parse_spec
+from fastpath.io.port import parse_spec
 from fastpath.switch import MAX_THREADS, Switch
 from fastpath.value import replace
 
@@ -43,7 +43,7 @@ def configuration(args: argparse.Namespace) -> Config:
         found = Config((BridgeConfig("br0", "", ports, flows, prelude),))
     else:
         raise ConfigError("run: no ports, give --port for each or --config FILE")
-    given = {name: getattr(args, name) for name in ("threads", "seed", "seconds", "socket")
+    given = {name: getattr(args, name) for name in ("threads", "seed", "seconds", "socket", "datapath")
              if getattr(args, name) is not None}
     found = replace(found, **given)
     if not 0 < found.threads <= MAX_THREADS:
@@ -91,7 +91,7 @@ def _add_port(bridge: Bridge, port: PortConfig) -> None:
     if port.patch is not None:
         bridge.add_patch(port.name, peer=port.patch, **port.settings)
         return
-    io = open_port(port.io)
+    io = bridge.switch.open_port(port.io)
     if isinstance(io, AfXdpPort) and io.caution:
         print(f"fastpath: {io.caution}", file=sys.stderr)
     try:
@@ -135,7 +135,8 @@ def main(args: argparse.Namespace, stop: threading.Event) -> int:
     # A miss waits for the interpreter; at the default of 5 ms, for as long as a view takes to print.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with ExitStack() as stack:
-        switch = stack.enter_context(Switch(seed=wanted.seed, realtime=True, **wanted.limits))
+        switch = stack.enter_context(Switch(seed=wanted.seed, realtime=True, datapath=wanted.datapath,
+                                            **wanted.limits))
         build(switch, wanted)
         openflow.connect(switch, args, wanted)
         add_rules(switch, wanted, fail_mode=args.fail_mode)

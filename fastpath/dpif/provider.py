@@ -1,8 +1,8 @@
 """What ofproto asks of a datapath, whichever it is: ports, flows, packets, upcalls.
 
-Implemented by ``dpif.userspace`` over the compiled datapath and, later, by ``dpif.netlink`` over the
-kernel's.  Single calls answer at once; bulk work goes through ``operate``, whose results stand in the
-order of its operations.  All calls come from one thread (the owner of the Switch).
+Implemented by ``dpif.userspace`` over the compiled datapath and by ``dpif.netlink`` over the kernel's.
+Single calls answer at once; bulk work goes through ``operate``, whose results stand in the order of its
+operations.  All calls come from one thread (the owner of the Switch).
 """
 
 from __future__ import annotations
@@ -131,6 +131,19 @@ class DatapathStats:
     drops: dict[str, int] = field(default_factory=dict)     # reason -> packets
 
 
+@value
+class Features:
+    """What the datapath below can do, so that no action is emitted that it does not know."""
+
+    max_vlan_headers: int = 2
+    max_mpls_depth: int = 3
+    masked_set: bool = True
+    recirc: bool = True
+    trunc: bool = True
+    clone: bool = True
+    check_pkt_len: bool = True
+
+
 class Dpif(ABC):
     """A datapath.  Ports are numbered by odp_port; 0xffffffff is none."""
 
@@ -215,6 +228,42 @@ class Dpif(ABC):
     @abstractmethod
     def set_now(self, now: float) -> None:
         """Tell the datapath the time (seconds); virtual when the caller says so."""
+
+
+class Datapath(Dpif):
+    """A datapath that a Switch runs: by turns of its own, or in threads beside it.  *is_ours* tells whether
+    packets are moved by this program, between ports of its own."""
+
+    is_ours = True
+
+    @property
+    def features(self) -> Features:
+        """What translation may ask of it."""
+        return Features()
+
+    @abstractmethod
+    def turn(self, rounds: int = 1) -> int:
+        """Move packets in this thread, *rounds* times at most; how many came in."""
+
+    @abstractmethod
+    def start_threads(self, n: int = 1) -> None:
+        """Have *n* threads move packets from now on."""
+
+    @abstractmethod
+    def stop_threads(self) -> None:
+        """End the threads; nothing they had accepted is lost."""
+
+    @abstractmethod
+    def wait(self, timeout: float) -> bool:
+        """Block without the GIL until upcalls wait; False when *timeout* seconds pass first."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Have wait() return now, or when it is called next; from any thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let the ports go and end."""
 
 
 def _counters(stats: FlowStats | None) -> bytes:

@@ -11,16 +11,17 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fastpath._datapath import MAX_METERS, Datapath
+from fastpath._datapath import MAX_METERS
+from fastpath._datapath import Datapath as Engine
 from fastpath._flow import FlowKey
 from fastpath._flowbulk import counters_of, put_flows
 from fastpath._port import Port
 from fastpath.dpif.actions import OdpActions
 from fastpath.dpif.program import compile_actions
 from fastpath.dpif.provider import (
+    Datapath,
     DatapathStats,
     DpFlow,
-    Dpif,
     Execute,
     FlowDel,
     FlowPut,
@@ -42,7 +43,7 @@ MAX_NOW_S = 1e10                # three centuries: nanoseconds of it fit 64 bits
 KEEP_PROGRAMS = 1024            # compiled programs remembered beyond those in use
 
 
-class UserspaceDpif(Dpif):
+class UserspaceDpif(Datapath):
     """A datapath in this process.
 
     *seed* keys its hashes: random unless given, fixed for a run that must repeat.  *flow_limit* flows are
@@ -55,9 +56,9 @@ class UserspaceDpif(Dpif):
                  upcall_quota: int = 1024, upcalls_per_turn: int = 64, pool_limit: int = 16384) -> None:
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little")
-        self._dp = Datapath(seed=seed, flow_limit=flow_limit, mask_cap=mask_cap, upcall_quota=upcall_quota,
-                            upcalls_per_turn=upcalls_per_turn, pool_limit=pool_limit,
-                            whole_keys=os.environ.get("FASTPATH_PLAIN", "0") != "0")
+        self._dp = Engine(seed=seed, flow_limit=flow_limit, mask_cap=mask_cap, upcall_quota=upcall_quota,
+                          upcalls_per_turn=upcalls_per_turn, pool_limit=pool_limit,
+                          whole_keys=os.environ.get("FASTPATH_PLAIN", "0") != "0")
         self._flows = self._dp.flows
         self._compiled: dict[OdpActions, bytes] = {}
         self._lately: dict[int, tuple[OdpActions, bytes]] = {}

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from math import isfinite, nan
-from typing import TextIO
+from typing import Any, TextIO
 
 from fastpath._port import Port
 from fastpath.errors import ParseError, PortError
@@ -102,7 +102,11 @@ def open_port(spec: str) -> Port:
     """Return the open port that *spec* describes.  Raises PortError and PrivilegeError."""
     type_name, name, settings = parse_spec(spec)
     kind = PORT_TYPES[type_name]
-    read = {key: _read(spec, key, text, kind) for key, text in settings.items()}
+    known = {**kind.options, **FAULTS, **RECORDERS}
+    for key in settings:
+        if key not in known:
+            raise PortError(f"port {spec!r}: option {key!r}, expected one of {', '.join(known)}")
+    read = {key: read_option(spec, key, text, known[key]) for key, text in settings.items()}
     if kind.one_of and not any(key in read for key in kind.one_of):
         raise PortError(f"port {spec!r}: {kind.text} need {'=FILE or '.join(kind.one_of)}=FILE")
     own = {key: value for key, value in read.items() if key in kind.options}
@@ -136,12 +140,10 @@ def parse_spec(spec: str) -> tuple[str, str, dict[str, str]]:
     return type_name, name, settings
 
 
-def _read(spec: str, key: str, text: str, kind: PortType) -> object:
-    known = {**kind.options, **FAULTS, **RECORDERS}
-    if key not in known:
-        raise PortError(f"port {spec!r}: option {key!r}, expected one of {', '.join(known)}")
+def read_option(spec: str, key: str, text: str, reader: Reader) -> Any:
+    """The value of an option, read by *reader*.  Raises PortError."""
     try:
-        return known[key](text)
+        return reader(text)
     except ValueError as error:
         raise PortError(f"port {spec!r}: {key}={text}: {error}") from None
 

@@ -12,12 +12,12 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastpath._flow import WINDOWS, FlowKey
-from fastpath.dpif.provider import Dpif
+from fastpath.dpif.provider import Dpif, Features
 from fastpath.errors import ExistsError
 from fastpath.ofproto.events import Event
 from fastpath.ofproto.meter import MeterNumbers
 from fastpath.ofproto.recirc import FrozenState, RecircTable
-from fastpath.ofproto.xlate.context import BridgeView, Features
+from fastpath.ofproto.xlate.context import BridgeView
 
 if TYPE_CHECKING:
     from fastpath.ofproto.bridge import Ofproto

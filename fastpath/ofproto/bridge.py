@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, cast
 
 from fastpath._flow import FlowKey
+from fastpath.dpif.provider import Features
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowError
 from fastpath.ofproto.actions.action_set import first_disallowed
 from fastpath.ofproto.actions.base import Action
@@ -40,7 +41,7 @@ from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.table import Miss
 from fastpath.ofproto.tlv_table import TlvMapping, TlvTable, check_mappings
 from fastpath.ofproto.tunnel_options import fitted, name_option, options_named
-from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, Features, RuleView, VlanConfig
+from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, RuleView, VlanConfig
 from fastpath.tlv import Options, present
 from fastpath.value import replace
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from fastpath._flow import FlowKey
 from fastpath.dpif import actions as odp
 from fastpath.dpif.actions import OdpAction, OdpActions
+from fastpath.dpif.provider import Features
 from fastpath.value import field, record, value
 
 if TYPE_CHECKING:
@@ -71,19 +72,6 @@ class VlanConfig:
     priority_tags: str = "no"
     cvlans: frozenset[int] | None = None
     qinq_ethtype: int = 0x88A8
-
-
-@value
-class Features:
-    """What the datapath below can do, so that no action is emitted that it does not know."""
-
-    max_vlan_headers: int = 2
-    max_mpls_depth: int = 3
-    masked_set: bool = True
-    recirc: bool = True
-    trunc: bool = True
-    clone: bool = True
-    check_pkt_len: bool = True
 
 
 class PortView(Protocol):

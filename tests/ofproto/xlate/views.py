@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fastpath._flow import FlowKey
+from fastpath.dpif.provider import Features
 from fastpath.errors import ParseError
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.flow_tables import FlowTables
@@ -21,7 +22,7 @@ from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.table import Miss
 from fastpath.ofproto.tunnel import Tunnel
 from fastpath.ofproto.xlate import translate
-from fastpath.ofproto.xlate.context import OFPP_LOCAL, Features, VlanConfig, XlateIn, XlateOut
+from fastpath.ofproto.xlate.context import OFPP_LOCAL, VlanConfig, XlateIn, XlateOut
 from fastpath.ofproto.xlate.trace import Trace
 from fastpath.tlv import NO_OPTIONS
 
