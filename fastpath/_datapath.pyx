@@ -36,6 +36,7 @@ from fastpath._flowbulk import delete_flows
 from fastpath.errors import ExistsError, NotFoundError, TableFull
 
 MAX_METERS = _MAX_METERS            # for Python
+POLL_US = 10_000
 
 cdef extern from "<sched.h>" nogil:
     int sched_yield()
@@ -70,14 +71,14 @@ cdef class Datapath:
     """Ports, flows and the threads that forward.  All calls come from one thread, the owner's.
 
     *seed* keys the hashes of the flow table.  *upcall_quota* is how many upcalls of one port may wait for
-    recv(), *upcalls_per_turn* how many it may add in one turn.  *spin_s* is how long an idle thread looks
-    for packets before it sleeps.  *whole_keys* reads every packet as a whole flow key: slower, and otherwise
-    no different.
+    recv(), *upcalls_per_turn* how many it may add in one turn.  *poll_us* is how long a thread without
+    packets looks for some before it sleeps, at most (_patience).  *whole_keys* reads every packet as a whole
+    flow key: slower, and otherwise no different.
     """
 
     def __cinit__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 128, upcall_quota: int = 1024,
                   upcalls_per_turn: int = 64, ring_bytes: int = 1 << 21, pool_limit: int = 16384,
-                  cache_buckets: int = 1 << 18, spin_s: float = 50e-6, whole_keys: bool = False):
+                  cache_buckets: int = 1 << 18, poll_us: int = POLL_US, whole_keys: bool = False):
         self.dp.event_fd = -1
         for name, size in (("ring_bytes", ring_bytes), ("cache_buckets", cache_buckets)):
             if size <= 0 or size & (size - 1):
@@ -86,7 +87,7 @@ cdef class Datapath:
         self.flows = MegaflowTable(seed=seed, flow_limit=flow_limit, mask_cap=mask_cap)
         self.dp.table = self.flows.t
         self.dp.quota, self.dp.turn_quota = upcall_quota, upcalls_per_turn
-        self.dp.spin_ns = <uint64_t>(spin_s * 1e9)
+        self.poll_us = poll_us
         self.dp.whole_keys = whole_keys
         self.dp.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if self.dp.event_fd < 0:
@@ -553,6 +554,16 @@ cdef class Datapath:
                 pthread_join(self.thread[i].id, NULL)
         self.n_running = 0
         self.spread()
+
+    @property
+    def poll_us(self) -> int:
+        """How long a thread without packets looks for some before it sleeps, at most; 0: it sleeps at once.
+        May be set while threads run."""
+        return load_relaxed64(&self.dp.poll_ns) // 1000
+
+    @poll_us.setter
+    def poll_us(self, uint64_t us):
+        store_relaxed64(&self.dp.poll_ns, us * 1000)
 
     @property
     def n_threads_running(self) -> int:

@@ -7,6 +7,7 @@ from fastpath._flow_layout cimport flow_t
 from fastpath._line cimport line_t
 from fastpath._megaflow cimport mf_flow_t, mf_program_t, mf_reader_t, mf_table_t
 from fastpath._packet cimport BATCH_MAX, batch_t, packet_t
+from fastpath._patience cimport patience_t
 from fastpath._port cimport port_t
 from fastpath._sigcache cimport sigcache_t
 from fastpath._upcall cimport ring_t
@@ -22,6 +23,7 @@ cdef extern from "<poll.h>" nogil:
 
 cdef enum:
     DP_MAX_THREADS = 32
+    POLL_BLIND_NS = 50000       # as dp_t.poll_ns at most, where ports are in Python or have nothing to sleep on
     RECIRC_ROOM = 512           # packets of one batch and its clones that may wait to be looked up again
 
 # A port in its place.
@@ -40,7 +42,7 @@ ctypedef struct dp_t:
     uint32_t n_polled
     uint32_t quota, turn_quota  # upcalls a port may have waiting; and in one turn
     bint whole_keys             # read every packet as a whole key: the plain twin of lines
-    uint64_t spin_ns            # how long an idle thread looks before it sleeps
+    uint64_t poll_ns            # how long a thread without packets looks at most before it sleeps; atomic
     int32_t event_fd            # readable when upcalls wait and the consumer has armed it
     uint32_t armed, stop, pause # atomic flags
 
@@ -84,6 +86,7 @@ ctypedef struct thread_t:
     # the thread itself
     pthread_t id
     bint running
+    patience_t patience         # when it sleeps
     uint32_t parked             # atomic: it waits for dp.pause to end
     int32_t wake_fd
     pollfd *fds                 # what it sleeps on

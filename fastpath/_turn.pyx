@@ -34,6 +34,7 @@ from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
 from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_GSO, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
                                DROP_UPCALL_QUOTA, RARE_DEBT, RARE_SUM, batch_rare, batch_t, drop_reason, packet_free,
                                packet_t)
+from fastpath._patience cimport patience_ends, patience_found, patience_slept
 from fastpath._port cimport PORT_CAP_CSUM, PORT_CAP_MULTI_TX, PORT_CAP_VNET, port_t
 from fastpath._sigcache cimport sc_insert, sc_lookup
 from fastpath._upcall cimport ring_put
@@ -427,24 +428,26 @@ cdef void set_clock(thread_t *th, uint64_t now_ns) noexcept nogil:
 
 
 cdef void *thread_main(void *arg) noexcept nogil:
-    """Turn after turn; asleep after spin_ns without a packet; still while the world is stopped.
+    """Turn after turn; asleep when patience ends (_patience); still while the world is stopped.
 
     A thread of its own is its own runtime, so this is the one place of the engine that reads a clock.
     """
     cdef thread_t *th = <thread_t *>arg
     cdef dp_t *dp = th.dp
-    cdef uint64_t busy_ns = clock_ns()
+    cdef uint64_t most_ns
     mf_online(dp.table, th.reader)
     while not load_acquire32(&dp.stop):
         if load_acquire32(&dp.pause):
             stand_still(th)
-            busy_ns = clock_ns()
         set_clock(th, clock_ns())
+        most_ns = load_relaxed64(&dp.poll_ns)
         if turn(th):
-            busy_ns = th.a.now_ns
-        elif th.a.now_ns - busy_ns > dp.spin_ns:
-            if sleep(th):
-                busy_ns = clock_ns()
+            patience_found(&th.patience, most_ns, th.a.now_ns)
+        elif patience_ends(&th.patience, min(most_ns, <uint64_t>POLL_BLIND_NS) if th.must_poll else most_ns,
+                           th.a.now_ns):
+            sleep(th)
+        else:
+            sched_yield()
         mf_quiesce(dp.table, th.reader)
     mf_offline(th.reader)
     return NULL
@@ -461,16 +464,15 @@ cdef void stand_still(thread_t *th) noexcept nogil:
     mf_online(th.dp.table, th.reader)
 
 
-cdef bint sleep(thread_t *th) noexcept nogil:
-    """Until a port has packets or somebody wakes us, which returns True; 1 ms at most if a port cannot tell."""
+cdef void sleep(thread_t *th) noexcept nogil:
+    """Until a port has packets or somebody wakes us; 1 ms at most if a port cannot tell."""
     cdef uint64_t count
-    cdef int ready
     mf_offline(th.reader)
-    ready = poll(th.fds, th.n_fds, 1 if th.must_poll else -1)
+    poll(th.fds, th.n_fds, 1 if th.must_poll else -1)
     if th.fds[0].revents:
         read(th.wake_fd, &count, sizeof(count))
     mf_online(th.dp.table, th.reader)
-    return ready > 0
+    patience_slept(&th.patience)
 
 
 cdef void connect(thread_t *th) noexcept nogil:

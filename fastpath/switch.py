@@ -89,17 +89,20 @@ class Switch:
     bounds the datapath's flows (0: every packet is translated); *max_idle* is how many seconds one lives
     without packets.  Flows are looked after every *max_revalidator* seconds, and while that takes long
     those with fewer packets a second than *min_revalidate_pps* are let go.  *strict* refuses what Open
-    vSwitch refuses, even where OpenFlow asks for it (meters that remark).  *clock* tells the real time
-    instead of the machine's, to a switch without threads that ``step`` runs.  *datapath* "system" has the
-    kernel forward, under real time, between devices and internal ports (docs/kernel-datapath.md); or it
-    is the datapath itself, which is closed with the switch.
+    vSwitch refuses, even where OpenFlow asks for it (meters that remark).  *poll_us* is how many
+    microseconds a datapath thread without packets looks for some before it sleeps, at most: while packets
+    come more often than that, they are answered at once, and a core is busy (None: as the datapath has it).
+    *clock* tells the real time instead of the machine's, to a switch without threads that ``step`` runs.
+    *datapath* "system" has the kernel forward, under real time, between devices and internal ports
+    (docs/kernel-datapath.md); or it is the datapath itself, which is closed with the switch.
     """
 
     def __init__(self, *, seed: int | None = None, realtime: bool = False,
                  flow_limit: int = DEFAULTS.flow_limit, max_idle: float = DEFAULTS.max_idle,
                  max_revalidator: float = DEFAULTS.max_revalidator,
                  min_revalidate_pps: int = DEFAULTS.min_revalidate_pps, strict: bool = False,
-                 clock: Clock | None = None, datapath: str | Datapath = "netdev") -> None:
+                 poll_us: int | None = None, clock: Clock | None = None,
+                 datapath: str | Datapath = "netdev") -> None:
         limits = Limits(flow_limit, max_idle, max_revalidator, min_revalidate_pps)
         limits.check()
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
@@ -113,6 +116,8 @@ class Switch:
             raise ConfigError("datapath system: the kernel knows real time only, Switch(realtime=True)")
         self.dpif = (open_datapath(datapath, seed=self.seed, flow_limit=flow_limit)
                      if isinstance(datapath, str) else datapath)
+        if poll_us is not None:
+            self.dpif.poll_us = poll_us
         self.dpif.set_now(self.clock.now())
         self.backer = Backer(self.dpif, features=self.dpif.features, strict=strict or self.is_kernel)
         self.revalidator = Revalidator(self.backer, limits, ramp=realtime)
@@ -437,6 +442,15 @@ class Switch:
             self.forward()
             self._watch_links(self.now)
             return max(0.0, self._next_deadline() - self.now)
+
+    @property
+    def poll_us(self) -> int:
+        """How many microseconds a datapath thread without packets looks for some before it sleeps, at most."""
+        return self.dpif.poll_us
+
+    @poll_us.setter
+    def poll_us(self, us: int) -> None:
+        self.dpif.poll_us = us
 
     @property
     def is_running(self) -> bool:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 RANK_EVERY_S = 1.0              # how often subtables are put in order of their hits
 MAX_NOW_S = 1e10                # three centuries: nanoseconds of it fit 64 bits
+MAX_POLL_US = 1_000_000
 KEEP_PROGRAMS = 1024            # compiled programs remembered beyond those in use
 
 
@@ -48,16 +49,19 @@ class UserspaceDpif(Datapath):
 
     *seed* keys its hashes: random unless given, fixed for a run that must repeat.  *flow_limit* flows are
     installed at most; past *mask_cap* masks on one in_port, new flows are exact-match.  *upcall_quota*
-    bounds the upcalls of one port that wait for recv(), *upcalls_per_turn* those of one turn.
+    bounds the upcalls of one port that wait for recv(), *upcalls_per_turn* those of one turn.  *poll_us* is
+    how long a datapath thread without packets looks for some before it sleeps, at most.
     FASTPATH_PLAIN=1 in the environment has every packet read as a whole key, as _datapath.Datapath can.
     """
 
     def __init__(self, seed: int | None = None, *, flow_limit: int = 200_000, mask_cap: int = 128,
-                 upcall_quota: int = 1024, upcalls_per_turn: int = 64, pool_limit: int = 16384) -> None:
+                 upcall_quota: int = 1024, upcalls_per_turn: int = 64, pool_limit: int = 16384,
+                 poll_us: int = POLL_US) -> None:
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little")
+        _check_poll(poll_us)
         self._dp = Engine(seed=seed, flow_limit=flow_limit, mask_cap=mask_cap, upcall_quota=upcall_quota,
-                          upcalls_per_turn=upcalls_per_turn, pool_limit=pool_limit,
+                          upcalls_per_turn=upcalls_per_turn, pool_limit=pool_limit, poll_us=poll_us,
                           whole_keys=os.environ.get("FASTPATH_PLAIN", "0") != "0")
         self._flows = self._dp.flows
         self._compiled: dict[OdpActions, bytes] = {}
@@ -260,6 +264,16 @@ class UserspaceDpif(Datapath):
         self._dp.stop()
 
     @property
+    def poll_us(self) -> int:
+        """How long a datapath thread without packets looks for some before it sleeps, at most."""
+        return self._dp.poll_us
+
+    @poll_us.setter
+    def poll_us(self, us: int) -> None:
+        _check_poll(us)
+        self._dp.poll_us = us
+
+    @property
     def n_threads(self) -> int:
         """Datapath threads running; 0: turns are inline."""
         return self._dp.n_threads_running
@@ -315,3 +329,8 @@ class UserspaceDpif(Datapath):
 def _stats(counters: Counters) -> FlowStats:
     n_packets, n_bytes, used_us, tcp_flags = counters
     return FlowStats(n_packets, n_bytes, used_us / 1e6 if n_packets else None, tcp_flags)
+
+
+def _check_poll(us: int) -> None:
+    if type(us) is not int or not 0 <= us <= MAX_POLL_US:
+        raise ConfigError(f"poll_us cannot be {us!r}: expected a whole number from 0 to {MAX_POLL_US}")

@@ -98,7 +98,7 @@ cdef enum:
     # Bytes after which a batch is full.  Large segments are copied out and in again: few at a time, they
     # meet the second copy in the cache, and buffers just freed take the next (a fifth of their cost).
     SLICE = 131072
-    EMPTY_CHECK = 64            # empty polls between two looks for a pending socket error
+    EMPTY_CHECK = 4096          # empty polls between two looks for a pending socket error: each is a system call
     RECEIVE_BUFFER = 32 << 20   # for segments too large for a slot
     SEND_BUFFER = 8 << 20
     SO_RCVBUFFORCE = 33
