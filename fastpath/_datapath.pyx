@@ -36,7 +36,6 @@ from fastpath._flowbulk import delete_flows
 from fastpath.errors import ExistsError, NotFoundError, TableFull
 
 MAX_METERS = _MAX_METERS            # for Python
-POLL_US = 10_000
 
 cdef extern from "<sched.h>" nogil:
     int sched_yield()
@@ -78,7 +77,7 @@ cdef class Datapath:
 
     def __cinit__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 128, upcall_quota: int = 1024,
                   upcalls_per_turn: int = 64, ring_bytes: int = 1 << 21, pool_limit: int = 16384,
-                  cache_buckets: int = 1 << 18, poll_us: int = POLL_US, whole_keys: bool = False):
+                  cache_buckets: int = 1 << 18, poll_us: int = 0, whole_keys: bool = False):
         self.dp.event_fd = -1
         for name, size in (("ring_bytes", ring_bytes), ("cache_buckets", cache_buckets)):
             if size <= 0 or size & (size - 1):

@@ -445,7 +445,7 @@ class Switch:
 
     @property
     def poll_us(self) -> int:
-        """How many microseconds a datapath thread without packets looks for some before it sleeps, at most."""
+        """How long a datapath thread without packets looks for some before it sleeps, at most."""
         return self.dpif.poll_us
 
     @poll_us.setter

@@ -63,6 +63,8 @@ def closed_port() -> MemoryPort:
     (lambda br: br.switch.add_bridge("x", max_macs=0), ConfigError, "max_macs 0"),
     (lambda br: Switch(flow_limit=-1), ConfigError, "flow_limit -1"),
     (lambda br: Switch(flow_limit=100_000_001), ConfigError, "flow_limit 100000001: not between 0 and"),
+    (lambda br: Switch(poll_us=-1), ConfigError, "poll_us cannot be -1: expected a whole number from 0 to"),
+    (lambda br: Switch(poll_us=0.5), ConfigError, "poll_us cannot be 0.5"),
     (lambda br: Switch(max_idle=0), ConfigError, "max_idle 0"),
     (lambda br: Switch(max_revalidator=0), ConfigError, "max_revalidator 0"),
     (lambda br: Switch(max_revalidator=float("nan")), ConfigError, "max_revalidator nan"),

@@ -90,7 +90,7 @@ class Config:
     bridges: tuple[BridgeConfig, ...]
     threads: int = 1
     seed: int | None = None
-    limits: Mapping[str, Any] = field(default_factory=dict)     # of the datapath's flows, those given
+    limits: Mapping[str, Any] = field(default_factory=dict)     # of the datapath, those given
     socket: str | None = None
     seconds: float | None = None
     rundir: str | None = None
@@ -101,10 +101,10 @@ class Config:
 _NUMBER: tuple[type, ...] = (int, float)
 _SWITCH: dict[str, tuple[type, ...]] = {
     "threads": (int,), "seed": (int,), "socket": (str,), "seconds": _NUMBER, "flow_limit": (int,),
-    "max_idle": _NUMBER, "max_revalidator": _NUMBER, "min_revalidate_pps": (int,), "rundir": (str,),
-    "datapath": (str,),
+    "max_idle": _NUMBER, "max_revalidator": _NUMBER, "min_revalidate_pps": (int,), "poll_us": (int,),
+    "rundir": (str,), "datapath": (str,),
     "private_key": (str,), "certificate": (str,), "ca_cert": (str,)}
-LIMITS = ("flow_limit", "max_idle", "max_revalidator", "min_revalidate_pps")
+LIMITS = ("flow_limit", "max_idle", "max_revalidator", "min_revalidate_pps", "poll_us")
 TLS_FILES = ("private_key", "certificate", "ca_cert")
 _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),

@@ -83,6 +83,9 @@ def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--datapath", metavar="TYPE",
                    help="what forwards: netdev, threads of this program (default), or system, the kernel")
     p.add_argument("--threads", type=int, help="datapath threads (default 1)")
+    p.add_argument("--poll-us", type=int, metavar="N",
+                   help="microseconds a datapath thread without packets looks for some before it sleeps, at "
+                        "most (default 10000; 0: it sleeps at once, saves its core and answers later)")
     p.add_argument("--seed", type=int, help="fix hashes and what is drawn at random (default: a new one)")
     p.add_argument("--socket", metavar="PATH", help="serve views of this instance here")
     openflow.add_options(p)

@@ -232,9 +232,11 @@ class Dpif(ABC):
 
 class Datapath(Dpif):
     """A datapath that a Switch runs: by turns of its own, or in threads beside it.  *is_ours* tells whether
-    packets are moved by this program, between ports of its own."""
+    packets are moved by this program, between ports of its own; *poll_us* is then how long its threads look
+    for packets when there are none, at most, before they sleep."""
 
     is_ours = True
+    poll_us: int = 0
 
     @property
     def features(self) -> Features:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 RANK_EVERY_S = 1.0              # how often subtables are put in order of their hits
 MAX_NOW_S = 1e10                # three centuries: nanoseconds of it fit 64 bits
-MAX_POLL_US = 1_000_000
+POLL_US, MAX_POLL_US = 10_000, 1_000_000
 KEEP_PROGRAMS = 1024            # compiled programs remembered beyond those in use
 
 

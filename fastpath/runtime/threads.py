@@ -5,10 +5,11 @@ What Python does is answer upcalls, and there the GIL shows: a second busy Pytho
 switch interval at a time, 5 ms by default, and each first packet of a flow waits that long (41 us become
 5 ms).  `DatapathThreads` therefore shortens the interval while the threads run, and puts it back after.
 
-A datapath thread without packets looks for more as long as that has been worth it (fastpath._patience), then
-sleeps in poll() on its ports and on a descriptor that stop writes to: an idle switch costs nothing and stops
-within milliseconds.  Ports that have no descriptor to poll are looked at once a millisecond.  Threads never ask for real-time priority:
-a spinning real-time thread starves the kernel's own packet work on the same core.
+A datapath thread without packets looks for more as long as that has been worth it (fastpath._patience),
+then sleeps in poll() on its ports and on a descriptor that stop writes to: an idle switch costs nothing and
+stops within milliseconds.  Ports that have no descriptor to poll are looked at once a
+millisecond.  Threads never ask for real-time priority: a spinning real-time thread starves the kernel's own
+packet work on the same core.
 """
 
 from __future__ import annotations

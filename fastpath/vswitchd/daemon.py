@@ -103,6 +103,7 @@ class Daemon:
             self.is_configured = True
             return
         reader = Reader()
+        self.datapaths.set_poll_us(reader.poll_us(root))
         self._reconcile(reader.bridges(root))
         self._warn(reader.notes)
         self.is_configured = True

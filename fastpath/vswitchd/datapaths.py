@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from fastpath.dpif.userspace import POLL_US
 from fastpath.runtime.clock import WarpClock
 from fastpath.switch import Switch
 
@@ -53,6 +54,7 @@ class Datapaths:
     def __init__(self, *, clock: WarpClock, threads: int = 1) -> None:
         self.clock = clock
         self._threads = threads
+        self._poll_us = POLL_US
         self._datapaths: dict[str, Datapath] = {}
 
     def __iter__(self) -> Iterator[Datapath]:
@@ -66,11 +68,18 @@ class Datapaths:
         """The datapath of type *kind*, made now if need be."""
         found = self._datapaths.get(kind)
         if found is None:
-            switch = Switch(realtime=True, strict=True, clock=self.clock if kind == "dummy" else None)
+            switch = Switch(realtime=True, strict=True, poll_us=self._poll_us,
+                            clock=self.clock if kind == "dummy" else None)
             found = self._datapaths[kind] = Datapath(kind, switch)
             if kind != "dummy":
                 switch.start(self._threads)
         return found
+
+    def set_poll_us(self, us: int) -> None:
+        """How long threads without packets look for some, at most, of these datapaths and those to come."""
+        self._poll_us = us
+        for found in self:
+            found.switch.poll_us = us
 
     def drop_unused(self) -> None:
         """Close the datapaths no bridge is in."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastpath.dpif.userspace import MAX_POLL_US, POLL_US
 from fastpath.errors import ParseError
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.port import VLAN_MAX, vlan_config
@@ -122,6 +123,15 @@ class Reader:
     def bridges(self, root: Row) -> list[BridgeWanted]:
         """All bridges, by name."""
         return [self.bridge(row) for row in _by_name(column(root, "bridges", []))]
+
+    def poll_us(self, root: Row) -> int:
+        """How long datapath threads look for packets at most: ``other_config:pmd-poll-us``."""
+        asked = texts(root, "other_config").get("pmd-poll-us")
+        us = _int(asked, POLL_US)
+        if 0 <= us <= MAX_POLL_US:
+            return us
+        self.notes.append(f"ignoring pmd-poll-us {asked}: expected 0 to {MAX_POLL_US}")
+        return POLL_US
 
     def bridge(self, row: Row) -> BridgeWanted:
         """What a row of Bridge wants."""

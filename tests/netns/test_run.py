@@ -128,3 +128,20 @@ def test_a_missing_interface_is_one_line(lab: Lab) -> None:
     _, err = run.process.communicate(timeout=10)
     assert run.process.returncode == 2
     assert "nosuch0" in err and err.count("\n") == 1 and "Traceback" not in err
+
+
+def test_an_idle_switch_takes_less_than_a_hundredth_of_a_core(lab: Lab) -> None:
+    run = Running("--port", "p1", "--port", "p2", "--quiet")
+    try:
+        assert reach(lab.hosts[0], "10.0.0.2")
+        tasks = [task / "schedstat" for task in Path(f"/proc/{run.process.pid}/task").iterdir()]
+        assert len(tasks) >= 3
+        shares = []
+        while min(shares, default=1.0) >= 0.01 and len(shares) < 20:      # hosts may have something to say
+            used, t = sum(int(task.read_text().split()[0]) for task in tasks), time.monotonic_ns()
+            time.sleep(1)
+            used = sum(int(task.read_text().split()[0]) for task in tasks) - used
+            shares.append(used / (time.monotonic_ns() - t))
+        assert shares[-1] < 0.01, shares
+    finally:
+        run.stop()

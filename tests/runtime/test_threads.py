@@ -56,6 +56,21 @@ def dpif() -> UserspaceDpif:
     return UserspaceDpif(seed=3)
 
 
+@pytest.mark.parametrize("poll_us", [0, 50, 1_000_000])
+def test_threads_come_and_go_however_long_they_look_for_packets(poll_us: int) -> None:
+    dpif = UserspaceDpif(seed=1, poll_us=poll_us)
+    source, sink = BenchPort("in", [frame(0)]), BenchPort("out")
+    port, out = dpif.port_add(source), dpif.port_add(sink)
+    dpif.operate([FlowPut(FlowKey(in_port=port), FlowKey(in_port=ALL32), (Output(out),))])
+    for n in range(1, 9):
+        with DatapathThreads(dpif, 1 + n % 2):
+            source.budget = 100
+            until(lambda n=n: sink.stats()["tx_packets"] == 100 * n)
+            dpif.poll_us = poll_us
+        assert dpif.n_threads == 0 and dpif.n_held() == 0
+    assert dpif.poll_us == poll_us
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_all_packets_arrive_and_every_flow_counts_its_own(dpif: UserspaceDpif, n_threads: int) -> None:
     sources = [BenchPort(f"in{i}", [frame(64 * i + j) for j in range(64)]) for i in range(3)]

@@ -13,6 +13,9 @@ import pytest
 from reference import available
 from stack import DUMMIES, OURS, ROOT, Stack
 
+from fastpath.runtime.clock import WarpClock
+from fastpath.vswitchd.datapaths import Datapaths
+
 ADD = ("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=dummy "
        "-- add-port br0 p1 -- set interface p1 type=dummy")
 
@@ -131,3 +134,17 @@ def test_it_starts_with_a_database_nobody_has_initialised(stack: Stack) -> None:
     stack.start_database(init=False)
     stack.start()
     assert stack.run(ADD) == "" and "p1 1/1: (dummy)" in stack.run("ovs-appctl dpif/show")
+
+
+def test_how_long_threads_look_for_packets_can_be_set(stack: Stack) -> None:
+    stack.run("ovs-vsctl set Open_vSwitch . other_config:pmd-poll-us=77000000")
+    log = stack.dir / "ovs-vswitchd.log"
+    warning = "|WARN|ignoring pmd-poll-us 77000000: expected 0 to 1000000"
+    wait_for(lambda: warning in log.read_text(), "no warning")
+    datapaths = Datapaths(clock=WarpClock())
+    try:
+        before = datapaths.use("netdev").switch
+        datapaths.set_poll_us(20)
+        assert before.poll_us == datapaths.use("dummy").switch.poll_us == 20
+    finally:
+        datapaths.close()
