@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,10 @@ class Control:
         """Add rules that agree with themselves."""
         self._bridge.ofproto.add_rules(rules)
 
+    def check_options(self, mod: FlowMod) -> None:
+        """Raise OpenFlowError if a flow mod names a tunnel option that no TLV table has."""
+        self._bridge.ofproto.placed(mod)
+
     def select(self, wanted: FlowMod) -> list[Rule]:
         """Rules a dump asks for, counters up to date."""
         self._bridge.switch.push_stats()
@@ -127,7 +132,18 @@ class Control:
 
     def set_port(self, number: int, flags: dict[str, bool]) -> None:
         """Change flags of a port."""
-        self._bridge.port(number).set(**flags)  # type: ignore[arg-type]
+        with self._asked():
+            self._bridge.port(number).set(**flags)  # type: ignore[arg-type]
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Let events of what is done within tell that the session which asks now is their origin."""
+        ofproto, asker = self._bridge.ofproto, peers_of(self._bridge).asker
+        ofproto.origin = asker and asker[0]
+        try:
+            yield
+        finally:
+            ofproto.origin = None
 
     def table_counts(self) -> dict[int, tuple[int, int, int]]:
         """Rules, lookups and matches of the tables that were written to."""
@@ -185,7 +201,8 @@ class Control:
                     bundle.apply_group(step)
                 case (number, flags):
                     bundle.set_port(number, **flags)
-        bundle.commit()
+        with self._asked():
+            bundle.commit()
 
     def groups(self) -> list[tuple[Group, int]]:
         """Groups, counters up to date, each with how many rules name it."""

@@ -22,28 +22,45 @@ LOCAL = 65534
 # What only the reference's test devices count; and what its tool has against its switch's own word for the
 # miss of a table that OpenFlow 1.4 configured.
 _DUMMY = re.compile("CUSTOM Statistics|x_custom_packets|x_q0_|bad table miss config 3")
+_COLOR = r"(?:\x1b\[[0-9;]*[mK])*"
 _VARYING = (
-    (r"unix:\S+", "unix:PATH"), (r"(?m)^[-0-9T:.]+Z\|", ""),         # the time a warning was logged
-    (r"xid=0x[0-9a-f]+", "xid=X"), (r"(duration|idle_age)=[0-9.]+", r"\1=T"),
+    (r"unix:\S+", "unix:PATH"),
+    (r"(?m)^[-0-9T:.]+Z\|[0-9]{5}\|(timeval|coverage)\|.*\n", ""),    # how busy the machine is
+    (r"[-0-9T:.]+Z\|[0-9]{5}\|", ""),                               # when a warning was logged
+    (r"ovs-ofctl\.[0-9]+\.ctl", "ovs-ofctl.ctl"), (r"time=[0-9.]+ ms", "time=T"),
+    (r"Finished in .*", "Finished"), (r"(?m)^[-0-9]{10} [:.0-9]{12}: ", "TIME: "),
+    (r"xid=0x[0-9a-f]+", "xid=X"), (rf"(duration|idle_age)=({_COLOR})[0-9.]+", r"\1=\2T"),
+    (r"duration[0-9]+(\.[0-9]{1,3})?s", "durationT"),               # of removed rules, in milliseconds
     (r"hard_age=[0-9]+, ", ""),         # told where it differs from the age by a second
     (r"duration:[0-9]+\.[0-9]{1,3}s", "duration:T"), (r"(addr|dpid):[0-9a-f:]+", r"\1:A"),
     (r"(lookup|matched|pkts|bytes|drop|errs|frame|over|crc|coll)=[0-9?]+", r"\1=N"))
 
 
-def ofctl(target: str, version: int, command: tuple[str, ...], text: str | None = None) -> list[str]:
-    """What ovs-ofctl prints, without what differs from run to run; lines in order of their text."""
-    options = [word for word in command if word.startswith("--")]
-    verb, *args = [word for word in command if not word.startswith("--")]
-    words = ["ovs-ofctl", "-t", "10", "-O", f"OpenFlow1{version}", *options, verb, target, *args]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30, input=text)
-    return plain(done.returncode, done.stdout + done.stderr)
+def ofctl(target: str, version: int, command: tuple[str, ...], text: str | None = None, *,
+          folder: Path | None = None) -> list[str]:
+    """What ovs-ofctl prints, without what differs from run to run; lines in order of their text where it was
+    not asked to sort.  The switch comes after the verb, or where *command* has SWITCH; *folder* has files."""
+    words = words_of(target, command)
+    done = subprocess.run(["ovs-ofctl", "-t", "10", "-O", f"OpenFlow1{version}", *words], text=True,
+                          input=text, capture_output=True, timeout=30, cwd=folder)
+    return plain(done.returncode, done.stdout + done.stderr, sort=not any("sort" in word for word in words))
 
 
-def plain(status: int, out: str) -> list[str]:
+def words_of(target: str, command: tuple[str, ...]) -> list[str]:
+    """Options, verb and arguments of *command* with the switch at its place."""
+    options = [word for word in command if word.startswith("-") and word != "-"]
+    verb, *args = [word for word in command if not word.startswith("-") or word == "-"]
+    if verb != "diff-flows" and "SWITCH" not in args:
+        args.insert(0, "SWITCH")
+    return [*options, verb, *(target if word == "SWITCH" else word for word in args)]
+
+
+def plain(status: int, out: str, *, sort: bool = True) -> list[str]:
     """Status and lines of *out* in order, without what differs from run to run."""
     for pattern, replacement in _VARYING:
         out = re.sub(pattern, replacement, out)
-    return [f"exit {status}", *sorted(line for line in out.splitlines() if not _DUMMY.search(line))]
+    lines = [line for line in out.splitlines() if not _DUMMY.search(line)]
+    return [f"exit {status}", *(sorted(lines) if sort else lines)]
 
 
 @contextmanager

@@ -187,7 +187,7 @@ def test_the_command_connects_to_controllers_and_is_managed_by_name(ovs_ofctl: s
             with peer:
                 hello = peer.recv(100)
                 assert hello[:2] == b"\x04\x00" and hello[-4:] == (1 << 1 | 1 << 4).to_bytes(4, "big")
-                done = subprocess.run([ovs_ofctl, "-O", "OpenFlow15", "show", "br0"], text=True, timeout=20,
+                done = subprocess.run([ovs_ofctl, "-O", "OpenFlow13", "show", "br0"], text=True, timeout=20,
                                       capture_output=True, env={**os.environ, "OVS_RUNDIR": str(tmp_path)})
                 assert "dpid:00000000000077aa" in done.stdout, done
                 done = subprocess.run([ovs_ofctl, "dump-flows", "br0"], text=True, timeout=20,

@@ -66,7 +66,7 @@ def alike(lines: list[str], other: str) -> list[str]:
     """Lines without which bridge they are of, dumps of requests (which hold xids) and logs."""
     out = [re.sub(rf"\bp([12]){other}\b|\bbr{other}\b", lambda m: f"p{m[1]}" if m[1] else "br", line)
            for line in lines]
-    return sorted(line for line in out if not re.match(r"[0-9a-f]{8}  |[0-9]{5}\|", line))
+    return sorted(line for line in out if not re.match(r"[0-9a-f]{8}  |[a-z_]+\|[A-Z]+\|", line))
 
 
 @pytest.mark.parametrize("name", list(SCRIPTS))

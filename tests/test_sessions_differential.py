@@ -6,15 +6,29 @@ devices differ from any real one in it: what queues there are, and who made the 
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ofctl_pair import ofctl, our_bridge, reference_bridge
+from interop.reference import Reference, available
+from ofctl_pair import VERSIONS, ofctl, our_bridge, reference_bridge
+from session_options import FILES, MORE, QUEUES, QUEUES_OF_LOCAL
 from session_scripts import CLEAN, SCRIPTS, Command
 
+import fastpath
+
+ALL = SCRIPTS | MORE
 FEATURES_IN_STATS = (1, 2)          # versions whose table statistics tell what tables can do
+# Verbs of ovs-ofctl that ask no switch, and those that other tests are about.
+WITHOUT_SWITCH = {
+    "help", "list-commands", "ofp-parse", "ofp-parse-pcap", "ofp-print", "parse-flow", "parse-flows",
+    "parse-group", "parse-nx-match", "parse-nxm", "parse-oxm", "parse-actions", "parse-instructions",
+    "parse-ofp10-match", "parse-ofp11-match", "parse-pcap", "check-vlan", "print-error", "encode-error-reply",
+    "encode-hello", "parse-key-value", "compose-packet", "parse-packet"}
+ELSEWHERE = {"monitor", "snoop", "dump-desc", "dump-table-features"}
 
 
 @pytest.fixture(scope="module")
@@ -23,24 +37,72 @@ def theirs() -> Iterator[str]:
         yield target
 
 
-def said(target: str, version: int, command: Command) -> list[str]:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the files that scripts name."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def said(target: str, version: int, command: Command, folder: Path) -> list[str]:
     text = command[-1].decode() if isinstance(command[-1], bytes) else None
-    return ofctl(target, version, tuple(word for word in command if isinstance(word, str)), text)
+    words = tuple(word for word in command if isinstance(word, str))
+    return ofctl(target, version, words, text, folder=folder)
 
 
-@pytest.mark.parametrize("place", range(len(SCRIPTS)), ids=list(SCRIPTS))
-def test_a_session_prints_the_same(theirs: str, tmp_path: Path, place: int, more: int) -> None:
-    name = list(SCRIPTS)[place]
-    with our_bridge(tmp_path) as (ours, _bridge), ThreadPoolExecutor(2) as both:
+def run(ours: str, theirs: str, version: int, script: tuple[Command, ...], folder: Path) -> None:
+    """Say all of *script* to both; fail at the first answer that differs."""
+    with ThreadPoolExecutor(2) as both:
+        for command in script:
+            if command == ("dump-tables",) and version in FEATURES_IN_STATS:
+                continue
+            one, other = both.map(lambda target, c=command: said(target, version, c, folder), (ours, theirs))
+            assert one == other, (version, command)
+
+
+@pytest.mark.parametrize("place", range(len(ALL)), ids=list(ALL))
+def test_a_session_prints_the_same(theirs: str, folder: Path, place: int, more: int) -> None:
+    with our_bridge(folder) as (ours, _bridge):
         for version in ((place + extra) % 6 for extra in range(min(more, 6))):
             for verb in CLEAN:
-                list(both.map(lambda target, v=verb: ofctl(target, 5, (v,)), (ours, theirs)))
-            for command in SCRIPTS[name]:
-                if command == ("dump-tables",) and version in FEATURES_IN_STATS:
-                    continue
-                one, other = both.map(lambda target, v=version, c=command: said(target, v, c), (ours, theirs))
-                assert one == other, (version, command)
+                for target in (ours, theirs):
+                    ofctl(target, 5, (verb,))
+            run(ours, theirs, version, list(ALL.values())[place], folder)
 
 
-def test_there_are_enough() -> None:
-    assert sum(map(len, SCRIPTS.values())) >= 250
+@contextmanager
+def patched() -> Iterator[str]:
+    """A bridge of the reference whose ports p1 and p2 lead to another bridge."""
+    if not available():
+        pytest.skip("the reference is not installed")
+    with Reference() as ref:
+        for name in ("br0", "br1"):
+            ref.vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=dummy", "fail-mode=secure",
+                      f"protocols={VERSIONS}")
+        for n in (1, 2):
+            for bridge, port, peer in (("br0", f"p{n}", f"q{n}"), ("br1", f"q{n}", f"p{n}")):
+                ref.vsctl("add-port", bridge, port, "--", "set", "interface", port, "type=patch",
+                          f"options:peer={peer}", f"ofport_request={n}")
+        yield f"unix:{ref.dir / 'br0.mgmt'}"
+
+
+def test_ports_without_queues(tmp_path: Path) -> None:
+    with patched() as theirs, fastpath.Switch(seed=0, realtime=True, strict=True) as switch:
+        for name, (here, there) in (("br0", "pq"), ("br1", "qp")):
+            bridge = switch.add_bridge(name)
+            for n in (1, 2):
+                bridge.add_patch(f"{here}{n}", peer=f"{there}{n}", number=n)
+        switch["br0"].listen(f"punix:{tmp_path / 'of.sock'}")
+        switch.start(1)
+        for version in range(6):
+            script = QUEUES + QUEUES_OF_LOCAL if version < 4 else QUEUES
+            run(f"unix:{tmp_path / 'of.sock'}", theirs, version, script, tmp_path)
+
+
+def test_every_verb_is_said(ovs_ofctl: str) -> None:
+    done = subprocess.run([ovs_ofctl, "list-commands"], capture_output=True, text=True, timeout=30)
+    verbs = {line.split()[0] for line in done.stdout.splitlines()[1:]}
+    words = {word for script in ALL.values() for command in (*script, *QUEUES) for word in command}
+    assert verbs - WITHOUT_SWITCH - ELSEWHERE <= words
+    assert sum(map(len, ALL.values())) >= 550

@@ -129,6 +129,7 @@ class Ofproto:
         self.forward_bpdu = False
         self.exports_flows = False
         self.frag_handling = "normal"
+        self.origin: object | None = None       # who has changes made, told with the events of them
         self.tlvs = TlvTable()
         self.watchers: list[Callable[[list[FlowUpdate]], object]] = []      # told what becomes of rules
         self._ports: dict[int, OfPort] = {}
@@ -322,13 +323,18 @@ class Ofproto:
                  flags: Mapping[str, bool] | None = None) -> None:
         """Change settings of *port*: its link state, its VLANs, flags of ``OfPort.configure``; None
         leaves them as they are."""
+        before = port.told
         port.configure(flags or {})
         if vlan is not None and vlan != port.vlan:
             port.vlan = vlan
             self.macs.flush_port(port.ofp_port)
         if link_up is not None:
             port.link_up = link_up
-        self._ports_changed(port, PortChange.MODIFY)
+        if port.told != before:
+            self._ports_changed(port, PortChange.MODIFY)
+        else:
+            self._flood_order = None
+            self.touch()
 
     def odp_port(self, ofp_port: int) -> int:
         """Datapath number of a port, NO_ODP_PORT for those without one."""
@@ -345,7 +351,8 @@ class Ofproto:
     def _ports_changed(self, port: OfPort, change: PortChange) -> None:
         self._flood_order = None
         self.touch()
-        self.backer.events.append(PortStatus(self.name, port.ofp_port, port.name, change, port.link_up))
+        self.backer.events.append(PortStatus(
+            self.name, port.ofp_port, port.name, change, *port.told, self.origin))
 
     # -- rules ---------------------------------------------------------------------------------------
 

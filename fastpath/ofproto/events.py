@@ -64,13 +64,16 @@ class FlowRemoved:
 
 @value
 class PortStatus:
-    """A port was added, removed or changed."""
+    """A port was added, removed or changed, and now has the *flags* that are named.  *origin* is whoever
+    asked for that, if it was a controller."""
 
     bridge: str
     ofp_port: int
     name: str
     change: PortChange
     link_up: bool
+    flags: frozenset[str] = frozenset()
+    origin: object | None = None
 
 
 @value

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VLAN_MAX = 4095
 FLAGS = ("no_flood", "no_forward", "no_receive", "no_packet_in", "protected", "down")
+TOLD_FLAGS = tuple(name for name in FLAGS if name != "protected")      # those that OpenFlow knows
 PRIORITY_TAGS = ("no", "if-nonzero", "always")
 
 
@@ -107,6 +108,11 @@ class OfPort:
     def live(self) -> bool:
         """Whether packets sent here can arrive, which is what bundle and fast failover ask."""
         return self.link_up and not self.down
+
+    @property
+    def told(self) -> tuple[bool, frozenset[str]]:
+        """What controllers know of its state, link and flags: they are told when this changes."""
+        return self.link_up, frozenset(name for name in TOLD_FLAGS if getattr(self, name))
 
     @property
     def is_patch(self) -> bool:

@@ -141,9 +141,9 @@ class Bundles:
     def _step(self, message: object) -> FlowMod | GroupMod | port.PortMod | packet.PacketOut:
         match message:
             case FlowMod():
-                return self._session.checked(message)
+                return self._checked(message)
             case flow.NxFlowMod():
-                return self._session.checked(message.mod)
+                return self._checked(message.mod)
             case GroupMod():
                 check_group(message)
                 return message
@@ -153,6 +153,11 @@ class Bundles:
                 self._session.check_packet_out(message)
                 return message
         raise OpenFlowError("OFPBFC_MSG_UNSUP", f"{type(message).__name__} in a bundle")
+
+    def _checked(self, mod: FlowMod) -> FlowMod:
+        mod = self._session.checked(mod)
+        self._session.bridge.check_options(mod)     # as if it were read with the TLV table at hand
+        return mod
 
 
 def _decoded(ask: BundleAdd, raw: bytes) -> object:

@@ -132,7 +132,9 @@ class Connection:
             return None
         if type(frame.message) not in _OURS:
             return frame
-        if isinstance(frame.message, basic.EchoRequest):
+        if isinstance(frame.message, basic.Hello):      # once is enough
+            self._out += refusal(OpenFlowError("OFPBRC_BAD_TYPE"), message, frame.version)
+        elif isinstance(frame.message, basic.EchoRequest):
             self.send(basic.EchoReply(frame.message.data), frame.xid)
         return None
 

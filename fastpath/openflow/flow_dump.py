@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 
 from fastpath.ofproto.actions.base import ActionList
-from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14, OF15
+from fastpath.ofproto.actions.versions import OF10, OF11, OF13, OF14, OF15
 from fastpath.ofproto.rule import Rule
 from fastpath.openflow import instructions, oxm
 from fastpath.openflow.codec import padding
@@ -47,8 +47,9 @@ class FlowWriter:
             if found is not None:
                 return self._put_nx(rule, *found)
             return entry_of(rule, self._now).put_nx(self._version)
-        if OF12 <= self._version < OF15:
-            found = self._matches.put(rule.mask, rule.words, self._version)
+        if OF11 <= self._version < OF15:
+            ids = oxm.NXM if self._version == OF11 else self._version
+            found = self._matches.put(rule.mask, rule.words, ids)
             if found is not None:
                 return self._put(rule, *found)
         return entry_of(rule, self._now).put(self._version)

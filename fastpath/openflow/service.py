@@ -43,7 +43,7 @@ from fastpath.openflow.messages.role import RequestForward, RoleStatus
 from fastpath.openflow.messages.table import Frame, encode, refusal
 from fastpath.openflow.messages.tables import TableStatus as TableStatusMessage
 from fastpath.openflow.monitors import Monitors
-from fastpath.openflow.replies import Ready, pages
+from fastpath.openflow.replies import Ready, milliseconds, pages
 from fastpath.openflow.roles import Peers
 from fastpath.openflow.tables import N_TABLES, TableView
 from fastpath.value import replace
@@ -82,6 +82,7 @@ class BridgeControl(Protocol):
     def takes_rules(self) -> bool: ...      # whether those of plain flow mods need no second look
     def apply(self, mod: FlowMod) -> None: ...
     def add_rules(self, rules: list[Rule]) -> None: ...
+    def check_options(self, mod: FlowMod) -> None: ...
     def select(self, wanted: FlowMod) -> list[Rule]: ...
     def watch_flows(self, tell: Callable[[list[FlowUpdate]], object]) -> Callable[[], None]: ...
     def packet_out(self, frame: bytes, actions: ActionList, in_port: int, *, consistent: bool) -> None: ...
@@ -119,6 +120,7 @@ class Session:
         self.bridge, self.connection = bridge, Connection(versions)
         self._wake = wake or (lambda: None)
         self._packet_in_format = 0
+        self._nxm = False               # OpenFlow 1.0: removed rules are told of in Nicira's form
         self._by_table = False          # OpenFlow 1.0: the command of a flow mod names the table
         self._miss_send_len = miss_send_len     # while it is 0, no event is told
         self._async: AsyncConfig | None = None
@@ -326,6 +328,7 @@ class Session:
     def _set_flow_format(self, ask: basic.SetFlowFormat) -> Iterator[object]:
         if ask.format not in (0, 2):
             raise OpenFlowError("OFPBRC_EPERM", f"flow format {ask.format}")
+        self._nxm = bool(ask.format)
         yield from ()
 
     def _set_by_table(self, ask: basic.FlowModTableId) -> Iterator[object]:
@@ -458,6 +461,9 @@ class Session:
             case FlowRemoved():
                 return config.wants("flow_removed", event.reason, secondary=secondary)
             case PortStatus():
+                # Who has a port mod carried out is not told of it, except in OpenFlow 1.5 (EXT-338).
+                if event.origin is self and self.connection.version < OF15:
+                    return False
                 return config.wants("port_status", event.change, secondary=secondary)
             case TableStatus():
                 return config.wants("table_status", event.reason, secondary=secondary)
@@ -502,13 +508,17 @@ class Session:
 
     def _removed(self, event: FlowRemoved) -> object:
         rule = event.rule
-        cls = flow.NxFlowRemoved if self.connection.version == OF10 else flow.FlowRemoved
-        return cls(rule.match, rule.cookie, rule.priority, int(event.reason), rule.table_id, event.duration,
+        cls = flow.NxFlowRemoved if self._nxm else flow.FlowRemoved
+        duration = milliseconds(event.duration)
+        return cls(rule.match, rule.cookie, rule.priority, int(event.reason), rule.table_id, duration,
                    int(rule.idle_timeout), int(rule.hard_timeout), rule.n_packets, rule.n_bytes)
 
     def _port_status(self, event: PortStatus) -> object:
         found = next((p for p in self.bridge.ports() if p.port == event.ofp_port), None)
-        desc = found or port.PortDesc(event.ofp_port, 0, event.name)
+        config = sum(bit for bit, name in _PORT_FLAGS if name in event.flags)
+        live = event.link_up and "down" not in event.flags
+        desc = replace(found or port.PortDesc(event.ofp_port, 0, event.name), config=config,
+                       state=port.STATE_LIVE if live else port.STATE_LINK_DOWN)
         return port.PortStatus(int(event.change), _as_version(desc, self.connection.version))
 
 

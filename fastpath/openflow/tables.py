@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fastpath.errors import OpenFlowError
-from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.actions.output import OFPP_ALL, OFPP_ANY
 from fastpath.ofproto.actions.versions import OF11, OF12, OF14
 from fastpath.ofproto.flow_mod import TABLE_ALL
 from fastpath.ofproto.table import Miss
+from fastpath.ofproto.xlate.context import OFPP_MAX
 from fastpath.openflow.codec import Reader
 from fastpath.openflow.messages import port, stats, tables
 from fastpath.openflow.replies import pages
@@ -23,7 +24,7 @@ _MISSES = {tables.MISS_CONTROLLER: Miss.CONTROLLER, tables.MISS_CONTINUE: Miss.C
            tables.MISS_DROP: Miss.DROP, tables.MISS_MASK: Miss.DEFAULT}
 _MISS_NUMBERS = {miss: number for number, miss in _MISSES.items()}
 ALL_QUEUES = 0xFFFFFFFF
-_ALL_PORTS = (OFPP_ANY, 0xFFFC)     # OpenFlow 1.0 said OFPP_ALL
+_ALL_PORTS = (OFPP_ANY, OFPP_ALL)   # OpenFlow 1.0 said OFPP_ALL
 
 
 @value
@@ -99,6 +100,8 @@ def _queues(session: Session, ask: stats.QueueRequest) -> Iterator[object]:
 
 
 def _queue_desc(session: Session, ask: tables.QueueDescRequest) -> Iterator[object]:
+    if ask.port == OFPP_ALL:
+        raise OpenFlowError("OFPQOFC_BAD_PORT", "all ports are asked for as any")
     _check_queue(session, ask.port, ask.queue)
     yield tables.QueueDescReply()
 
@@ -110,6 +113,8 @@ def _check_queue(session: Session, number: int, queue: int) -> None:
 
 
 def _queue_config(session: Session, ask: tables.QueueConfigRequest) -> Iterator[object]:
+    if ask.port >= OFPP_MAX and ask.port != OFPP_ANY:
+        raise OpenFlowError("OFPQOFC_BAD_PORT", f"port {ask.port:#x} has no queues")
     _check_port(session, ask.port)
     yield tables.QueueConfigReply(ask.port)
 

@@ -83,7 +83,8 @@ def test_every_change_marks_the_bridge_and_tells_of_ports() -> None:
     assert br.port(1).no_flood and not changed()
     with pytest.raises(ConfigError, match="sometimes"):
         br.set_frag_handling("sometimes")
-    assert w.backer.take_events() == [PortStatus("br0", 1, "p1", PortChange.MODIFY, True)]
+    assert w.backer.take_events() == [PortStatus("br0", 1, "p1", PortChange.MODIFY, True,
+                                                frozenset({"no_flood"}))]
 
 
 def test_a_port_that_goes_takes_its_addresses_along() -> None:

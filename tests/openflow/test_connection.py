@@ -68,6 +68,14 @@ def test_a_message_that_cannot_be_read_is_refused_and_the_next_one_read() -> Non
     assert said(connection) == [Frame(OF13, 7, basic.Error("OFPBRC_BAD_TYPE", bad))]
 
 
+@pytest.mark.parametrize("version", [OF10, OF13])
+def test_a_second_hello_is_refused_in_its_own_version(version: int) -> None:
+    connection = met(encode(basic.Hello(), OF13, 1))
+    hello = encode(basic.Hello(), version, 9)
+    assert list(connection.received(hello)) == [] and not connection.closed
+    assert said(connection) == [Frame(version, 9, basic.Error("OFPBRC_BAD_TYPE", hello))]
+
+
 @pytest.mark.parametrize(("data", "code"), [("0402000700000001", "OFPBRC_BAD_LEN"),
                                             ("0102000800000001", "OFPBRC_BAD_VERSION")])
 def test_a_length_or_version_that_cannot_be_ends_the_connection(data: str, code: str) -> None:

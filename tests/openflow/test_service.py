@@ -8,11 +8,11 @@ import pytest
 from wire_samples import samples, texts
 
 import fastpath
-from fastpath.controllers import Control
+from fastpath.controllers import Control, peers_of
 from fastpath.ofproto.actions.versions import OF10, OF13, OF15
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.openflow.codec import VERSIONS
-from fastpath.openflow.messages import basic, flow, stats
+from fastpath.openflow.messages import basic, flow, port, stats
 from fastpath.openflow.messages.table import HEADER, Frame, decode, encode
 from fastpath.openflow.service import Session
 
@@ -30,7 +30,7 @@ def said(session: Session) -> list[Frame]:
 
 
 def session_of(bridge: fastpath.Bridge, version: int) -> Session:
-    session = Session(Control(bridge, None), (version,))
+    session = Session(Control(bridge, None), (version,), peers=peers_of(bridge))
     session.received(encode(basic.Hello(), version, 1))
     said(session)
     return session
@@ -86,6 +86,22 @@ def test_events_are_told_to_those_who_set_a_length() -> None:
         bridge.add_port("p2")
         (frame,) = said(session)
         assert (frame.message.reason, frame.message.desc.name) == (0, "p2")
+
+
+@pytest.mark.parametrize(("asker", "told"), [(OF13, 1), (OF15, 2)])
+def test_a_port_mod_is_told_to_others_and_since_1_5_to_who_asked(asker: int, told: int) -> None:
+    with fastpath.Switch(seed=0) as switch:
+        bridge = switch.add_bridge("br0")
+        number = bridge.add_port("p1").number
+        sessions = [session_of(bridge, version) for version in (asker, OF13)]
+        for session in sessions:
+            bridge.on_port_status(session.tell)
+            session.received(encode(basic.SetConfig(0, 128), session.connection.version, 3))
+        for flags in (port.CONFIG_NO_RECV, port.CONFIG_NO_RECV, 0):       # one of them changes nothing
+            sessions[0].received(encode(port.PortMod(number, 0, flags, port.CONFIG_NO_RECV), asker, 4))
+        switch.run()
+        heard = [[frame.message.desc.config for frame in said(session)] for session in sessions]
+        assert heard == [[], [port.CONFIG_NO_RECV, 0]] if told == 1 else [[port.CONFIG_NO_RECV, 0]] * 2
 
 
 def test_no_message_and_no_mutation_of_one_ends_a_session_but_by_its_framing(more: int) -> None:

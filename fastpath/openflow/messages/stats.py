@@ -159,7 +159,9 @@ class FlowEntry:
     def put(self, version: int) -> bytes:
         """Bytes in the standard form of *version*."""
         actions = instructions.put(self.actions, version, self.match)
-        match = legacy_match.put_match(self.match, version)
+        # OpenFlow 1.1 too has the form that can say all, as with the reference.
+        match = oxm.put_oxm_match(self.match, oxm.NXM) if version == OF11 else legacy_match.put_match(
+            self.match, version)
         if version == OF10:
             length = 4 + len(match) + _FLOW10.size(version) + len(actions)
             head = _FLOW10_HEAD.pack(version, {"length": length, "table_id": self.table_id})
