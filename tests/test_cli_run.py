@@ -366,7 +366,8 @@ def served(tmp_path: Path) -> Iterator[str]:
 def test_views_show_a_running_instance(served: str, capsys: Capture) -> None:
     for command, words in (("show", "br0: 1 rules, 1 addresses"), ("dump-flows", "n_packets=1"),
                            ("dump-megaflows", "actions:2"), ("dump-ports", "rx pkts=1"),
-                           ("fdb", "02:00:00:00:00:01"), ("fdb-stats", "1/8192"), ("mirrors", "m: src=none")):
+                           ("fdb", "02:00:00:00:00:01"), ("fdb-stats", "1/8192"), ("mirrors", "m: src=none"),
+                           ("controllers", "")):
         assert main([command, "--socket", served]) == 0
         assert words in capsys.readouterr().out
     flow = "in_port=b,dl_src=02:00:00:00:00:02,dl_dst=02:00:00:00:00:01"
@@ -376,6 +377,28 @@ def test_views_show_a_running_instance(served: str, capsys: Capture) -> None:
     assert capsys.readouterr().out.endswith("Datapath actions: 1\n")
     assert main(["dump-flows", "--socket", served, "udp"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_ports_of_a_running_instance_come_and_go(served: str, capsys: Capture) -> None:
+    assert main(["add-port", "--socket", served, "memory:late", "--number", "7"]) == 0
+    assert main(["show", "--socket", served]) == 0
+    assert "  7: late (MemoryPort)\n" in capsys.readouterr().out
+    for verb, words, why in (("add-port", ["memory:late"], "late"), ("add-port", ["nosuch0"], "nosuch0"),
+                             ("add-port", ["memory:z", "--number", "7"], "7"),
+                             ("del-port", ["zork"], "no bridge has it")):
+        assert main([verb, "--socket", served, *words]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and why in said
+    assert main(["del-port", "--socket", served, "late"]) == 0
+    assert main(["show", "--socket", served]) == 0
+    assert "late" not in capsys.readouterr().out
+
+
+def test_controllers_of_a_running_instance_are_shown(capsys: Capture) -> None:
+    with Switch(realtime=True) as switch:
+        br = switch.add_bridge("br0")
+        br.controllers.add("tcp:127.0.0.1:1")
+        assert control.COMMANDS["controllers"](switch, {}).startswith("tcp:127.0.0.1:1 (")
 
 
 def test_a_link_that_is_down_is_shown() -> None:

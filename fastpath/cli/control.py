@@ -1,4 +1,5 @@
-"""Views of a running instance: a Unix socket on its side, a question and an answer on ours.
+"""Views of a running instance, and changes of its ports: a Unix socket on its side, a question and an answer
+on ours.
 
 One JSON object a line each way: ``{"command": "dump-flows", "args": {"bridge": "br0"}}`` is answered by
 ``{"text": "..."}`` or ``{"error": "..."}``.  The socket belongs to its user alone (mode 0600).
@@ -18,6 +19,7 @@ from typing import Any
 from fastpath.bridge import Bridge
 from fastpath.cli import table
 from fastpath.errors import ConfigError, FastpathError, PortError
+from fastpath.io.port import open_port
 from fastpath.switch import Switch
 
 MAX_LINE = 1 << 20              # bytes of a request
@@ -69,6 +71,34 @@ def _trace(switch: Switch, args: Args) -> str:
     return f"{trace}\n\n{trace.why()}" if args.get("why") else str(trace)
 
 
+def _controllers(bridge: Bridge) -> str:
+    return "\n".join(f"{c.target} ({'connected, ' + c.role if c.is_connected else c.link.state.lower()})"
+                     for c in bridge.controllers)
+
+
+def _add_port(switch: Switch, args: Args) -> str:
+    (bridge, *_others) = _bridges(switch, args)
+    number = args.get("number")
+    spec = str(args.get("port"))
+    io = open_port(spec)
+    try:
+        bridge.add_port(io.name, io, number=None if number is None else int(number))
+    except BaseException:
+        io.close()
+        raise
+    return ""
+
+
+def _del_port(switch: Switch, args: Args) -> str:
+    name = str(args.get("port"))
+    found = next((bridge for bridge in _bridges(switch, args)
+                  if any(port.name == name for port in bridge.ports)), None)
+    if found is None:
+        raise ConfigError(f"port {name!r}: no bridge has it")
+    found.del_port(name)
+    return ""
+
+
 COMMANDS: dict[str, Callable[[Switch, Args], str]] = {
     "show": _show,
     "dump-flows": lambda sw, args: _each(sw, args, lambda br: br.dump_flows(args.get("match") or "")),
@@ -81,7 +111,10 @@ COMMANDS: dict[str, Callable[[Switch, Args], str]] = {
     "fdb": lambda sw, args: _each(sw, args, Bridge.dump_fdb),
     "mirrors": lambda sw, args: _each(sw, args, Bridge.dump_mirrors),
     "fdb-stats": lambda sw, args: _each(sw, args, Bridge.dump_fdb_stats),
+    "controllers": lambda sw, args: _each(sw, args, _controllers),
     "trace": _trace,
+    "add-port": _add_port,
+    "del-port": _del_port,
 }
 
 
@@ -179,7 +212,9 @@ def ask(path: str, command: str, args: Args) -> str:
 
 def view(args: argparse.Namespace) -> int:
     """Print one view."""
-    text = ask(args.socket, args.view, {"bridge": args.bridge, "match": getattr(args, "match", "")})
+    given = {name: value for name, value in vars(args).items()
+             if name in ("bridge", "match", "port", "number")}
+    text = ask(args.socket, args.view, given)
     if text:
         print(text)
     return 0

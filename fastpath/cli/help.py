@@ -63,4 +63,5 @@ examples:
   fastpath trace --socket /run/fp.sock --generate in_port=1,arp     # what it would learn is learned"""
 
 EXTRACT = "Print the flow key of every packet of a capture, as ovs-ofctl parse-pcap does."
+CHANGE = "In the instance that was started with --socket PATH: {}."
 VIEW = "Print {} of the instance that was started with --socket PATH."

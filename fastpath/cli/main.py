@@ -150,6 +150,7 @@ VIEWS = (
     ("fdb", "learned and static addresses", ()),
     ("fdb-stats", "what happened to addresses", ()),
     ("mirrors", "mirrors and how much they copied", ()),
+    ("controllers", "controllers and how their connections stand", ()),
 )
 
 
@@ -163,6 +164,18 @@ def _add_views(add: Callable[..., argparse.ArgumentParser]) -> None:
         p.set_defaults(call=_view, view=name)
 
 
+def _add_changes(add: Callable[..., argparse.ArgumentParser]) -> None:
+    for name, metavar, text in (("add-port", "[TYPE:]NAME[,key=value...]", "add a port, as run --port does"),
+                                ("del-port", "NAME", "remove a port")):
+        p = add(name, help=f"of a running instance: {text}", description=help.CHANGE.format(text))
+        p.add_argument("--socket", metavar="PATH", required=True, help="the --socket of the running instance")
+        p.add_argument("--bridge", metavar="NAME", help="bridge (default: the first, or the port's)")
+        p.add_argument("port", metavar=metavar)
+        if name == "add-port":
+            p.add_argument("--number", type=int, metavar="N", help="OpenFlow number (default: lowest free)")
+        p.set_defaults(call=_view, view=name)
+
+
 def parser() -> argparse.ArgumentParser:
     """Parser of the whole command line."""
     top = _Parser(prog=PROGRAM, description="A userspace switch that speaks Open vSwitch.")
@@ -173,6 +186,7 @@ def parser() -> argparse.ArgumentParser:
     _add_offline(add)
     add("ofctl", help="ask an OpenFlow switch, as ovs-ofctl does", add_help=False)  # reads its own words
     _add_views(add)
+    _add_changes(add)
     return top
 
 
