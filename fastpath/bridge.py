@@ -544,7 +544,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
 
     def trace(self, what: str | bytes | FlowKey, *, in_port: Port | str | int | None = None,
               ct_next: Iterable[str] = (), generate: bool = False, payload: bytes | None = None,
-              actions: str | None = None, consistent: bool = False) -> Trace:
+              actions: str | None = None, consistent: bool = False, names: bool = False) -> Trace:
         """What would be done with a packet, and why; ``str()`` of it is as ``ofproto/trace`` prints.
 
         *what* is a flow (``in_port=1,udp,nw_dst=10.0.0.1``), a frame's bytes, or a flow key.  *ct_next* says
@@ -554,11 +554,11 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         Nothing is learned, counted or sent.  With *generate* things are learned and controllers told, as by
         the frame given, or one made of the flow with *payload*; still nothing leaves by a port.  With
         *actions* these are traced as a packet-out of them would do them; *consistent* refuses those that
-        would do nothing to such a packet.
+        would do nothing to such a packet.  With *names* ports are told by their names.
         """
         with self._lock:
             return trace(self, Question(what, None if in_port is None else self._number(in_port),
-                                        tuple(ct_next), generate, payload, actions, consistent))
+                                        tuple(ct_next), generate, payload, actions, consistent, names))
 
     # -- views -----------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_packet_out
 from fastpath.ofproto.actions.table import parse_actions
 from fastpath.ofproto.beyond import refuse_actions
+from fastpath.ofproto.exact_flow import parse_exact_flow
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.retrace import explain, parse_ct_state
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 class Question:
     """What is asked.  *flow* is text, a frame's bytes or a key, *in_port* an ofp port that overrides its own.
     With *generate* it has side effects; *payload* is that of the frame made then.  With *actions*, text, no
-    table is asked but these are done; *consistent* refuses those that would do nothing."""
+    table is asked but these are done; *consistent* refuses those that would do nothing.  *names* has ports
+    told by name."""
 
     flow: str | bytes | FlowKey
     in_port: int | None = None
@@ -42,6 +44,7 @@ class Question:
     payload: bytes | None = None
     actions: str | None = None
     consistent: bool = False
+    names: bool = False
 
 
 def trace(bridge: Bridge, asked: Question) -> Trace:
@@ -61,15 +64,24 @@ def trace(bridge: Bridge, asked: Question) -> Trace:
     frozen = ofproto.recirc.get(key.recirc_id) if key.recirc_id else None
     env = XlateIn(bridge=ofproto, flow=key, now=bridge.switch.now, side_effects=asked.generate, packet=packet,
                   frozen=frozen, actions=_actions(bridge, asked, key))
+    names = _odp_ports(bridge) if asked.names else None
     if not asked.generate:
-        return explain(env, states)
-    told = explain(env, states, lambda each, out: _carry_out(bridge, each, out))
+        return explain(env, states, odp_ports=names)
+    told = explain(env, states, lambda each, out: _carry_out(bridge, each, out), names)
     bridge.switch.forward()
     return told
 
 
+def _odp_ports(bridge: Bridge) -> dict[int, str]:
+    """Names of all ports of the datapath."""
+    return {port.of.odp_port: port.name for other in bridge.switch for port in other.ports
+            if port.of.odp_port is not None}
+
+
 def _key(bridge: Bridge, flow: str | bytes | FlowKey) -> FlowKey:
     if isinstance(flow, str):
+        if bridge.ofproto.backer.strict:
+            return parse_exact_flow(flow, ports=bridge.ofproto.port_numbers(), options=bridge.ofproto.options)
         return Match.parse(flow, ports=bridge.ofproto.port_numbers()).exact_key(bridge.ofproto.options)
     return flow.copy() if isinstance(flow, FlowKey) else extract(flow)
 

@@ -18,6 +18,7 @@ from fastpath.errors import ParseError
 
 _CFI = 0x1000
 _DL_TYPE_NONE = 0x05FF          # frames with a length where others have their type
+_ETHERTYPE_NS = 1 << 16         # of packet types: the number is an Ethernet type
 _FRAGS = {"no": 0, "first": 1, "later": 3, "yes": 1}
 _HEADERS = ("eth", "ipv4", "ipv6", "arp", "pbb", "nsh", "tcp", "udp", "sctp", "icmp", "icmpv6", "nd",
             "nd_ext")
@@ -28,6 +29,20 @@ _CT_TUPLE = ("src", "dst", "proto", "tp_src", "tp_dst")
 def parse_key(source: str, ports: Mapping[str, int] | None = None) -> tuple[FlowKey, FlowKey]:
     """(key, mask) of *source*; ports may be given by the names in *ports*.  Raises ParseError."""
     return _Parser(ports or {}).parse(source)
+
+
+def wrong_term(source: str, ports: Mapping[str, int] | None = None) -> int:
+    """Where the first term of *source* begins that ``parse_key`` cannot take; its end if it takes all."""
+    start = depth = 0
+    for at, char in enumerate(source + ","):
+        depth += (char == "(") - (char == ")")
+        if char == "," and not depth:
+            try:
+                parse_key(source[:at], ports)
+            except ParseError:
+                return start
+            start = at + 1
+    return min(start, len(source)) if not depth else start
 
 
 class _Parser:
@@ -41,6 +56,8 @@ class _Parser:
         self._terms(source)
         if "eth" in self._seen and "eth_type" not in self._seen:
             self._key.dl_type = _DL_TYPE_NONE
+        if "eth_type" in self._seen and not self._seen & {"eth", "packet_type"}:
+            self._key.packet_type = _ETHERTYPE_NS | self._key.dl_type       # nothing in front: no Ethernet
         return self._key, self._mask
 
     def _terms(self, source: str) -> None:

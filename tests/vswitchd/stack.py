@@ -7,7 +7,6 @@ Everything lies in one temporary directory; processes are ended by their ids.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from alike import alike
 from reference import SCHEMA
 
 if TYPE_CHECKING:
@@ -27,11 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = (sys.executable, "-m", "fastpath.vswitchd.main")
 THEIRS = ("ovs-vswitchd",)
 START_S = 60.0
+WORDS = Path(__file__).resolve().parent / "scenarios" / "words.sh"
 DUMMIES = ("--enable-dummy=override", "--disable-system", "--disable-system-route")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PORTS = re.compile(r"(?<=[ ,:])\d+(?:,\d+)+(?=[,\n]|$)")
-_STORED = re.compile(r", dp-extra-info:miniflow_bits\([\d,]*\)")    # how the reference stores a flow
-_OWN_MAC = re.compile(r"\baa:55:aa:55(:[0-9a-f]{2}){2}")
 
 
 class DatabaseServer:
@@ -41,7 +38,7 @@ class DatabaseServer:
         self.dir = Path(tempfile.mkdtemp(prefix="stack-"))
         folders = ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR", "OVS_SYSCONFDIR")
         self.env = {**os.environ, **dict.fromkeys(folders, str(self.dir)), "OVS_SYSLOG_METHOD": "null",
-                    "PYTHONPATH": str(ROOT), "OVS_CTL_TIMEOUT": "30"}
+                    "PYTHONPATH": str(ROOT), "OVS_CTL_TIMEOUT": "30", "BASH_ENV": str(WORDS)}
         try:
             self.begin()
         except BaseException:
@@ -70,18 +67,14 @@ class DatabaseServer:
 
     def run(self, line: str) -> str:
         """Run a line of shell; what it printed, on both channels, and how it ended if not well."""
-        done = subprocess.run(line, shell=True, env=self.env, cwd=self.dir, text=True, timeout=60,
+        done = subprocess.run(["bash", "-c", line], env=self.env, cwd=self.dir, text=True, timeout=60,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         text = done.stdout + (f"\n[exit {done.returncode}]\n" if done.returncode else "")
         return self.normal(text)
 
     def normal(self, text: str) -> str:
         """*text* without what differs between two runs of one switch."""
-        text = text.replace(str(self.dir), "DIR")
-        # Who floods goes through ports in the order of a hash of where they lie in memory.
-        text = _PORTS.sub(lambda m: ",".join(sorted(m[0].split(","), key=int)), text)
-        text = _STORED.sub("", text)
-        return _OWN_MAC.sub("MAC", _UUID.sub("UUID", text))
+        return alike(text.replace(str(self.dir), "DIR"))
 
     def pid(self, program: str = "ovs-vswitchd") -> int | None:
         """Process id of a daemon, by its file."""

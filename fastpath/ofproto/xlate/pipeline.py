@@ -34,7 +34,7 @@ from fastpath.ofproto.xlate.context import (
 )
 from fastpath.ofproto.xlate.port import may_receive, mirror_ingress
 from fastpath.ofproto.xlate.steps import steps_of
-from fastpath.ofproto.xlate.trace import Kind, Node, bits_added, changes_of, report
+from fastpath.ofproto.xlate.trace import Kind, Node, bits_added, changes_of, port_names, report
 from fastpath.ofproto.xlate.tunnel import is_tunnelled, mark_tunnel, take_congestion
 from fastpath.ofproto.xlate.walk import finish_list, look_up, too_large
 
@@ -127,6 +127,7 @@ def begin(env: XlateIn) -> Xlate:
     x = Xlate(env, hand, Out(), Budget(), run)
     if env.trace is not None:
         env.trace.flow, env.trace.options = flow.copy(), env.bridge.options
+        env.trace.ports = port_names(x)
         x.node = env.trace.root
     return x
 
@@ -207,7 +208,7 @@ def _tell(x: Xlate, a: Action) -> tuple[Node, FlowKey, FlowKey] | None:
     if x.node is None:
         return None
     hand = x.hand
-    return x.node.add(Kind.ACTION, str(mapped(a, hand.bridge.options))), hand.flow.copy(), hand.wc.copy()
+    return x.node.add(Kind.ACTION, mapped(a, hand.bridge.options).format(port_names(x))), hand.flow.copy(), hand.wc.copy()
 
 
 def _tell_effect(x: Xlate, before: tuple[Node, FlowKey, FlowKey]) -> None:

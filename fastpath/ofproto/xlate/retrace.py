@@ -8,7 +8,7 @@ its range.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from fastpath import text
 from fastpath.errors import ParseError
@@ -25,21 +25,23 @@ _DEFAULT = CT_TRK | CT_NEW
 _ADDRESSES = {4: ("nw_src", "nw_dst"), 6: ("ipv6_src", "ipv6_dst")}
 
 
-def explain(env: XlateIn, ct_next: Iterable[int] = (), done: Done | None = None) -> Trace:
+def explain(env: XlateIn, ct_next: Iterable[int] = (), done: Done | None = None,
+            odp_ports: Mapping[int, str] | None = None) -> Trace:
     """Trace of *env* and of the copies it sends through conntrack, which finds the states *ct_next*.
     *done* is called with what was asked and answered of each pass; the answer's recirculation ids are its.
+    With *odp_ports*, names of the datapath's ports, all ports are told by name.
 
     A fork's recirculation id is held until the fork has been followed; a state that turns up again after
     that gets a new one, as in the reference.
     """
     states = iter(ct_next)
     recirc = env.bridge.recirc
-    trace = _pass(env, done)
+    trace = _pass(env, done, odp_ports)
     queue = deque(trace.forks)
     while queue and len(trace.resumed) < MAX_PASSES:
         fork = queue.popleft()
         head = _resume(fork, next(states, None))
-        again = _pass(replace(env, flow=fork.flow, frozen=recirc.get(fork.recirc_id), actions=None), done)
+        again = _pass(replace(env, flow=fork.flow, frozen=recirc.get(fork.recirc_id), actions=None), done, odp_ports)
         recirc.release((fork.recirc_id,))
         trace.resumed.append(Resumed(fork, head, again))
         queue += again.forks
@@ -47,9 +49,9 @@ def explain(env: XlateIn, ct_next: Iterable[int] = (), done: Done | None = None)
     return trace
 
 
-def _pass(env: XlateIn, done: Done | None) -> Trace:
+def _pass(env: XlateIn, done: Done | None, odp_ports: Mapping[int, str] | None) -> Trace:
     """Trace of one translation; the ids of its forks are held."""
-    trace, recirc = Trace(), env.bridge.recirc
+    trace, recirc = Trace(odp_ports=odp_ports), env.bridge.recirc
     out = translate(replace(env, trace=trace))
     recirc.hold(fork.recirc_id for fork in trace.forks)
     if done is not None:

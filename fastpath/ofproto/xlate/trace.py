@@ -118,6 +118,8 @@ class Trace:
     forks: list[Fork] = field(default_factory=list)
     resumed: list[Resumed] = field(default_factory=list)
     options: Options = field(default_factory=dict)      # of the bridge the packet came in by
+    odp_ports: Mapping[int, str] | None = None          # names by odp_port, to tell ports by name
+    ports: Mapping[int, str] | None = None              # then the names by ofp_port where it came in
 
     def finish(self, out: XlateOut) -> None:
         """Take over the answer."""
@@ -147,18 +149,20 @@ class Trace:
         from fastpath.ofproto.xlate.why import explain_lookups
         return explain_lookups(self, limit)
 
-    def format(self, ports: Mapping[int, str] | None = None) -> str:
-        """Text as ``ofproto/trace`` prints it; *ports* maps datapath port numbers to names."""
+    def format(self) -> str:
+        """Text as ``ofproto/trace`` prints it."""
         from fastpath import flowtext
         from fastpath.dpif import odptext
-        lines = [f"Flow: {flowtext.format_flow(self.flow, options=self.options)}"]
+        ports = self.ports
+        lines = [f"Flow: {flowtext.format_flow(self.flow, ports=ports, options=self.options)}"]
         _print(self.root.children, 0, lines)
         same = self.final == self.flow
-        final = "unchanged" if same else flowtext.format_flow(self.final, options=self.options)
+        final = "unchanged" if same else flowtext.format_flow(self.final, ports=ports, options=self.options)
         lines.append(f"\nFinal flow: {final}")
         asked = self.flow.masked(self.mask)
-        lines.append(f"Megaflow: {flowtext.format_megaflow(asked, self.mask, options=self.options)}")
-        lines.append(f"Datapath actions: {odptext.format_actions(self.actions)}")
+        lines.append("Megaflow: "
+                     + flowtext.format_megaflow(asked, self.mask, ports=ports, options=self.options))
+        lines.append(f"Datapath actions: {odptext.format_actions(self.actions, self.odp_ports)}")
         if self.error is not None:
             lines.append(f"Translation failed ({self.error.value}), packet is dropped.\n")
         elif self.slow:
@@ -166,7 +170,7 @@ class Trace:
             lines += [f"  - {text}." for reason, text in _EXPLANATION.items() if reason in self.slow]
         told = "\n".join(lines)
         for resumed in self.resumed:
-            told += f"\n\n{_RULE}\n{resumed.head}\n{_RULE}\n\n{resumed.trace.format(ports)}"
+            told += f"\n\n{_RULE}\n{resumed.head}\n{_RULE}\n\n{resumed.trace.format()}"
         return told
 
     def __str__(self) -> str:
@@ -182,6 +186,14 @@ def _print(nodes: list[Node], level: int, lines: list[str]) -> None:
         else:
             lines.append(indent + _FORM.get(node.kind, "{}").format(node.text))
         _print(node.children, level + 2 * more, lines)
+
+
+def port_names(x: Xlate) -> Mapping[int, str] | None:
+    """Names of the ports of the bridge in hand by ofp_port, if ports are to be told by name."""
+    trace = x.env.trace
+    if trace is None or trace.odp_ports is None:
+        return None
+    return {port.ofp_port: port.name for port in x.hand.bridge.ports()}
 
 
 def report(x: Xlate, kind: Kind, text: str) -> Node | None:

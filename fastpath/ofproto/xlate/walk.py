@@ -6,7 +6,7 @@ not move on to a later table), their number, and the size of the stack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fastpath._flow import WINDOWS
 from fastpath.dpif import actions as odp
@@ -36,7 +36,7 @@ from fastpath.ofproto.xlate.context import (
     XlateError,
 )
 from fastpath.ofproto.xlate.nlsize import netlink_size
-from fastpath.ofproto.xlate.trace import Kind, bits_added, report
+from fastpath.ofproto.xlate.trace import Kind, bits_added, port_names, report
 
 _IN_PORT, _NW_FRAG = WINDOWS["in_port"], WINDOWS["nw_frag"]
 _TP_SRC, _TP_DST = WINDOWS["tp_src"], WINDOWS["tp_dst"]
@@ -114,7 +114,7 @@ def look_up(x: Xlate, in_port: int, table_id: int, *, may_miss: bool,
         x.out.effects.append(RuleHit(bridge.internal.ask if asks else bridge.internal.drop))
     if x.node is not None:
         x.node = node = x.node.add(Kind.TABLE, f"{table_id if shown is None else shown:2d}. "
-                                              f"{_describe(rule, dropped, asks)}")
+                                              f"{_describe(rule, dropped, asks, port_names(x))}")
         node.table_id, node.rule, node.unwildcarded = table_id, rule, bits_added(before, wc)
         node.bridge, node.key = bridge, asked
     hand.rule, hand.cookie, hand.table_id = rule, rule.cookie if rule is not None else 0, table_id
@@ -129,12 +129,12 @@ def _asks_controller(bridge: BridgeView, table_id: int, in_port: int) -> bool:
     return port is None or not port.no_packet_in
 
 
-def _describe(rule: RuleView | None, dropped: bool, asks: bool) -> str:
+def _describe(rule: RuleView | None, dropped: bool, asks: bool, ports: Mapping[int, str] | None) -> str:
     if dropped:
         return DROPPED_FRAGMENT
     if rule is None:
         return 'No match, and a "packet-in" is called for.' if asks else "No match."
-    match = str(rule.match)
+    match = rule.match.format(ports=ports)
     cookie = f", cookie {rule.cookie:#x}" if rule.cookie else ""
     return f"{match}{', ' if match else ''}priority {rule.priority}{cookie}"
 

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING
 
 from fastpath._flow import FlowKey
 from fastpath.bridge import Bridge
-from fastpath.dpif.keyparse import parse_key
+from fastpath.dpif.keyparse import parse_key, wrong_term
 from fastpath.errors import FastpathError, ParseError
+from fastpath.ofproto.actions.table import parse_actions
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
-from fastpath.vswitchd.commands.dpctl import chosen, find, port_names
+from fastpath.vswitchd.commands.dpctl import port_names
 from fastpath.vswitchd.datapaths import Datapath
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
+
+MAX_WORDS = 3                   # a bridge or a datapath, a flow, a packet
+MIN_FRAME = 14
+MAX_PAYLOAD = 64000
+GARBAGE = "Trailing garbage in packet data"
 
 
 @dataclass(slots=True)
@@ -26,33 +32,51 @@ class Asked:
     payload: bytes | None = None
     generate: bool = False
     consistent: bool = False
+    names: bool = False
 
     @classmethod
-    def of(cls, args: list[str]) -> Asked:
+    def of(cls, args: list[str], *, packet_out: bool = False) -> Asked:
         """Sort *args*.  Raises CommandError."""
         asked, rest = cls(), list(args)
         while rest:
             word = rest.pop(0)
-            if word == "--ct-next" and rest:
-                asked.ct_next.append(rest.pop(0))
-            elif word == "--l7" and rest:
-                asked.payload = _bytes(rest.pop(0))
-            elif word == "--l7-len" and rest:
-                asked.payload = bytes(i & 0xFF for i in range(int(rest.pop(0))))
+            if word in ("--ct-next", "--l7", "--l7-len"):
+                if not rest:
+                    raise CommandError(f"Missing argument for option {word}")
+                asked._take(word, rest.pop(0))
             elif word in ("-generate", "--generate"):
                 asked.generate = True
-            elif word in ("-consistent", "--consistent"):
+            elif word in ("-consistent", "--consistent") and packet_out:
                 asked.consistent = True
-            elif word not in ("--names", "--no-names"):
+            elif word == "--names":
+                asked.names = True
+            elif word.startswith("-"):
+                raise CommandError(f"{word}: unknown option")
+            else:
                 asked.words.append(word)
+        if len(asked.words) > MAX_WORDS:
+            raise CommandError("too many arguments")
+        if not asked.words:
+            raise CommandError("Syntax error")
         return asked
+
+    def _take(self, option: str, value: str) -> None:
+        if option == "--ct-next":
+            self.ct_next.append(value)
+        elif option == "--l7":
+            self.payload = _bytes(value)
+        else:
+            size = int(value) if value.isdecimal() else 0
+            if size > MAX_PAYLOAD:
+                raise CommandError(f"{value}: too much L7 data")
+            self.payload = bytes(i & 0xFF for i in range(size))
 
 
 def _bytes(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise CommandError("Invalid l7 data") from None
+        raise CommandError(GARBAGE) from None
 
 
 def trace(daemon: Daemon, args: list[str]) -> str:
@@ -62,68 +86,79 @@ def trace(daemon: Daemon, args: list[str]) -> str:
 
 def trace_packet_out(daemon: Daemon, args: list[str]) -> str:
     """Trace what a packet-out of actions would do."""
-    asked = Asked.of(args)
-    if len(asked.words) < 2:
-        raise CommandError("Must specify flow and actions")
-    actions = asked.words.pop()
-    return _trace(daemon, asked, actions)
+    try:
+        parse_actions(args[-1])
+    except ParseError as error:
+        raise CommandError(str(error)) from None
+    return _trace(daemon, Asked.of(args[:-1], packet_out=True), args[-1])
 
 
 def _trace(daemon: Daemon, asked: Asked, actions: str | None) -> str:
-    words = list(asked.words)
-    bridge, what, in_port = _question(daemon, words)
+    frame = None if asked.generate else _strip_frame(asked.words)
+    bridge, flow = _question(daemon, asked.words)
     try:
-        trace = bridge.trace(what, in_port=in_port, ct_next=asked.ct_next, generate=asked.generate,
-                            payload=asked.payload if asked.generate else None, actions=actions,
-                            consistent=asked.consistent)
-    except ParseError as error:
-        unknown = str(error).removeprefix("unknown keyword ")
-        told = f"{words[-1]}: unknown field {unknown}" if unknown != str(error) else str(error)
-        raise CommandError(f"Bad openflow flow syntax: {told}") from None
+        trace = bridge.trace(frame or flow, in_port=_in_port(bridge, flow) if frame else None,
+                             ct_next=asked.ct_next, generate=asked.generate, names=asked.names,
+                             payload=asked.payload if asked.generate else None, actions=actions,
+                             consistent=asked.consistent)
     except FastpathError as error:
-        raise CommandError(str(error)) from None
-    return str(trace) + "\n"
+        is_flow = isinstance(error, ParseError) and str(error).startswith(f"{flow}: ")
+        raise CommandError(f"Bad openflow flow syntax: {error}" if is_flow else str(error)) from None
+    return str(trace)
 
 
-def _question(daemon: Daemon, words: list[str]) -> tuple[Bridge, str | bytes | FlowKey, int | None]:
-    """(bridge, flow or packet, port it came in by) of the words of a trace."""
-    packet = None
-    if len(words) > 1 and _is_hex(words[-1]):
-        packet = bytes.fromhex(words.pop())
-    if len(words) == 2 and words[0] in daemon.bridges:
-        bridge, text = daemon.bridges[words[0]], words[1]
-        if packet is not None:
-            return bridge.bridge, packet, _in_port(bridge.bridge, text)
-        if "(" in text:
-            key = _key(bridge.datapath, text)
-            return bridge.bridge, _as_openflow(bridge.datapath, key)[1], None
-        return bridge.bridge, text, None
-    if len(words) == 2 and "=" in words[1] and "(" not in words[1]:
-        raise CommandError(f"{words[0]}: unknown bridge")
-    if not words or len(words) > 2:
-        raise CommandError("Must specify bridge name")
-    datapath = find(daemon, words[0]) if len(words) == 2 else chosen(daemon, [])
-    found, key = _as_openflow(datapath, _key(datapath, words[-1]))
-    return found, packet or key, key.in_port if packet else None
-
-
-def _is_hex(text: str) -> bool:
-    return len(text) >= 28 and len(text) % 2 == 0 and all(c in "0123456789abcdefABCDEF" for c in text)
-
-
-def _in_port(bridge: Bridge, text: str) -> int | None:
-    """The port of a flow that goes with a packet."""
-    value = next((term[8:] for term in text.split(",") if term.startswith("in_port=")), None)
-    if value is None:
+def _strip_frame(words: list[str]) -> bytes | None:
+    """The packet that stands last, taken off *words*; None if there is none."""
+    if len(words) < 2:
         return None
-    return int(value) if value.isdecimal() else bridge.port(value).number
-
-
-def _key(datapath: Datapath, text: str) -> FlowKey:
     try:
-        return parse_key("".join(text.split()), {name: n for n, name in port_names(datapath).items()})[0]
-    except ParseError as error:
-        raise CommandError(f"Bad datapath flow syntax: {error}") from None
+        frame = bytes.fromhex(words[-1])
+        if len(frame) >= MIN_FRAME:
+            words.pop()
+            return frame
+        fault = "Packet data too short for Ethernet"
+    except ValueError:
+        fault = GARBAGE
+    if len(words) == MAX_WORDS:                 # what stands third is a packet or nothing
+        raise CommandError(fault)
+    return None
+
+
+def _question(daemon: Daemon, words: list[str]) -> tuple[Bridge, str | FlowKey]:
+    """The bridge and flow *words* name, [DP] ODP_FLOW or BRIDGE FLOW.  Raises CommandError."""
+    *heads, text = words
+    datapath = _datapath(daemon, heads)
+    text = "".join(text.split())
+    names = {} if datapath is None else {name: n for n, name in port_names(datapath).items()}
+    try:
+        key = parse_key(text, names)[0]
+    except ParseError:
+        if not heads:
+            raise CommandError(f"syntax error at {text[wrong_term(text, names):]} "
+                               "(or the bridge name was omitted)") from None
+        found = daemon.bridges.get(heads[0])
+        if found is None:
+            raise CommandError(f"{heads[0]}: unknown bridge") from None
+        return found.bridge, text
+    if datapath is None:
+        raise CommandError("Cannot find the datapath")
+    return _as_openflow(datapath, key)
+
+
+def _datapath(daemon: Daemon, heads: list[str]) -> Datapath | None:
+    """The datapath named, by its type with or without ``ovs-``; the only one if none is."""
+    if heads:
+        return daemon.datapaths.get(heads[0].removeprefix("ovs-"))
+    every = list(daemon.datapaths)
+    return every[0] if len(every) == 1 else None
+
+
+def _in_port(bridge: Bridge, flow: str | FlowKey) -> int:
+    """The port of a flow that goes with a packet."""
+    if isinstance(flow, FlowKey):
+        return flow.in_port
+    value = next((term[8:] for term in flow.split(",") if term.startswith("in_port=")), "0")
+    return int(value) if value.isdecimal() else bridge.port(value).number
 
 
 def _as_openflow(datapath: Datapath, key: FlowKey) -> tuple[Bridge, FlowKey]:

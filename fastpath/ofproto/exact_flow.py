@@ -1,0 +1,54 @@
+"""Flows of which everything is said: those a trace is asked about.
+
+Other than in a match, a field must come after what makes it exist, once, and without a mask.
+"""
+
+from __future__ import annotations
+
+from fastpath._flow import FlowKey
+from fastpath.errors import ParseError
+from fastpath.fields import BY_NAME, Field
+from fastpath.ofproto.actions.state import HeaderState
+from fastpath.ofproto.lexer import key_values
+from fastpath.ofproto.match import PROTOCOL_PATCHES, Match
+from fastpath.ofproto.values import PortNames, full_mask, parse_value
+from fastpath.tlv import Options
+
+
+def parse_exact_flow(source: str, *, ports: PortNames, options: Options) -> FlowKey:
+    """The flow key of *source*, such as ``in_port=1,tcp,tp_dst=80``.  Raises ParseError in the words of the
+    reference."""
+    match = Match()
+    for name, value in key_values(source):
+        try:
+            _take(match, name, value, ports)
+        except ParseError as error:
+            raise ParseError(f"{source}: {error}") from None
+    match.finish()
+    return match.exact_key(options)
+
+
+def _take(match: Match, name: str, value: str, ports: PortNames) -> None:
+    if name in PROTOCOL_PATCHES:
+        if match.key.dl_type:
+            raise ParseError("Ethernet type set multiple times")
+        if match.key.nw_proto:
+            raise ParseError("network protocol set multiple times")
+    elif name in BY_NAME:
+        _check(match, BY_NAME[name], name, value, ports)
+    else:
+        raise ParseError(f"unknown field {name}")
+    match.parse_item(name, value, ports)
+
+
+def _check(match: Match, field: Field, name: str, value: str, ports: PortNames) -> None:
+    if not HeaderState(match).satisfies(field.prereq):
+        raise ParseError(f"prerequisites not met for setting {name}")
+    if match.get(field)[0]:
+        raise ParseError(f"field {name} set multiple times")
+    try:
+        mask = parse_value(field, value, ports)[1]
+        if mask != full_mask(field):
+            raise ParseError(f"{value}: wildcards not allowed here")
+    except ParseError as error:
+        raise ParseError(f"bad value for {name} ({error})") from None

@@ -1,0 +1,72 @@
+"""Scenarios: shell lines that both daemons should answer alike, and what each did.
+
+A file holds sections, ``== name`` before each; lines before the first section begin every section.  ``#``
+begins a comment; a line that ends in a backslash goes on in the next.  ``words.sh`` has the words they share.
+"""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack import Stack
+
+HERE = Path(__file__).parent / "scenarios"
+# Root tables, whose rows stay when nobody refers to them; the others go with the bridges.
+CLEAR = ("ovs-vsctl clear open_vswitch . bridges manager_options ssl other_config external_ids"
+         " -- --all destroy qos -- --all destroy queue -- --all destroy flow_sample_collector_set")
+_LOAD = re.compile(r"\|(timeval|poll_loop|ovs_rcu)\b|Dropped \d+ log messages|ofproto_dpif_upcall.*Spent an")
+_BAD = ("WARN", "ERR", "EMER")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Lines of shell, and where they stand."""
+
+    name: str
+    lines: tuple[str, ...]
+
+
+def read(path: Path) -> list[Scenario]:
+    """The scenarios of a file."""
+    begin: list[str] = []
+    sections: list[tuple[str, list[str]]] = []
+    lines = begin
+    for line in map(str.strip, path.read_text().replace("\\\n", " ").splitlines()):
+        if line.startswith("== "):
+            lines = []
+            sections.append((line[3:], lines))
+        elif line and not line.startswith("#"):
+            lines.append(line)
+    if not sections:
+        return [Scenario(path.stem, tuple(begin))]
+    return [Scenario(f"{path.stem}: {name}", (*begin, *found)) for name, found in sections]
+
+
+def every() -> list[Scenario]:
+    """All scenarios."""
+    return [scenario for path in sorted(HERE.glob("*.txt")) for scenario in read(path)]
+
+
+def warnings(log: str) -> set[str]:
+    """What a daemon warned of: module, level and text."""
+    parts = [line.split("|", 4) for line in log.splitlines() if not _LOAD.search(line)]
+    return {f"{part[2]}|{part[3]}|{part[4]}" for part in parts if len(part) == 5 and part[3] in _BAD}
+
+
+def play(scenario: Scenario, stack: Stack) -> list[str]:
+    """What each line printed, and last what the daemon warned of; begins without bridges."""
+    stack.run(CLEAR)
+    size = len(stack.log)
+    said = [f"$ {line}\n{stack.run(line)}" for line in scenario.lines]
+    log = stack.normal(stack.log[size:])
+    return [*said, "".join(f"warned: {line}\n" for line in sorted(warnings(log)))]
+
+
+def play_both(scenario: Scenario, stacks: tuple[Stack, Stack]) -> tuple[list[str], list[str]]:
+    """The same with both daemons, at one time."""
+    with ThreadPoolExecutor(2) as pool:
+        ours, theirs = pool.map(lambda stack: play(scenario, stack), stacks)
+    return ours, theirs

@@ -1,0 +1,53 @@
+# Words of the scenarios: what many of them say, in short.
+
+# bridge NAME [SETTING...]: a bridge of dummies with an address of its own.
+bridge() {
+    local name=$1; shift
+    ovs-vsctl add-br "$name" -- set bridge "$name" datapath_type=dummy fail_mode=secure \
+        other_config:hwaddr=00:00:00:00:01:0${name#br} "$@"
+}
+
+# switch NAME PORT...: the same with dummies pPORT on the ports of these numbers.
+switch() {
+    local name=$1 arguments=() port; shift
+    for port; do
+        arguments+=(-- add-port "$name" "p$port" -- set interface "p$port" type=dummy ofport_request="$port")
+    done
+    bridge "$name" "${arguments[@]}"
+}
+
+# key PORT KIND [SRC [DST]]: a packet in terms of the datapath, between hosts 50:54:00:00:00:SRC and :DST,
+# of addresses 10.0.0.SRC and 10.0.0.DST.
+key() {
+    local src=${3:-05} dst=${4:-07} kind=$2 nw
+    local eth="in_port($1),eth(src=50:54:00:00:00:$src,dst=50:54:00:00:00:$dst)"
+    local nw="eth_type(0x0800),ipv4(src=10.0.0.$((10#$src)),dst=10.0.0.$((10#$dst)),tos=0,ttl=64,frag=no"
+    case $kind in
+    arp) echo "${eth%dst=*}dst=ff:ff:ff:ff:ff:ff),eth_type(0x0806),arp(sip=10.0.0.$((10#$src)),tip=10.0.0.$((10#$dst)),op=1,sha=50:54:00:00:00:$src,tha=00:00:00:00:00:00)" ;;
+    tcp) echo "$eth,$nw,proto=6),tcp(src=8,dst=80),tcp_flags(syn)" ;;
+    udp) echo "$eth,$nw,proto=17),udp(src=8,dst=80)" ;;
+    icmp) echo "$eth,$nw,proto=1),icmp(type=8,code=0)" ;;
+    *) echo "$eth,eth_type($kind)" ;;
+    esac
+}
+
+# packet PORT KIND [SRC [DST]] [OPTION...]: such a packet comes in by the dummy pPORT.
+packet() {
+    local what=() ; local port=$1
+    while (($#)) && [[ $1 != -* ]]; do what+=("$1"); shift; done
+    ovs-appctl netdev-dummy/receive "p$port" "$(key "${what[@]}")" "$@"
+}
+
+warp() {
+    ovs-appctl time/warp "$@"
+}
+
+# quiet COMMAND...: without what it prints when it went well.
+quiet() {
+    local said
+    said=$("$@" 2>&1) || echo "$said"
+}
+
+trace() {
+    ovs-appctl ofproto/trace "$@"
+}
