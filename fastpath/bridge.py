@@ -7,7 +7,7 @@ Switch, and then let packets move.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -357,19 +357,22 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             self._tell(self.ofproto.commit(change))
 
     def set_table(self, table: int, *, name: str | None = None, max_flows: int | None = None,
-                  evict: str | Iterable[str] | bool | None = None,
-                  vacancy: tuple[int, int] | bool | None = None, miss: Miss | str | None = None) -> None:
+                  evict: str | Iterable[str] | bool | None = None, evicts: bool | None = None,
+                  vacancy: tuple[int, int] | bool | None = None, miss: Miss | str | None = None,
+                  prefixes: Sequence[str] | None = None) -> None:
         """Change settings of a table, those given: its name, how many rules it takes, what happens when it
         is full (*evict*: False refuses; True or groups, subfields such as ``NXM_OF_IN_PORT[]``, give up
-        a rule of the largest group), percentages free below and above which a TableStatus tells, and
-        what becomes of packets that match nothing ("default", "controller", "continue", "drop")."""
+        a rule of the largest group; *evicts*: controllers want so, and are told so), percentages free below
+        and above which a TableStatus tells, what becomes of packets that match nothing ("default",
+        "controller", "continue", "drop"), and up to three fields looked up by prefix."""
         if isinstance(evict, str):
             evict = [evict]
         groups = evict if evict is None or isinstance(evict, bool) else [Subfield.parse(s) for s in evict]
         with self._lock:
             self.switch.push_stats()
             self.ofproto.configure_table(table, self.switch.now, name=name, max_rules=max_flows, evict=groups,
-                                         vacancy=vacancy, miss=None if miss is None else Miss(miss))
+                                         evicts=evicts, vacancy=vacancy, prefixes=prefixes,
+                                         miss=None if miss is None else Miss(miss))
             self.switch.announce()
 
     def mod_flows(self, flow: str | FlowMod, *, strict: bool = False) -> list[Rule]:

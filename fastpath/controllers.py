@@ -234,7 +234,7 @@ class Control:
     def table_view(self, table_id: int) -> TableView | None:
         """Settings of a table, None for one nobody touched."""
         table = self._bridge.ofproto.tables.get(table_id)
-        return None if table is None else TableView(table.miss, table.eviction is not None, table.vacancy,
+        return None if table is None else TableView(table.miss, table.evicts, table.vacancy,
                                                      table.free_percent)
 
     def set_table(self, table_id: int, **settings: Any) -> None:

@@ -11,7 +11,8 @@ from fastpath.fields import BY_NAME, Field
 from fastpath.ofproto.actions.state import HeaderState
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.match import PROTOCOL_PATCHES, Match
-from fastpath.ofproto.values import PortNames, full_mask, parse_value
+from fastpath.ofproto.numbers import PortNames
+from fastpath.ofproto.values import full_mask, parse_value
 from fastpath.tlv import Options
 
 

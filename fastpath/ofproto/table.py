@@ -47,36 +47,38 @@ class Miss(Enum):
 class Table:
     """Rules of table *table_id*, with how often it was searched and how often a rule was found."""
 
-    __slots__ = ("_awaited", "classifier", "eviction", "hidden", "max_rules", "miss", "n_lookups",
-                 "n_matched", "name", "table_id", "vacancy")
+    __slots__ = ("_awaited", "_groups", "_seed", "classifier", "eviction", "evicts", "hidden", "max_rules",
+                 "miss", "n_lookups", "n_matched", "name", "table_id", "vacancy")
 
     def __init__(self, table_id: int, *, seed: int = 0, name: str = "") -> None:
         self.table_id = table_id
         self.name = name
         self.max_rules = UNLIMITED              # refuse additions beyond it, or evict
         self.eviction: EvictionGroups | None = None
+        self._groups: Sequence[Subfield] | bool = False     # of eviction as the switch's owner wants it
+        self.evicts = False                     # whether a controller asked for eviction
         self.vacancy: tuple[int, int] | None = None     # percent free to tell below, and above
         self._awaited = VacancyReason.DOWN
         self.miss = Miss.DEFAULT
         self.n_lookups = self.n_matched = 0
         self.hidden: list[Rule] = []            # found by lookups, but by nobody who asks for rules
+        self._seed = seed
         self.classifier: Classifier[Rule] = Classifier(prefixes=DEFAULT_PREFIXES, seed=seed)
 
     def configure(self, *, name: str | None = None, max_rules: int | None = None,
-                  evict: Sequence[Subfield] | bool | None = None,
-                  vacancy: tuple[int, int] | bool | None = None, miss: Miss | None = None) -> None:
+                  evict: Sequence[Subfield] | bool | None = None, evicts: bool | None = None,
+                  vacancy: tuple[int, int] | bool | None = None, miss: Miss | None = None,
+                  prefixes: Sequence[str] | None = None) -> None:
         """Change settings; None leaves them as they are.  *evict* is the subfields that make the groups
         which give up rules when the table is full, True for one group of all, False for refusing the
-        new rule instead.  *vacancy* is the marks (down, up), False for none."""
+        new rule instead, unless a controller asks for eviction, which is *evicts*.  *vacancy* is the marks
+        (down, up), False for none.  *prefixes* are the fields looked up by prefix."""
         if name is not None:
             self.name = name
         if max_rules is not None:
             self.max_rules = max_rules
-        if evict is not None:
-            self.eviction = None if evict is False else EvictionGroups(() if evict is True else evict)
-            if self.eviction is not None:
-                for rule in self:
-                    self.eviction.add(rule)
+        if evict is not None or evicts is not None:
+            self._evict(self._groups if evict is None else evict, self.evicts if evicts is None else evicts)
         if vacancy is not None:
             if isinstance(vacancy, bool):
                 self.vacancy = None
@@ -88,6 +90,23 @@ class Table:
                 raise ConfigError(f"vacancy marks {vacancy}: not 0 <= down <= up <= 100")
         if miss is not None:
             self.miss = miss
+        if prefixes is not None:
+            self._search_by(prefixes)
+
+    def _evict(self, groups: Sequence[Subfield] | bool, evicts: bool) -> None:
+        self._groups, self.evicts = groups, evicts
+        is_on = evicts or groups is not False
+        self.eviction = EvictionGroups(() if isinstance(groups, bool) else groups) if is_on else None
+        if self.eviction is not None:
+            for rule in self:
+                self.eviction.add(rule)
+
+    def _search_by(self, prefixes: Sequence[str]) -> None:
+        """Put all rules into a classifier with tries for the fields *prefixes*."""
+        rules = list(self.classifier.values())
+        self.classifier = Classifier(prefixes=prefixes, seed=self._seed)
+        for rule in rules:
+            self.insert(rule)
 
     @property
     def free_percent(self) -> int:

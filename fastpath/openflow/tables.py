@@ -78,7 +78,7 @@ def _changes(ask: port.TableMod, version: int) -> dict[str, Any]:
         if not down <= up <= 100:
             raise OpenFlowError("OFPBPC_BAD_VALUE", f"vacancy marks {down} and {up}")
         vacancy = down, up
-    return {"evict": bool(ask.config & tables.CONFIG_EVICTION), "vacancy": vacancy}
+    return {"evicts": bool(ask.config & tables.CONFIG_EVICTION), "vacancy": vacancy}
 
 
 def _table_desc(session: Session, _ask: tables.TableDescRequest) -> Iterator[object]:

@@ -6,6 +6,7 @@ in that destination's own pattern.  Levels and patterns are changed by ``-v`` an
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -50,6 +51,9 @@ MODULES = (
     "ofproto_dpif_upcall", "ofproto_dpif_xlate", "ovsdb_cs", "ovsdb_idl", "poll_loop", "rconn", "reconnect",
     "stream_ssl", "stream_unix", "timeval", "tunnel", "unixctl", "util", "vconn", "vlog", "vswitchd",
 )
+_FROM_LOGGING = ((logging.CRITICAL, Level.EMER), (logging.ERROR, Level.ERR), (logging.WARNING, Level.WARN),
+                 (logging.INFO, Level.INFO))
+LINES_A_MINUTE, LINES_AT_ONCE = 10, 15          # of one kind that the library logs
 _ESCAPE = re.compile(r"%(?P<left>-?)(?P<zero>0?)(?P<width>\d*)(?P<what>[a-zA-Z%])(?:\{(?P<more>[^}]*)\})?")
 _WORDS = re.compile(r"[ ,:]+")
 
@@ -283,3 +287,20 @@ class RateLimit:
         now, n, self.n_dropped = time.monotonic(), self.n_dropped, 0
         return (f"Dropped {n} log messages in last {now - self._first:.0f} seconds (most recently, "
                 f"{now - self._last:.0f} seconds ago) due to excessive rate")
+
+
+class Intake(logging.Handler):
+    """Takes what the library logs under ``fastpath.MODULE`` to *log*, a bounded number of lines of each
+    module and level."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+        self._limits: dict[tuple[str, int], RateLimit] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log *record*."""
+        module = record.name.partition(".")[2]
+        level = next((level for least, level in _FROM_LOGGING if record.levelno >= least), Level.DBG)
+        limit = self._limits.setdefault((module, level), RateLimit(LINES_A_MINUTE, LINES_AT_ONCE))
+        self._log.module(module).write(level, record.getMessage(), limit)

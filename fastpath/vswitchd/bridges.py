@@ -15,6 +15,7 @@ from pathlib import Path
 from fastpath.bridge import Bridge, Port
 from fastpath.controller_set import Controller
 from fastpath.errors import FastpathError, PortError, TableFull
+from fastpath.io._memory import MemoryPort
 from fastpath.ofproto.table import UNLIMITED
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, VlanConfig
 from fastpath.runtime.listener import Listener
@@ -54,6 +55,7 @@ class ConfiguredBridge:
                  ) -> None:
         self.wanted, self.datapath, self._devices, self._rundir = wanted, datapath, devices, rundir
         self._log, self._connmgr = log.module("bridge"), log.module("connmgr")
+        self._netdev, self._all_logs = log.module("netdev"), log
         self.interfaces: dict[str, Interface] = {}
         self._numbers = PortNumbers()
         self._default_mac = random.getrandbits(48) & ~(1 << 40) | 1 << 41     # local, not multicast
@@ -78,6 +80,8 @@ class ConfiguredBridge:
         for name, old in list(self.interfaces.items()):
             if name not in new or old.device is None or _is_other(old.wanted, new[name][0]):
                 self._remove(old)
+        for old in list(self._misnumbered({name: interface for name, (interface, _port) in new.items()})):
+            self._remove(old)
         for interface, port in sorted(new.values(), key=lambda pair: pair[0].ofport_request is None):
             found = self.interfaces.get(interface.name)
             if found is None:
@@ -90,6 +94,20 @@ class ConfiguredBridge:
         self._remotes()
         self._is_new = False
 
+    def _misnumbered(self, new: dict[str, InterfaceWanted]) -> Iterator[Interface]:
+        """Those that ask for another number than they have, with those that have it and do not ask for it.
+        What two ask for stays with the one that has it."""
+        owners = {i.number: i for i in self.interfaces.values()}
+        for name, interface in self.interfaces.items():
+            asked = new[name].ofport_request
+            if asked is None or asked == interface.number or interface.number == OFPP_LOCAL:
+                continue
+            victim = owners.get(asked)
+            if victim is None:
+                yield interface
+            elif new[victim.wanted.name].ofport_request != asked:
+                yield from (interface, victim)
+
     # -- interfaces --------------------------------------------------------------------------------
 
     def _add(self, wanted: InterfaceWanted, port: PortWanted) -> None:
@@ -98,7 +116,8 @@ class ConfiguredBridge:
             interface.device = device = self._devices.open(wanted, self.datapath.type)
         except DeviceError as error:
             interface.error = str(error)
-            self._log.warn(interface.error)
+            for module, level, text in error.lines:
+                self._all_logs.module(module).write(level, text)
             return
         try:
             interface.of = self._enter(interface, device)
@@ -122,7 +141,7 @@ class ConfiguredBridge:
         number = OFPP_LOCAL if wanted.name == self.name else self._number(wanted.ofport)
         interface.number = number
         if device.type == "patch":
-            port = self.bridge.add_patch(wanted.name, peer=self._peer(wanted), number=number)
+            port = self.bridge.add_patch(wanted.name, peer=wanted.option("peer"), number=number)
         elif device.type in TUNNELS:
             port = self.bridge.add_tunnel(wanted.name, device.type, number=number, **dict(wanted.options))
         else:
@@ -130,7 +149,7 @@ class ConfiguredBridge:
                                         odp_port=self.datapath.choose_port(wanted.name),
                                         hw_addr=device.mac)
         self._configure(port, vlan, interface.port.protected)
-        port.of.counts_faults = not isinstance(device, Dummy)
+        port.of.counts_faults = not isinstance(device, Dummy) and device.io is not None
         return port
 
     def _number(self, asked: int | None) -> int:
@@ -141,14 +160,6 @@ class ConfiguredBridge:
             return self._numbers.choose(self.datapath.switch.now)
         except OverflowError as error:
             raise TableFull(str(error)) from None
-
-    def _peer(self, wanted: InterfaceWanted) -> str:
-        peer = wanted.option("peer")
-        if not peer:
-            raise DeviceError(f"{wanted.name}: patch type requires valid 'peer' argument", "Invalid argument")
-        if peer == wanted.name:
-            raise DeviceError(f"{wanted.name}: patch peer must not be self", "Invalid argument")
-        return peer
 
     def _configure(self, port: Port, vlan: VlanConfig, protected: bool) -> None:
         with self.datapath.switch.lock:
@@ -178,6 +189,19 @@ class ConfiguredBridge:
             self._free(interface)
         if interface.device is not None:
             self._devices.close(interface.device)
+
+    def renumber(self, name: str, odp_port: int) -> None:
+        """Give the device of a dummy interface another number in the datapath."""
+        interface = self.interfaces[name]
+        assert isinstance(interface.device, Dummy) and interface.of is not None
+        flags = interface.of.of
+        self.bridge.del_port(interface.of)
+        interface.device.io = MemoryPort(name)
+        interface.of = port = self.bridge.add_port(name, interface.device.io, number=interface.number,
+                                                   odp_port=odp_port, hw_addr=interface.device.mac)
+        self._configure(port, interface.port.vlan, interface.port.protected)
+        port.of.counts_faults, port.of.down = False, flags.down
+        self.datapath.ports[name] = odp_port
 
     def controller(self, target: str) -> Controller | None:
         """The controller at *target*, if it is one the bridge connects to."""
@@ -225,7 +249,7 @@ class ConfiguredBridge:
             if mtu and mtu != device.mtu:
                 device.set_mtu(mtu)
         except PortError as error:          # one device's trouble is no other's
-            self._log.warn(f"interface {device.name}: setting the MTU to {mtu} failed ({error})")
+            self._netdev.warn(f"failed to set MTU for network device {device.name}: {error}")
 
     def _set_mac(self, device: Device, mac: int) -> None:
         try:
@@ -255,7 +279,8 @@ class ConfiguredBridge:
         limit = UNLIMITED if wanted.flow_limit is None else wanted.flow_limit
         try:
             self.bridge.set_table(number, name=wanted.name, max_flows=limit,
-                                  evict=(wanted.groups or True) if wanted.evicts else False)
+                                  evict=(wanted.groups or True) if wanted.evicts else False,
+                                  prefixes=wanted.prefixes)
         except FastpathError as error:
             self._log.warn(f"bridge {self.name}: table {number}: {error}")
 
@@ -343,7 +368,7 @@ def _fdb(wanted: BridgeWanted) -> tuple[int, int, tuple[int, ...]]:
 
 def _is_other(old: InterfaceWanted, new: InterfaceWanted) -> bool:
     """Whether an interface has to be made anew."""
-    if old.type != new.type or (new.ofport_request and old.ofport_request != new.ofport_request):
+    if old.type != new.type:
         return True
     return old.type in ("patch", *TUNNELS) and old.options != new.options
 

@@ -19,7 +19,7 @@ from fastpath.bridge import Bridge
 from fastpath.errors import FastpathError
 from fastpath.ovsdb.idl import Database, Row, Write, put
 from fastpath.runtime.clock import RealClock, WarpClock
-from fastpath.runtime.log import Log
+from fastpath.runtime.log import Level, Log
 from fastpath.vswitchd import status
 from fastpath.vswitchd.bridges import ConfiguredBridge
 from fastpath.vswitchd.commands.command import CommandError
@@ -136,12 +136,12 @@ class Daemon:
             f"could not create datapath {bridge.name} of unknown type {bridge.type}")
         self._bridge_log.err(f"failed to create bridge {bridge.name}: {os.strerror(errno.EAFNOSUPPORT)}")
 
-    def _warn(self, notes: list[str]) -> None:
-        """Warn of what makes no sense, once for as long as it is there."""
-        for note in notes:
-            if note not in self._noted:
-                self._bridge_log.warn(note)
-        self._noted = set(notes)
+    def _warn(self, notes: list[tuple[Level, str]]) -> None:
+        """Tell of what makes no sense, once for as long as it is there."""
+        for level, text in notes:
+            if text not in self._noted:
+                self._bridge_log.write(level, text)
+        self._noted = {text for _level, text in notes}
 
     # -- status ------------------------------------------------------------------------------------
 

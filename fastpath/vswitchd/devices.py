@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
@@ -21,10 +22,12 @@ from fastpath.io._memory import MemoryPort
 from fastpath.io._tap import TapPort
 from fastpath.io.pcapfile import PcapWriter
 from fastpath.runtime.clock import wall_ns
+from fastpath.runtime.log import Level
 from fastpath.text import format_mac, parse_mac
 from fastpath.vswitchd.settings import InterfaceWanted
 
 DUMMY_MTU, DEVICE_MTU = 1500, 1500
+MIN_MTU, MAX_MTU = 68, 65535
 DUMMY_TYPES = ("dummy", "dummy-internal", "dummy-pmd")
 FIRST_DUMMY_MAC = 0xAA55AA550000
 TUNNELS = ("bareudp", "erspan", "geneve", "gre", "gtpu", "ip6erspan", "ip6gre", "lisp", "stt", "vxlan")
@@ -32,11 +35,13 @@ IFACE_TYPES = ("afxdp", *TUNNELS, "internal", "patch", "system", "tap")
 
 
 class DeviceError(FastpathError):
-    """A device cannot be had; *reason* is what strerror would say."""
+    """A device cannot be had.  *lines* is what is logged of it: module, level, text."""
 
-    def __init__(self, what: str, reason: str) -> None:
-        super().__init__(f"{what} ({reason})")
-        self.reason = reason
+    def __init__(self, what: str, reason: str = "", *, lines: tuple[tuple[str, Level, str], ...] = ()
+                 ) -> None:
+        text = f"{what} ({reason})" if reason else what
+        super().__init__(text)
+        self.lines = lines or (("bridge", Level.WARN, text),)
 
 
 @dataclass(eq=False, slots=True)
@@ -92,6 +97,11 @@ class Dummy(Device):
             self._rx.flush()
         if not self.io.inject(frame):
             raise PortError(f"{self.name}: cannot take a frame of {len(frame)} bytes")
+
+    def set_mtu(self, mtu: int) -> None:
+        if not MIN_MTU <= mtu <= MAX_MTU:
+            raise PortError(os.strerror(errno.EINVAL))
+        self.mtu = mtu
 
     def sent(self) -> None:
         assert isinstance(self.io, MemoryPort)
@@ -178,8 +188,10 @@ class Devices:
             return _real(name, kind, AfPacketPort(name))
         if kind in ("internal", "tap"):
             return _real(name, kind, TapPort(name))
+        if kind == "patch":
+            _check_patch(wanted)
         if kind == "patch" or kind in TUNNELS:
-            return Device(name, kind)
+            return Device(name, kind, mac=random.getrandbits(48) & ~(1 << 40) | 1 << 41)
         raise DeviceError(f"could not open network device {name}", os.strerror(errno.EAFNOSUPPORT))
 
     def close(self, device: Device) -> None:
@@ -192,6 +204,15 @@ class Devices:
         """Do away with what dummies sent."""
         for device in self._open.values():
             device.sent()
+
+
+def _check_patch(wanted: InterfaceWanted) -> None:
+    peer = wanted.option("peer")
+    fault = (f"{wanted.name}: patch type requires valid 'peer' argument" if not peer else
+             f"{wanted.name}: patch peer must not be self" if peer == wanted.name else None)
+    if fault is not None:
+        refused = f"{wanted.name}: could not set configuration ({os.strerror(errno.EINVAL)})"
+        raise DeviceError(fault, lines=(("netdev_vport", Level.ERR, fault), ("netdev", Level.WARN, refused)))
 
 
 def _real(name: str, kind: str, io: IoPort) -> Device:

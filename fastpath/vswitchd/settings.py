@@ -9,15 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastpath._classifier import DEFAULT_PREFIXES, PREFIX_FIELDS
 from fastpath.dpif.userspace import MAX_POLL_US, POLL_US
 from fastpath.errors import ParseError
+from fastpath.fields import BY_NAME
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.port import VLAN_MAX, vlan_config
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
 from fastpath.ovsdb.idl import Row, get
+from fastpath.runtime.log import Level
 from fastpath.text import parse_mac
 
 OFPP_MAX = 0xFF00
+MAX_PREFIXES = 3
 PROTOCOLS = {"OpenFlow10": OF10, "OpenFlow11": OF11, "OpenFlow12": OF12, "OpenFlow13": OF13,
              "OpenFlow14": OF14, "OpenFlow15": OF15}
 # Without a word in the database the reference speaks these.
@@ -75,6 +79,7 @@ class TableWanted:
     flow_limit: int | None
     evicts: bool
     groups: tuple[str, ...]
+    prefixes: tuple[str, ...] = DEFAULT_PREFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +120,18 @@ class BridgeWanted:
 
 
 class Reader:
-    """Reads rows.  *notes* says what of them made no sense."""
+    """Reads rows.  *notes* says what of them made no sense, and how bad that is."""
 
     def __init__(self) -> None:
-        self.notes: list[str] = []
+        self.notes: list[tuple[Level, str]] = []
+
+    def warn(self, text: str) -> None:
+        """Note what is not carried out as it stands."""
+        self.notes.append((Level.WARN, text))
+
+    def err(self, text: str) -> None:
+        """Note what is not carried out at all."""
+        self.notes.append((Level.ERR, text))
 
     def bridges(self, root: Row) -> list[BridgeWanted]:
         """All bridges, by name."""
@@ -141,7 +154,7 @@ class Reader:
             row, name, datapath_type(one(row, "datapath_type") or ""), one(row, "fail_mode") or "standalone",
             tuple(sorted(PROTOCOLS[p] for p in column(row, "protocols", []) if p in PROTOCOLS))
             or DEFAULT_PROTOCOLS,
-            _hex(other.get("datapath-id")), self._mac(other.get("hwaddr"), f"bridge {name}"),
+            _hex(other.get("datapath-id")), self._hwaddr(other.get("hwaddr"), name),
             other.get("dp-desc"), _int(other.get("mac-aging-time"), 300),
             _int(other.get("mac-table-size"), 8192),
             other.get("forward-bpdu") == "true", tuple(sorted(column(row, "flood_vlans", []))),
@@ -151,7 +164,7 @@ class Reader:
     def _ports(self, bridge: Row, name: str) -> Iterator[PortWanted]:
         rows = _by_name(column(bridge, "ports", []))
         if all(get(row, "name") != name for row in rows):
-            self.notes.append(f"bridge {name}: no port named {name}, synthesizing one")
+            self.warn(f"bridge {name}: no port named {name}, synthesizing one")
             local = InterfaceWanted(None, name, "internal", (), None, None, None, None)
             yield PortWanted(None, name, (local,), VlanConfig(), False)
         for row in rows:
@@ -163,11 +176,10 @@ class Reader:
         name = str(get(row, "name"))
         kind = str(get(row, "type")) or "system"
         request, before = one(row, "ofport_request"), one(row, "ofport")
-        mac = None if name == bridge else self._mac(one(row, "mac"), f"interface {name}")
         return InterfaceWanted(
             row, name, "internal" if name == bridge else kind, tuple(sorted(texts(row, "options").items())),
             request, request or (before if before and 0 < before < OFPP_MAX else None),
-            one(row, "mtu_request"), mac)
+            one(row, "mtu_request"), self._own_mac(row, bridge))
 
     def _vlan(self, row: Row) -> VlanConfig:
         """VLAN settings as the reference reads them: a tag makes an access port, whatever trunks say."""
@@ -177,7 +189,7 @@ class Reader:
             tag = None
         mode = VlanMode(one(row, "vlan_mode") or ("trunk" if tag is None else "access"))
         if not one(row, "vlan_mode") and tag is not None and trunks:
-            self.notes.append(f"port {row.name}: ignoring trunks in favor of implicit vlan")
+            self.warn(f"port {row.name}: ignoring trunks in favor of implicit vlan")
         if mode in (VlanMode.ACCESS, VlanMode.DOT1Q_TUNNEL):
             trunks = []
         if mode is not VlanMode.TRUNK:
@@ -200,28 +212,67 @@ class Reader:
         for number, row in sorted(column(bridge, "flow_tables", {}).items()):
             yield number, TableWanted(
                 one(row, "name") or "", one(row, "flow_limit"), one(row, "overflow_policy") == "evict",
-                tuple(sorted(column(row, "groups", []))))
+                tuple(sorted(column(row, "groups", []))), self._prefixes(row, str(bridge.name)))
+
+    def _prefixes(self, row: Row, bridge: str) -> tuple[str, ...]:
+        found: list[str] = []
+        for name in sorted(column(row, "prefixes", [])):
+            field = BY_NAME.get(name)
+            if field is None:
+                self.warn(f"bridge {bridge}: 'prefixes' with unknown field: {name}")
+            elif field.name not in PREFIX_FIELDS:
+                self.warn(f"bridge {bridge}: 'prefixes' with incompatible field: {name}")
+            elif len(found) == MAX_PREFIXES:
+                self.warn(f"bridge {bridge}: 'prefixes' with too many fields, field not used: {name}")
+            else:
+                found.append(field.name)
+        return tuple(found) or DEFAULT_PREFIXES
 
     def _mirrors(self, bridge: Row) -> Iterator[MirrorWanted]:
         for row in _by_name(column(bridge, "mirrors", [])):
-            output = one(row, "output_port")
+            output, vlan = one(row, "output_port"), one(row, "output_vlan")
+            named = f"bridge {bridge.name}: mirror {row.name}"
+            if output is None and vlan is None:
+                self.err(f"{named} does not specify output; ignoring")
+                continue
+            if output is not None and vlan is not None:
+                self.err(f"{named} specifies both output port and output vlan; ignoring output vlan")
+                vlan = None
             yield MirrorWanted(
                 row, str(get(row, "name")), bool(row.select_all), _names(row.select_src_port),
                 _names(row.select_dst_port), tuple(sorted(row.select_vlan)),
                 None if output is None else str(output.name),
-                one(row, "output_vlan"), one(row, "snaplen") or 0)
+                vlan, one(row, "snaplen") or 0)
 
-    def _mac(self, text: str | None, what: str) -> int | None:
-        if not text:
+    def _hwaddr(self, text: str | None, bridge: str) -> int | None:
+        """The address of a bridge; what is no address is as none."""
+        mac = _mac(text)
+        if mac is None:
             return None
-        try:
-            mac = parse_mac(text)
-        except ParseError:
-            mac = 0
-        if not mac or mac >> 40 & 1:
-            self.notes.append(f"{what}: ignoring invalid MAC address {text}")
+        if mac >> 40 & 1:
+            self.err(f"bridge {bridge}: cannot set MAC address to multicast address {text}")
+        elif not mac:
+            self.err(f"bridge {bridge}: cannot set MAC address to zero")
+        return mac if mac and not mac >> 40 & 1 else None
+
+    def _own_mac(self, row: Row, bridge: str) -> int | None:
+        """The address an interface of type internal asks for."""
+        mac, name = _mac(one(row, "mac")), str(row.name)
+        if mac is None:
             return None
-        return mac
+        if name == bridge:
+            self.err(f"interface {name}: ignoring mac in Interface record "
+                     "(use Bridge record to set local port's mac)")
+        elif str(row.type) == "internal" and mac >> 40 & 1:
+            self.err(f"interface {name}: cannot set MAC to multicast address")
+        return None if name == bridge or mac >> 40 & 1 else mac
+
+
+def _mac(text: str | None) -> int | None:
+    try:
+        return parse_mac(text) if text else None
+    except ParseError:
+        return None
 
 
 # -- columns -------------------------------------------------------------------------------------------

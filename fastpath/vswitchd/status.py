@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from fastpath.bridge import Port
 from fastpath.errors import PortError
 from fastpath.io import link
 from fastpath.ovsdb.idl import Row, Write, put
@@ -42,7 +43,7 @@ def of_bridge(bridge: ConfiguredBridge, now: float) -> Iterator[Write]:
     dpid = None if bridge.dpid is None else f"{bridge.dpid:016x}"
     yield from _writes(bridge.wanted.row, (("datapath_id", dpid), ("datapath_version", "<built-in>")))
     for interface in bridge.interfaces.values():
-        yield from of_interface(interface)
+        yield from of_interface(interface, bridge.datapath.type)
     for wanted in bridge.wanted.controllers:
         yield from of_controller(bridge, wanted, now)
 
@@ -61,7 +62,7 @@ def of_controller(bridge: ConfiguredBridge, wanted: ControllerWanted, now: float
                                     ("status", told)))
 
 
-def of_interface(interface: Interface) -> Iterator[Write]:
+def of_interface(interface: Interface, datapath_type: str) -> Iterator[Write]:
     """The number of an interface and what its device is; of one that could not be had, why."""
     device, port = interface.device, interface.of
     if device is None or port is None:
@@ -74,10 +75,18 @@ def of_interface(interface: Interface) -> Iterator[Write]:
     is_dummy = isinstance(device, Dummy)
     up = device.is_up and not port.of.down
     yield from _writes(interface.wanted.row, (
-        ("ofport", port.number), ("error", None), ("mac_in_use", format_mac(device.mac)),
+        ("ofport", port.number), ("error", _trouble(port, datapath_type)),
+        ("mac_in_use", format_mac(device.mac)),
         ("ifindex", 0 if is_virtual or is_dummy else _ifindex(device.name)),
         ("mtu", None if is_virtual else device.mtu), ("admin_state", "up" if up else "down"),
         ("link_state", "up" if port.of.link_up else "down"), ("link_resets", 0)))
+
+
+def _trouble(port: Port, datapath_type: str) -> str | None:
+    """Why a port that is there is of no use."""
+    if port.of.peer_name is None or port.of.peer is not None:
+        return None
+    return f"No usable peer '{port.of.peer_name}' exists in '{datapath_type}' datapath."
 
 
 def of_statistics(interface: Interface) -> Iterator[Write]:

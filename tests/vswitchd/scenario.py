@@ -61,6 +61,7 @@ def play(scenario: Scenario, stack: Stack) -> list[str]:
     stack.run(CLEAR)
     size = len(stack.log)
     said = [f"$ {line}\n{stack.run(line)}" for line in scenario.lines]
+    stack.run("ovs-appctl vlog/reopen")         # the reference writes its log in the background
     log = stack.normal(stack.log[size:])
     return [*said, "".join(f"warned: {line}\n" for line in sorted(warnings(log)))]
 

@@ -10,7 +10,7 @@ implement them, tests fake them.  Nothing here touches a datapath, a clock or a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -123,6 +123,8 @@ class MatchView(Protocol):
     def mask(self) -> FlowKey: ...
     @property
     def options(self) -> Options: ...
+    def format(self, *, ports: Mapping[int, str] | None = None) -> str:
+        """The same, ports by name where *ports* has one."""
 
 
 class RuleView(Protocol):

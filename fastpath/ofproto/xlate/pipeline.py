@@ -208,7 +208,8 @@ def _tell(x: Xlate, a: Action) -> tuple[Node, FlowKey, FlowKey] | None:
     if x.node is None:
         return None
     hand = x.hand
-    return x.node.add(Kind.ACTION, mapped(a, hand.bridge.options).format(port_names(x))), hand.flow.copy(), hand.wc.copy()
+    shown = mapped(a, hand.bridge.options).format(port_names(x))
+    return x.node.add(Kind.ACTION, shown), hand.flow.copy(), hand.wc.copy()
 
 
 def _tell_effect(x: Xlate, before: tuple[Node, FlowKey, FlowKey]) -> None:

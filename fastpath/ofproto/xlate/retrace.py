@@ -41,7 +41,8 @@ def explain(env: XlateIn, ct_next: Iterable[int] = (), done: Done | None = None,
     while queue and len(trace.resumed) < MAX_PASSES:
         fork = queue.popleft()
         head = _resume(fork, next(states, None))
-        again = _pass(replace(env, flow=fork.flow, frozen=recirc.get(fork.recirc_id), actions=None), done, odp_ports)
+        resumed = replace(env, flow=fork.flow, frozen=recirc.get(fork.recirc_id), actions=None)
+        again = _pass(resumed, done, odp_ports)
         recirc.release((fork.recirc_id,))
         trace.resumed.append(Resumed(fork, head, again))
         queue += again.forks

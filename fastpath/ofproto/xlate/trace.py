@@ -8,6 +8,7 @@ un-wildcarded, so that a program can ask what a person reads.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ class Kind(Enum):
     ERROR = "error"
 
 
+_log = logging.getLogger("fastpath.ofproto_dpif_xlate")
+_log.addHandler(logging.NullHandler())
 # How the reference sets off a node's text.
 _FORM = {Kind.DETAIL: " -> {}", Kind.WARN: " >> {}", Kind.ERROR: " >>>> {} <<<<"}
 # Kinds that are indented even when last among their siblings: nothing goes on below them at their level.
@@ -197,8 +200,15 @@ def port_names(x: Xlate) -> Mapping[int, str] | None:
 
 
 def report(x: Xlate, kind: Kind, text: str) -> Node | None:
-    """Add a step under the current one; None when nobody listens."""
-    return None if x.node is None else x.node.add(kind, text)
+    """Add a step under the current one; None when nobody listens.  An error then goes to the log, if it is
+    a packet's."""
+    if x.node is not None:
+        return x.node.add(kind, text)
+    if kind is Kind.ERROR and x.env.packet is not None and x.env.trace is None:
+        from fastpath import flowtext
+        flow = flowtext.format_flow(x.hand.base, options=x.env.bridge.options)
+        _log.warning("%s on bridge %s while processing %s", text, x.hand.bridge.name, flow)
+    return None
 
 
 def changes_of(old: FlowKey, new: FlowKey) -> tuple[Change, ...]:

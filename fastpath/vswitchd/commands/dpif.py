@@ -70,6 +70,23 @@ def show_features(daemon: Daemon, args: list[str]) -> str:
     return "".join(f"{name}: {value}\n" for name, value in FEATURES)
 
 
+def change_port_number(daemon: Daemon, args: list[str]) -> None:
+    """Give a port of a dummy datapath another number there."""
+    datapath = daemon.datapaths.get("dummy")
+    if datapath is None or args[0] != datapath.name:
+        raise CommandError("unknown datapath or not a dummy")
+    owner = next((b for b in daemon.bridges.values()
+                  if b.datapath is datapath and args[1] in b.interfaces), None)
+    if owner is None or args[1] not in datapath.ports:
+        raise CommandError("unknown port")
+    number = int(args[2]) if args[2].isdecimal() else 0
+    if not number:
+        raise CommandError("bad port number")
+    if number in datapath.ports.values():
+        raise CommandError("port number already in use")
+    owner.renumber(args[1], number)
+
+
 def _bridge(daemon: Daemon, name: str) -> ConfiguredBridge:
     found = daemon.bridges.get(name)
     if found is None:
@@ -78,6 +95,7 @@ def _bridge(daemon: Daemon, name: str) -> ConfiguredBridge:
 
 
 COMMANDS = (
+    Command("dpif-dummy/change-port-number", "dp port new-number", 3, 3, change_port_number),
     Command("dpif/dump-dps", "", 0, 0, dump_dps),
     Command("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 3, dump_flows),
     Command("dpif/show", "", 0, 0, show),
