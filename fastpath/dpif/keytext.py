@@ -103,7 +103,8 @@ def format_key(key: FlowKey, mask: FlowKey, *, names: Mapping[int, str] | None =
     if mask.packet_type or verbose:
         out.append(f"packet_type(ns={kind >> 16},id={hexa(kind & 0xffff)})")
     if not kind:
-        out.append(_attr("eth", key, mask, verbose))
+        # Only a flow that was given as text leaves the packet type open, and then says eth().
+        out.append(_attr("eth", key, mask, verbose) or ("" if mask.packet_type else "eth()"))
     out.append(_above_eth(key, mask, verbose))
     return ",".join(term for term in out if term)
 

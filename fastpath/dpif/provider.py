@@ -142,6 +142,19 @@ class Features:
     trunc: bool = True
     clone: bool = True
     check_pkt_len: bool = True
+    ct_state: bool = True
+    ct_zone: bool = True
+    ct_mark: bool = True
+    ct_label: bool = True
+    ct_state_nat: bool = True
+    ct_orig_tuple: bool = True
+    ct_orig_tuple6: bool = True
+
+    @property
+    def has_all_of_conntrack(self) -> bool:
+        """Whether nothing of conntrack is missing."""
+        return (self.ct_state and self.ct_zone and self.ct_mark and self.ct_label and self.ct_state_nat
+                and self.ct_orig_tuple and self.ct_orig_tuple6)
 
 
 class Dpif(ABC):

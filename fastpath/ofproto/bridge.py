@@ -25,7 +25,7 @@ from fastpath.ofproto.beyond import refuse_actions, refuse_match
 from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, TableStatus
 from fastpath.ofproto.fail_open import FAIL_OPEN_PRIORITY, FailOpen
 from fastpath.ofproto.flow_change import Change, FlowModResult, FlowUpdate, removal
-from fastpath.ofproto.flow_mod import FlowMod, adding
+from fastpath.ofproto.flow_mod import Command, FlowMod, adding
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import Group, GroupMod, GroupModResult, GroupTable
@@ -38,6 +38,7 @@ from fastpath.ofproto.port import VLAN_MAX, OfPort
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.references import References, named
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
+from fastpath.ofproto.support import refuse_unsupported
 from fastpath.ofproto.table import Miss
 from fastpath.ofproto.tlv_table import TlvMapping, TlvTable, check_mappings
 from fastpath.ofproto.tunnel_options import fitted, name_option, options_named
@@ -374,6 +375,8 @@ class Ofproto:
         if self.backer.strict:
             refuse_match(mod.match)
             refuse_actions(mod.actions)
+            if mod.command < Command.DELETE:
+                refuse_unsupported(mod.match, mod.actions, self.backer.features)
         traits = TRAITS.of(mod.actions)
         if traits & NESTS:
             wrong = first_disallowed(mod.actions)

@@ -413,6 +413,12 @@ def _reachable_mask(dl_type: int, proto: int, icmp_type: int) -> FlowKey:
     return mask
 
 
+def packet_mask(key: FlowKey) -> FlowKey:
+    """Every bit that a packet of *key* has: the mask of the match it alone fits."""
+    mask = _reachable_mask(key.dl_type, key.nw_proto, key.tp_src)
+    return mask.copy()
+
+
 # A match that says nothing of these lacks no prerequisite that would be asked for.
 _ETHERNET = ("dl_src", "dl_dst", "vlan_tci")
 _WIDE = _full(*_SENT_WHOLE)

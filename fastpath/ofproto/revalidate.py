@@ -45,9 +45,10 @@ from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.decision import Decision, Decisions
 from fastpath.ofproto.effects import are_done, credit_effects
+from fastpath.ofproto.match import packet_mask
 from fastpath.ofproto.shortcut import Shortcut
 from fastpath.ofproto.xlate.context import VLAN_CFI, Effect, XlateIn, XlateOut
-from fastpath.ofproto.xlate.pipeline import translate
+from fastpath.ofproto.xlate.pipeline import translate, visible
 from fastpath.value import record, value
 
 MAX_IDLE_FULL = 0.1             # seconds without packets a flow lives while there are more than the limit
@@ -136,6 +137,11 @@ def flow_mask(out: XlateOut, key: FlowKey) -> FlowKey:
     return mask
 
 
+def exact_mask(key: FlowKey) -> FlowKey:
+    """Mask of a flow for packets of *key* alone."""
+    return packet_mask(key).masked(visible(key))
+
+
 @record
 class RevalidatorStats:
     """What became of flows."""
@@ -196,6 +202,7 @@ class Revalidator:
         self.pushed_until = 0.0         # packets of before have all been credited
         self._round: Iterator[None] | None = None       # the one going on
         self._spent = self._took = 0.0                  # seconds, in this round and in the last one
+        self.is_paused = False          # no round begins; what changes is followed still
 
     def __len__(self) -> int:
         return len(self.ukeys)
@@ -394,14 +401,14 @@ class Revalidator:
         """When the next round is due, or goes on; inf while there is nothing to look after."""
         if self._round is not None or self._unchecked:
             return self._now
-        return self._next_round if self.ukeys or self._lingering else inf
+        return self._next_round if (self.ukeys or self._lingering) and not self.is_paused else inf
 
     def wake(self, now: float, *, whole: bool = True) -> None:
         """One round if it is due: push, check what changed, remove what is idle, keep the limit.  Unless
         *whole* each call does a slice of it, which packets can wait for."""
         self._now = now
         if self._round is None:
-            if now < self._next_round:
+            if now < self._next_round or self.is_paused:
                 if self._unchecked:
                     self.settle(now, CHECK_SLICE)
                 return

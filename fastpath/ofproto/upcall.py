@@ -32,7 +32,7 @@ from fastpath.ofproto.decision import Decision
 from fastpath.ofproto.effects import are_done, credit_effects, renew
 from fastpath.ofproto.events import PacketIn, Sampled
 from fastpath.ofproto.recirc import Continuation, FrozenState
-from fastpath.ofproto.revalidate import Revalidator, flow_mask
+from fastpath.ofproto.revalidate import Revalidator, exact_mask, flow_mask
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.packet import tcp_flags
 from fastpath.ofproto.xlate.pipeline import translate
@@ -67,6 +67,7 @@ class UpcallHandler:
         self.backer = backer
         self.revalidator = revalidator
         self.stats = UpcallStats()
+        self.is_exact = False               # make flows for single packets, as a check on those for many
         # Of the batch in hand: flows to install, and what to do with the packets.
         self._keys: list[FlowKey] = []
         self._flow_masks: list[FlowKey] = []
@@ -187,6 +188,8 @@ class UpcallHandler:
 
     def _await(self, key: FlowKey, mask: FlowKey, decision: Decision) -> None:
         """Have a flow installed at the end of the batch."""
+        if self.is_exact:
+            mask = exact_mask(key)
         masks = self._masks
         if len(masks) > KEEP_MASKS:
             masks.clear()

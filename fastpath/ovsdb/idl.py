@@ -149,6 +149,12 @@ class Database:
         """Whether another client is in charge."""
         return self._idl is not None and bool(self._idl.is_lock_contended)
 
+    @property
+    def n_cells(self) -> int:
+        """Columns of all rows there are."""
+        tables = {} if self._idl is None else self._idl.tables
+        return sum(len(table.rows) * len(table.columns) for table in tables.values())
+
     def rows(self, table: str) -> list[Row]:
         """The rows of *table*, none if the database has no such table."""
         if self._idl is None or table not in self._idl.tables:

@@ -333,6 +333,13 @@ class ConfiguredBridge:
             elif target not in self._controllers:
                 self._connect(controller)
 
+    def reconnect(self) -> None:
+        """Hang up on all controllers, and connect again to those that are connected to."""
+        for target in list(self._controllers):
+            del self._controllers[target]
+            self.bridge.controllers.remove(target)
+        self._remotes()
+
     def _listen(self, address: str, kind: str) -> None:
         try:
             self._listeners[address] = self.bridge.listen(address, dpid=self.dpid,

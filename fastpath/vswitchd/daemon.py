@@ -23,8 +23,12 @@ from fastpath.runtime.log import Level, Log
 from fastpath.vswitchd import status
 from fastpath.vswitchd.bridges import ConfiguredBridge
 from fastpath.vswitchd.commands.command import CommandError
+from fastpath.vswitchd.commands.counters import count
 from fastpath.vswitchd.datapaths import Datapaths
 from fastpath.vswitchd.devices import Devices
+from fastpath.vswitchd.neighbors import Neighbors
+from fastpath.vswitchd.rates import Rates
+from fastpath.vswitchd.routes import Routes
 from fastpath.vswitchd.settings import BridgeWanted, Reader, texts
 
 LOCK = "ovs_vswitchd"
@@ -38,7 +42,9 @@ class Daemon:
     def __init__(self, remote: str, log: Log, rundir: Path, devices: Devices, *, types: tuple[str, ...],
                  pid: int) -> None:
         self.log, self.devices, self._rundir, self._pid = log, devices, rundir, pid
-        self.datapaths = Datapaths(clock=WarpClock())
+        self.datapaths = Datapaths(clock=WarpClock(), kinds=types)
+        self.routes = Routes(devices.addresses)
+        self.neighbors = Neighbors()
         self._types = types                     # of datapaths bridges may have
         self.bridges: dict[str, ConfiguredBridge] = {}
         self.exiting = False
@@ -46,6 +52,7 @@ class Daemon:
         self._db = Database(remote, lock=LOCK)
         self._bridge_log, self._vswitchd = log.module("bridge"), log.module("vswitchd")
         self._clock = RealClock()
+        self.rates = Rates(lambda: count(self), self.datapaths.clock.now())
         self._seen = 0                          # seqno of the database that was carried out
         self._status_at = 0.0
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)     # wakes the loop
@@ -71,6 +78,7 @@ class Daemon:
 
     def move(self) -> None:
         """Move the packets of dummies and do what is due."""
+        self.rates.look(self.datapaths.clock.now())
         self._next_step = self.datapaths.step()
         self.devices.sent()
 
@@ -82,6 +90,11 @@ class Daemon:
             return 1.0
         return max(0.0, min(MAX_WAIT_S if len(self.bridges) else 1.0, self._next_step,
                             self._status_at - self._clock.now()))
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of the replica of the database."""
+        return self._db.n_cells
 
     def _stand_by(self) -> None:
         """Another daemon is in charge: give up what we have and wait for its end."""

@@ -8,29 +8,62 @@ command starts has happened when the command answers.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from fastpath.dpif.userspace import POLL_US
 from fastpath.runtime.clock import WarpClock
 from fastpath.switch import Switch
+from fastpath.value import replace
 
 MAX_DUMMY_PORT = 0xFFFF
 TYPES = ("dummy", "netdev", "system")
 
 
 @dataclass(slots=True)
+class CtSettings:
+    """Settings of connection tracking and reassembly, which nothing obeys yet."""
+
+    max_connections: int = 3_000_000
+    checks_sequence: bool = True
+    default_limit: int = 0
+    limits: dict[int, int] = field(default_factory=dict)        # of connections, by zone
+    reassembles: dict[str, bool] = field(default_factory=lambda: {"v4": True, "v6": True})
+    min_fragment: dict[str, int] = field(default_factory=lambda: {"v4": 1200, "v6": 1280})
+    max_fragments: int = 1000
+
+
+@dataclass(slots=True)
 class Datapath:
-    """The datapath of one type.  Port 0 is its own internal device, which nothing is sent to."""
+    """The datapath of one type, or an *is_extra* one that no bridge is in.  Port 0 is its own internal
+    device, which nothing is sent to."""
 
     type: str
     switch: Switch
+    own_name: str = ""
     ports: dict[str, int] = field(default_factory=dict)     # odp_port by name of the device
     types: dict[str, str] = field(default_factory=dict)     # type of device by its name
+    ct: CtSettings = field(default_factory=CtSettings)
+    counted: tuple[int, int, int, int] = (0, 0, 0, 0)   # hit, hit in cache, missed, lost at the last clear
+    support: dict[str, bool | int] = field(default_factory=dict)    # what was changed of what it can do
 
     @property
     def name(self) -> str:
         """The name it has in ``dpif/show`` and wherever a datapath can be named."""
-        return f"ovs-{self.type}"
+        return self.own_name or f"ovs-{self.type}"
+
+    @property
+    def is_extra(self) -> bool:
+        """Whether it was made by ``dpctl/add-dp``."""
+        return bool(self.own_name)
+
+    def apply_support(self) -> None:
+        """Have translation use what is left of what the datapath can do."""
+        with self.switch.lock:
+            backer = self.switch.backer
+            known = {f.name for f in fields(backer.features)}
+            changed = {name: value for name, value in self.support.items() if name in known}
+            backer.features = replace(backer.features, **changed)
+            self.switch.revalidator.delete_all()
 
     def choose_port(self, name: str) -> int | None:
         """The number a device called *name* should have: of dummies, the digits in the name; None for any."""
@@ -51,14 +84,19 @@ class Datapath:
 class Datapaths:
     """The datapaths in use, by type."""
 
-    def __init__(self, *, clock: WarpClock, threads: int = 1) -> None:
-        self.clock = clock
+    def __init__(self, *, clock: WarpClock, kinds: tuple[str, ...] = TYPES, threads: int = 1) -> None:
+        self.clock, self.kinds = clock, kinds
         self._threads = threads
         self._poll_us = POLL_US
+        self.lookup_priorities = {"autovalidator": 0, "generic": 1}     # asked for; there is one way
+        self.action_way = "scalar"
+        self.has_ufid = True            # flows may be asked for by their handles
+        self._is_exact = False
         self._datapaths: dict[str, Datapath] = {}
+        self._extra: list[Datapath] = []
 
     def __iter__(self) -> Iterator[Datapath]:
-        return iter([self._datapaths[name] for name in sorted(self._datapaths)])
+        return iter([*(self._datapaths[name] for name in sorted(self._datapaths)), *self._extra])
 
     def get(self, kind: str) -> Datapath | None:
         """The datapath of type *kind* if it is in use."""
@@ -68,12 +106,33 @@ class Datapaths:
         """The datapath of type *kind*, made now if need be."""
         found = self._datapaths.get(kind)
         if found is None:
-            switch = Switch(realtime=True, strict=True, poll_us=self._poll_us,
-                            clock=self.clock if kind == "dummy" else None)
-            found = self._datapaths[kind] = Datapath(kind, switch)
-            if kind != "dummy":
-                switch.start(self._threads)
+            found = self._datapaths[kind] = Datapath(kind, self._switch(kind))
         return found
+
+    def _switch(self, kind: str) -> Switch:
+        switch = Switch(realtime=True, strict=True, poll_us=self._poll_us,
+                        clock=self.clock if kind == "dummy" else None)
+        switch.upcalls.is_exact = self._is_exact
+        if kind != "dummy":
+            switch.start(self._threads)
+        return switch
+
+    def set_exact(self, is_exact: bool) -> None:
+        """Have flows be for single packets, from now on, or for all that fare alike."""
+        self._is_exact = is_exact
+        for datapath in self:
+            with datapath.switch.lock:
+                datapath.switch.upcalls.is_exact = is_exact
+                datapath.switch.revalidator.delete_all()
+
+    def add_extra(self, kind: str, name: str) -> None:
+        """Make a datapath that no bridge is in."""
+        self._extra.append(Datapath(kind, self._switch(kind), name))
+
+    def remove_extra(self, datapath: Datapath) -> None:
+        """Close such a datapath."""
+        self._extra.remove(datapath)
+        datapath.switch.close()
 
     def set_poll_us(self, us: int) -> None:
         """How long threads without packets look for some, at most, of these datapaths and those to come."""
@@ -94,5 +153,7 @@ class Datapaths:
 
     def close(self) -> None:
         """Close all."""
+        while self._extra:
+            self._extra.pop().switch.close()
         while self._datapaths:
             self._datapaths.popitem()[1].switch.close()

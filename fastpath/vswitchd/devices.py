@@ -86,6 +86,7 @@ class Device:
 class Dummy(Device):
     """A device of the dummy kind."""
 
+    n_queues: int = 1
     _rx: PcapWriter | None = None
     _tx: PcapWriter | None = None
 
@@ -154,6 +155,11 @@ class Devices:
     def dummies(self) -> dict[str, Dummy]:
         """The dummy devices, by name."""
         return {name: device for name, device in self._open.items() if isinstance(device, Dummy)}
+
+    def addresses(self, name: str) -> list[str]:
+        """IP addresses that the device *name* was given, with the lengths of their prefixes."""
+        found = self._open.get(name)
+        return [] if found is None else found.addresses
 
     def open(self, wanted: InterfaceWanted, datapath_type: str) -> Device:
         """The device of an interface on a datapath of a type.  Raises DeviceError."""

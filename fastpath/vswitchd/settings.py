@@ -143,7 +143,7 @@ class Reader:
         us = _int(asked, POLL_US)
         if 0 <= us <= MAX_POLL_US:
             return us
-        self.notes.append(f"ignoring pmd-poll-us {asked}: expected 0 to {MAX_POLL_US}")
+        self.warn(f"ignoring pmd-poll-us {asked}: expected 0 to {MAX_POLL_US}")
         return POLL_US
 
     def bridge(self, row: Row) -> BridgeWanted:

@@ -16,5 +16,5 @@ def stacks() -> Iterator[tuple[Stack, Stack]]:
         pytest.skip("the reference switch is not installed")
     with Stack(OURS, *DUMMIES) as ours, Stack(THEIRS, *DUMMIES) as theirs:
         for stack in (ours, theirs):
-            stack.run("ovs-appctl time/stop")
+            stack.run("ovs-appctl time/stop; ovs-appctl vlog/disable-rate-limit")
         yield ours, theirs

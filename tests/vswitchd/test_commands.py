@@ -18,13 +18,6 @@ def test_every_command_has_the_arguments_of_the_references(stacks: tuple[Stack, 
     for stack in stacks:            # the reference has some of them from its first bridge on
         stack.run("ovs-vsctl --may-exist add-br br0 -- set bridge br0 datapath_type=dummy")
     ours, theirs = (commands(stack.run("ovs-appctl list-commands")) for stack in stacks)
-    assert len(ours) > 60 and set(ours) - set(theirs) <= OWN
+    assert len(ours) > 130 and set(ours) - set(theirs) <= OWN
     assert {name: usage for name, usage in ours.items() if name not in OWN} == \
         {name: theirs[name] for name in ours if name not in OWN}
-
-
-def test_wrong_numbers_of_arguments_are_refused_as_by_the_reference(stacks: tuple[Stack, Stack]) -> None:
-    ours, theirs = stacks
-    for line in ("fdb/show", "fdb/show a b", "nosuch", "time/warp", "version x", "time/warp 0"):
-        said = ours.run(f"ovs-appctl {line}")
-        assert "[exit 2]" in said and said == theirs.run(f"ovs-appctl {line}")

@@ -233,6 +233,15 @@ def _visible(is_tunnelled: bool, has_tag: tuple[bool, bool], has_labels: bool) -
     return mask
 
 
+def _tags(key: FlowKey) -> tuple[bool, bool]:
+    return bool(key.get(_TCI[0]) & VLAN_CFI), bool(key.get(_TCI[1]) & VLAN_CFI)
+
+
+def visible(key: FlowKey) -> FlowKey:
+    """Bits a datapath may see of a packet of *key*."""
+    return _visible(is_tunnelled(key), _tags(key), pk.is_mpls(key))
+
+
 def _finish_mask(x: Xlate) -> None:
     """Take out of the mask what cannot matter to the datapath, and make the rest something it can match."""
     flow, asked = x.hand.flow, x.env.flow
@@ -242,8 +251,8 @@ def _finish_mask(x: Xlate) -> None:
             flow.get(_NW_PROTO) not in (pk.ICMP, pk.ICMPV6):
         x.hand.wc = x.hand.wc.masked(_PLAINLY_VISIBLE)
         return
-    has_tag = bool(asked.get(_TCI[0]) & VLAN_CFI), bool(asked.get(_TCI[1]) & VLAN_CFI)
-    wc = x.hand.wc = x.hand.wc.masked(_visible(is_tunnelled(asked), has_tag, pk.is_mpls(asked)))
+    has_tag = _tags(asked)
+    wc = x.hand.wc = x.hand.wc.masked(visible(asked))
     if asked.packet_type:
         wc.set(_DL_SRC, 0)
         wc.set(_DL_DST, 0)

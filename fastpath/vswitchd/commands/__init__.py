@@ -8,15 +8,33 @@ import ovs.unixctl
 import ovs.unixctl.server
 
 from fastpath.errors import FastpathError
-from fastpath.vswitchd.commands import absent, bridge, dpctl, dpif, dummy, fdb, ofproto, time, upcall, vlog
+from fastpath.vswitchd.commands import (
+    absent,
+    bridge,
+    conntrack,
+    counters,
+    dpctl,
+    dpif,
+    dummy,
+    fdb,
+    interfaces,
+    ofproto,
+    pmd,
+    route,
+    time,
+    upcall,
+    vlog,
+)
 from fastpath.vswitchd.commands.command import Command
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
 
 COMMANDS: tuple[Command, ...] = (
-    *absent.COMMANDS, *bridge.COMMANDS, *dpctl.COMMANDS, *dpif.COMMANDS, *dummy.COMMANDS, *fdb.COMMANDS,
-    *ofproto.COMMANDS, *time.COMMANDS, *upcall.COMMANDS, *vlog.COMMANDS)
+    *absent.COMMANDS, *bridge.COMMANDS, *conntrack.COMMANDS, *counters.COMMANDS, *dpctl.COMMANDS,
+    *dpif.COMMANDS, *dummy.COMMANDS, *fdb.COMMANDS, *interfaces.COMMANDS, *ofproto.COMMANDS,
+    *pmd.COMMANDS, *route.COMMANDS, *time.COMMANDS, *upcall.COMMANDS, *vlog.COMMANDS)
+_HIDDEN = {command.name for command in COMMANDS if command.usage is None}
 
 
 class Connection(ovs.unixctl.server.UnixctlConnection):  # type: ignore[misc]
@@ -40,7 +58,7 @@ def _line(text: str | None) -> str:
 def list_commands(connection: Any, args: list[str], aux: object) -> None:
     """All commands with their arguments."""
     lines = [f"  {name:<23} {command.usage}" for name, command in sorted(ovs.unixctl.commands.items())
-             if name != "set-options"]
+             if name != "set-options" and name not in _HIDDEN]
     connection.reply("The available commands are:\n" + "".join(line + "\n" for line in lines))
 
 
@@ -62,8 +80,8 @@ def serve(daemon: Daemon, path: str | None, version: str) -> Any:
 
     for command in COMMANDS:
         ovs.unixctl.commands.pop(command.name, None)        # the package has some of its own
-        ovs.unixctl.command_register(command.name, command.usage, command.min_args, command.max_args, answer,
-                                     command)
+        ovs.unixctl.command_register(command.name, command.usage or "", command.min_args, command.max_args,
+                                     answer, command)
     ovs.unixctl.server.UnixctlConnection = Connection       # what the server makes of those who connect
     for name in ("help", "list-commands"):
         ovs.unixctl.commands.pop(name, None)

@@ -5,12 +5,20 @@ Each goes when its feature comes; docs/drop-in.md lists what is not there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from fastpath.errors import ParseError
+from fastpath.ofproto.xlate.flow_hash import hash_add, hash_finish
+from fastpath.text import parse_mac
 from fastpath.vswitchd.commands.command import Command, CommandError
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
+
+    Answer = Callable[[Daemon, list[str]], str]
+_FAULTS = ("normal", "false", "true")
+_BOND_BUCKETS = 0xFF
 
 
 def nothing(daemon: Daemon, args: list[str]) -> str:
@@ -18,25 +26,53 @@ def nothing(daemon: Daemon, args: list[str]) -> str:
     return ""
 
 
-def no_neighbors(daemon: Daemon, args: list[str]) -> str:
-    """A table without entries."""
-    return ("IP                                            MAC                 Bridge\n"
-            + "=" * 74 + "\n")
+def none_of(refusal: str) -> Answer:
+    """Shows none of all, and says *refusal* of one that is named."""
+    def answer(daemon: Daemon, args: list[str]) -> str:
+        if args:
+            raise CommandError(refusal)
+        return ""
+    return answer
 
 
-def no_tunnels(daemon: Daemon, args: list[str]) -> str:
-    """No port listens for tunnels."""
-    return "Listening ports:\n"
+def done_to_none_of(refusal: str) -> Answer:
+    """Does it to all, which are none; what is named is not there."""
+    def answer(daemon: Daemon, args: list[str]) -> str:
+        none_of(refusal)(daemon, args)
+        return "OK"
+    return answer
 
 
-def no_routes(daemon: Daemon, args: list[str]) -> str:
-    """A table without routes."""
-    return "Route Table:\n"
+def set_fault(refusal: str) -> Answer:
+    """Sets a state of all, which are none; what is named is not there."""
+    def answer(daemon: Daemon, args: list[str]) -> str:
+        if args[-1] not in _FAULTS:
+            raise CommandError("unknown fault string")
+        return done_to_none_of(refusal)(daemon, args[:-1])
+    return answer
 
 
-def no_route(daemon: Daemon, args: list[str]) -> str:
-    """No route leads anywhere."""
-    raise CommandError("Not found")
+def bond_needed(daemon: Daemon, args: list[str]) -> str:
+    """The port named is no bond."""
+    raise CommandError("no such bond")
+
+
+def bond_hash(daemon: Daemon, args: list[str]) -> str:
+    """Which part of a bond's traffic an Ethernet source belongs to."""
+    try:
+        mac = parse_mac(args[0])
+    except ParseError:
+        raise CommandError("invalid mac") from None
+    vlan, basis = (_number(args, i, name) for i, name in ((1, "vlan"), (2, "basis")))
+    word = vlan << 48 | mac
+    state = hash_add(hash_add(basis, word & 0xFFFFFFFF), word >> 32)
+    return str(hash_finish(state, 8) & _BOND_BUCKETS)
+
+
+def _number(args: list[str], at: int, name: str) -> int:
+    if len(args) > at and not args[at].isdecimal():
+        raise CommandError(f"invalid {name}")
+    return int(args[at]) if len(args) > at else 0
 
 
 def no_groups(daemon: Daemon, args: list[str]) -> str:
@@ -45,14 +81,26 @@ def no_groups(daemon: Daemon, args: list[str]) -> str:
     raise CommandError("multicast snooping is disabled")
 
 
+def flush_groups(daemon: Daemon, args: list[str]) -> str:
+    """Forgets the groups of all bridges, which have none."""
+    return no_groups(daemon, args) if args else "table successfully flushed"
+
+
 def no_qos(daemon: Daemon, args: list[str]) -> str:
     """No interface shapes its packets."""
+    _interface(daemon, args[0])
     return f"QoS not configured on {args[0]}"
 
 
 def no_qos_types(daemon: Daemon, args: list[str]) -> str:
     """No interface could."""
+    _interface(daemon, args[0])
     return f"No QoS types supported for interface: {args[0]}"
+
+
+def _interface(daemon: Daemon, name: str) -> None:
+    if all(name not in bridge.interfaces for bridge in daemon.bridges.values()):
+        raise CommandError("no such interface")
 
 
 def no_bonds(daemon: Daemon, args: list[str]) -> str:
@@ -60,35 +108,30 @@ def no_bonds(daemon: Daemon, args: list[str]) -> str:
     return "bond\ttype\trecircID\tmembers\n"
 
 
-def no_connections(daemon: Daemon, args: list[str]) -> str:
-    """Nothing is tracked."""
-    return "Connections Stats:\n    Total: 0\n"
-
-
-def zero(daemon: Daemon, args: list[str]) -> str:
-    """None are there."""
-    return "0"
-
-
 COMMANDS = (
-    Command("bfd/show", "[interface]", 0, 1, nothing),
+    Command("autoattach/show-isid", "[bridge]", 0, 1, nothing),
+    Command("autoattach/statistics", "[bridge]", 0, 1, nothing),
+    Command("autoattach/status", "[bridge]", 0, 1, nothing),
+    Command("bfd/set-forwarding", "[interface] normal|false|true", 1, 2, set_fault("no such BFD object")),
+    Command("bfd/show", "[interface]", 0, 1, none_of("no such bfd object")),
+    Command("bond/disable-member", "port member", 2, 2, bond_needed),
+    Command("bond/enable-member", "port member", 2, 2, bond_needed),
+    Command("bond/hash", "mac [vlan] [basis]", 1, 3, bond_hash),
     Command("bond/list", "", 0, 0, no_bonds),
-    Command("bond/show", "[port]", 0, 1, nothing),
-    Command("cfm/show", "[interface]", 0, 1, nothing),
-    Command("dpctl/ct-get-nconns", "[dp]", 0, 1, zero),
-    Command("dpctl/ct-stats-show", "[dp] [zone=N]", 0, 3, no_connections),
-    Command("dpctl/dump-conntrack", "[-m] [-s] [dp] [zone=N]", 0, 4, nothing),
-    Command("dpctl/flush-conntrack", "[dp] [zone=N] [ct-orig-tuple] [ct-reply-tuple]", 0, 4, nothing),
-    Command("lacp/show", "[port]", 0, 1, nothing),
+    Command("bond/migrate", "port hash member", 3, 3, bond_needed),
+    Command("bond/set-active-member", "port member", 2, 2, bond_needed),
+    Command("bond/show", "[port]", 0, 1, none_of("no such bond")),
+    Command("cfm/set-fault", "[interface] normal|false|true", 1, 2, set_fault("no such CFM object")),
+    Command("cfm/show", "[interface]", 0, 1, none_of("no such CFM object")),
+    Command("lacp/show", "[port]", 0, 1, none_of("no such lacp object")),
+    Command("lacp/show-stats", "[port]", 0, 1, none_of("no such lacp object")),
+    Command("mdb/flush", "[bridge]", 0, 1, flush_groups),
     Command("mdb/show", "bridge", 1, 1, no_groups),
     Command("ofproto/list-tunnels", "", 0, 0, nothing),
-    Command("ovs/route/lookup", "ip_addr [pkt_mark=mark]", 1, 2, no_route),
-    Command("ovs/route/show", "", 0, 0, no_routes),
     Command("qos/show", "interface", 1, 1, no_qos),
     Command("qos/show-types", "interface", 1, 1, no_qos_types),
-    Command("rstp/show", "[bridge]", 0, 1, nothing),
-    Command("stp/show", "[bridge]", 0, 1, nothing),
-    Command("tnl/arp/show", "", 0, 0, no_neighbors),
-    Command("tnl/neigh/show", "", 0, 0, no_neighbors),
-    Command("tnl/ports/show", "-v", 0, 1, no_tunnels),
+    Command("rstp/show", "[bridge]", 0, 1, none_of("No such RSTP object")),
+    Command("rstp/tcn", "[bridge]", 0, 1, done_to_none_of("No such RSTP object")),
+    Command("stp/show", "[bridge]", 0, 1, none_of("no such stp object")),
+    Command("stp/tcn", "[bridge]", 0, 1, done_to_none_of("no such stp object")),
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from fastpath.vswitchd.commands.command import Command, CommandError
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
+
+
+_N_BYTES = re.compile(r"(?<=, )(n_bytes=\d+)")
 
 
 def dump_flows(daemon: Daemon, args: list[str]) -> str:
@@ -17,7 +21,17 @@ def dump_flows(daemon: Daemon, args: list[str]) -> str:
     if bridge is None:
         raise CommandError("Unknown bridge")
     text = bridge.bridge.dump_flows(hidden=True)
+    if args[0] == "--offload-stats":
+        text = _N_BYTES.sub(r"\1, n_offload_packets=0, n_offload_bytes=0", text)
     return text + "\n" if text else ""
+
+
+def reconnect(daemon: Daemon, args: list[str]) -> None:
+    """Have a bridge, or all, hang up on controllers and connect to them anew."""
+    if args and args[0] not in daemon.bridges:
+        raise CommandError("Unknown bridge")
+    for name in args or list(daemon.bridges):
+        daemon.bridges[name].reconnect()
 
 
 def leave(daemon: Daemon, args: list[str]) -> None:
@@ -27,5 +41,6 @@ def leave(daemon: Daemon, args: list[str]) -> None:
 
 COMMANDS = (
     Command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2, dump_flows),
+    Command("bridge/reconnect", "[bridge]", 0, 1, reconnect),
     Command("exit", "[--cleanup]", 0, 1, leave),
 )

@@ -20,10 +20,11 @@ class CommandError(FastpathError):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command, what its arguments are called, how many it takes, and what answers it."""
+    """A command, what its arguments are called (None: the command is not listed), how many it takes, and what
+    answers it."""
 
     name: str
-    usage: str
+    usage: str | None
     min_args: int
     max_args: int
     answer: Callable[[Daemon, list[str]], str | None]

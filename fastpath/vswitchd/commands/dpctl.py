@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions
-from fastpath.dpif.keyparse import parse_key
+from fastpath.dpif.keyparse import parse_key, wrong_term
 from fastpath.dpif.odptext import format_actions, parse_actions
 from fastpath.dpif.provider import FlowDel, FlowPut, PortStats
 from fastpath.errors import FastpathError, ParseError
+from fastpath.ofproto.exact_flow import parse_filter
+from fastpath.ofproto.match import Match
 from fastpath.ofproto.views import Megaflow
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
 from fastpath.vswitchd.datapaths import Datapath
@@ -21,13 +24,23 @@ if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
 
 EXACT_PORT = 0xFFFFFFFF
+FLOW_TYPES = ("ovs", "tc", "dpdk", "offloaded", "non-offloaded", "partially-offloaded")
+_EINVAL = os.strerror(errno.EINVAL)
 
 
 def show(daemon: Daemon, args: list[str]) -> str:
     """Ports and counters of all datapaths, or of those named."""
     with_counters, names = "-s" in args, [arg for arg in args if not arg.startswith("-")]
-    chosen = [find(daemon, name) for name in names] if names else list(daemon.datapaths)
-    return "".join(line + "\n" for datapath in chosen for line in _show(datapath, with_counters))
+    wanted = [_shown(daemon, name) for name in names] if names else list(daemon.datapaths)
+    return "".join(line + "\n" for datapath in wanted for line in _show(datapath, with_counters))
+
+
+def _shown(daemon: Daemon, name: str) -> Datapath:
+    try:
+        return find(daemon, name)
+    except CommandError:
+        raise CommandError(f"ovs-vswitchd: opening datapath {name} failed ({os.strerror(errno.ENODEV)})"
+                           ) from None
 
 
 def _show(datapath: Datapath, with_counters: bool) -> Iterator[str]:
@@ -62,9 +75,39 @@ def dump_flows(daemon: Daemon, args: list[str]) -> str:
     options = [arg for arg in args if arg.startswith("-") or "=" in arg]
     verbose = "-m" in options or "--more" in options
     datapath = chosen(daemon, [arg for arg in args if arg not in options])
+    wanted, is_ours = _filter(options), _wants_ours(options)
     names = port_names(datapath) if verbose or "--names" in options else None
-    lines = [flow_line(datapath, flow, names, verbose) for flow in _flows(datapath)]
+    lines = [flow_line(datapath, flow, names, verbose) for flow in _flows(datapath)
+             if is_ours and (wanted is None or _fits(flow, wanted))]
     return "".join(["flow-dump from the main thread:\n", *(line + "\n" for line in lines)]) if lines else ""
+
+
+def _filter(options: list[str]) -> Match | None:
+    """What flows should be about."""
+    text = next((option[7:] for option in options if option.startswith("filter=")), None)
+    if text is None:
+        return None
+    try:
+        return parse_filter(text)
+    except ParseError as error:
+        raise CommandError(f"ovs-vswitchd: Failed to parse filter ({error})") from None
+
+
+def _fits(flow: Megaflow, wanted: Match) -> bool:
+    """Whether packets of a flow may be what is wanted."""
+    both = flow.mask.masked(wanted.mask)
+    return flow.key.masked(both) == wanted.key.masked(both)
+
+
+def _wants_ours(options: list[str]) -> bool:
+    """Whether flows of the main thread, in no device, are asked for."""
+    if any(option.startswith("pmd=") and option != "pmd=-1" for option in options):
+        return False
+    kinds = next((option[5:].split(",") for option in options if option.startswith("type=")), None)
+    for kind in kinds or ():
+        if kind not in FLOW_TYPES:
+            raise CommandError(f"ovs-vswitchd: Failed to parse type ({kind}) ({_EINVAL})")
+    return kinds is None or bool({"ovs", "non-offloaded"} & set(kinds))
 
 
 def _flows(datapath: Datapath) -> list[Megaflow]:
@@ -104,11 +147,40 @@ def _put(daemon: Daemon, args: list[str], *, must_exist: bool) -> None:
     datapath = chosen(daemon, args[:-2])
     key, mask = _key(datapath, args[-2])
     old = _find(datapath, key, mask)
-    what = "modifying" if must_exist else "adding"
-    if old is None and must_exist:
-        raise CommandError(f"ovs-vswitchd: {what} flow ({os.strerror(errno.ENOENT)})")
-    put = FlowPut(key, mask, _actions(datapath, args[-1]), None if old is None else old.ufid)
-    _operate(datapath, put, f"{what} flow")
+    actions = _actions(datapath, args[-1])
+    if (old is not None) != must_exist:
+        reason = os.strerror(errno.ENOENT if must_exist else errno.EEXIST)
+        raise CommandError(f"ovs-vswitchd: updating flow table ({reason})")
+    _operate(datapath, FlowPut(key, mask, actions, None if old is None else old.ufid), "updating flow table")
+
+
+def add_flows(daemon: Daemon, args: list[str]) -> str:
+    """Install, change or remove flows as the lines of a file say: by default install."""
+    return _from_file(daemon, args, "add")
+
+
+def mod_flows(daemon: Daemon, args: list[str]) -> str:
+    """The same, but by default change."""
+    return _from_file(daemon, args, "modify")
+
+
+def _from_file(daemon: Daemon, args: list[str], default: str) -> str:
+    """What was wrong with the file; lines that make no sense are left out."""
+    names, path = args[:-1], Path(args[-1])
+    told = ""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        return f'ovs-vswitchd: Opening file "{path}" failed ({error.strerror})'
+    for number, line in enumerate(lines, 1):
+        words = line.partition("#")[0].split()
+        verb = words.pop(0) if words and words[0] in _VERBS else default
+        try:
+            if words:
+                _VERBS[verb](daemon, [*names, *words])
+        except (IndexError, ValueError, CommandError):
+            told += f"ovs-vswitchd: Failed parsing line number {number}, skipped!\n"
+    return told
 
 
 def del_flow(daemon: Daemon, args: list[str]) -> None:
@@ -124,17 +196,23 @@ def del_flow(daemon: Daemon, args: list[str]) -> None:
     _operate(datapath, FlowDel(old.ufid), "deleting flow")
 
 
-def del_flows(daemon: Daemon, args: list[str]) -> None:
-    """Remove all flows of a datapath."""
+def del_flows(daemon: Daemon, args: list[str]) -> str | None:
+    """Remove all flows of a datapath, or those of a file."""
+    is_named = bool(args) and any(args[0] in (d.name, f"{d.type}@{d.name}") for d in daemon.datapaths)
+    if len(args) > is_named:
+        return _from_file(daemon, args, "delete")
     datapath = chosen(daemon, args)
     with datapath.switch.lock:
         datapath.switch.revalidator.delete_all()
         datapath.switch.dpif.flow_flush()
+    return None
 
 
 def get_flow(daemon: Daemon, args: list[str]) -> str:
     """One flow by its handle."""
     datapath = chosen(daemon, args[:-1])
+    if not args[-1].startswith("ufid:"):
+        return "ovs-vswitchd: parsing flow ufid"
     found = _by_ufid(datapath, args[-1])
     if found is None:
         raise CommandError(f"ovs-vswitchd: getting flow ({os.strerror(errno.ENOENT)})")
@@ -158,10 +236,12 @@ def _find(datapath: Datapath, key: FlowKey, mask: FlowKey) -> Megaflow | None:
 
 
 def _key(datapath: Datapath, text: str) -> tuple[FlowKey, FlowKey]:
+    text, ports = "".join(text.split()), {name: n for n, name in port_names(datapath).items()}
     try:
-        key, mask = parse_key("".join(text.split()), {name: n for n, name in port_names(datapath).items()})
-    except ParseError as error:
-        raise CommandError(f"ovs-vswitchd: parsing flow key (Invalid argument)\n{error}") from None
+        key, mask = parse_key(text, ports)
+    except ParseError:
+        wrong = text[wrong_term(text, ports):]
+        raise CommandError(f"ovs-vswitchd: parsing flow key (syntax error at {wrong}) ({_EINVAL})") from None
     mask.in_port = mask.recirc_id = EXACT_PORT
     return key, mask
 
@@ -185,7 +265,7 @@ def show_actions(daemon: Daemon, args: list[str]) -> str:
     try:
         return format_actions(parse_actions(args[0]))
     except ParseError:
-        raise CommandError("ovs-vswitchd: Parsing actions (Invalid argument)") from None
+        raise CommandError("ovs-vswitchd: odp_actions_from_string (Invalid argument)") from None
 
 
 # -- datapaths -----------------------------------------------------------------------------------------
@@ -211,19 +291,32 @@ def chosen(daemon: Daemon, names: list[str]) -> Datapath:
         return find(daemon, names[0])
     every = list(daemon.datapaths)
     if len(every) != 1:
-        raise CommandError("ovs-vswitchd: no datapaths exist (Invalid argument)" if not every else
-                           "ovs-vswitchd: multiple datapaths, specify one (Invalid argument)")
+        why = "multiple datapaths, specify one" if every else "no datapaths exist"
+        raise CommandError(f"ovs-vswitchd: {why}\novs-vswitchd: datapath not found (Invalid argument)")
     return every[0]
+
+
+_VERBS = {"add": add_flow, "modify": mod_flow, "delete": del_flow}
+
+
+def list_commands(daemon: Daemon, args: list[str]) -> str:
+    """All of dpctl's."""
+    from fastpath.vswitchd.commands import COMMANDS as every
+    lines = [f"  {c.name:<28}  {c.usage}" for c in every if c.name.startswith("dpctl/")]
+    return "".join(line + "\n" for line in ["The available commands are:", *sorted(lines)])
 
 
 COMMANDS = (
     Command("dpctl/add-flow", "[dp] flow actions", 2, 3, add_flow),
+    Command("dpctl/add-flows", "[dp] file", 1, 2, add_flows),
     Command("dpctl/del-flow", "[dp] flow", 1, 2, del_flow),
     Command("dpctl/del-flows", "[dp] [file]", 0, 2, del_flows),
     Command("dpctl/dump-dps", "", 0, 0, dump_dps),
     Command("dpctl/dump-flows", "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]", 0, 6, dump_flows),
     Command("dpctl/get-flow", "[dp] ufid", 1, 2, get_flow),
+    Command("dpctl/list-commands", "", 0, 0, list_commands),
     Command("dpctl/mod-flow", "[dp] flow actions", 2, 3, mod_flow),
+    Command("dpctl/mod-flows", "[dp] file", 1, 2, mod_flows),
     Command("dpctl/parse-actions", "actions", 1, MANY, show_actions),
     Command("dpctl/show", "[-s] [dp...]", 0, MANY, show),
 )

@@ -7,21 +7,27 @@ from typing import TYPE_CHECKING
 from fastpath.vswitchd.bridges import ConfiguredBridge, Interface
 from fastpath.vswitchd.commands.command import Command, CommandError
 from fastpath.vswitchd.commands.dpctl import format_ufid, port_names
+from fastpath.vswitchd.datapaths import Datapath
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
 
-# What translation may use of the userspace datapath.  Conntrack is translated, though not executed yet.
-FEATURES = (
-    ("Masked set action", "Yes"), ("Tunnel push pop", "Yes"), ("Ufid", "Yes"), ("Truncate action", "Yes"),
-    ("Clone action", "Yes"), ("Sample nesting", "10"), ("Conntrack eventmask", "Yes"),
-    ("Conntrack clear", "Yes"), ("Max dp_hash algorithm", "1"), ("Check pkt length action", "Yes"),
-    ("Conntrack timeout policy", "Yes"), ("Explicit Drop action", "Yes"),
-    ("Optimized Balance TCP mode", "Yes"),
-    ("Conntrack all-zero IP SNAT", "Yes"), ("MPLS Label add", "Yes"), ("Max VLAN headers", "1"),
-    ("Max MPLS depth", "3"), ("Recirc", "Yes"), ("CT state", "Yes"), ("CT zone", "Yes"), ("CT mark", "Yes"),
-    ("CT label", "Yes"), ("CT state NAT", "Yes"), ("CT orig tuple", "Yes"), ("CT orig tuple for IPv6", "Yes"),
-    ("IPv6 ND Extension", "Yes"))
+# What translation may use of the userspace datapath: name, what it is called, what there is.  Conntrack is
+# translated, though not executed yet.
+FEATURES: tuple[tuple[str, str, bool | int], ...] = (
+    ("masked_set_action", "Masked set action", True), ("tnl_push_pop", "Tunnel push pop", True),
+    ("ufid", "Ufid", True), ("trunc", "Truncate action", True), ("clone", "Clone action", True),
+    ("sample_nesting", "Sample nesting", 10), ("ct_eventmask", "Conntrack eventmask", True),
+    ("ct_clear", "Conntrack clear", True), ("max_hash_alg", "Max dp_hash algorithm", 1),
+    ("check_pkt_len", "Check pkt length action", True), ("ct_timeout", "Conntrack timeout policy", True),
+    ("explicit_drop_action", "Explicit Drop action", True),
+    ("lb_output_action", "Optimized Balance TCP mode", True),
+    ("ct_zero_snat", "Conntrack all-zero IP SNAT", True), ("add_mpls", "MPLS Label add", True),
+    ("max_vlan_headers", "Max VLAN headers", 1), ("max_mpls_depth", "Max MPLS depth", 3),
+    ("recirc", "Recirc", True), ("ct_state", "CT state", True), ("ct_zone", "CT zone", True),
+    ("ct_mark", "CT mark", True), ("ct_label", "CT label", True), ("ct_state_nat", "CT state NAT", True),
+    ("ct_orig_tuple", "CT orig tuple", True), ("ct_orig_tuple6", "CT orig tuple for IPv6", True),
+    ("nd_ext", "IPv6 ND Extension", True))
 
 
 def show(daemon: Daemon, args: list[str]) -> str:
@@ -67,7 +73,41 @@ def dump_flows(daemon: Daemon, args: list[str]) -> str:
 def show_features(daemon: Daemon, args: list[str]) -> str:
     """What the datapath of a bridge can do."""
     _bridge(daemon, args[0])
-    return "".join(f"{name}: {value}\n" for name, value in FEATURES)
+    return "".join(f"{title}: {'Yes' if value is True else value}\n" for _name, title, value in FEATURES)
+
+
+def set_features(daemon: Daemon, args: list[str]) -> str | None:
+    """What is used of what the datapath can do; or use less, or more again."""
+    datapath = _bridge(daemon, args[0]).datapath
+    rows = {name: (title, value) for name, title, value in FEATURES}
+    if len(args) > 1 and args[1] not in rows:
+        return "Unexpected support field"
+    if len(args) < 3:
+        names = [args[1]] if len(args) > 1 else list(rows)
+        return "".join(_feature(datapath, name, *rows[name]) for name in names)
+    value = _value(args[2], rows[args[1]][1])
+    if isinstance(value, str):
+        return value
+    datapath.support[args[1]] = value
+    datapath.apply_support()
+    return None
+
+
+def _feature(datapath: Datapath, name: str, title: str, value: bool | int) -> str:
+    now, ever = (str(v).lower() for v in (datapath.support.get(name, value), value))
+    return f"{name} ({title}) : [run time]:{now}, [boot time]:{ever}\n"
+
+
+def _value(text: str, most: bool | int) -> bool | int | str:
+    """A value of a feature of which there is *most*, or what is wrong with it: the reference refuses here
+    without failing."""
+    if isinstance(most, bool):
+        if text.lower() not in ("true", "false"):
+            return "Boolean value expected"
+        return text.lower() == "true"
+    if not text.isdecimal():
+        return "Integer number expected"
+    return "Can not set value beyond the datapath capability" if int(text) > most else int(text)
 
 
 def change_port_number(daemon: Daemon, args: list[str]) -> None:
@@ -99,5 +139,6 @@ COMMANDS = (
     Command("dpif/dump-dps", "", 0, 0, dump_dps),
     Command("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 3, dump_flows),
     Command("dpif/show", "", 0, 0, show),
+    Command("dpif/set-dp-features", "bridge", 1, 3, set_features),
     Command("dpif/show-dp-features", "bridge", 1, 1, show_features),
 )
