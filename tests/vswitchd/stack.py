@@ -39,6 +39,7 @@ class DatabaseServer:
         folders = ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR", "OVS_SYSCONFDIR")
         self.env = {**os.environ, **dict.fromkeys(folders, str(self.dir)), "OVS_SYSLOG_METHOD": "null",
                     "PYTHONPATH": str(ROOT), "OVS_CTL_TIMEOUT": "30", "BASH_ENV": str(WORDS)}
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)       # or each start compiles all modules anew
         try:
             self.begin()
         except BaseException:
