@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -308,8 +309,8 @@ def test_a_seed_given_is_that_of_the_switch(monkeypatch: pytest.MonkeyPatch) -> 
     seeds = []
 
     class Watched(Switch):
-        def __init__(self, *, seed: int | None = None, realtime: bool = False) -> None:
-            super().__init__(seed=seed, realtime=realtime)
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
             seeds.append(self.seed)
     monkeypatch.setattr(run, "Switch", Watched)
     for options in (["--seed", "7"], ["--seed", "0"], [], []):
