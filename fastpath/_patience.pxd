@@ -7,10 +7,14 @@ ctypedef struct patience_t:
     uint64_t since_ns           # when the last packet came
     uint64_t looked_ns          # when it last looked and found nothing; 0: it found something, or slept
     uint64_t taken_ns           # until when others are thought to want the core
-    uint64_t hold_ns            # how long that was thought the last time; 0: never since it had it alone
+    uint64_t hold_ns            # how long that is thought the next time
     uint32_t n_short            # pauses in a row that it would have been worth looking through
 
+cdef enum:
+    PATIENCE_ENDS = 0xFFFFFFFFFFFFFFFF
+
 cdef void patience_found(patience_t *p, uint64_t most_ns, uint64_t now_ns) noexcept nogil   # packets came
-# None came: True when it is time to sleep, else give way to others and look again.
-cdef bint patience_ends(patience_t *p, uint64_t most_ns, uint64_t now_ns) noexcept nogil
+# None came.  0: give way to others and look again; else sleep until one comes, at most so long
+# (PATIENCE_ENDS: however long that takes).
+cdef uint64_t patience_nap(patience_t *p, uint64_t most_ns, uint64_t now_ns) noexcept nogil
 cdef void patience_slept(patience_t *p) noexcept nogil      # the time since the last look was spent asleep

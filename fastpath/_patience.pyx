@@ -11,10 +11,10 @@ a core.  So it looks for as long as it has been worth it lately:
 A steady trickle is thus answered without a sleep, packets now and then cost what they cost, and what is
 looked in vain after a burst stays below twice the longest pause within it.
 
-While it looks it gives way to whoever wants the core.  One that takes it for longer than TAKEN is at work:
+While it looks it gives way to whoever wants the core.  One that has it for longer than TAKEN is at work:
 looking on would cost the one its core and us the others' turns, a slice of some milliseconds each, whereas a
-thread that sleeps is woken past them.  Then it sleeps as soon as there is nothing to do, for HOLD at first
-and twice as long each time it meets the same again.
+thread that sleeps is woken past them.  So it sleeps whenever there is nothing to do, for HOLD at first, and
+twice as long each time it meets the same again; each time looking was worth it makes that half as long.
 """
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
@@ -23,10 +23,19 @@ cdef enum:
     LEAST_NS = 50000
     N_SHORT = 4                 # pauses worth looking through before it does
     TAKEN_NS = 20000            # a turn of others that is no mere errand
-    HOLD_NS = 4000000
+    HOLD_NS = 500000
     HOLD_MOST_NS = 256000000
 
 LEAST_S, HOLD_MOST_S = LEAST_NS / 1e9, HOLD_MOST_NS / 1e9      # for tests
+
+
+cdef inline bint taken(patience_t *p, uint64_t now_ns) noexcept nogil:
+    """Whether others had the core since the last look; then looking is given up for a while."""
+    if not p.looked_ns or now_ns - p.looked_ns <= TAKEN_NS:
+        return False
+    p.hold_ns = min(max(2 * p.hold_ns, <uint64_t>HOLD_NS), <uint64_t>HOLD_MOST_NS)
+    p.taken_ns = now_ns + p.hold_ns
+    return True
 
 
 cdef void patience_found(patience_t *p, uint64_t most_ns, uint64_t now_ns) noexcept nogil:
@@ -37,20 +46,18 @@ cdef void patience_found(patience_t *p, uint64_t most_ns, uint64_t now_ns) noexc
         p.n_short += 1
         if p.n_short >= N_SHORT:
             p.window_ns = 2 * pause
+    if p.looked_ns and not taken(p, now_ns):
+        p.hold_ns //= 2
     p.since_ns, p.looked_ns = now_ns, 0
 
 
-cdef bint patience_ends(patience_t *p, uint64_t most_ns, uint64_t now_ns) noexcept nogil:
-    if p.looked_ns and now_ns - p.looked_ns > TAKEN_NS:
-        p.hold_ns = min(max(2 * p.hold_ns, <uint64_t>HOLD_NS), <uint64_t>HOLD_MOST_NS)
-        p.taken_ns = now_ns + p.hold_ns
+cdef uint64_t patience_nap(patience_t *p, uint64_t most_ns, uint64_t now_ns) noexcept nogil:
+    cdef uint64_t end = p.since_ns + min(max(p.window_ns, <uint64_t>LEAST_NS), most_ns)
+    taken(p, now_ns)
     p.looked_ns = now_ns
-    if now_ns < p.taken_ns:
-        return True
-    if now_ns - p.since_ns <= min(max(p.window_ns, <uint64_t>LEAST_NS), most_ns):
-        return False
-    p.hold_ns //= 2
-    return True
+    if now_ns >= end or p.taken_ns >= end:
+        return PATIENCE_ENDS
+    return p.taken_ns - now_ns if p.taken_ns > now_ns else 0
 
 
 cdef void patience_slept(patience_t *p) noexcept nogil:
@@ -71,9 +78,10 @@ cdef class Patience:
         """Packets came."""
         patience_found(&self.p, self.most_ns, <uint64_t>(now_s * 1e9))
 
-    def ends(self, double now_s) -> bool:
-        """None came: whether to sleep."""
-        return patience_ends(&self.p, self.most_ns, <uint64_t>(now_s * 1e9))
+    def nap(self, double now_s) -> float:
+        """None came: seconds to sleep at most, 0 to look again, inf to sleep until one comes."""
+        cdef uint64_t ns = patience_nap(&self.p, self.most_ns, <uint64_t>(now_s * 1e9))
+        return float("inf") if ns == PATIENCE_ENDS else ns / 1e9
 
     def slept(self) -> None:
         """It slept since it looked."""

@@ -24,6 +24,7 @@ cdef extern from "<poll.h>" nogil:
 cdef enum:
     DP_MAX_THREADS = 32
     POLL_BLIND_NS = 50000       # as dp_t.poll_ns at most, where ports are in Python or have nothing to sleep on
+    BLIND_NAP_NS = 1000000      # how long a thread with such ports sleeps
     RECIRC_ROOM = 512           # packets of one batch and its clones that may wait to be looked up again
 
 # A port in its place.

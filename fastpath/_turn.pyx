@@ -34,7 +34,7 @@ from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
 from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_GSO, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
                                DROP_UPCALL_QUOTA, RARE_DEBT, RARE_SUM, batch_rare, batch_t, drop_reason, packet_free,
                                packet_t)
-from fastpath._patience cimport patience_ends, patience_found, patience_slept
+from fastpath._patience cimport PATIENCE_ENDS, patience_found, patience_nap, patience_slept
 from fastpath._port cimport PORT_CAP_CSUM, PORT_CAP_MULTI_TX, PORT_CAP_VNET, port_t
 from fastpath._sigcache cimport sc_insert, sc_lookup
 from fastpath._upcall cimport ring_put
@@ -43,7 +43,7 @@ cdef extern from "<sched.h>" nogil:
     int sched_yield()
 
 cdef extern from "<poll.h>" nogil:
-    int poll(pollfd *fds, unsigned long n, int timeout_ms)
+    int ppoll(pollfd *fds, unsigned long n, const timespec *timeout, const void *signals)
 
 cdef uint8_t PLACES[BATCH_MAX]      # 0, 1, 2, ...
 for _i in range(BATCH_MAX):
@@ -428,13 +428,13 @@ cdef void set_clock(thread_t *th, uint64_t now_ns) noexcept nogil:
 
 
 cdef void *thread_main(void *arg) noexcept nogil:
-    """Turn after turn; asleep when patience ends (_patience); still while the world is stopped.
+    """Turn after turn; asleep when patience says so (_patience); still while the world is stopped.
 
     A thread of its own is its own runtime, so this is the one place of the engine that reads a clock.
     """
     cdef thread_t *th = <thread_t *>arg
     cdef dp_t *dp = th.dp
-    cdef uint64_t most_ns
+    cdef uint64_t most_ns, nap_ns
     mf_online(dp.table, th.reader)
     while not load_acquire32(&dp.stop):
         if load_acquire32(&dp.pause):
@@ -443,11 +443,13 @@ cdef void *thread_main(void *arg) noexcept nogil:
         most_ns = load_relaxed64(&dp.poll_ns)
         if turn(th):
             patience_found(&th.patience, most_ns, th.a.now_ns)
-        elif patience_ends(&th.patience, min(most_ns, <uint64_t>POLL_BLIND_NS) if th.must_poll else most_ns,
-                           th.a.now_ns):
-            sleep(th)
         else:
-            sched_yield()
+            nap_ns = patience_nap(&th.patience, min(most_ns, <uint64_t>POLL_BLIND_NS) if th.must_poll else most_ns,
+                                  th.a.now_ns)
+            if nap_ns:
+                sleep(th, nap_ns)
+            else:
+                sched_yield()
         mf_quiesce(dp.table, th.reader)
     mf_offline(th.reader)
     return NULL
@@ -464,11 +466,15 @@ cdef void stand_still(thread_t *th) noexcept nogil:
     mf_online(th.dp.table, th.reader)
 
 
-cdef void sleep(thread_t *th) noexcept nogil:
-    """Until a port has packets or somebody wakes us; 1 ms at most if a port cannot tell."""
+cdef void sleep(thread_t *th, uint64_t ns) noexcept nogil:
+    """Until a port has packets, somebody wakes us or so long is over; 1 ms at most if a port cannot tell."""
     cdef uint64_t count
+    cdef timespec most
+    if th.must_poll:
+        ns = min(ns, <uint64_t>BLIND_NAP_NS)
+    most.tv_sec, most.tv_nsec = ns // 1000000000, ns % 1000000000
     mf_offline(th.reader)
-    poll(th.fds, th.n_fds, 1 if th.must_poll else -1)
+    ppoll(th.fds, th.n_fds, NULL if ns == PATIENCE_ENDS else &most, NULL)
     if th.fds[0].revents:
         read(th.wake_fd, &count, sizeof(count))
     mf_online(th.dp.table, th.reader)

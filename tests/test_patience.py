@@ -30,7 +30,7 @@ def live(gaps: list[float], *, most_s: float = MOST_S) -> Lived:
     out = Lived([], 0)
     for gap in [*gaps, 100.0]:
         comes, since = now + gap, now
-        while now < comes and not patience.ends(now):
+        while now < comes and not patience.nap(now):
             now += STEP_S
         out.looked.append(now - since)
         if now < comes:
@@ -81,27 +81,47 @@ def test_on_a_core_that_others_want_it_sleeps_and_seldom_tries_again(turn: float
     now, n_tries = 1.0, 0
     while now < 5.0:                        # a packet each millisecond, and a neighbour who takes long turns
         patience.found(now)
-        while not patience.ends(now):
-            n_tries += 1
-            now += turn
-        patience.slept()
-        now += 0.001
-    assert n_tries <= 8 + 2 * 4.0 / HOLD_MOST_S
+        comes = now + 0.001
+        while now < comes:
+            nap = patience.nap(now)
+            n_tries += nap == 0
+            now += min(nap, comes - now) or turn
+            if nap:
+                patience.slept()
+    assert n_tries <= 30 + 2 * 4.0 / HOLD_MOST_S
 
 
-def test_a_core_to_itself_is_used_again() -> None:
+def test_an_errand_of_another_costs_a_nap_and_no_more() -> None:
     patience = Patience(most_s=MOST_S)
-    patience.found(1.0)
-    assert not patience.ends(1.0) and patience.ends(1.003)          # somebody had it for 3 ms
+    now = 1.0
+    for _ in range(6):
+        patience.found(now)
+        now += 0.004
+    patience.found(now)
+    assert patience.nap(now) == 0
+    nap = patience.nap(now + 0.0001)        # somebody had the core for 100 us
+    assert 0 < nap < 0.001
     patience.slept()
-    patience.found(1.0035)
-    assert patience.ends(1.0035)                                    # and is left alone
-    later = 1.0 + 2 * HOLD_MOST_S
-    patience.found(later)
-    assert not patience.ends(later) and not patience.ends(later + STEP_S)
+    assert patience.nap(now + 0.0001 + nap + STEP_S) == 0          # and it looks again
+    assert patience.nap(now + 0.0001 + nap + 2 * STEP_S) == 0
 
 
-def test_errands_of_others_do_not_count() -> None:
+def test_looking_that_is_worth_it_makes_up_for_what_was_taken() -> None:
+    patience = Patience(most_s=MOST_S)
+    now, naps = 1.0, []
+    for others in (True,) * 6 + (False,) * 12 + (True,):
+        patience.found(now)
+        assert patience.nap(now) == 0
+        now += 3e-5 if others else 1e-5
+        nap = patience.nap(now)
+        assert (nap > 0) is others
+        naps.append(nap)
+        patience.slept() if others else None
+        now += 1.0 if others else 1e-5      # long after, or at once
+    assert naps[0] == float("inf")          # it would have looked for less than that
+
+
+def test_errands_too_short_do_not_count() -> None:
     patience = Patience(most_s=MOST_S)
     patience.found(1.0)
-    assert not any(patience.ends(1.0 + i * 1e-5) for i in range(4))
+    assert not any(patience.nap(1.0 + i * 1e-5) for i in range(4))
