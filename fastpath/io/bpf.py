@@ -100,7 +100,8 @@ def redirect_tagged(map_fd: int, tag_function: int) -> list[Insn]:
             Insn(MOV_IMM, 0, imm=XDP_DROP, label="drop"), Insn(EXIT)]
 
 
-def _bpf(command: int, attributes: bytes) -> int:
+def call(command: int, attributes: bytes) -> int:
+    """Return what bpf(2) does.  Raises OSError, PortError where its number is not known."""
     number = SYSCALLS.get(os.uname().machine)
     if number is None:
         raise PortError(f"XDP programs cannot be loaded on {os.uname().machine}")
@@ -117,20 +118,20 @@ def _address(data: ctypes.Array[ctypes.c_char]) -> int:
 
 def create_map(n_queues: int) -> int:
     """Return the descriptor of a map from queues to sockets."""
-    return _bpf(MAP_CREATE, struct.pack("=5I", MAP_TYPE_XSKMAP, 4, 4, n_queues, 0))
+    return call(MAP_CREATE, struct.pack("=5I", MAP_TYPE_XSKMAP, 4, 4, n_queues, 0))
 
 
 def put_socket(map_fd: int, queue: int, sock_fd: int) -> None:
     """Have frames of *queue* go to a socket."""
     key, value = (ctypes.create_string_buffer(struct.pack("=I", n), 4) for n in (queue, sock_fd))
-    _bpf(MAP_UPDATE_ELEM, struct.pack("=IxxxxQQQ", map_fd, _address(key), _address(value), 0))
+    call(MAP_UPDATE_ELEM, struct.pack("=IxxxxQQQ", map_fd, _address(key), _address(value), 0))
 
 
 def _load(program: list[Insn], ifindex: int = 0) -> int:
     """Load a program, bound to a device if it asks that device's driver; return its descriptor."""
     code = assemble(program)
     insns, text = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"Dual MIT/GPL")
-    return _bpf(PROG_LOAD, struct.pack("=IIQQIIQII16sII", PROG_TYPE_XDP, len(program), _address(insns),
+    return call(PROG_LOAD, struct.pack("=IIQQIIQII16sII", PROG_TYPE_XDP, len(program), _address(insns),
                                        _address(text), 0, 0, 0, 0, XDP_DEV_BOUND_ONLY if ifindex else 0,
                                        b"fastpath", ifindex, ATTACH_XDP))
 
@@ -178,7 +179,7 @@ def attach(ifindex: int, map_fd: int, *, native: bool | None = None) -> Attached
 def _attach(program: list[Insn], ifindex: int, mode: int, *, bound: bool = False) -> Attached:
     prog_fd = _load(program, ifindex if bound else 0)
     try:
-        link_fd = _bpf(LINK_CREATE, struct.pack("=4I", prog_fd, ifindex, ATTACH_XDP, mode))
+        link_fd = call(LINK_CREATE, struct.pack("=4I", prog_fd, ifindex, ATTACH_XDP, mode))
     finally:
         os.close(prog_fd)
     return Attached(link_fd, mode == DRV_MODE, bound)
