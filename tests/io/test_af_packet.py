@@ -145,16 +145,6 @@ def test_large_and_small_frames_keep_their_order(ends: tuple[str, str], ring: bo
     b.close()
 
 
-def test_frames_the_device_refuses_are_counted_and_the_rest_leave(ends: tuple[str, str]) -> None:
-    host, switch = ends
-    port = AfPacketPort("p1", netns=switch)
-    with raw_socket(host) as sock:
-        assert port.send([frame(1), b"runt", frame(2, 4000), frame(3)]) == 2
-        assert [sock.recv(2000), sock.recv(2000)] == [frame(1), frame(3)]
-    assert port.stats()["tx_errors"] == port.stats()["tx_dropped"] == 2
-    port.close()
-
-
 @RINGS
 def test_tcp_passes_whole_with_offloads_on(lab: Lab, hosts: tuple[str, str, str], ring: bool,
                                            more: int) -> None:

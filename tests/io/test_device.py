@@ -32,6 +32,17 @@ def make(request: pytest.FixtureRequest) -> Callable[..., DevicePort]:
     return KINDS[request.param]
 
 
+def test_frames_the_device_refuses_are_counted_and_the_rest_leave(
+        ends: tuple[str, str], make: Callable[..., DevicePort]) -> None:
+    host, switch = ends
+    port = make("p1", netns=switch)
+    with raw_socket(host) as sock:
+        assert port.send([frame(1), b"runt", frame(2, 4000), frame(3)]) == 2
+        assert [sock.recv(2000), sock.recv(2000)] == [frame(1), frame(3)]
+    assert port.stats()["tx_errors"] == port.stats()["tx_dropped"] == 2
+    port.close()
+
+
 def test_a_link_that_goes_down_and_up_again(ends: tuple[str, str], make: Callable[..., DevicePort]) -> None:
     host, switch = ends
     port = make("p1", netns=switch)
