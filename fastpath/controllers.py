@@ -79,6 +79,11 @@ class Control:
         return self._bridge.switch.now
 
     @property
+    def is_strict(self) -> bool:
+        """Whether what the reference refuses is refused."""
+        return self._bridge.ofproto.backer.strict
+
+    @property
     def takes_rules(self) -> bool:
         """Whether rules of plain flow mods can be added without looking at each."""
         return self._bridge.ofproto.takes_rules and not self._bridge.is_deleted

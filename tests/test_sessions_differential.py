@@ -21,7 +21,7 @@ from session_scripts import CLEAN, SCRIPTS, Command
 import fastpath
 
 ALL = SCRIPTS | MORE
-FEATURES_IN_STATS = (1, 2)          # versions whose table statistics tell what tables can do
+MISSES_MIXED_UP = 1         # the version in whose statistics the reference tells other numbers of misses
 # Verbs of ovs-ofctl that ask no switch, and those that other tests are about.
 WITHOUT_SWITCH = {
     "help", "list-commands", "ofp-parse", "ofp-parse-pcap", "ofp-print", "parse-flow", "parse-flows",
@@ -55,7 +55,7 @@ def run(ours: str, theirs: str, version: int, script: tuple[Command, ...], folde
     """Say all of *script* to both; fail at the first answer that differs."""
     with ThreadPoolExecutor(2) as both:
         for command in script:
-            if command == ("dump-tables",) and version in FEATURES_IN_STATS:
+            if command == ("dump-tables",) and version == MISSES_MIXED_UP:
                 continue
             one, other = both.map(lambda target, c=command: said(target, version, c, folder), (ours, theirs))
             assert one == other, (version, command)

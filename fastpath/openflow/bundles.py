@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fastpath.openflow.service import Session, Step
 
 IDLE_S = 10.0
+ATOMIC = 1                          # OFPBF_ATOMIC
 _REPLIES = {BundleType.OPEN_REQUEST: BundleType.OPEN_REPLY, BundleType.CLOSE_REQUEST: BundleType.CLOSE_REPLY,
             BundleType.COMMIT_REQUEST: BundleType.COMMIT_REPLY,
             BundleType.DISCARD_REQUEST: BundleType.DISCARD_REPLY}
@@ -109,16 +110,18 @@ class Bundles:
             raise OpenFlowError("OFPBFC_BAD_FLAGS", f"bundle {ask.bundle_id} has other flags")
         session = self._session
         try:
-            session.bridge.commit([self._resolved(step, i) for i, step in enumerate(b.steps)])
+            session.bridge.commit([self._resolved(step, i, b.flags) for i, step in enumerate(b.steps)])
         except StepRefused as error:
             session.refuse(error, b.raw[error.step])
             raise OpenFlowError("OFPBFC_MSG_FAILED", str(error)) from None
         for out in b.packets:
             session.send_packet(out)
 
-    def _resolved(self, step: FlowMod | GroupMod | port.PortMod, number: int) -> Step:
+    def _resolved(self, step: FlowMod | GroupMod | port.PortMod, number: int, flags: int) -> Step:
         if not isinstance(step, port.PortMod):
             return step
+        if self._session.bridge.is_strict and flags & ATOMIC:
+            raise StepRefused("OFPBFC_MSG_FAILED", "a port mod in an atomic bundle", number)
         try:
             return self._session.port_change(step)
         except OpenFlowError as error:
@@ -165,12 +168,12 @@ def _decoded(ask: BundleAdd, raw: bytes) -> object:
     if len(ask.message) < HEADER.size:
         raise OpenFlowError("OFPBFC_MSG_BAD_LEN", f"a message of {len(ask.message)} bytes in a bundle")
     version, _kind, size, _xid = HEADER.unpack_from(ask.message)
+    if version != raw[0]:
+        raise OpenFlowError("OFPBFC_BAD_VERSION", f"a message of version {version} in one of {raw[0]}")
     if not HEADER.size <= size <= len(ask.message):
         raise OpenFlowError("OFPBFC_MSG_BAD_LEN", f"a message of {size} bytes in {len(ask.message)}")
     if ask.message[4:8] != raw[4:8]:
         raise OpenFlowError("OFPBFC_MSG_BAD_XID", "the message inside has another xid")
-    if version != raw[0]:
-        raise OpenFlowError("OFPBFC_BAD_VERSION", f"a message of version {version} in one of {raw[0]}")
     return decode(ask.message[:size]).message
 
 

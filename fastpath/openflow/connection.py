@@ -28,6 +28,7 @@ class Connection:
         self.version = 0
         self.closed = False
         self.on_version: Callable[[], object] = lambda: None    # called when the version is known
+        self.decode: Callable[[bytes], Frame | None] = decode       # None: it is only part of a message
         # Takes whole messages of some bytes, from a place in them on, by itself; tells where it stopped.
         self.shortcut: Callable[[bytes, int], int] = lambda _data, at: at
         self._xid = 0
@@ -125,12 +126,12 @@ class Connection:
 
     def _decoded(self, message: bytes) -> Frame | None:
         try:
-            frame = decode(message)
+            frame = self.decode(message)
         except OpenFlowError as error:
             if message[1] != _ERROR_TYPE:
                 self._out += refusal(error, message, self.version)
             return None
-        if type(frame.message) not in _OURS:
+        if frame is None or type(frame.message) not in OURS:
             return frame
         if isinstance(frame.message, basic.Hello):      # once is enough
             self._out += refusal(OpenFlowError("OFPBRC_BAD_TYPE"), message, frame.version)
@@ -140,5 +141,5 @@ class Connection:
 
 
 _ERROR_TYPE = 1
-_OURS = frozenset((basic.Hello, basic.Error, basic.EchoRequest, basic.EchoReply))
+OURS = frozenset((basic.Hello, basic.Error, basic.EchoRequest, basic.EchoReply))
 _HELLOS = {HELLO_TYPE: VERSIONS}        # a second hello may have any version

@@ -12,6 +12,7 @@ from fastpath.ofproto.meter import MAX_BANDS, METER_ALL, Meter, MeterFlags, Mete
 from fastpath.openflow.messages import group, meter
 from fastpath.openflow.replies import milliseconds, pages
 from fastpath.openflow.roles import forward
+from fastpath.openflow.table_features import ACTIONS11, ACTIONS12, bits_of
 
 if TYPE_CHECKING:
     from fastpath.openflow.service import Session
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 _GROUP_TYPES, _GROUP_CAPABILITIES = 0xF, 0x7        # all four types; weights, liveness, chaining
 # Actions of buckets: all a version has, by their numbers, but for copying a TTL (11 and 12); since 1.2 there
 # is set_field (25) in place of those that set one field.
-_ACTIONS10 = sum(1 << n for n in range(12))
-_ACTIONS11 = sum(1 << n for n in (*range(11), *range(13, 25)))
-_ACTIONS12 = sum(1 << n for n in (0, *range(15, 26)))
+_ACTIONS10 = bits_of(range(12))
+_ACTIONS11, _ACTIONS12 = bits_of(ACTIONS11), bits_of(ACTIONS12)
 
 
 # -- groups ----------------------------------------------------------------------------------------

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fastpath.openflow.messages.table import MAX_SIZE
-
-REPLY_ROOM = MAX_SIZE - 64
+from fastpath.openflow.messages.table import body_room
 
 
 class Ready:
@@ -24,16 +22,16 @@ class Ready:
     put_nx = put
 
 
-def pages(reply: Callable[[tuple[Any, ...]], object], entries: Iterable[Any], version: int
+def pages(reply: type[Any], entries: Iterable[Any], version: int
           ) -> Iterator[object]:
     """Replies of as many *entries* as fit each, at least one."""
     part: list[Ready] = []
-    room = REPLY_ROOM
+    room = all_room = body_room(reply, version)
     for entry in entries:
         data = entry.put(version)
         if len(data) > room:
             yield reply(tuple(part))
-            part, room = [], REPLY_ROOM
+            part, room = [], all_room
         part.append(Ready(data))
         room -= len(data)
     yield reply(tuple(part))

@@ -18,7 +18,7 @@ from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.actions.nesting import lists_are_good
 from fastpath.ofproto.actions.output import OFPP_ANY
-from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
+from fastpath.ofproto.actions.versions import OF10, OF11, OF13, OF14, OF15
 from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus, TableStatus
 from fastpath.ofproto.flow_change import FlowUpdate
 from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
@@ -28,35 +28,36 @@ from fastpath.ofproto.meter import BandType, Meter, MeterMod
 from fastpath.ofproto.rule import FlowFlags, Rule
 from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow import bundles, groups, monitors, roles, tables, tlvs
-from fastpath.openflow.actions.base import put_property
 from fastpath.openflow.adds import PLAIN, add_reader, barrier_reply
 from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
 from fastpath.openflow.codec import VERSIONS
-from fastpath.openflow.connection import Connection
+from fastpath.openflow.connection import OURS, Connection
 from fastpath.openflow.flow_dump import FlowWriter
 from fastpath.openflow.keepalive import NEVER, Keepalive
 from fastpath.openflow.limiter import Limiter
 from fastpath.openflow.messages import basic, conntrack, flow, meter, packet, port, stats, tlv
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.role import RequestForward, RoleStatus
-from fastpath.openflow.messages.table import Frame, encode, refusal
+from fastpath.openflow.messages.table import Frame, class_of, encode, refusal
 from fastpath.openflow.messages.tables import TableStatus as TableStatusMessage
 from fastpath.openflow.monitors import Monitors
+from fastpath.openflow.multiparts import Multiparts
 from fastpath.openflow.replies import Ready, milliseconds, pages
 from fastpath.openflow.roles import Peers
-from fastpath.openflow.tables import N_TABLES, TableView
+from fastpath.openflow.table_features import N_TABLES
+from fastpath.openflow.tables import TableView
 from fastpath.value import replace
 
 DEFAULT_MISS_SEND_LEN = 128
 MAX_ENTRIES = 1_000_000         # rules a table takes by its own account, unless it is told a limit
+ETH_SIZE = 14                       # bytes of an Ethernet header
 EVENT_XID = 0                       # what no request asked for
 PACKET_IN_BACKLOG = 1 << 20         # bytes waiting beyond which packets for this controller are dropped
 _CAPABILITIES = port.CAP_FLOW_STATS | port.CAP_TABLE_STATS | port.CAP_PORT_STATS | port.CAP_QUEUE_STATS
 _OF10_ACTIONS = 0xFFF
 _AGREED_MAX = 4096
 _RESETS = [FlowFlags(bits) | FlowFlags.RESET_COUNTS for bits in range(32)]
-_PROPERTIES = b"".join(put_property(kind, b"") for kind in range(0, 16, 2))
 _FRAGS = {"normal": basic.FRAG_NORMAL, "drop": basic.FRAG_DROP, "nx-match": basic.FRAG_NX_MATCH}
 _FRAG_NAMES = {number: name for name, number in _FRAGS.items()}
 _PORT_FLAGS = ((port.CONFIG_DOWN, "down"),
@@ -78,6 +79,8 @@ class BridgeControl(Protocol):
     def now(self) -> float: ...
     @property
     def max_groups(self) -> int: ...
+    @property
+    def is_strict(self) -> bool: ...        # does nothing that the reference refuses
     @property
     def takes_rules(self) -> bool: ...      # whether those of plain flow mods need no second look
     def apply(self, mod: FlowMod) -> None: ...
@@ -134,6 +137,8 @@ class Session:
         self.asked = b""                # the request being answered, as it came
         self.bundles = Bundles(self)
         self._agreed: dict[tuple[int, int, Form | None], ActionList] = {}   # actions that agree with a form
+        self._parts = Multiparts()
+        self.connection.decode = self._decode
         self._adds: AddReader | None = None
         self._now = bridge.now          # when what is being answered came
         if not PLAIN:
@@ -178,6 +183,16 @@ class Session:
                 self.refuse(OpenFlowError("OFPBRC_EPERM", str(error)), raw)
             finally:
                 self.peers.asker = None
+
+    def _decode(self, message: bytes) -> Frame | None:
+        """The request in *message*.  What only switches say is not looked into."""
+        try:
+            return self._parts.decode(message, self._now)
+        except OpenFlowError as error:
+            cls = class_of(message)
+            if cls is None or cls in _HANDLERS or cls in OURS or error.code == "OFPBRC_BAD_LEN":
+                raise
+            raise OpenFlowError("OFPBRC_BAD_TYPE", f"{cls.__name__} from a controller") from None
 
     def _take_adds(self, data: bytes, at: int) -> int:
         """Carry out the flow mods of *data* from *at* on that add rules and are plain, and barriers; return
@@ -295,8 +310,9 @@ class Session:
 
     def send_packet(self, ask: packet.PacketOut) -> None:
         """Carry out *ask*, which was checked.  Only 1.0 may ask for what does nothing to such a packet."""
-        self.bridge.packet_out(ask.data, ask.actions, packet.in_port_of(ask.match),
-                               consistent=self.connection.version > OF10)
+        if len(ask.data) >= ETH_SIZE:       # less is no packet, which nobody is told of
+            self.bridge.packet_out(ask.data, ask.actions, packet.in_port_of(ask.match),
+                                   consistent=self.connection.version > OF10)
 
     def check_packet_out(self, ask: packet.PacketOut) -> None:
         """Raise OpenFlowError if *ask* makes no sense."""
@@ -304,9 +320,6 @@ class Session:
             raise OpenFlowError("OFPBRC_BAD_PORT", "a packet-out without in_port")
         if ask.buffer_id != BUFFER_NONE:
             raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
-        if len(ask.data) < 14:
-            raise OpenFlowError("OFPBRC_BAD_PACKET" if self.connection.version >= OF12 else "OFPBRC_BAD_LEN",
-                                f"a packet of {len(ask.data)} bytes")
 
     def _barrier(self, _ask: basic.BarrierRequest) -> Iterator[object]:
         self.bridge.settle(self._now)
@@ -349,6 +362,9 @@ class Session:
         self.bridge.flush_conntrack()
         yield from ()
 
+    def _nothing(self, _ask: basic.FlowAge) -> Iterator[object]:
+        yield from ()
+
     def _ipfix(self, _ask: object) -> Iterator[object]:
         raise OpenFlowError("NXST_NOT_CONFIGURED", "nothing exports samples")
 
@@ -357,11 +373,14 @@ class Session:
     def next_deadline(self) -> float:
         """When ``wake`` has something to do, in seconds of the bridge's clock; inf for never."""
         waits = NEVER if self._limiter is None else self._limiter.next_deadline()
-        return min(self.bundles.next_deadline(), self._keepalive.next_deadline(), waits)
+        return min(self.bundles.next_deadline(), self._parts.next_deadline(), self._keepalive.next_deadline(),
+                   waits)
 
     def wake(self, now: float) -> None:
         """Do what is due."""
         self.bundles.expire(now)
+        for part in self._parts.expire(now):
+            self.refuse(OpenFlowError("OFPBRC_MULTIPART_REQUEST_TIMEOUT"), part)
         for message in () if self._limiter is None else self._limiter.due(now):
             self.connection.send(message, EVENT_XID)
         match self._keepalive.wake(now):
@@ -393,22 +412,6 @@ class Session:
         rules = self._selected(ask)
         cls = stats.NxAggregateReply if isinstance(ask, stats.NxAggregateRequest) else stats.AggregateReply
         yield cls(sum(r.n_packets for r in rules), sum(r.n_bytes for r in rules), len(rules))
-
-    def _tables(self, _ask: stats.TableRequest) -> Iterator[object]:
-        counts, of10 = self.bridge.table_counts(), self.connection.version == OF10
-        yield stats.TableReply(tuple(stats.TableStats(
-            i, *counts.get(i, (0, 0, 0)), name=self.bridge.table_name(i),
-            max_entries=self.bridge.table_size(i),
-            config=tables.config_of(self.bridge.table_view(i), self.connection.version),
-            wildcards=0x3FFFFF if of10 else 0) for i in range(N_TABLES)))
-
-    def _table_features(self, ask: stats.TableFeaturesRequest) -> Iterator[object]:
-        if ask.data:
-            raise OpenFlowError("OFPTFFC_EPERM", "tables cannot be changed this way")
-        yield stats.TableFeaturesReply(tuple(
-            stats.TableFeatures(i, self.bridge.table_name(i), max_entries=self.bridge.table_size(i),
-                                properties=_PROPERTIES)
-            for i in range(N_TABLES)))
 
     def _port_stats(self, ask: stats.PortStatsRequest) -> Iterator[object]:
         numbers = [p.port for p in self.bridge.ports() if ask.port in (OFPP_ANY, p.port)]
@@ -526,7 +529,7 @@ _PACKET_INS: dict[int, type[packet.PacketIn]] = {
     0: packet.PacketIn, 1: packet.NxPacketIn, 2: packet.NxPacketIn2}
 _WRITES = (FlowMod, flow.NxFlowMod, packet.PacketOut, port.PortMod, GroupMod, MeterMod,
            BundleControl, BundleAdd,
-           port.TableMod, packet.NxResume, tlv.TlvTableMod)
+           port.TableMod, tlv.TlvTableMod)
 _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     basic.FeaturesRequest: Session._features, basic.GetConfigRequest: Session._get_config,
     basic.SetConfig: Session._set_config, FlowMod: Session._flow_mod, flow.NxFlowMod: Session._nx_flow_mod,
@@ -536,10 +539,10 @@ _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     basic.SetPacketInFormat: Session._set_packet_in_format, basic.SetControllerId: Session._set_controller_id,
     stats.DescRequest: Session._desc, stats.FlowRequest: Session._flows, stats.NxFlowRequest: Session._flows,
     stats.AggregateRequest: Session._aggregate,
-    stats.NxAggregateRequest: Session._aggregate, stats.TableRequest: Session._tables,
-    stats.TableFeaturesRequest: Session._table_features, stats.PortStatsRequest: Session._port_stats,
+    stats.NxAggregateRequest: Session._aggregate, stats.PortStatsRequest: Session._port_stats,
     stats.PortDescRequest: Session._port_desc, **groups.HANDLERS,
-    conntrack.CtFlush: Session._flush, conntrack.CtFlushZone: Session._flush,
+    basic.FlowAge: Session._nothing, conntrack.CtFlush: Session._flush,
+    conntrack.CtFlushZone: Session._flush,
     conntrack.IpfixBridgeRequest: Session._ipfix, conntrack.IpfixFlowRequest: Session._ipfix,
     **bundles.HANDLERS, **monitors.HANDLERS, **roles.HANDLERS, **tables.HANDLERS, **tlvs.HANDLERS,
 }

@@ -14,12 +14,12 @@ from fastpath.ofproto.xlate.context import OFPP_MAX
 from fastpath.openflow.codec import Reader
 from fastpath.openflow.messages import port, stats, tables
 from fastpath.openflow.replies import pages
+from fastpath.openflow.table_features import N_TABLES, features, hints
 from fastpath.value import value
 
 if TYPE_CHECKING:
     from fastpath.openflow.service import Session
 
-N_TABLES = 254                      # told to controllers; table 254 is the switch's own
 _MISSES = {tables.MISS_CONTROLLER: Miss.CONTROLLER, tables.MISS_CONTINUE: Miss.CONTINUE,
            tables.MISS_DROP: Miss.DROP, tables.MISS_MASK: Miss.DEFAULT}
 _MISS_NUMBERS = {miss: number for number, miss in _MISSES.items()}
@@ -81,6 +81,14 @@ def _changes(ask: port.TableMod, version: int) -> dict[str, Any]:
     return {"evicts": bool(ask.config & tables.CONFIG_EVICTION), "vacancy": vacancy}
 
 
+def _table_stats(session: Session, _ask: stats.TableRequest) -> Iterator[object]:
+    bridge, version = session.bridge, session.connection.version
+    counts = bridge.table_counts()
+    yield stats.TableReply(tuple(stats.TableStats(
+        i, *counts.get(i, (0, 0, 0)), name=bridge.table_name(i), max_entries=bridge.table_size(i),
+        config=config_of(bridge.table_view(i), version), **hints(version, i)) for i in range(N_TABLES)))
+
+
 def _table_desc(session: Session, _ask: tables.TableDescRequest) -> Iterator[object]:
     version = session.connection.version
     entries = [describe(i, session.bridge.table_view(i), version) for i in range(N_TABLES)]
@@ -120,6 +128,7 @@ def _queue_config(session: Session, ask: tables.QueueConfigRequest) -> Iterator[
 
 
 HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
-    port.TableMod: _table_mod, tables.TableDescRequest: _table_desc, stats.QueueRequest: _queues,
+    port.TableMod: _table_mod, stats.TableRequest: _table_stats, stats.TableFeaturesRequest: features,
+    tables.TableDescRequest: _table_desc, stats.QueueRequest: _queues,
     tables.QueueDescRequest: _queue_desc, tables.QueueConfigRequest: _queue_config,
 }

@@ -52,6 +52,7 @@ class Streams:
         self._events: dict[socket.socket, int] = {}     # that the selector waits for, by client
         self._look = True               # something happened that other sessions may have to hear of
         self._closing = False
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     def wake(self) -> None:
@@ -119,7 +120,12 @@ class Streams:
             if not data:
                 self._drop(client, "connection closed by peer")
                 return
-            session.received(data)
+            try:
+                session.received(data)
+            except Exception as error:      # a fault of ours ends this connection, and is told by close()
+                self._error = self._error or error
+                self._drop(client, "internal error")
+                return
             if not (isinstance(client, ssl.SSLSocket) and client.pending()):
                 return
 
@@ -164,7 +170,7 @@ class Streams:
         self._gone(session, why)
 
     def close(self) -> None:
-        """End all connections."""
+        """End all connections; raises what went wrong within them, if anything did."""
         self._closing = True
         self.wake()
         if self._thread.ident is not None:
@@ -172,6 +178,9 @@ class Streams:
         self._selector.close()
         for s in (self._bell, self._ring):
             s.close()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
 
 def _reason(error: OSError) -> str:

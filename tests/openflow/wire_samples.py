@@ -102,6 +102,7 @@ def samples(version: int) -> list[object]:
         basic.NxRoleRequest("secondary"), basic.NxRoleReply("primary"), basic.SetFlowFormat(2),
         flow.NxFlowMod(parse_flow("tun_id=5,cookie=0x5/-1,table=4 actions=output:1", "modify")),
         flow.NxFlowRemoved(Match.parse("reg3=7"), 5, 6, 1, 3, 1.5, 4, 0, 6, 700), basic.FlowModTableId(1),
+        basic.FlowAge(),
         basic.SetPacketInFormat(2), basic.SetControllerId(77),
         packet.NxPacketIn(bytes(60), 60, 1, MATCH, 4, 0x77),
         packet.NxPacketIn2(bytes(60), 60, 1, MATCH, 4, 0x77, userdata=b"\1\2"),

@@ -33,6 +33,12 @@ class Message:
         return cls(**values)
 
 
+def check_properties(reader: Reader) -> None:
+    """Raise OpenFlowError unless what is left of a message could be properties."""
+    if len(reader) % 8:
+        raise OpenFlowError("OFPBRC_BAD_LEN", f"{len(reader)} bytes of properties")
+
+
 def get_records(reader: Reader, size_at: int, least: int) -> list[Reader]:
     """Records up to the end, each of which says its length in 16 bits at *size_at*; *least* is the
     smallest length there can be."""

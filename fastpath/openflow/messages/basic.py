@@ -185,6 +185,11 @@ class SetFlowFormat(Message):
 
 
 @value
+class FlowAge(Message):
+    """Asked once for ages in flow statistics, which always have them."""
+
+
+@value
 class FlowModTableId(Message):
     """Whether the upper half of a flow mod's command names the table, in OpenFlow 1.0."""
 

@@ -13,19 +13,19 @@ _HEADER, _TLV, _TIME, _U32, _U64 = (struct.Struct(f) for f in (">HH", ">HBB", ">
 _SIZES = {DURATION: 8, IDLE_TIME: 8, FLOW_COUNT: 4, PACKET_COUNT: 8, BYTE_COUNT: 8}
 
 
-def put(*, duration: float | None = None, idle_age: float | None = None, n_flows: int | None = None,
-        n_packets: int | None = None, n_bytes: int | None = None) -> bytes:
+def put(*, duration: float | None = None, idle_age: float | None = None, n_packets: int | None = None,
+        n_bytes: int | None = None, n_flows: int | None = None) -> bytes:
     """The statistics given, with their header and padding."""
     out = b""
     for number, seconds in ((DURATION, duration), (IDLE_TIME, idle_age)):
         if seconds is not None:
             ns = round(seconds * 1e9)
             out += _TLV.pack(CLASS, number << 1, 8) + _TIME.pack(ns // 10**9, ns % 10**9)
-    if n_flows is not None:
-        out += _TLV.pack(CLASS, FLOW_COUNT << 1, 4) + _U32.pack(n_flows)
     for number, count in ((PACKET_COUNT, n_packets), (BYTE_COUNT, n_bytes)):
         if count is not None:
             out += _TLV.pack(CLASS, number << 1, 8) + _U64.pack(count)
+    if n_flows is not None:
+        out += _TLV.pack(CLASS, FLOW_COUNT << 1, 4) + _U32.pack(n_flows)
     size = _HEADER.size + len(out)
     return _HEADER.pack(0, size) + out + padding(size)
 

@@ -15,7 +15,7 @@ from fastpath.openflow import legacy_match, oxm
 from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.actions.nested import get_actions, put_actions
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding
-from fastpath.openflow.messages.base import Message
+from fastpath.openflow.messages.base import Message, check_properties
 from fastpath.openflow.messages.flow import get_nxm
 from fastpath.value import field, value
 
@@ -122,6 +122,10 @@ class NxPacketIn2(PacketIn):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
+        return cls._of(reader)
+
+    @classmethod
+    def _of(cls, reader: Reader) -> Self:
         v: dict[str, Any] = {}
         while len(reader):
             kind, value = get_property(reader)
@@ -133,6 +137,13 @@ class NxPacketIn2(PacketIn):
 @value
 class NxResume(NxPacketIn2):
     """Lets a packet that was paused go on, with what the controller made of it."""
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        check_properties(reader)
+        if not len(reader):
+            raise OpenFlowError("OFPBRC_BAD_LEN", "nothing to resume")
+        return cls._of(reader)
 
 
 def _put_nested(kind: int, properties: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14
 from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.codec import MAC, PORT, U8, U16, U32, U64, Kind, Layout, Reader, Row, pad, text
-from fastpath.openflow.messages.base import Message, get_records
+from fastpath.openflow.messages.base import Message, check_properties, get_records
 from fastpath.value import value
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ class PortMod(Message):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         v = _PORT_MOD.unpack(version, reader)
+        check_properties(reader)
         while version >= OF14 and len(reader):
             kind, value = get_property(reader)
             if kind == 0:
@@ -164,3 +165,11 @@ class TableMod(Message):
     properties: bytes = b""
     layout: ClassVar[Layout] = Layout(Row("table_id", U8), Row("", pad(3)), Row("config", U32))
     tail: ClassVar[str] = "properties"
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        v = cls.layout.unpack(version, reader)
+        if version >= OF14:
+            check_properties(reader)
+            v["properties"] = reader.rest()
+        return cls(**v)

@@ -10,7 +10,7 @@ from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.versions import OF14
 from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.codec import U8, U32, U64, Layout, Reader, Row, pad
-from fastpath.openflow.messages.base import Message
+from fastpath.openflow.messages.base import Message, check_properties
 from fastpath.openflow.messages.basic import ROLES
 from fastpath.value import value
 
@@ -75,6 +75,7 @@ class SetAsync14(Message):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         out = []
+        check_properties(reader)
         while len(reader):
             number, value = get_property(reader)
             if number >= 2 * len(KINDS):

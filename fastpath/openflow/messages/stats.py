@@ -260,7 +260,7 @@ class AggregateReply(Message):
 
     def put(self, version: int) -> bytes:
         if version >= OF15:
-            return oxs.put(n_flows=self.n_flows, n_packets=self.n_packets, n_bytes=self.n_bytes)
+            return oxs.put(n_packets=self.n_packets, n_bytes=self.n_bytes, n_flows=self.n_flows)
         return _AGGREGATE.pack(version, {name: getattr(self, name) for name in AggregateReply.__match_args__})
 
     @classmethod
@@ -365,10 +365,12 @@ class TableFeatures:
     config: int = 0
     max_entries: int = 0
     properties: bytes = b""
+    command: int = 0                    # of requests of 1.5: what becomes of the table
 
     def put(self, version: int) -> bytes:
         """Bytes in *version*."""
         values: dict[str, Any] = {name: getattr(self, name) for name in TableFeatures.__match_args__}
+        values["features"] = 0
         values["length"] = _FEATURES.size(version) + len(self.properties)
         return _FEATURES.pack(version, values) + self.properties
 
@@ -376,7 +378,7 @@ class TableFeatures:
     def get(cls, reader: Reader, version: int) -> Self:
         """The table that is all of *reader*."""
         v = _FEATURES.unpack(version, reader)
-        del v["length"], v["command"], v["features"]
+        del v["length"], v["features"]
         return cls(**v, properties=reader.rest())
 
 

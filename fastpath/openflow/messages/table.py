@@ -97,6 +97,7 @@ _ROWS: tuple[tuple[type, str, int, int, int], ...] = (
     (basic.FlowModTableId,     "NX",         15, OF10, OF15),
     (basic.SetPacketInFormat,  "NX",         16, OF10, OF15),
     (packet.NxPacketIn,        "NX",         17, OF10, OF15),
+    (basic.FlowAge,            "NX",         18, OF10, OF15),
     (basic.SetAsync,           "NX",         19, OF10, OF15),
     (basic.SetControllerId,    "NX",         20, OF10, OF15),
     (monitor.FlowMonitorCancel, "NX",        21, OF10, OF12),
@@ -193,6 +194,11 @@ def versions_of(cls: type) -> list[int]:
 def space_of(version: int, cls: type) -> tuple[str, int]:
     """Space and number of the messages of *cls* in *version*."""
     return _BY_CLASS[version, cls]
+
+
+def body_room(cls: type, version: int) -> int:
+    """Bytes that the body of a message of *cls* may have."""
+    return MAX_SIZE - HEADER.size - len(_head(*_BY_CLASS[version, cls], version, 0)[1])
 
 
 def is_more(data: bytes) -> bool:
@@ -298,9 +304,11 @@ def _class(reader: Reader, version: int, kind: int) -> tuple[type, int]:
     direction = "REQUEST" if kind == first else "REPLY"
     if number != MULTIPART_VENDOR:
         return _found(version, direction, number, "OFPBRC_BAD_STAT"), flags
+    if version == OF10 and 4 <= len(reader) < _VENDOR_STATS.size:
+        raise OpenFlowError("OFPBRC_BAD_VENDOR", "no whole vendor")
     vendor, number = reader.unpack(_VENDOR_STATS)
     space = next((s for s, v in SPACE_VENDORS.items() if v == vendor), None)
-    if space is None:
+    if space is None or (version == OF10 and vendor != NX_VENDOR):
         raise OpenFlowError("OFPBRC_BAD_VENDOR", f"vendor {vendor:#x}")
     if version == OF10:
         reader.skip_padding(4)

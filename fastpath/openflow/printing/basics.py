@@ -111,6 +111,7 @@ BODIES: dict[type, Callable[[Any, Context], str]] = {
     role.RoleStatus: _role_status, basic.GetAsyncRequest: _nothing, basic.GetAsyncReply: _async,
     basic.SetAsync: _async, role.SetAsync14: _async, role.GetAsyncReply14: _async,
     basic.SetFlowFormat: lambda m, c: f" format={_FLOW_FORMATS.get(m.format, m.format)}",
+    basic.FlowAge: lambda m, c: "",
     basic.FlowModTableId: lambda m, c: " enable" if m.set else " disable",
     basic.SetPacketInFormat: lambda m, c: f" format={_PACKET_IN_FORMATS.get(m.format, m.format)}",
     basic.SetControllerId: lambda m, c: f" id={m.controller_id}",
