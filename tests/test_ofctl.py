@@ -80,6 +80,8 @@ def test_it_prints_what_ovs_ofctl_prints(ovs_ofctl: str, bridges: tuple[str, str
                 ours(target, 5, [verb], None)
         for command in SCRIPTS[name]:
             has_bundles = version >= LATER[0] or "bundle" not in str(command[0])
+            if command == ("dump-tables",) and version < 3:
+                continue                # statistics that tell what tables can do: counters alone are printed
             if has_bundles and not OTHERWISE.search(str(command)):
                 agree(bridges, version, command)
 
