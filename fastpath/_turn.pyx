@@ -39,6 +39,10 @@ from fastpath._port cimport PORT_CAP_CSUM, PORT_CAP_MULTI_TX, PORT_CAP_VNET, por
 from fastpath._sigcache cimport sc_insert, sc_lookup
 from fastpath._upcall cimport ring_put
 
+cdef enum:
+    PROTO_TCP = 6
+
+
 cdef extern from "<sched.h>" nogil:
     int sched_yield()
 
@@ -221,6 +225,15 @@ cdef inline group_t *group_of(thread_t *th, mf_program_t *program) noexcept nogi
     return &th.group[th.n_groups - 1]
 
 
+cdef inline uint32_t flags_of_run(thread_t *th, uint32_t first, uint32_t end, uint64_t flags) noexcept nogil:
+    """TCP flags of packets of one flow, whose last words are or-ed together in *flags*: none if both ends of
+    the run are no TCP, as neighbor discovery keeps something else in their place."""
+    if (<const flow_t *>&th.lines[first].w[1]).nw_proto != PROTO_TCP \
+            and (<const flow_t *>&th.lines[end - 1].w[1]).nw_proto != PROTO_TCP:
+        return 0
+    return line_tcp_flags(flags)
+
+
 cdef mf_program_t *tally(thread_t *th, batch_t *b) noexcept nogil:
     """Add to each flow's counters once per run of its packets; returns the program all have, NULL if several."""
     cdef mf_flow_t *flow = th.found[0]
@@ -233,12 +246,14 @@ cdef mf_program_t *tally(thread_t *th, batch_t *b) noexcept nogil:
     program = program_of(flow)
     for i in range(b.n):
         if th.found[i] != flow:
-            mf_count(&flow.slow if slow else &flow.fast, i - first, n_bytes, th.now_us, line_tcp_flags(flags))
+            mf_count(&flow.slow if slow else &flow.fast, i - first, n_bytes, th.now_us,
+                     flags_of_run(th, first, i, flags))
             flow, first, n_bytes, flags = th.found[i], i, 0, 0
             several |= program_of(flow) != program
         n_bytes += b.p[i].len
         flags |= th.lines[i].w[7]
-    mf_count(&flow.slow if slow else &flow.fast, b.n - first, n_bytes, th.now_us, line_tcp_flags(flags))
+    mf_count(&flow.slow if slow else &flow.fast, b.n - first, n_bytes, th.now_us,
+             flags_of_run(th, first, b.n, flags))
     th.last = flow
     return NULL if several else program
 

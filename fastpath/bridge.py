@@ -25,7 +25,7 @@ from fastpath.groups import GroupsAndMeters
 from fastpath.io._memory import MemoryPort
 from fastpath.io.textfile import read_text
 from fastpath.mirrors import Mirrors
-from fastpath.ofproto import views
+from fastpath.ofproto import description, views
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, Sampled, TableStatus
 from fastpath.ofproto.flow_change import Change, FlowModResult
@@ -152,6 +152,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         self._listeners: list[Listener] = []
         self._controllers: Controllers | None = None
         self._last_reader = FlowReader()
+        self.description = description.own()    # told to controllers
         self.peers: Peers | None = None         # controllers, while there may be any
 
     @property

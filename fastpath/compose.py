@@ -14,6 +14,7 @@ from struct import pack
 from fastpath._csum import checksum, l4_checksum
 from fastpath._flow import FlowKey
 
+MIN_SIZE = 60                           # of a frame of a size asked for
 PAYLOAD_SIZE = 64                       # of a frame that may have any payload
 _ETH_NONE = 0x05FF                      # dl_type of a frame that has a length there
 _IP, _IPV6, _MPLS, _ARP = 0x0800, 0x86DD, (0x8847, 0x8848), (0x0806, 0x8035)
@@ -25,26 +26,33 @@ _ICMP, _IGMP, _TCP, _UDP, _ICMPV6, _SCTP = 1, 2, 6, 17, 58, 132
 _ECHO, _ECHO6, _DISCOVERY = ((0, 0), (8, 0)), ((128, 0), (129, 0)), ((135, 0), (136, 0))
 
 
-def compose(key: FlowKey, payload: bytes | None = None) -> bytes:
+def compose(key: FlowKey, payload: bytes | None = None, zeros: int = 0) -> bytes:
     """Frame of *key*.  Its *payload* goes where the protocol has room for any; by default 64 bytes that count
-    up from 0."""
+    up from 0.  After it come *zeros* as many zeros, whatever the protocol."""
     payload = bytes(range(PAYLOAD_SIZE)) if payload is None else payload
     addresses = key.dl_dst.to_bytes(6, "big") + key.dl_src.to_bytes(6, "big")
     if key.dl_type == _ETH_NONE:
         return addresses + pack("!H", len(addresses) + 2)
     tags = b"".join(pack("!HH", tpid or _VLAN, tci & ~_CFI) for tpid, tci in
                     ((key.vlan_tpid, key.vlan_tci), (key.vlan1_tpid, key.vlan1_tci)) if tci & _CFI)
-    return addresses + tags + pack("!H", key.dl_type) + _network(key, payload)
+    return addresses + tags + pack("!H", key.dl_type) + _network(key, payload, zeros)
 
 
-def _network(key: FlowKey, payload: bytes) -> bytes:
+def compose_sized(key: FlowKey, size: int) -> bytes:
+    """Frame of *key* that is *size* bytes long, its payload zeros.  Raises ValueError if it cannot be."""
+    least = len(compose(key, b""))
+    if size < max(least, MIN_SIZE):
+        raise ValueError(f"{size} bytes are too few, {max(least, MIN_SIZE)} are needed")
+    return compose(key, b"", size - least)
+
+
+def _network(key: FlowKey, payload: bytes, zeros: int) -> bytes:
     if key.dl_type == _IP:
-        return _ipv4(key, payload)
+        return _ipv4(key, payload, zeros)
     if key.dl_type == _IPV6:
-        return _ipv6(key, payload)
-    if key.dl_type in _ARP:
-        return _arp(key)
-    return _labels(key) if key.dl_type in _MPLS else b""
+        return _ipv6(key, payload, zeros)
+    head = _arp(key) if key.dl_type in _ARP else _labels(key) if key.dl_type in _MPLS else b""
+    return head + bytes(zeros)
 
 
 def _labels(key: FlowKey) -> bytes:
@@ -65,9 +73,9 @@ def _arp(key: FlowKey) -> bytes:
             + key.arp_tha.to_bytes(6, "big") + pack("!I", key.nw_dst))
 
 
-def _ipv4(key: FlowKey, payload: bytes) -> bytes:
+def _ipv4(key: FlowKey, payload: bytes, zeros: int) -> bytes:
     source, target = pack("!I", key.nw_src), pack("!I", key.nw_dst)
-    segment = _segment(key, source, target, payload)
+    segment = _segment(key, source, target, payload, zeros)
     fragment = 0
     if key.nw_frag & _FRAG_ANY:
         fragment = _MORE_FRAGMENTS | (_LATER_OFFSET if key.nw_frag & _FRAG_LATER else 0)
@@ -76,20 +84,22 @@ def _ipv4(key: FlowKey, payload: bytes) -> bytes:
     return header[:10] + pack("!H", checksum(header)) + header[12:] + segment
 
 
-def _ipv6(key: FlowKey, payload: bytes) -> bytes:
+def _ipv6(key: FlowKey, payload: bytes, zeros: int) -> bytes:
     source, target = key.ipv6_src.to_bytes(16, "big"), key.ipv6_dst.to_bytes(16, "big")
-    segment = _segment(key, source, target, payload)
+    segment = _segment(key, source, target, payload, zeros)
     word = 6 << 28 | key.nw_tos << 20 | key.ipv6_label
     return pack("!IHBB", word, len(segment), key.nw_proto, key.nw_ttl) + source + target + segment
 
 
-def _segment(key: FlowKey, source: bytes, target: bytes, payload: bytes) -> bytes:
+def _segment(key: FlowKey, source: bytes, target: bytes, payload: bytes, zeros: int) -> bytes:
     """What follows the IP header, its checksum filled in; nothing of a later fragment."""
     found = _SEGMENTS.get(key.nw_proto)
     if found is None or key.nw_frag & _FRAG_LATER:
-        return b""
+        return bytes(zeros)
     make, at, has_pseudo_header = found
-    segment = make(key, payload)
+    segment = make(key, payload) + bytes(zeros)
+    if zeros and key.nw_proto == _UDP:          # the reference counts what it adds twice
+        segment = segment[:4] + pack("!H", 8 + len(payload) + 2 * zeros) + segment[6:]
     if at is None:
         return segment
     check = (l4_checksum(source, target, key.nw_proto, segment) if has_pseudo_header

@@ -5,12 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import format_list
+from fastpath.ofproto.description import Description
 from fastpath.ofproto.events import PacketIn
 from fastpath.ofproto.flow_change import FlowUpdate
 from fastpath.ofproto.flow_mod import FlowMod
@@ -58,20 +58,17 @@ def default_dpid(name: str) -> int:
     return 0x020000000000 | zlib.crc32(name.encode()) << 8 | len(name) & 0xFF
 
 
-def _software() -> str:
-    try:
-        return version("fastpath")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 class Control:
     """A bridge as sessions see it (``openflow.service.BridgeControl``)."""
 
     def __init__(self, bridge: Bridge, dpid: int | None) -> None:
         self._bridge = bridge
         self.dpid = default_dpid(bridge.name) if dpid is None else dpid
-        self.software = _software()
+
+    @property
+    def description(self) -> Description:
+        """Who made the switch, for people."""
+        return self._bridge.description
 
     @property
     def now(self) -> float:

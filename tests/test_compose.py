@@ -7,10 +7,14 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rule_sets import Maker
 
 import fastpath
-from fastpath.compose import compose
+from fastpath._extract import extract
+from fastpath._flow import FlowKey
+from fastpath.compose import compose, compose_sized
 from fastpath.ofproto.match import Match
 
 METADATA = re.compile(r"(in_port|reg\d|metadata|nd_sll|nd_tll)=[^,]*,?")
@@ -64,3 +68,15 @@ def test_a_frame_reads_as_it_was_asked_for(more: int) -> None:
         if not flow or key.dl_type == 0:
             key.dl_type = got.dl_type
         assert got == key, flow
+
+
+@given(st.sampled_from((1, 6, 17, 58, 132)), st.booleans(), st.integers(60, 1600))
+def test_a_frame_is_as_long_as_asked_and_reads_the_same(proto: int, is_6: bool, size: int) -> None:
+    key = FlowKey(dl_type=0x86DD if is_6 else 0x0800, nw_proto=proto, nw_ttl=64, tp_src=8, tp_dst=0)
+    least = max(60, len(compose(key, b"")))
+    if size < least:
+        with pytest.raises(ValueError, match=f"{least} are needed"):
+            compose_sized(key, size)
+        return
+    frame = compose_sized(key, size)
+    assert len(frame) == size and extract(frame) == extract(compose(key))

@@ -163,9 +163,9 @@ def _above_eth(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
 def _tci(tci: int, mask: int, verbose: bool) -> str:
     terms = []
     vid, pcp = mask & 0xFFF, mask >> 13
-    if vid or verbose:
+    if vid or tci & 0xFFF or verbose:
         terms.append(f"vid={tci & 0xfff}" + (f"/0x{vid:x}" if vid != 0xFFF else ""))
-    if pcp or verbose:
+    if pcp or tci >> 13 or verbose:
         terms.append(f"pcp={tci >> 13}" + (f"/0x{pcp:x}" if pcp != 7 else ""))
     return ",".join(terms)
 

@@ -89,14 +89,18 @@ def read_pcap(path: str | Path) -> Iterator[Record]:
 
 
 class PcapWriter:
-    """Writes frames to a new capture file; a context manager that closes it."""
+    """Writes frames to a new capture file, or with *append* to the end of one that was written so before; a
+    context manager that closes it."""
 
-    def __init__(self, path: str | Path, *, nanosecond: bool = True, byte_order: str = "<") -> None:
+    def __init__(self, path: str | Path, *, nanosecond: bool = True, byte_order: str = "<",
+                 append: bool = False) -> None:
         magic = next(m for m, form in MAGICS.items() if form == (byte_order, nanosecond))
         self._unit = 1 if nanosecond else 1000
         self._layout = struct.Struct(byte_order + "IIII")
-        self._file: BinaryIO = open(path, "wb")  # noqa: SIM115 -- closed by close()
-        self._file.write(magic + struct.pack(byte_order + "HHiIII", 2, 4, 0, 0, SNAPLEN, LINKTYPE_ETHERNET))
+        self._file: BinaryIO = open(path, "ab" if append else "wb")  # noqa: SIM115 -- closed by close()
+        if not self._file.tell():
+            head = struct.pack(byte_order + "HHiIII", 2, 4, 0, 0, SNAPLEN, LINKTYPE_ETHERNET)
+            self._file.write(magic + head)
 
     def write(self, frame: bytes, *, time_ns: int = 0, size: int | None = None) -> None:
         """Append *frame*; *size* is what it had on the wire when that is more than its bytes here."""

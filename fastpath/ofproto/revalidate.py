@@ -120,15 +120,18 @@ def flow_mask(out: XlateOut, key: FlowKey) -> FlowKey:
     packet without a tag, since in the reference's datapath keys the Ethernet type tells.  In ours it
     does not, it is that of the payload.  For the same reason the type of a tag, and an inner tag as a
     whole, are exact where there is one, and its priority where its VLAN is: NORMAL may put back tags it
-    took off, inner ones too.
+    took off, inner ones too.  Of a tag nobody looked at the VLAN is exact, as in the reference's datapath.
     """
     mask = out.mask
     mask.set(_IN_PORT, _ALL_ONES)
-    tci = mask.get(_TCI) | VLAN_CFI
+    looked_at = mask.get(_TCI)
+    tci = looked_at | VLAN_CFI
     mask.set(_TCI, tci)
     if key.get(_TCI):
         mask.fill(_TPID)
-        if tci & _VID:
+        if not looked_at:
+            mask.set(_TCI, tci | _VID)
+        elif tci & _VID:
             mask.set(_TCI, tci | _PCP)
         mask.set(_TCI1, mask.get(_TCI1) | VLAN_CFI)
         if key.get(_TCI1):

@@ -37,6 +37,9 @@ def pages(reply: type[Any], entries: Iterable[Any], version: int
     yield reply(tuple(part))
 
 
+_EPSILON = 1e-5                 # milliseconds by which the difference of two moments may be off
+
+
 def milliseconds(seconds: float) -> float:
     """*seconds* as exactly as the reference keeps them."""
-    return int(seconds * 1000) / 1000
+    return int(seconds * 1000 + _EPSILON) / 1000

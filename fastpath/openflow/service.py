@@ -19,6 +19,7 @@ from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.actions.nesting import lists_are_good
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF13, OF14, OF15
+from fastpath.ofproto.description import Description
 from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus, TableStatus
 from fastpath.ofproto.flow_change import FlowUpdate
 from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
@@ -73,7 +74,9 @@ class BridgeControl(Protocol):
     """What a session needs of a bridge and its switch."""
 
     dpid: int
-    software: str
+
+    @property
+    def description(self) -> Description: ...
 
     @property
     def now(self) -> float: ...
@@ -392,7 +395,8 @@ class Session:
     # -- statistics ------------------------------------------------------------------------------------
 
     def _desc(self, _ask: stats.DescRequest) -> Iterator[object]:
-        yield stats.DescReply("fastpath", "fastpath", self.bridge.software, "None", "None")
+        d = self.bridge.description
+        yield stats.DescReply(d.manufacturer, d.hardware, d.software, d.serial, d.datapath)
 
     def _selected(self, ask: stats.FlowRequest) -> list[Rule]:
         if ask.table_id not in range(N_TABLES + 1) and ask.table_id != TABLE_ALL:

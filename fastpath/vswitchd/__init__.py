@@ -8,3 +8,5 @@
     commands   what ovs-appctl asks
     main       command line, start, loop, end
 """
+
+VERSION = "3.1.0"               # of Open vSwitch, whose behaviour and texts these are

@@ -19,7 +19,7 @@ from fastpath.io._memory import MemoryPort
 from fastpath.ofproto.table import UNLIMITED
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, VlanConfig
 from fastpath.runtime.listener import Listener
-from fastpath.runtime.log import Log
+from fastpath.runtime.log import Log, RateLimit
 from fastpath.vswitchd.datapaths import Datapath
 from fastpath.vswitchd.devices import DEVICE_MTU, TUNNELS, Device, DeviceError, Devices, Dummy
 from fastpath.vswitchd.port_numbers import LAST, PortNumbers
@@ -65,6 +65,7 @@ class ConfiguredBridge:
         self._controllers: dict[str, ControllerWanted] = {}
         self._mirrored: object = None       # what the mirrors were made of
         self._is_new = True
+        self._limit = RateLimit(1, 5)
         self._served: tuple[int | None, tuple[int, ...]] = (None, ())
         self.bridge: Bridge = datapath.switch.add_bridge(wanted.name, fail_mode=wanted.fail_mode)
 
@@ -265,6 +266,7 @@ class ConfiguredBridge:
         if self._is_new or _fdb(before) != _fdb(wanted):
             aging, size, flood_vlans = _fdb(wanted)
             bridge.set_fdb(mac_aging=aging, max_macs=size, flood_vlans=flood_vlans)
+        bridge.description = wanted.description
         bridge.ofproto.forward_bpdu = wanted.forward_bpdu
         old, new = dict(() if self._is_new else before.tables), dict(wanted.tables)
         for number in sorted({*old, *new}):
@@ -319,6 +321,7 @@ class ConfiguredBridge:
                 del self._controllers[target]
                 self.bridge.controllers.remove(target)
         self._served = served
+        targets = {target: c for target, c in targets.items() if self._may_serve(target)}
         if management not in self._listeners:
             self._listen(management, "service")
         if snoop not in self._listeners:
@@ -332,6 +335,29 @@ class ConfiguredBridge:
                     self._listen(target, "service")
             elif target not in self._controllers:
                 self._connect(controller)
+
+    def _may_serve(self, target: str) -> bool:
+        """Whether a socket of a controller is where who writes the database may reach: others are files of
+        this host."""
+        kind, _, path = target.partition(":")
+        mine = f"{self._rundir}/"
+        instead = f'or connect to "unix:{mine}{self.name}.mgmt" (which is always available without special ' \
+                  "configuration)."
+        if kind == "unix" and "/" in path and not path.startswith(mine):
+            self._tell(f'bridge {self.name}: Not connecting to socket controller "{target}" due to '
+                       "possibility for remote exploit.  Instead, specify socket in permitted directory "
+                       f'"unix:{mine}" {instead}')
+            return False
+        own = f"{mine}{self.name}."
+        if kind == "punix" and (not path.startswith(own) or "/" in path[len(own):]):
+            self._tell(f'bridge {self.name}: Not adding Unix domain socket controller "{target}" due to '
+                       "possibility of overwriting local files. Instead, specify path in permitted format "
+                       f'"punix:{own}*" {instead}')
+            return False
+        return True
+
+    def _tell(self, trouble: str) -> None:
+        self._log.err(trouble, self._limit)
 
     def reconnect(self) -> None:
         """Hang up on all controllers, and connect again to those that are connected to."""

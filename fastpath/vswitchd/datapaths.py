@@ -42,6 +42,7 @@ class Datapath:
     own_name: str = ""
     ports: dict[str, int] = field(default_factory=dict)     # odp_port by name of the device
     types: dict[str, str] = field(default_factory=dict)     # type of device by its name
+    has_dummies: bool = False               # its devices are all dummies, which number its ports
     ct: CtSettings = field(default_factory=CtSettings)
     counted: tuple[int, int, int, int] = (0, 0, 0, 0)   # hit, hit in cache, missed, lost at the last clear
     support: dict[str, bool | int] = field(default_factory=dict)    # what was changed of what it can do
@@ -67,7 +68,7 @@ class Datapath:
 
     def choose_port(self, name: str) -> int | None:
         """The number a device called *name* should have: of dummies, the digits in the name; None for any."""
-        if self.type != "dummy":
+        if not self.has_dummies:
             return None
         taken = set(self.ports.values())
         start = 100 if name.startswith("br") else 0
@@ -84,8 +85,9 @@ class Datapath:
 class Datapaths:
     """The datapaths in use, by type."""
 
-    def __init__(self, *, clock: WarpClock, kinds: tuple[str, ...] = TYPES, threads: int = 1) -> None:
-        self.clock, self.kinds = clock, kinds
+    def __init__(self, *, clock: WarpClock, kinds: tuple[str, ...] = TYPES, threads: int = 1,
+                 override: bool = False) -> None:
+        self.clock, self.kinds, self._override = clock, kinds, override
         self._threads = threads
         self._poll_us = POLL_US
         self.lookup_priorities = {"autovalidator": 0, "generic": 1}     # asked for; there is one way
@@ -106,8 +108,11 @@ class Datapaths:
         """The datapath of type *kind*, made now if need be."""
         found = self._datapaths.get(kind)
         if found is None:
-            found = self._datapaths[kind] = Datapath(kind, self._switch(kind))
+            found = self._datapaths[kind] = self._make(kind)
         return found
+
+    def _make(self, kind: str, name: str = "") -> Datapath:
+        return Datapath(kind, self._switch(kind), name, has_dummies=self._override or kind == "dummy")
 
     def _switch(self, kind: str) -> Switch:
         switch = Switch(realtime=True, strict=True, poll_us=self._poll_us,
@@ -127,7 +132,7 @@ class Datapaths:
 
     def add_extra(self, kind: str, name: str) -> None:
         """Make a datapath that no bridge is in."""
-        self._extra.append(Datapath(kind, self._switch(kind), name))
+        self._extra.append(self._make(kind, name))
 
     def remove_extra(self, datapath: Datapath) -> None:
         """Close such a datapath."""

@@ -31,7 +31,7 @@ MIN_MTU, MAX_MTU = 68, 65535
 DUMMY_TYPES = ("dummy", "dummy-internal", "dummy-pmd")
 FIRST_DUMMY_MAC = 0xAA55AA550000
 TUNNELS = ("bareudp", "erspan", "geneve", "gre", "gtpu", "ip6erspan", "ip6gre", "lisp", "stt", "vxlan")
-IFACE_TYPES = ("afxdp", *TUNNELS, "internal", "patch", "system", "tap")
+IFACE_TYPES = ("afxdp", "afxdp-nonpmd", *TUNNELS, "internal", "patch", "system", "tap")
 
 
 class DeviceError(FastpathError):
@@ -87,6 +87,7 @@ class Dummy(Device):
     """A device of the dummy kind."""
 
     n_queues: int = 1
+    n_received: int = 0
     _rx: PcapWriter | None = None
     _tx: PcapWriter | None = None
 
@@ -96,6 +97,7 @@ class Dummy(Device):
         if self._rx is not None:
             self._rx.write(frame, time_ns=wall_ns())
             self._rx.flush()
+        self.n_received += 1
         if not self.io.inject(frame):
             raise PortError(f"{self.name}: cannot take a frame of {len(frame)} bytes")
 
@@ -131,7 +133,7 @@ class Dummy(Device):
 
 def _writer(path: str) -> PcapWriter:
     try:
-        return PcapWriter(path, nanosecond=False)
+        return PcapWriter(path, nanosecond=False, append=True)
     except OSError as error:
         raise DeviceError(path, error.strerror or str(error)) from None
 

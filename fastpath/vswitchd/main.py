@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fastpath.vswitchd import VERSION
+
 PROGRAM = "ovs-vswitchd"
-VERSION = "3.1.0"               # of Open vSwitch, whose behaviour and texts these are
 SWITCH_INTERVAL_S = 0.0005
 
 

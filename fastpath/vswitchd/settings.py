@@ -14,11 +14,13 @@ from fastpath.dpif.userspace import MAX_POLL_US, POLL_US
 from fastpath.errors import ParseError
 from fastpath.fields import BY_NAME
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
+from fastpath.ofproto.description import Description
 from fastpath.ofproto.port import VLAN_MAX, vlan_config
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
 from fastpath.ovsdb.idl import Row, get
 from fastpath.runtime.log import Level
 from fastpath.text import parse_mac
+from fastpath.vswitchd import VERSION
 
 OFPP_MAX = 0xFF00
 MAX_PREFIXES = 3
@@ -108,7 +110,7 @@ class BridgeWanted:
     versions: tuple[int, ...]
     dpid: int | None
     hwaddr: int | None
-    description: str | None
+    description: Description
     mac_aging: int
     mac_table_size: int
     forward_bpdu: bool
@@ -155,7 +157,9 @@ class Reader:
             tuple(sorted(PROTOCOLS[p] for p in column(row, "protocols", []) if p in PROTOCOLS))
             or DEFAULT_PROTOCOLS,
             _hex(other.get("datapath-id")), self._hwaddr(other.get("hwaddr"), name),
-            other.get("dp-desc"), _int(other.get("mac-aging-time"), 300),
+            Description("Nicira, Inc.", "Open vSwitch", VERSION, other.get("dp-sn") or "None",
+                        other.get("dp-desc") or "None"),
+            _int(other.get("mac-aging-time"), 300),
             _int(other.get("mac-table-size"), 8192),
             other.get("forward-bpdu") == "true", tuple(sorted(column(row, "flood_vlans", []))),
             tuple(self._ports(row, name)), tuple(self._controllers(row)), tuple(self._tables(row)),

@@ -94,8 +94,14 @@ def of_statistics(interface: Interface) -> Iterator[Write]:
     if interface.of is None:
         return
     counters = interface.of.stats()
-    yield from _writes(interface.wanted.row, (
-        ("statistics", {name: getattr(counters, name) for name in _STATISTICS}),))
+    values = {name: getattr(counters, name) for name in _STATISTICS if interface.of.of.counts_faults
+              or name.rpartition("_")[2] in ("packets", "bytes")}
+    if isinstance(interface.device, Dummy):
+        values |= {f"{way}_q0_{what}": values[f"{way}_{what}"] for way in ("rx", "tx")
+                   for what in ("packets", "bytes")}
+        values |= {"rx_custom_packets_1": interface.device.n_received,
+                   "rx_custom_packets_2": interface.device.n_received}
+    yield from _writes(interface.wanted.row, (("statistics", values),))
 
 
 def _ifindex(name: str) -> int:

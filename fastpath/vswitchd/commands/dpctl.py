@@ -48,7 +48,7 @@ def _show(datapath: Datapath, with_counters: bool) -> Iterator[str]:
     yield f"{datapath.type}@{datapath.name}:"
     yield f"  lookups: hit:{counted.n_hit} missed:{counted.n_missed} lost:{counted.n_lost}"
     yield f"  flows: {counted.n_flows}"
-    own = "dummy-internal" if datapath.type == "dummy" else "tap"
+    own = "dummy-internal" if datapath.has_dummies else "tap"
     for number, name in sorted(port_names(datapath).items()):
         yield f"  port {number}: {name} ({datapath.types.get(name, own)})"
         if with_counters:

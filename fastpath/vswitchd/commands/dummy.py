@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastpath.compose import compose
+from fastpath._flow import FlowKey
+from fastpath.compose import compose, compose_sized
 from fastpath.dpif.keyparse import parse_key
 from fastpath.errors import FastpathError, ParseError
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
@@ -49,7 +50,7 @@ def _length(text: str) -> int:
 
 
 def _frame(text: str, size: int | None) -> bytes:
-    """A frame from its hexadecimal bytes, or from a key; zeros make it *size* bytes long."""
+    """A frame from its hexadecimal bytes, or from a key, then *size* bytes long."""
     try:
         frame = bytes.fromhex(text)
     except ValueError:
@@ -57,10 +58,17 @@ def _frame(text: str, size: int | None) -> bytes:
             key, _mask = parse_key("".join(text.split()))
         except ParseError:
             raise CommandError(f"syntax error at {text}") from None
-        return compose(key)[:size].ljust(size, b"\0") if size is not None else compose(key)
+        return _composed(key, size)
     if len(frame) < MIN_FRAME:
         raise CommandError(f"syntax error at {text}")
     return frame
+
+
+def _composed(key: FlowKey, size: int | None) -> bytes:
+    try:
+        return compose(key) if size is None else compose_sized(key, size)
+    except ValueError:
+        raise CommandError("too small packet len") from None
 
 
 def _device(daemon: Daemon, name: str) -> Dummy:
