@@ -35,7 +35,7 @@ cdef enum:
 
 # linux/if_tun.h; older headers lack USO.
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
-TUNSETIFF, TUNSETOFFLOAD, TUNSETVNETHDRSZ = 0x400454CA, 0x400454D0, 0x400454D8
+TUNSETIFF, TUNSETPERSIST, TUNSETOFFLOAD, TUNSETVNETHDRSZ = 0x400454CA, 0x400454CB, 0x400454D0, 0x400454D8
 TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN, TUN_F_USO4, TUN_F_USO6 = 1, 2, 4, 8, 32, 64
 # What the host may leave to us, richest first; the kernel refuses what it does not know.
 OFFLOADS = (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6,
@@ -224,6 +224,13 @@ cdef class TapPort(Port):
         except PortError as error:
             return str(error)
         return None if up else f"{self.ifname!r} is down (ip link set {self.ifname} up)"
+
+    def persist(self, bint stay) -> None:
+        """Have the device *stay* when it is given up, with its addresses, until somebody takes it over or
+        deletes it; or go after all."""
+        if self.c.fd < 0:
+            raise PortError(f"tap port {self.name!r} is closed")
+        fcntl.ioctl(self.c.fd, TUNSETPERSIST, stay)
 
     def close(self) -> None:
         """Give the device up; it goes, unless it was made to stay."""

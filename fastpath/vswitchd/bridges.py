@@ -124,6 +124,7 @@ class ConfiguredBridge:
             interface.of = self._enter(interface, device)
         except FastpathError as error:
             self._free(interface)
+            device.discard()
             self._devices.close(device)
             if device.io is not None:
                 device.io.close()
@@ -179,7 +180,9 @@ class ConfiguredBridge:
         if interface.of is not None:
             self._configure(interface.of, port.vlan, port.protected)
 
-    def _remove(self, interface: Interface) -> None:
+    def _remove(self, interface: Interface, *, leave: bool = False) -> None:
+        if interface.device is not None and not leave:
+            interface.device.discard()
         del self.interfaces[interface.wanted.name]
         self.datapath.ports.pop(interface.wanted.name, None)
         self.datapath.types.pop(interface.wanted.name, None)
@@ -387,10 +390,10 @@ class ConfiguredBridge:
         self._controllers[wanted.target] = wanted
         self._connmgr.info(f'{self.name}: added primary controller "{wanted.target}"')
 
-    def close(self) -> None:
-        """Remove the bridge."""
+    def close(self, *, leave: bool = False) -> None:
+        """Remove the bridge; *leave* its devices to their host, for the next daemon to take over."""
         for interface in list(self.interfaces.values()):
-            self._remove(interface)
+            self._remove(interface, leave=leave)
         self.datapath.switch.del_bridge(self.bridge)
 
 

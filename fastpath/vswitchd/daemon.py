@@ -47,7 +47,7 @@ class Daemon:
         self.neighbors = Neighbors()
         self._types = types                     # of datapaths bridges may have
         self.bridges: dict[str, ConfiguredBridge] = {}
-        self.exiting = False
+        self.exiting = self.cleaning = False
         self.is_configured = False              # the database was carried out once
         self._db = Database(remote, lock=LOCK)
         self._bridge_log, self._vswitchd = log.module("bridge"), log.module("vswitchd")
@@ -102,7 +102,7 @@ class Daemon:
             self._said_contended = True
             self._bridge_log.err("another ovs-vswitchd process is running, disabling this process "
                                  f"(pid {self._pid}) until it goes away")
-            self._close_bridges()
+            self._close_bridges(leave=True)
             self._seen = 0
             self.is_configured = True
 
@@ -210,14 +210,14 @@ class Daemon:
         """All bridges."""
         return [found.bridge for found in self.bridges.values()]
 
-    def _close_bridges(self) -> None:
+    def _close_bridges(self, *, leave: bool = False) -> None:
         while self.bridges:
-            self.bridges.popitem()[1].close()
+            self.bridges.popitem()[1].close(leave=leave)
         self.datapaths.drop_unused()
 
     def close(self) -> None:
-        """End all bridges, and with them their devices, and hang up on the database."""
-        self._close_bridges()
+        """End all bridges and hang up on the database; when *cleaning*, devices made for bridges go too."""
+        self._close_bridges(leave=not self.cleaning)
         self.datapaths.close()
         self._db.close()
         os.close(self._bell)

@@ -56,6 +56,11 @@ class Device:
     is_up: bool = True
     addresses: list[str] = field(default_factory=list)
 
+    def discard(self) -> None:
+        """Have a device that was made for the switch go with its port."""
+        if isinstance(self.io, TapPort):
+            self.io.persist(False)
+
     def set_mac(self, mac: int) -> None:
         """Give it the Ethernet address *mac*."""
         if isinstance(self.io, TapPort) and mac != self.mac:
@@ -195,7 +200,9 @@ class Devices:
                 raise DeviceError(f"could not open network device {name}", os.strerror(errno.ENODEV))
             return _real(name, kind, AfPacketPort(name))
         if kind in ("internal", "tap"):
-            return _real(name, kind, TapPort(name))
+            tap = TapPort(name)
+            tap.persist(True)           # the host's addresses outlive a restart
+            return _real(name, kind, tap)
         if kind == "patch":
             _check_patch(wanted)
         if kind == "patch" or kind in TUNNELS:

@@ -35,8 +35,8 @@ def reconnect(daemon: Daemon, args: list[str]) -> None:
 
 
 def leave(daemon: Daemon, args: list[str]) -> None:
-    """End the daemon.  Its devices go with it, asked to clean up or not."""
-    daemon.exiting = True
+    """End the daemon.  Devices made for bridges stay, with their addresses, unless it is to clean up."""
+    daemon.exiting, daemon.cleaning = True, args == ["--cleanup"]
 
 
 COMMANDS = (
