@@ -15,6 +15,7 @@ from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.provider import Dpif, Features
 from fastpath.errors import ExistsError
 from fastpath.ofproto.events import Event
+from fastpath.ofproto.flow_log import FlowLog
 from fastpath.ofproto.meter import MeterNumbers
 from fastpath.ofproto.recirc import FrozenState, RecircTable
 from fastpath.ofproto.xlate.context import BridgeView
@@ -38,6 +39,7 @@ class Backer:
         self.dpif = dpif
         self.strict = strict
         self.features = features or Features()
+        self.log = FlowLog()
         self.recirc = RecircTable()
         self.meter_numbers = MeterNumbers(dpif.max_meters)
         self.bridges: dict[str, Ofproto] = {}

@@ -356,8 +356,10 @@ class Revalidator:
             self.ukeys.move(slot, new.index)
             if new.actions != old.actions:
                 self.stats.n_modified += 1
-                ops.append(FlowPut(self.ukeys.key(slot), self.ukeys.mask(slot), new.actions,
-                                   self.ukeys.ufid(slot)))
+                put = FlowPut(self.ukeys.key(slot), self.ukeys.mask(slot), new.actions, self.ukeys.ufid(slot))
+                ops.append(put)
+                if self.backer.log.is_on:
+                    self.backer.log.changed(put.ufid or 0, put.key, put.mask, old.actions, new.actions)
             self.let_go(old)
 
     def _is_slow(self, slot: int, now: float) -> bool:
@@ -385,6 +387,9 @@ class Revalidator:
         """Remove flows, crediting their last packets."""
         if not slots:
             return
+        if self.backer.log.is_on:
+            for slot in slots:
+                self.backer.log.removed(self.ukeys.ufid(slot), self.ukeys.key(slot))
         self.ukeys.take(slots, self.backer.dpif.flow_delete(self.ukeys.ufids(slots)))
         for slot in slots:
             self._drop(slot)

@@ -81,6 +81,9 @@ class UpcallHandler:
         """Answer waiting upcalls, BATCH of them at most; return how many there were.  Installed flows that
         the answers concern are checked, *n_checks* of them at most and others later."""
         upcalls = self.backer.dpif.recv(BATCH)
+        if upcalls and self.backer.log.is_on:
+            for upcall in upcalls:
+                self.backer.log.asked(upcall)
         for upcall in upcalls:
             if upcall.userdata is None:
                 self._miss(upcall, now)
@@ -118,6 +121,10 @@ class UpcallHandler:
             self._keys, self._flow_masks, self._decisions, self._covers = [], [], [], MaskedKeys()
             results = self.backer.dpif.flow_install(keys, masks, [decision.actions for decision in decisions])
             refused = self.revalidator.ukeys.add_all(results, keys, masks, decisions, now)
+            if self.backer.log.is_on:
+                for ufid, key, mask, decision in zip(results, keys, masks, decisions, strict=True):
+                    if isinstance(ufid, int):
+                        self.backer.log.added(ufid, key, mask, decision.actions)
             self.stats.n_installed += len(keys) - len(refused)
             self.stats.n_refused += len(refused)
             for decision in decisions:

@@ -67,7 +67,9 @@ MODULES = (
 )
 _FROM_LOGGING = ((logging.CRITICAL, Level.EMER), (logging.ERROR, Level.ERR), (logging.WARNING, Level.WARN),
                  (logging.INFO, Level.INFO))
-LINES_A_MINUTE, LINES_AT_ONCE = 10, 15          # of one kind that the library logs
+LIBRARY = "fastpath"
+# Lines of one kind that the library logs, a minute and at once.
+USUAL_LIMIT, LIMITS = (10, 15), {"dpif": (600, 600), "dpif_netdev": (600, 600)}
 _ESCAPE = re.compile(r"%(?P<left>-?)(?P<zero>0?)(?P<width>\d*)(?P<what>[a-zA-Z%])(?:\{(?P<more>[^}]*)\})?")
 _WORDS = re.compile(r"[ ,:]+")
 
@@ -87,6 +89,7 @@ class Log:
         self._n_lines = 0
         self._started = time.monotonic()
         self._lock = threading.Lock()
+        self._intake: Intake | None = None
 
     def module(self, name: str) -> Logger:
         """What module *name* logs with."""
@@ -160,6 +163,17 @@ class Log:
         for levels in [self.levels[module]] if module else self.levels.values():
             names = [destination] if destination else DESTINATIONS
             levels.update(dict.fromkeys(names, LEVELS[level or "dbg"]))
+        if self._intake is not None:
+            self._intake.tune()
+
+    def take_from_library(self) -> None:
+        """Log what the library tells by ``logging``, too."""
+        self._intake = Intake(self)
+        library = logging.getLogger(LIBRARY)
+        library.propagate = False
+        library.setLevel(logging.INFO)
+        library.addHandler(self._intake)
+        self._intake.tune()
 
     def _set_pattern(self, destination: str, pattern: str) -> None:
         names = DESTINATIONS if destination.lower() == "any" else (destination.lower(),)
@@ -316,5 +330,13 @@ class Intake(logging.Handler):
         """Log *record*."""
         module = record.name.partition(".")[2]
         level = next((level for least, level in _FROM_LOGGING if record.levelno >= least), Level.DBG)
-        limit = self._limits.setdefault((module, level), RateLimit(LINES_A_MINUTE, LINES_AT_ONCE))
+        limit = self._limits.setdefault((module, level), RateLimit(*LIMITS.get(module, USUAL_LIMIT)))
         self._log.module(module).write(level, record.getMessage(), limit)
+
+    def tune(self) -> None:
+        """Have the library put into words what some destination takes, and no more."""
+        for name in logging.Logger.manager.loggerDict:
+            library, _, module = name.partition(".")
+            if library == LIBRARY and module in self._log.levels:
+                is_wanted = self._log.takes(module, Level.DBG)
+                logging.getLogger(name).setLevel(logging.DEBUG if is_wanted else logging.INFO)

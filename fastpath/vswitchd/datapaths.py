@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
 from fastpath.dpif.userspace import POLL_US
+from fastpath.ofproto.flow_log import FlowLog
 from fastpath.runtime.clock import WarpClock
 from fastpath.switch import Switch
 from fastpath.value import replace
@@ -112,7 +113,9 @@ class Datapaths:
         return found
 
     def _make(self, kind: str, name: str = "") -> Datapath:
-        return Datapath(kind, self._switch(kind), name, has_dummies=self._override or kind == "dummy")
+        made = Datapath(kind, self._switch(kind), name, has_dummies=self._override or kind == "dummy")
+        made.switch.backer.log = FlowLog(kind, made.name)
+        return made
 
     def _switch(self, kind: str) -> Switch:
         switch = Switch(realtime=True, strict=True, poll_us=self._poll_us,

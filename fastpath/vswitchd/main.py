@@ -113,7 +113,7 @@ def _take_lines(log: Any) -> None:
     import ovs.unixctl.server
     import ovs.vlog
 
-    from fastpath.runtime.log import LEVELS, Intake
+    from fastpath.runtime.log import LEVELS
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -127,10 +127,7 @@ def _take_lines(log: Any) -> None:
         logger.handlers.clear()
         logger.propagate = False
         logger.addHandler(Handler() if destination == "file" else logging.NullHandler())
-    library = logging.getLogger("fastpath")
-    library.propagate = False
-    library.setLevel(logging.DEBUG)
-    library.addHandler(Intake(log))
+    log.take_from_library()
 
 
 def _user(user: str | None) -> None:

@@ -15,6 +15,7 @@ from fastpath.dpif.odptext import format_actions, parse_actions
 from fastpath.dpif.provider import FlowDel, FlowPut, PortStats
 from fastpath.errors import FastpathError, ParseError
 from fastpath.ofproto.exact_flow import parse_filter
+from fastpath.ofproto.flow_log import format_ufid
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.views import Megaflow
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
@@ -125,12 +126,6 @@ def flow_line(datapath: Datapath, flow: Megaflow, names: dict[int, str] | None, 
         return text
     head, actions, rest = text.partition(", actions:")
     return f"ufid:{format_ufid(flow.ufid)}, {head}, dp:ovs{actions}{rest}"
-
-
-def format_ufid(ufid: int) -> str:
-    """The handle of a flow, as a UUID is written."""
-    digits = f"{ufid:032x}"
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def add_flow(daemon: Daemon, args: list[str]) -> None:

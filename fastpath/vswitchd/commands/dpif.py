@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastpath.ofproto.flow_log import format_ufid
 from fastpath.vswitchd.bridges import ConfiguredBridge, Interface
 from fastpath.vswitchd.commands.command import Command, CommandError
-from fastpath.vswitchd.commands.dpctl import format_ufid, port_names
+from fastpath.vswitchd.commands.dpctl import port_names
 from fastpath.vswitchd.datapaths import Datapath
 
 if TYPE_CHECKING:

@@ -51,3 +51,14 @@ quiet() {
 trace() {
     ovs-appctl ofproto/trace "$@"
 }
+
+# mark: what the daemon logged up to now is of no interest.  logged PATTERN: what it did since, without handles.
+mark() {
+    ovs-appctl vlog/reopen
+    wc -c < ovs-vswitchd.log > mark
+}
+
+logged() {
+    ovs-appctl vlog/reopen
+    tail -c +$(($(cat mark) + 1)) ovs-vswitchd.log | grep -A 2 -- "$1" | cut -d'|' -f3- | sed 's/\(mega_\)\?ufid:[-0-9a-f]* //g; s/([a-z0-9-]*)|/|/'
+}
