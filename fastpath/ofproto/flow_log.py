@@ -10,8 +10,7 @@ import logging
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions
-from fastpath.dpif.keytext import format_key
-from fastpath.dpif.odptext import format_actions
+from fastpath.dpif.odptext import format_actions, format_key
 from fastpath.dpif.provider import Upcall
 from fastpath.ofproto.match import packet_mask
 from fastpath.ofproto.packet_text import format_packet
