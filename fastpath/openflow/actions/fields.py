@@ -16,7 +16,16 @@ from fastpath.ofproto.actions.balance import (
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.misc import CheckPktLarger
 from fastpath.ofproto.actions.output import OutputReg
-from fastpath.ofproto.actions.set_field import DeleteField, Load, Move, Pop, Push, SetField, value_bits
+from fastpath.ofproto.actions.set_field import (
+    DeleteField,
+    Load,
+    Move,
+    Pop,
+    Push,
+    SetField,
+    is_narrow,
+    value_bits,
+)
 from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14, OF15
 from fastpath.ofproto.subfield import Subfield
 from fastpath.openflow import oxm
@@ -55,7 +64,7 @@ def _get_set_field(reader: Reader, version: int) -> Action:
         if version < OF15 and SET_FIELD.code(version) is not None:
             raise OpenFlowError("OFPBAC_BAD_SET_MASK", f"{f.name}: only OpenFlow 1.5 sets part of a field")
         return SetField(f, value, mask & full)
-    return SetField(f, value, full)
+    return SetField(f, value, full, mask == full and is_narrow(f))
 
 
 def _get_set_field2(reader: Reader, version: int) -> Action:
@@ -67,7 +76,7 @@ def _get_set_field2(reader: Reader, version: int) -> Action:
 
 def _put_set_field(action: SetField, version: int) -> tuple[Raw, bytes]:
     f = action.field
-    mask = None if action.is_exact else action.mask
+    mask = None if action.is_exact and not (action.shows_mask and version >= OF15) else action.mask
     if version >= OF15 or (version >= OF12 and mask is None):
         return SET_FIELD, oxm.put_field(f, action.value, mask, version)
     return _REG_LOAD2, oxm.put_field(f, action.value, mask, oxm.NXM)
