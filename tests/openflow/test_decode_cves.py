@@ -1,7 +1,7 @@
 """Messages that were the end of another switch, one test for each (CVE numbers are Open vSwitch's).
 
-None may do more here than be refused, and all must print.  Sizes run over many that there can be, as mostly it
-was a length in a message that was trusted.
+None may do more here than be refused, and all must print.  Sizes run over many that there can be, as mostly
+it was a length in a message that was trusted.
 """
 
 from __future__ import annotations
