@@ -3,6 +3,7 @@
 #   make build    venv, dependencies, compiled modules in place
 #   make check    ruff, mypy --strict, layer and house rules
 #   make test-controllers   Faucet and os-ken drive the switch (installs them in build/controllers)
+#   make test-kernel   the kernel's datapath, in a virtual machine (tests/kernel/README.md)
 #   make bench    the benches, as a table
 #   make layout   regenerate _flow_layout.{h,pxd} from fields.py
 #   make dist     sdist and wheel
@@ -13,11 +14,13 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 JOBS   ?= $(shell nproc)
 PYTEST_ARGS ?=
+KERNEL_LIMIT ?= 600
+KERNEL_CASES ?=
 
 SOURCES := $(shell find fastpath -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py fastpath/fields.py
 STAMPS  := build/.venv-ready build/.built
 
-.PHONY: run test test-controllers check build bench layout dist clean
+.PHONY: run test test-kernel test-controllers check build bench layout dist clean
 .DEFAULT_GOAL := build
 
 run: build
@@ -30,6 +33,11 @@ test-controllers: build
 	PYTHON=$(PYTHON) tools/controllers build/controllers
 	FASTPATH_CONTROLLERS=build/controllers $(PY) -m pytest $(PYTEST_ARGS) \
 		tests/interop/test_os_ken.py tests/netns/test_faucet.py
+
+# Status 77: no such machine can be had here.
+test-kernel: build
+	tests/kernel/guest -t $(KERNEL_LIMIT) -- $(abspath $(PY)) tests/kernel/cases.py $(KERNEL_CASES) || \
+	    { [ $$? -eq 77 ] && echo "test-kernel: skipped"; }
 
 check: build
 	$(VENV)/bin/ruff check .

@@ -53,6 +53,11 @@ def _ofctl(args: argparse.Namespace) -> int:
     return command.main(args.words)
 
 
+def _dpctl(args: argparse.Namespace) -> int:
+    from fastpath.cli.dpctl import command
+    return command.main(args.words)
+
+
 def _view(args: argparse.Namespace) -> int:
     from fastpath.cli import control
     return control.view(args)
@@ -184,10 +189,14 @@ def parser() -> argparse.ArgumentParser:
     add = partial(sub.add_parser, formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_run(add)
     _add_offline(add)
-    add("ofctl", help="ask an OpenFlow switch, as ovs-ofctl does", add_help=False)  # reads its own words
+    add("ofctl", help="ask an OpenFlow switch, as ovs-ofctl does", add_help=False)
+    add("dpctl", help="ask the kernel's datapaths, as ovs-dpctl does", add_help=False)
     _add_views(add)
     _add_changes(add)
     return top
+
+
+_OWN_WORDS = {"ofctl": _ofctl, "dpctl": _dpctl}       # commands that read their words themselves
 
 
 def _version() -> int:
@@ -202,8 +211,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")      # noqa: SIM115
     words = sys.argv[1:] if argv is None else list(argv)
     top = parser()
-    args = argparse.Namespace(version=False, call=_ofctl, words=words[1:]) if words[:1] == ["ofctl"] else (
-        top.parse_args(words))
+    own = _OWN_WORDS.get(words[0]) if words else None
+    args = argparse.Namespace(version=False, call=own, words=words[1:]) if own else top.parse_args(words)
     if not args.version and not hasattr(args, "call"):
         top.error("no command given")
     try:

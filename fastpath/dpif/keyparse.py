@@ -107,7 +107,7 @@ class _Parser:
     # -- terms of their own form -------------------------------------------------------------------
 
     def _recirc_id(self, inside: str) -> None:
-        self._set("recirc_id", text.parse_int(inside, bits=32, what="recirc_id"), 0xFFFFFFFF)
+        self._set("recirc_id", *_number(inside, 32, "recirc_id"))
 
     def _in_port(self, inside: str) -> None:
         number = self._ports.get(inside)

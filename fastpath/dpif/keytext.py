@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fastpath import text
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.key import ATTRS, ETH_IPV6, L3, L4, Form, Member
-from fastpath.dpif.provider import DpFlow
+from fastpath.dpif.provider import DpFlow, FlowStats
 from fastpath.errors import ParseError
 
 MPLS_SHIFTS = {"label": 12, "tc": 9, "bos": 8, "ttl": 0}
@@ -92,9 +92,9 @@ def format_key(key: FlowKey, mask: FlowKey, *, names: Mapping[int, str] | None =
     """
     out = [_whole(attr, key, mask, verbose) for attr in _BEFORE_CT]
     if key.tun_dst or key.tun_ipv6_dst:
-        out.append(_tunnel(key, mask))
+        out.append(format_tunnel(key, mask))
     if mask.ct_state or verbose:
-        out.append(_ct_state(key.ct_state, mask.ct_state, verbose))
+        out.append(format_ct_state(key.ct_state, mask.ct_state, verbose))
     out += [_whole(attr, key, mask, verbose) for attr in _CT]
     out.append(f"recirc_id({hexa(key.recirc_id)})")
     out.append(_whole("dp_hash", key, mask, verbose))
@@ -132,7 +132,8 @@ def _whole(attr: str, key: FlowKey, mask: FlowKey, verbose: bool) -> str:
     return f"{attr}({format_member(m, value, bits)})" if bits or verbose else ""
 
 
-def _tunnel(key: FlowKey, mask: FlowKey) -> str:
+def format_tunnel(key: FlowKey, mask: FlowKey) -> str:
+    """The tunnel a packet came by."""
     terms = []
     for m in ATTRS["tunnel"]:
         value, bits = _get(m, key, mask)
@@ -144,7 +145,8 @@ def _tunnel(key: FlowKey, mask: FlowKey) -> str:
     return f"tunnel({','.join(terms)})"
 
 
-def _ct_state(value: int, mask: int, verbose: bool) -> str:
+def format_ct_state(value: int, mask: int, verbose: bool) -> str:
+    """What conntrack said of a packet."""
     if verbose:
         return f"ct_state({hexa(value)}/{hexa(mask)})"
     return f"ct_state({text.format_flags_masked(value, mask, text.CT_STATE)})"
@@ -156,11 +158,12 @@ def _above_eth(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
     tags = [(key.vlan_tpid, key.vlan_tci, mask.vlan_tci), (key.vlan1_tpid, key.vlan1_tci, mask.vlan1_tci)]
     for tpid, tci, bits in reversed(tags):
         if tci & _CFI:
-            inner = f"eth_type(0x{tpid:04x}),vlan({_tci(tci, bits, verbose)}),encap({inner})"
+            inner = f"eth_type(0x{tpid:04x}),vlan({format_tci(tci, bits, verbose)}),encap({inner})"
     return inner
 
 
-def _tci(tci: int, mask: int, verbose: bool) -> str:
+def format_tci(tci: int, mask: int, verbose: bool) -> str:
+    """What is inside of vlan()."""
     terms = []
     vid, pcp = mask & 0xFFF, mask >> 13
     if vid or tci & 0xFFF or verbose:
@@ -174,7 +177,7 @@ def _network(key: FlowKey, mask: FlowKey, verbose: bool) -> list[str]:
     dl_type = key.dl_type
     out = [f"eth_type(0x{dl_type:04x})"] if mask.dl_type or verbose else []
     if dl_type in _MPLS:
-        out.append(_mpls(key, mask, verbose))
+        out.append(format_mpls(key, mask, verbose))
     elif dl_type in L3:
         out.append(_attr(L3[dl_type], key, mask, verbose))
     # Later fragments have no L4 header; the protocol must be known for L4 to mean anything.
@@ -182,14 +185,15 @@ def _network(key: FlowKey, mask: FlowKey, verbose: bool) -> list[str]:
     if attr and (mask.nw_proto or verbose):
         out.append(_attr(attr, key, mask, verbose))
         if attr == "tcp":
-            out.append(_tcp_flags(key.tcp_flags, mask.tcp_flags, verbose))
+            out.append(format_tcp_flags(key.tcp_flags, mask.tcp_flags, verbose))
         if dl_type == ETH_IPV6 and attr == "icmpv6" and key.tp_src in _ND:
             out.append(_attr("nd", key, mask, verbose))
             out.append(_attr("nd_ext", key, mask, False))
     return [term for term in out if term]
 
 
-def _mpls(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
+def format_mpls(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
+    """The labels of a packet."""
     stack = [(getattr(key, f"mpls_lse{i}"), getattr(mask, f"mpls_lse{i}")) for i in range(3)]
     used = [(lse, bits) for lse, bits in stack if lse or bits]
     if len(used) > 1 and used[1][0]:
@@ -209,7 +213,8 @@ def _mpls(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
     return f"mpls({','.join(terms)})"
 
 
-def _tcp_flags(value: int, mask: int, verbose: bool) -> str:
+def format_tcp_flags(value: int, mask: int, verbose: bool) -> str:
+    """The flags of a TCP header."""
     if not mask:
         return "tcp_flags(0/0)" if verbose else ""
     if mask & 0xFFF == 0xFFF:
@@ -222,8 +227,12 @@ def _tcp_flags(value: int, mask: int, verbose: bool) -> str:
 def format_flow(flow: DpFlow, actions: str, *, now: float, names: Mapping[int, str] | None = None,
                 verbose: bool = False) -> str:
     """One line of dpctl/dump-flows; *actions* is the text of the flow's actions."""
-    s = flow.stats
+    return (f"{format_key(flow.key, flow.mask, names=names, verbose=verbose)}, "
+            f"{format_stats(flow.stats, now)}, actions:{actions}")
+
+
+def format_stats(s: FlowStats, now: float) -> str:
+    """What a flow has counted."""
     used = "never" if s.used is None else f"{max(0.0, now - s.used):.3f}s"
     flags = "".join(letter for letter, bit in _TCP_FLAG_LETTERS if s.tcp_flags & bit)
-    return (f"{format_key(flow.key, flow.mask, names=names, verbose=verbose)}, packets:{s.n_packets}, "
-            f"bytes:{s.n_bytes}, used:{used}{f', flags:{flags}' if flags else ''}, actions:{actions}")
+    return f"packets:{s.n_packets}, bytes:{s.n_bytes}, used:{used}{f', flags:{flags}' if flags else ''}"

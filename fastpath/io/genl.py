@@ -41,6 +41,8 @@ LOST = -1                               # in place of an errno: no answer came
 
 _HEADER = struct.Struct("=IHHII")       # bytes in all, type, flags, sequence number, sender
 _GENL = struct.Struct("=BBxx")          # command, version
+_FIRST = struct.Struct("=4xHHI4x")      # type, flags and number of the first message of a datagram
+_DONE_SIZE = _HEADER.size + 4
 
 
 class Socket(Protocol):
@@ -207,6 +209,33 @@ class Requests:
             self._send(b"".join(batch))
             out += self._replies(first, len(batch))
         return out
+
+    def dump(self, request: Request) -> tuple[int, list[bytes]]:
+        """errno (or LOST) of a dump, and its datagrams as they came: for those who read many messages of one
+        kind.  All are answers to *request* but for their ends."""
+        self._seq += 1
+        self._send(pack_request(request, self._seq))
+        out: list[bytes] = []
+        while True:
+            try:
+                data = self._sock.recv(MESSAGE_MAX)
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    self._overrun()
+                    return LOST, []
+                raise PortError(f"generic netlink: {(error.strerror or str(error)).lower()}") from error
+            kind, flags, seq = _FIRST.unpack_from(data) if len(data) >= _HEADER.size else (0, 0, 0)
+            if seq != self._seq:
+                continue                        # of a request given up before
+            if flags & DUMP_INTERRUPTED:
+                return LOST, []
+            if kind > _OVERRUN:
+                out.append(data)
+            done = data if kind <= _OVERRUN else data[-_DONE_SIZE:]
+            if kind == _ERROR or (len(done) == _DONE_SIZE and _FIRST.unpack_from(done)[0] == _DONE):
+                return _errno(done[_HEADER.size:]), out
+            if kind == _OVERRUN:
+                return LOST, []
 
     def _send(self, data: bytes) -> None:
         try:

@@ -326,6 +326,17 @@ class Kernel:
         """All flows of a datapath."""
         return [read_flow(body) for body in self._dump("flows", FLOW, index, {"ufid_flags": omit})]
 
+    def flow_counters(self, index: int) -> list[bytes] | None:
+        """Datagrams of a dump of all flows' counters, for ``counters``; None when it is lost each time."""
+        request = self.request(FLOW, "get", index, {"ufid_flags": OMIT}, DUMP)
+        for _ in range(TRIES):
+            error, datagrams = self._requests.dump(request)
+            if not error:
+                return datagrams
+            if error != LOST:
+                raise error_of(error, "flows")
+        return None
+
     def execute(self, index: int, frame: bytes, key: bytes, actions: bytes, *, probe: bool = False,
                 mru: int = 0, hash: int | None = None) -> Request:
         """The request to run *actions* over a packet whose metadata are *key*."""

@@ -13,7 +13,7 @@ have no type there, and 0x05ff here.  And ours knows of more headers: ``unknown_
 from __future__ import annotations
 
 from fastpath._flow import WINDOWS, FlowKey
-from fastpath.dpif.netlink.layout import LATER, Struct, part
+from fastpath.dpif.netlink.layout import KEY_SIZE, LATER, Block, Struct, part
 from fastpath.dpif.netlink.nla import attr, by_number
 from fastpath.dpif.netlink.rows import KEY, NSH_KEY
 from fastpath.dpif.netlink.tunnel import decode_tunnel, encode_tunnel
@@ -24,6 +24,7 @@ ETH_MPLS = (0x8847, 0x8848)
 DL_TYPE_NONE = 0x05FF                   # in our key: the frame has a length where others have their type
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
 ND_TYPES = (135, 136)
+VLAN_TYPES = (0x8100, 0x88A8)
 CFI = 0x1000
 MAX_TAGS, MAX_LABELS = 2, 3
 NO_PORT = 0xFFFFFFFF
@@ -42,10 +43,16 @@ _METADATA = (_RECIRC_ID, _struct("dp_hash", ("dp_hash", 4)), _struct("priority",
              _IN_PORT, _struct("skb_mark", ("pkt_mark", 4)), _struct("ct_state", ("ct_state", 4)),
              _struct("ct_zone", ("ct_zone", 2)), _struct("ct_mark", ("ct_mark", 4)),
              _struct("ct_labels", ("ct_label", 16)))
+# The same but for the last, whose bytes go the other way round.
+_BLOCK, _LABELS_OF_CT = Block(*_METADATA[:-1]), _METADATA[-1]
+_NO_LABELS = attr(_LABELS_OF_CT.number, bytes(_LABELS_OF_CT.size))
+_CT_LABEL = WINDOWS["ct_label"]
+_NO_LABEL = bytes(_CT_LABEL.size)
 _CT_TUPLE = (("ct_tp_src", 2), ("ct_tp_dst", 2), ("ct_nw_proto", 1))
 _CT4 = _struct("ct_orig_tuple_ipv4", ("ct_nw_src", 4), ("ct_nw_dst", 4), *_CT_TUPLE, pad=3)
 _CT6 = _struct("ct_orig_tuple_ipv6", ("ct_ipv6_src", 16), ("ct_ipv6_dst", 16), *_CT_TUPLE, pad=3)
 _ETHERNET = _struct("ethernet", ("dl_src", 6), ("dl_dst", 6))
+_ETHERNET_BLOCK = Block(_ETHERNET)
 _IP_TAIL = (("nw_proto", 1), ("nw_tos", 1), ("nw_ttl", 1), ("nw_frag", 1))
 _IPV4 = _struct("ipv4", ("nw_src", 4), ("nw_dst", 4), *_IP_TAIL)
 _IPV6 = _struct("ipv6", ("ipv6_src", 16), ("ipv6_dst", 16), ("ipv6_label", 4), *_IP_TAIL)
@@ -83,9 +90,7 @@ def encode_mask(key: FlowKey, mask: FlowKey) -> bytes:
 def encode_metadata(key: FlowKey) -> bytes:
     """What a packet to be executed comes with; the kernel reads its headers itself."""
     raw = bytes(key)
-    out = [attr(s.number, s.pack(raw)) for s in _METADATA if s is not _IN_PORT or key.in_port != NO_PORT]
-    out += _ct_tuple(key, raw, None)
-    out += _tunnel(key, None)
+    out = [_metadata_of(key, raw, None)]
     if key.packet_type:
         out.append(attr(_ETHERTYPE, raw[_DL_TYPE:_DL_TYPE + 2]))
     else:
@@ -95,27 +100,35 @@ def encode_metadata(key: FlowKey) -> bytes:
 
 def _encode(key: FlowKey, raw: bytes, bits: bytes | None) -> bytes:
     """Attributes of the key whose bytes are *raw*, or those of the mask *bits* over it."""
-    out = [_one(s, raw, bits) for s in _METADATA if s is not _IN_PORT or key.in_port != NO_PORT]
-    out += _ct_tuple(key, raw, bits)
-    out += _tunnel(key, bits)
+    out = _metadata_of(key, raw, bits)
     if not key.packet_type:
-        out.append(_one(_ETHERNET, raw, bits))
-    return b"".join(out) + _from_type(key, raw, bits, 0)
+        out += _ETHERNET_BLOCK.pack(raw if bits is None else bits)
+    return out + _from_type(key, raw, bits, 0)
+
+
+def _metadata_of(key: FlowKey, raw: bytes, bits: bytes | None) -> bytes:
+    """Attributes of all that is of no header."""
+    of = raw if bits is None else bits
+    if key.in_port == NO_PORT:
+        out = b"".join([_one(s, raw, bits) for s in _METADATA if s is not _IN_PORT])
+    elif of[_CT_LABEL.ofs:_CT_LABEL.ofs + _CT_LABEL.size] == _NO_LABEL:
+        out = _BLOCK.pack(of) + _NO_LABELS
+    else:
+        out = _BLOCK.pack(of) + _one(_LABELS_OF_CT, raw, bits)
+    if raw[_CT_PROTO]:
+        out += b"".join(_ct_tuple(key, raw, bits))
+    if key.tun_dst or key.tun_ipv6_dst:
+        out += attr(_TUNNEL, encode_tunnel(key, None if bits is None else FlowKey.from_bytes(bits)))
+    return out
 
 
 def _one(s: Struct, raw: bytes, bits: bytes | None) -> bytes:
     return attr(s.number, s.pack(raw) if bits is None else s.pack(bits, is_mask=True))
 
 
-def _tunnel(key: FlowKey, bits: bytes | None) -> list[bytes]:
-    if not key.tun_dst and not key.tun_ipv6_dst:
-        return []
-    return [attr(_TUNNEL, encode_tunnel(key, None if bits is None else FlowKey.from_bytes(bits)))]
-
-
 def _ct_tuple(key: FlowKey, raw: bytes, bits: bytes | None) -> list[bytes]:
     """The addresses a connection was opened with, which ct() left in the key."""
-    if not raw[_CT_PROTO] or key.dl_type not in (ETH_IP, ETH_IPV6):
+    if key.dl_type not in (ETH_IP, ETH_IPV6):
         return []
     s = _CT4 if key.dl_type == ETH_IP else _CT6
     if bits is not None and not any(s.pack(bits)):
@@ -129,7 +142,17 @@ def _from_type(key: FlowKey, raw: bytes, bits: bytes | None, depth: int) -> byte
         tpid, tci = _TAGS[depth]
         if int.from_bytes(raw[tci:tci + 2], "big") & CFI:
             return _tagged(key, raw, bits, depth, tpid, tci)
+    if key.dl_type in VLAN_TYPES and depth < MAX_TAGS:
+        return _cut_short(raw, bits)
     return _payload(key, raw, bits)
+
+
+def _cut_short(raw: bytes, bits: bytes | None) -> bytes:
+    """A frame that ends within its tag: ours has the type alone, the kernel's key an empty tag, its mask
+    no tag."""
+    if bits is not None:
+        return attr(_ETHERTYPE, _EXACT16)
+    return attr(_ETHERTYPE, raw[_DL_TYPE:_DL_TYPE + 2]) + attr(_VLAN, b"\0\0") + attr(_ENCAP)
 
 
 def _tagged(key: FlowKey, raw: bytes, bits: bytes | None, depth: int, tpid: int, tci: int) -> bytes:
@@ -212,11 +235,14 @@ def _nsh(key: FlowKey, raw: bytes, bits: bytes | None) -> bytes:
 
 def decode_key(data: bytes) -> FlowKey:
     """The key whose attributes are *data*.  Raises FormatError."""
-    raw = bytearray(len(bytes(FlowKey())))
-    found = by_number(data, "key")
+    raw = bytearray(KEY_SIZE)
+    if _BLOCK.load(data, raw):          # as the kernel sends it, with all of them
+        found = by_number(data[_BLOCK.size:], "key")
+    else:
+        found = by_number(data, "key")
+        if _IN_PORT.number not in found:
+            raw[_IN_PORT.parts[0].ofs:_IN_PORT.parts[0].end] = _EXACT16 * 2
     _metadata(found, raw, None)
-    if KEY["in_port"] not in found:
-        raw[_IN_PORT.parts[0].ofs:_IN_PORT.parts[0].end] = _EXACT16 * 2
     has_ethernet = _ETHERNET.number in found
     _headers(found, raw, is_mask=False, depth=0, has_ethernet=has_ethernet)
     key = FlowKey.from_bytes(bytes(raw))
@@ -227,7 +253,7 @@ def decode_key(data: bytes) -> FlowKey:
 
 def decode_mask(data: bytes, key: FlowKey) -> FlowKey:
     """The mask whose attributes are *data*, over *key*.  Raises FormatError."""
-    raw = bytearray(len(bytes(key)))
+    raw = bytearray(KEY_SIZE)
     found = by_number(data, "mask")
     _metadata(found, raw, key)
     _headers(found, raw, is_mask=True, depth=0, has_ethernet=True)
@@ -242,9 +268,8 @@ def decode_mask(data: bytes, key: FlowKey) -> FlowKey:
 
 def _metadata(found: dict[int, bytes], raw: bytearray, of: FlowKey | None) -> None:
     """Enter what is not of a header, of a key or of a mask over *of*."""
-    for number, s in _FIXED.items():
-        if number in found:
-            s.load(found[number], raw, is_mask=of is not None)
+    for number in found.keys() & _FIXED.keys():
+        _FIXED[number].load(found[number], raw, is_mask=of is not None)
     if _TUNNEL in found:
         decode_tunnel(found[_TUNNEL], raw, of)
 
@@ -257,17 +282,19 @@ def _headers(found: dict[int, bytes], raw: bytearray, *, is_mask: bool, depth: i
         if depth == MAX_TAGS:
             raise FormatError(f"key has more than {MAX_TAGS} VLAN tags")
         tpid, tci = _TAGS[depth]
+        inner, tag = by_number(found[_ENCAP], "encap"), _u16(found, _VLAN, "vlan") or 0
+        if not inner and not tag and not is_mask:
+            raw[_DL_TYPE:_DL_TYPE + 2] = (kind or 0).to_bytes(2, "big")         # cut short
+            return
         raw[tpid:tpid + 2] = (kind or 0).to_bytes(2, "big")
-        raw[tci:tci + 2] = (_u16(found, _VLAN, "vlan") or 0).to_bytes(2, "big")
-        inner = by_number(found[_ENCAP], "encap")
+        raw[tci:tci + 2] = tag.to_bytes(2, "big")
         _headers(inner, raw, is_mask=is_mask, depth=depth + 1, has_ethernet=has_ethernet)
         return
     if kind is None and not is_mask and has_ethernet:
         kind = DL_TYPE_NONE
     raw[_DL_TYPE:_DL_TYPE + 2] = (kind or 0).to_bytes(2, "big")
-    for number, s in _HEADERS.items():
-        if number in found:
-            s.load(found[number], raw, is_mask=is_mask)
+    for number in found.keys() & _HEADERS.keys():
+        _HEADERS[number].load(found[number], raw, is_mask=is_mask)
     if _MPLS in found:
         _load_labels(found[_MPLS], raw)
     if _NSH in found:
@@ -287,7 +314,7 @@ def _u16(found: dict[int, bytes], number: int, what: str) -> int | None:
 
 
 def _load_labels(payload: bytes, raw: bytearray) -> None:
-    if not payload or len(payload) % 4:
+    if len(payload) % 4:                # the kernel may tell of none: those it has are wildcarded
         raise FormatError(f"key attribute mpls of {len(payload)} bytes, expected 4 for each label")
     for i, p in enumerate(_LABELS[:len(payload) // 4]):
         raw[p.ofs:p.end] = payload[4 * i:4 * i + 4]

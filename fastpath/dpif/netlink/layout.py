@@ -10,11 +10,13 @@ import sys
 from enum import Enum
 from typing import Literal
 
-from fastpath._flow import WINDOWS
+from fastpath._flow import WINDOWS, FlowKey
+from fastpath.dpif.netlink.nla import HEADER
 from fastpath.errors import FormatError
 from fastpath.value import value
 
 _LITTLE = sys.byteorder == "little"
+KEY_SIZE = len(bytes(FlowKey()))
 LATER, FIRST = 2, 1                     # OVS_FRAG_TYPE_*; in the flow key bit 0 says any, bit 1 later
 _FRAGS, _FRAGS_BACK = {0: 0, 1: FIRST, 2: LATER, 3: LATER}, {0: 0, FIRST: 1, LATER: 3}
 
@@ -75,6 +77,67 @@ class Struct:
             piece = payload[at:at + p.size]
             at += p.size
             raw[p.ofs:p.end] = piece if p.form is Form.SAME else _take(self.number, p, piece, is_mask)
+
+
+class Block:
+    """Attributes of which a message has all, in this order: written, and mostly read, in one go.
+
+    Headers and what parts lack are in a pool of bytes behind those of the flow key, so that the whole is
+    slices of one string, one after the other.
+    """
+
+    def __init__(self, *structs: Struct) -> None:
+        self.structs = structs
+        pool = bytearray()
+        self._slices: list[tuple[int, int]] = []        # of key and pool
+        self._checks: list[tuple[int, int, bytes]] = []     # bytes of the block that are always the same
+        self._loads: list[tuple[int, int, int, int]] = []   # from bytes of the block to those of the key
+        at = 0
+
+        def fixed(data: bytes) -> None:
+            nonlocal at
+            self._slices.append((KEY_SIZE + len(pool), KEY_SIZE + len(pool) + len(data)))
+            self._checks.append((at, at + len(data), data))
+            pool.extend(data)
+            at += len(data)
+
+        for s in structs:
+            fixed(HEADER.pack(4 + s.size, s.number))
+            for p in s.parts:
+                same = min(p.size, p.end - p.ofs)
+                if p.form is Form.RESIZED or (p.form is Form.HOST and not _LITTLE):
+                    if p.size > same:
+                        fixed(bytes(p.size - same))
+                    ofs = p.end - same
+                elif p.form in (Form.SAME, Form.HOST, Form.PAD):
+                    ofs = p.ofs
+                else:
+                    raise ValueError(f"{p.form} cannot stand in a block")
+                if same:
+                    self._slices.append((ofs, ofs + same))
+                    self._loads.append((ofs, ofs + same, at, at + same))
+                    at += same
+                if p.size > same and not (p.form is Form.RESIZED or not _LITTLE):
+                    fixed(bytes(p.size - same))
+            if at % 4:
+                fixed(bytes(-at % 4))
+        self.size, self._pool = at, bytes(pool)
+
+    def pack(self, raw: bytes) -> bytes:
+        """The attributes, of the bytes of a flow key or mask."""
+        source = raw + self._pool
+        return b"".join([source[a:b] for a, b in self._slices])
+
+    def load(self, data: bytes, raw: bytearray) -> bool:
+        """Enter the attributes *data* begins with into the bytes of a flow key, if they are just these."""
+        if len(data) < self.size:
+            return False
+        for a, b, same in self._checks:
+            if data[a:b] != same:
+                return False
+        for to, end, a, b in self._loads:
+            raw[to:end] = data[a:b]
+        return True
 
 
 def _put(p: Part, raw: bytes, is_mask: bool) -> bytes:

@@ -26,7 +26,7 @@ class Settable:
 
 _PORTS = Settable(4, (("src", 0, 16), ("dst", 16, 16)))
 _ICMP = Settable(2, (("type", 0, 8), ("code", 8, 8)))
-_SETTABLE: dict[str, Settable] = {
+SETTABLE_STRUCTS: dict[str, Settable] = {
     "ethernet": Settable(12, (("src", 0, 48), ("dst", 48, 48))),
     "ipv4": Settable(12, (("src", 0, 32), ("dst", 32, 32), ("proto", 64, 8), ("tos", 72, 8), ("ttl", 80, 8),
                           ("frag", 88, 8))),
@@ -57,7 +57,7 @@ def encode_set(attribute: str, members: _Members) -> tuple[bool, bytes]:
         ((_, number, mask),) = members
         value, bits = (n.to_bytes(4, sys.byteorder) for n in (number, mask))
     else:
-        row = _SETTABLE.get(_NAMES.get(attribute, attribute))
+        row = SETTABLE_STRUCTS.get(_NAMES.get(attribute, attribute))
         if row is None:
             raise ConfigError(f"set({attribute}): no kernel sets this")
         value, bits = _pack(row, attribute, members)
@@ -94,7 +94,7 @@ def decode_set(number: int, data: bytes, *, is_masked: bool) -> SetMasked:
         value, mask = _halves(data, 4, own, is_masked=is_masked)
         return SetMasked(own, ((own, int.from_bytes(value, sys.byteorder),
                                 int.from_bytes(mask, sys.byteorder)),))
-    row = _SETTABLE.get(name)
+    row = SETTABLE_STRUCTS.get(name)
     if row is None:
         raise FormatError(f"set: key attribute {number} cannot be set")
     return SetMasked(own, _unpack(row, *_halves(data, row.size, own, is_masked=is_masked)))

@@ -35,11 +35,12 @@ from fastpath.dpif.actions import (
     Userspace,
 )
 from fastpath.dpif.netlink.aside import Aside, outputs
+from fastpath.dpif.netlink.counters import read_counters
 from fastpath.dpif.netlink.kernel import Kernel, error_of
 from fastpath.dpif.netlink.key import decode_key, encode_key
 from fastpath.dpif.netlink.probe import MAX_NESTING, Support
 from fastpath.dpif.netlink.provider import NetlinkDpif
-from fastpath.dpif.netlink.rows import CT_LIMIT, DATAPATH, FAMILIES, METER
+from fastpath.dpif.netlink.rows import CT_LIMIT, DATAPATH, FAMILIES, FLOW, METER, encode
 from fastpath.dpif.provider import (
     COUNTERS,
     UFID,
@@ -62,6 +63,7 @@ from fastpath.errors import (
     PortError,
     PrivilegeError,
 )
+from fastpath.io import genl
 from fastpath.io.genl import LOST, Requests
 from fastpath.io.vport import KernelPort
 
@@ -520,3 +522,40 @@ def test_an_upcalls_key_is_that_of_the_kernel() -> None:
     key = key_of(frame(2))
     assert decode_key(encode_key(key)) == key
     assert Upcall(frame(2), key).key == key
+
+
+# ---- counters -----------------------------------------------------------------------------------------
+
+def test_counters_of_many_flows_are_dumped(fake: FakeKernel, dpif: NetlinkDpif) -> None:
+    ports(dpif)
+    keys = [key_of(frame()) for _ in range(100)]
+    for i, key in enumerate(keys):
+        key.tp_src = i
+    ufids = dpif.flow_install(keys, 100 * [FlowKey(in_port=0xFFFFFFFF, tp_src=0xFFFF)], 100 * [(Output(2),)])
+    hit = Frame(proto=UDP).build()
+    for i in range(50):
+        fake.receive(1, hit[:34] + i.to_bytes(2, "big") + hit[36:], index=dpif.index)
+    asked = fake.n_requests
+    packed = b"".join(map(UFID.pack, ufids)) + UFID.pack(999)       # type: ignore[arg-type]
+    told = list(COUNTERS.iter_unpack(dpif.flow_counters(packed)))
+    assert fake.n_requests == asked + 1
+    assert told == 50 * [(1, len(hit), 5_000_000, 0)] + 50 * [(0, 0, 0, 0)] + [(0, 0, -1, 0)]
+
+
+def test_counters_are_read_by_layout_and_by_attribute() -> None:
+    def message(**values: Any) -> bytes:
+        body = b"\5\0\0\0" + encode(FLOW.attrs, values)
+        return genl.pack(33, 2, 1, b"\1\1\0\0" + body)
+    usual: dict[str, Any] = {"ufid": bytes(range(16)), "used": 7, "stats": (3, 300), "tcp_flags": 2}
+    wanted = {bytes(range(16)): COUNTERS.pack(3, 300, 7000, 2)}
+    for order in (usual, dict(reversed(usual.items())), usual | {"pad": b""}):
+        found: dict[bytes, bytes] = {}
+        read_counters(message(**order) + message(**(usual | {"ufid": b"x" * 16})), found)
+        assert found == wanted | {b"x" * 16: COUNTERS.pack(3, 300, 7000, 2)}
+    found = {}
+    read_counters(message(ufid=b"y" * 16), found)
+    assert found == {b"y" * 16: COUNTERS.pack(0, 0, 0, 0)}
+    data = message(**usual)
+    for end in range(1, len(data)):
+        with suppress(FormatError):
+            read_counters(data[:end], {})

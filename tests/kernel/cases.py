@@ -1,0 +1,428 @@
+"""The cases that need a kernel with openvswitch.ko, run in a virtual machine by ``make test-kernel``.
+
+One process: prints a line for each case, with what went wrong, and ends with status 1 if anything did.
+Names given as arguments choose among the cases.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+for folder in ("tests/kernel", "tests", "."):
+    sys.path.insert(0, str(ROOT / folder))
+
+import lab  # noqa: E402
+import scenarios  # noqa: E402
+from dpctl_session import NESTED, SESSION, TCP, UDP, VLAN  # noqa: E402
+from lab import Wires, sh, switch, until  # noqa: E402
+from model.hostile import packet  # noqa: E402
+
+from fastpath import extract  # noqa: E402
+from fastpath._flow import FlowKey  # noqa: E402
+from fastpath.cli.dpctl import command as dpctl  # noqa: E402
+from fastpath.dpif.actions import Output  # noqa: E402
+from fastpath.dpif.netlink.actions import decode_actions, encode_actions  # noqa: E402
+from fastpath.dpif.netlink.kernel import Kernel, read_flow  # noqa: E402
+from fastpath.dpif.netlink.key import decode_key, decode_mask, encode_key, encode_mask  # noqa: E402
+from fastpath.dpif.netlink.provider import NetlinkDpif  # noqa: E402
+from fastpath.dpif.odptext import parse_actions  # noqa: E402
+from fastpath.dpif.provider import MeterBand  # noqa: E402
+from fastpath.errors import FastpathError, NotFoundError  # noqa: E402
+from fastpath.io import link  # noqa: E402
+from fastpath.io.vport import KernelPort  # noqa: E402
+from fastpath.switch import Switch  # noqa: E402
+from fastpath.text import parse_mac  # noqa: E402
+
+N_SETUPS = 2000
+TCP_BYTES = 4 << 20
+
+
+def case_ping_and_tcp() -> str:
+    """Hosts in namespaces talk through a learning switch; del-br leaves nothing."""
+    with switch() as sw:
+        sw.start()
+        assert "3 received" in sh("ip netns exec n1 ping -c 3 -i 0.2 -W 10 10.0.0.2")
+        server = lab.listener(2, 5001)
+        got = bytearray()
+
+        def serve() -> None:
+            peer, _ = server.accept()
+            peer.settimeout(lab.DEADLINE)
+            while data := peer.recv(1 << 16):
+                got.extend(data)
+            peer.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        sent = random.Random(1).randbytes(TCP_BYTES)
+        before, started = lab.counters("v2")["tx_packets"], time.monotonic()
+        with lab.dial(1, 2, 5001) as client:
+            client.sendall(sent)
+        thread.join(lab.DEADLINE)
+        server.close()
+        took = time.monotonic() - started
+        assert bytes(got) == sent
+        through = lab.counters("v2")["tx_packets"] - before
+        stats = sw.stats()
+        assert stats.upcalls.n_miss < 40 and stats.datapath.n_hit > stats.upcalls.n_miss
+        sw.del_bridge("br0")
+    return f"{TCP_BYTES >> 20} MiB by TCP in {took:.1f} s, {through} frames, {stats.upcalls.n_miss} misses"
+
+
+def case_flow_setups() -> str:
+    """Thousands of packets, each of which needs a flow of its own; nothing is lost, all is counted.
+
+    On an emulated processor a round of revalidation takes long, and the limit of flows follows from that: so
+    there is none while flows are set up.
+    """
+    frames = []
+    for i in range(N_SETUPS):
+        data = bytearray(scenarios.frame(1, 2))
+        data[34:36] = (i + 1).to_bytes(2, "big")
+        frames.append(bytes(data))
+    with Wires() as wires, switch(normal=False, max_idle=300.0, max_revalidator=300.0) as sw:
+        bridge = sw["br0"]
+        bridge.add_flow("udp,in_port=v1,actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],output:v2")
+        before = {name: lab.counters(name) for name in ("v1", "v2")}
+        sw.start()
+        came = 0
+        started = time.monotonic()
+        for at in range(0, N_SETUPS, 100):
+            wires.send(1, *frames[at:at + 100])
+            while came < at + 100:
+                some = len(wires.ends[2].recv())
+                came += some
+                assert some or time.monotonic() - started < 200, f"{came} of {at + 100} came through"
+                lab.pause()
+        took = time.monotonic() - started
+        again = came
+        wires.send(1, *frames[:500])                    # these have flows
+        until("the second round", lambda: _count(wires, 500))
+        sw.stop()
+        sw.push_stats()
+        stats = sw.stats()
+        total = N_SETUPS + 500
+        assert came == again == N_SETUPS
+        assert stats.upcalls.n_installed == stats.n_flows == stats.datapath.n_flows == N_SETUPS, stats
+        assert stats.datapath.n_lost == 0 and stats.datapath.n_hit >= 500
+        size = len(frames[0])
+        rule = f"n_packets={total}, n_bytes={total * size}"
+        assert rule in bridge.dump_flows(), bridge.dump_flows()
+        for name, direction in (("v1", "rx"), ("v2", "tx")):
+            now, own = lab.counters(name), bridge.port(name).stats()
+            for what, wanted in (("packets", total), ("bytes", total * size)):
+                moved = now[f"{direction}_{what}"] - before[name][f"{direction}_{what}"]
+                assert moved == getattr(own, f"{direction}_{what}") == wanted, (name, what, moved, own)
+    return f"{N_SETUPS} flows in {took:.1f} s, {took / N_SETUPS * 1e3:.1f} ms each"
+
+
+_SEEN: dict[int, int] = {}
+
+
+def _count(wires: Wires, wanted: int) -> bool:
+    """Whether *wanted* frames have come out since the last time this was so."""
+    _SEEN[wanted] = _SEEN.get(wanted, 0) + sum(len(some) for some in wires.take().values())
+    return _SEEN[wanted] >= wanted and bool(_SEEN.pop(wanted))
+
+
+def case_scenarios() -> str:
+    """What comes out and is counted on memory ports is what comes out of the kernel."""
+    n = 0
+    for scenario in scenarios.SCENARIOS:
+        wanted, counts = scenarios.in_memory(scenario)
+        with Wires() as wires, Switch(realtime=True, datapath="system", seed=0) as sw:
+            bridges = scenarios.build(scenario, sw, lambda bridge, name: bridge.add_port(name, name))
+            for (number, data), expected in zip(scenario.frames, wanted, strict=True):
+                wires.send(number, data)
+                got = _exchange(sw, wires, sum(map(len, expected.values())))
+                assert got == expected, f"{scenario.name}: frame {data.hex()} by {number}:\n{got}\n{expected}"
+                n += 1
+            sw.push_stats()
+            assert scenarios.counted(bridges) == counts, (scenario.name, scenarios.counted(bridges), counts)
+    lab.check_nothing_left()
+    return f"{len(scenarios.SCENARIOS)} scenarios, {n} frames"
+
+
+def _exchange(sw: Switch, wires: Wires, expected: int) -> dict[int, list[bytes]]:
+    """What comes out once as much as *expected* has, or nothing more does for a while."""
+    got: dict[int, list[bytes]] = {}
+    quiet = time.monotonic() + (lab.DEADLINE if expected else 0.05)
+    while time.monotonic() < quiet:
+        sw.step()
+        for i, frames in wires.take().items():
+            got.setdefault(i, []).extend(frames)
+        if expected and sum(map(len, got.values())) >= expected:
+            quiet, expected = min(quiet, time.monotonic() + 0.02), 0      # is there more than expected?
+    return {i: sorted(frames) for i, frames in sorted(got.items())}
+
+
+def case_conntrack() -> str:
+    """The kernel tracks connections: replies pass, what nobody asked for does not."""
+    flows = ("table=0,arp,actions=NORMAL", "table=0,ip,ct_state=-trk,actions=ct(table=1)",
+             "table=1,in_port=v1,ip,ct_state=+trk+new,actions=ct(commit),NORMAL",
+             "table=1,ip,ct_state=+trk+est,actions=NORMAL", "table=1,priority=0,actions=drop")
+    with switch(normal=False) as sw:
+        bridge = sw["br0"]
+        bridge.add_flows(flows)
+        sw.start()
+        for host, to, passes in ((1, 2, True), (2, 1, False)):
+            server = lab.listener(to, 6000 + host)
+            try:
+                with lab.dial(host, to, 6000 + host, timeout=lab.DEADLINE if passes else 2.0) as client:
+                    peer, _ = server.accept()
+                    client.sendall(b"ping")
+                    assert peer.recv(4) == b"ping" and passes
+                    peer.close()
+            except TimeoutError:
+                assert not passes
+            server.close()
+        assert any("ct_state" in line for line in sw.dump_megaflows().splitlines())
+    return "a connection one way, none the other"
+
+
+def case_keys_come_back() -> str:
+    """Flows of packets of all kinds are accepted, and dumped back as they were put."""
+    r = random.Random(7)
+    dpif, n = NetlinkDpif("fp-codec"), 0
+    actions = parse_actions("set(eth(src=02:00:00:00:00:01)),push_vlan(vid=5,pcp=1),1,"
+                            "sample(sample=50.0%,actions(2)),clone(3),trunc(100),2,recirc(0x7)")
+    try:
+        index = dpif.index
+        for i in range(300):
+            data = packet(r)
+            while len(data) < 14:
+                data = packet(r)                # the kernel takes none without a whole Ethernet header
+            key = extract(data, in_port=1)
+            if key.dl_type < 0x5FF or key.dl_type in (0x8100, 0x88A8):
+                continue                        # nor one that ends within its tag, which it takes for another
+            key.recirc_id, key.pkt_mark, key.ct_state = i, r.getrandbits(32), r.choice((0, 0x21))
+            mask = FlowKey.from_bytes(bytes(r.choice((0, 255, r.getrandbits(8))) for _ in bytes(key)))
+            mask.in_port = mask.recirc_id = 0xFFFFFFFF
+            ufid = i.to_bytes(16, "big")
+            data, bits = encode_key(key), encode_mask(key, mask)
+            put, got = dpif.kernel.transact([
+                dpif.kernel.flow_put(index, ufid, data, bits, encode_actions(actions, 1)),
+                dpif.kernel.flow_get(index, ufid, omit=0)])
+            assert not put.error, (i, put.note, key, data.hex(), bits.hex())
+            found = read_flow(got.bodies[0][1])
+            kept, sent = decode_key(found.key), decode_key(data)
+            wanted = decode_mask(bits, sent)
+            asked = decode_mask(found.mask, kept)
+            assert kept.masked(wanted) == sent.masked(wanted), (i, kept, sent, wanted)
+            assert asked.covers(wanted), (i, asked, wanted)
+            assert decode_actions(found.actions) == actions, decode_actions(found.actions)
+            n += 1
+    finally:
+        dpif.close()
+    return f"{n} flows"
+
+
+def case_dpctl() -> str:
+    """fastpath dpctl answers a session as ovs-dpctl does, and each of the two reads what the other made."""
+    ours, theirs = _session(_own), _session(_reference)
+    wrong = [f"{' '.join(words)}\n--- ours\n{mine}\n--- ovs-dpctl\n{other}"
+             for words, mine, other in zip(SESSION, ours, theirs, strict=True) if mine != other]
+    assert not wrong, f"{len(wrong)} of {len(SESSION)} differ:\n" + "\n".join(wrong)
+    made = [("add-dp", "dp0", "v1", "v2"), ("add-flow", "dp0", UDP, "2"), ("add-flow", "dp0", TCP, NESTED),
+            ("add-flow", "dp0", VLAN, "1")]
+    for make, name in ((_own, "ours"), (_reference, "ovs-dpctl's")):
+        for words in made:
+            assert make(words).endswith("status 0"), (words, make(words))
+        for words in (("dump-flows", "-m", "dp0"), ("show", "dp0")):
+            assert _own(words) == _reference(words), (name, words, _own(words), _reference(words))
+        assert "packets:0" in _own(("dump-flows", "dp0")) and _own(("del-dp", "dp0")).endswith("status 0")
+    return f"{len(SESSION)} commands equal"
+
+
+def _session(run: Callable[[tuple[str, ...]], str]) -> list[str]:
+    try:
+        return [run(words) for words in SESSION]
+    finally:
+        _clean()
+
+
+def _own(words: tuple[str, ...]) -> str:
+    """What ours prints, with its status."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = dpctl.main(words)
+    return _told(words, out.getvalue(), err.getvalue().replace(dpctl.PROGRAM, "ovs-dpctl"), status)
+
+
+def _told(words: tuple[str, ...], out: str, err: str, status: int) -> str:
+    """Flows are dumped in no order."""
+    if words[0] == "dump-flows":
+        out = "".join(sorted(out.splitlines(keepends=True)))
+    return f"{out}{err}status {status}"
+
+
+def _reference(words: tuple[str, ...]) -> str:
+    """What ovs-dpctl prints but for its log."""
+    done = subprocess.run(["ovs-dpctl", *words], capture_output=True, text=True, timeout=60)
+    told = "".join(f"{line}\n" for line in done.stderr.splitlines()
+                   if "|dpif" not in line and "|netdev" not in line)
+    return _told(words, done.stdout, told, done.returncode)
+
+
+def case_taken_over() -> str:
+    """A datapath left by a process that was killed is used again; what is not wanted any more goes."""
+    old = NetlinkDpif("fp-left", keep=True)
+    for name in ("v1", "v2"):
+        old.port_add(KernelPort(name))
+    old.port_add(KernelPort("fp-int", kind="internal"))
+    key = FlowKey(in_port=1, dl_type=0x800)
+    old.flow_install([key], [FlowKey(in_port=0xFFFFFFFF)], [(Output(2),)])
+    index = old.index
+    old.close()
+    assert "fp-int" in link.names()
+    new = NetlinkDpif("fp-left")
+    assert new.index == index and not new.kernel.flow_dump(index)
+    assert new.port_add(KernelPort("v2")) == 2
+    new.turn()
+    assert [port.name for port in new.kernel.vport_dump(index)] == ["fp-left", "v2"]
+    assert "fp-int" not in link.names()
+    new.close()
+    lab.check_nothing_left()
+    return ""
+
+
+def case_upcall_sockets() -> str:
+    """Misses come by a socket for each port, too, and userdata with actions; devices that go are noticed."""
+    data = scenarios.frame(1, 2)
+    for per_cpu in (True, False):
+        dpif = NetlinkDpif("fp-up", per_cpu=per_cpu)
+        with Wires() as wires:
+            for name in ("v1", "v2"):
+                dpif.port_add(KernelPort(name))
+            wires.send(1, data)
+            assert dpif.wait(lab.DEADLINE)
+            upcall, = dpif.recv(9)
+            assert upcall.packet == data and upcall.key == extract(data, in_port=1), upcall
+            slow = parse_actions("userspace(pid=0,slow_path(action)),2")
+            dpif.flow_install([upcall.key], [FlowKey(in_port=0xFFFFFFFF)], [slow])
+            wires.send(1, data)
+            assert dpif.wait(lab.DEADLINE)
+            upcall, = dpif.recv(9)
+            assert str(upcall.userdata) == str(slow[0].userdata)         # type: ignore[union-attr]
+            until("the frame", lambda: wires.take() == {2: [data]})
+            if not per_cpu:
+                sh("ip link add fp-a type veth peer name fp-b")
+                number = dpif.port_add(KernelPort("fp-a"))
+                sh("ip link del fp-a")
+                dpif.set_now(time.monotonic() + 5)
+                assert dpif.gone == {number}
+        dpif.close()
+    return "by processor and by port"
+
+
+def case_meters_and_limits() -> str:
+    """Meters drop what is above their rate; conntrack limits are set and told."""
+    dpif = NetlinkDpif("fp-meter")
+    try:
+        dpif.meter_set(1, pktps=True, bands=[MeterBand(5, 5)])
+        dpif.port_add(KernelPort("v1"))
+        dpif.port_add(KernelPort("v2"))
+        key = extract(scenarios.frame(1, 2), in_port=1)
+        dpif.flow_install([key], [FlowKey(in_port=0xFFFFFFFF)], [parse_actions("meter(1),2")])
+        with Wires() as wires:
+            wires.send(1, *(40 * [scenarios.frame(1, 2)]))
+            until("the meter", lambda: dpif.meter_stats(1).n_packets == 40)
+            stats = dpif.meter_stats(1)
+            assert 20 <= stats.bands[0][0] < 40, stats
+        dpif.meter_del(1)
+        try:
+            dpif.meter_stats(1)
+            raise AssertionError("the meter is still there")
+        except NotFoundError:
+            pass
+        dpif.kernel.set_ct_limits(dpif.index, [(-1, 100), (5, 7)])
+        limits = {(zone, limit) for zone, limit, _ in dpif.kernel.ct_limits(dpif.index)}
+        assert {(-1, 100), (5, 7)} <= limits, limits
+    finally:
+        dpif.close()
+    return f"{stats.bands[0][0]} of 40 dropped"
+
+
+def case_tunnels() -> str:
+    """A bridge joins a namespace over VXLAN."""
+    with switch(normal=False) as sw:
+        bridge = sw["br0"]
+        bridge.add_tunnel("vx", "vxlan", remote_ip="10.0.0.1", key="7")
+        bridge.add_port("br0", "internal:br0", number=0xFFFE)
+        sh("ip addr add 10.0.0.9/24 dev br0; ip -n n1 link add vx1 type vxlan id 7 dstport 4789 "
+           "remote 10.0.0.9 local 10.0.0.1; ip -n n1 link set vx1 up; ip -n n1 addr add 10.1.0.1/24 dev vx1; "
+           "ip -n n2 addr add 10.1.0.2/24 dev e2")
+        bridge.add_flows(["in_port=vx,actions=output:v2", "in_port=v2,actions=output:vx",
+                          "in_port=v1,actions=LOCAL", "in_port=LOCAL,actions=output:v1"])
+        sw.start()
+        try:
+            assert "2 received" in sh("ip netns exec n1 ping -c 2 -i 0.5 -W 10 10.1.0.2")
+        finally:
+            sh("ip -n n1 link del vx1; ip -n n2 addr del 10.1.0.2/24 dev e2")
+    assert "vxlan_sys_4789" not in link.names()
+    return "VXLAN"
+
+
+def case_errors() -> str:
+    """What cannot be is told in one line."""
+    told = []
+    dpif = NetlinkDpif("fp-err")
+    dpif.port_add(KernelPort("v1"))
+    other = NetlinkDpif("fp-err2")
+    for call in (lambda: other.port_add(KernelPort("v1")),
+                 lambda: dpif.kernel.vport_get(dpif.index, number=99),
+                 lambda: dpif.kernel.dp_new("v2"), lambda: dpif.port_add(KernelPort("lo"))):
+        try:
+            call()
+            raise AssertionError("no error")
+        except FastpathError as error:
+            told.append(str(error))
+            assert "\n" not in str(error)
+    dpif.close()
+    other.close()
+    return "; ".join(told)
+
+
+def main(names: list[str]) -> int:
+    """Run the cases whose names hold one of *names*, or all."""
+    started = time.monotonic()
+    lab.make_namespaces()
+    assert parse_mac(lab.MACS[1])
+    print(f"namespaces made after {time.monotonic() - started:.1f} s", flush=True)
+    cases = [(name.removeprefix("case_"), case) for name, case in globals().items()
+             if name.startswith("case_") and (not names or any(part in name for part in names))]
+    failed = []
+    for name, case in cases:
+        began = time.monotonic()
+        try:
+            said = case()
+        except Exception:
+            failed.append(name)
+            said = "FAILED\n" + traceback.format_exc()
+            _clean()
+        print(f"{name}: {time.monotonic() - began:.1f} s{': ' if said else ''}{said}", flush=True)
+    print(f"{len(cases) - len(failed)} of {len(cases)} cases passed in {time.monotonic() - started:.0f} s",
+          flush=True)
+    return 1 if failed or not cases else 0
+
+
+def _clean() -> None:
+    """Remove the datapaths a failed case left."""
+    kernel = Kernel()
+    for dp in kernel.dp_dump():
+        kernel.dp_del(dp.index, dp.name)
+    kernel.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
