@@ -44,7 +44,7 @@ RULES = (f"priority=40,udp,tp_dst={TP_DST},actions=output:4",
          "priority=30,udp,nw_src=10.9.9.9,actions=output:4",
          f"priority=20,udp,tp_src={TP_SRC},actions=output:4",
          "priority=0,actions=drop")
-MAX_MASKS = 128                 # of one port, by default
+MAX_MASKS = 96                  # of one port, by default
 
 
 def good_frames() -> list[bytes]:

@@ -11,7 +11,7 @@ MAX_METERS: int
 class Datapath:
     flows: MegaflowTable
     poll_us: int
-    def __init__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 128, upcall_quota: int = 1024,
+    def __init__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 96, upcall_quota: int = 1024,
                  upcalls_per_turn: int = 64, ring_bytes: int = ..., pool_limit: int = 16384,
                  cache_buckets: int = ..., poll_us: int = 0, whole_keys: bool = False) -> None: ...
     def add_port(self, port: Port, number: int | None = None) -> int: ...

@@ -75,7 +75,7 @@ cdef class Datapath:
     flow key: slower, and otherwise no different.
     """
 
-    def __cinit__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 128, upcall_quota: int = 1024,
+    def __cinit__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 96, upcall_quota: int = 1024,
                   upcalls_per_turn: int = 64, ring_bytes: int = 1 << 21, pool_limit: int = 16384,
                   cache_buckets: int = 1 << 18, poll_us: int = 0, whole_keys: bool = False):
         self.dp.event_fd = -1

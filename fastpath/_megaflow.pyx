@@ -658,7 +658,7 @@ cdef void mf_rank(mf_table_t *t) noexcept nogil:
 cdef class MegaflowTable:
     """The flows of one datapath.  Handles are integers, never reused while they mean something."""
 
-    def __cinit__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 128):
+    def __cinit__(self, *, seed: int, flow_limit: int = 200_000, mask_cap: int = 96):
         self.t = mf_new(<uint64_t>(seed & 0xffffffffffffffff), flow_limit, mask_cap)
         if self.t == NULL:
             raise MemoryError("no room for a megaflow table")

@@ -54,7 +54,7 @@ class UserspaceDpif(Datapath):
     FASTPATH_PLAIN=1 in the environment has every packet read as a whole key, as _datapath.Datapath can.
     """
 
-    def __init__(self, seed: int | None = None, *, flow_limit: int = 200_000, mask_cap: int = 128,
+    def __init__(self, seed: int | None = None, *, flow_limit: int = 200_000, mask_cap: int = 96,
                  upcall_quota: int = 1024, upcalls_per_turn: int = 64, pool_limit: int = 16384,
                  poll_us: int = POLL_US) -> None:
         if seed is None:
