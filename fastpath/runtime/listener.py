@@ -30,7 +30,7 @@ class Listener(Streams):
         if self._address.is_tls and tls is None:
             raise ConfigError(f"{address}: TLS needs a private key, a certificate and a CA certificate")
         self._tls = tls.context(server=True) if tls is not None and self._address.is_tls else None
-        self._socket = _bind(self._address)
+        self._socket = bind(self._address)
         super().__init__("fastpath-listener")
         self._socket.setblocking(False)
         self._selector.register(self._socket, selectors.EVENT_READ)
@@ -65,7 +65,8 @@ class Listener(Streams):
                 os.unlink(self._address.path)
 
 
-def _bind(address: Address) -> socket.socket:
+def bind(address: Address) -> socket.socket:
+    """A socket that listens at *address*.  Raises PortError."""
     found = socket.socket(address.family)
     try:
         if address.path:

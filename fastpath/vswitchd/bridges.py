@@ -171,7 +171,7 @@ class ConfiguredBridge:
     def _update(self, interface: Interface, wanted: InterfaceWanted, port: PortWanted) -> None:
         if isinstance(interface.device, Dummy) and interface.wanted.options != wanted.options:
             try:
-                interface.device.record(wanted)
+                interface.device.configure(wanted)
             except DeviceError as error:
                 self._log.warn(f"interface {wanted.name}: {error}")
         if interface.device is not None:

@@ -79,13 +79,15 @@ class Daemon:
     def move(self) -> None:
         """Move the packets of dummies and do what is due."""
         self.rates.look(self.datapaths.clock.now())
+        self.devices.hear(self._clock.now())
         self._next_step = self.datapaths.step()
         self.devices.sent()
 
     def wait(self, poller: Any) -> float:
         """Have *poller* wake for the database; return in how many seconds to look again in any case."""
         self._db.wait(poller)
-        poller.fd_wait(self._bell, POLLIN)
+        for fd in (self._bell, *self.devices.fds()):
+            poller.fd_wait(fd, POLLIN)
         if not self._db.is_ready or self._db.is_writing:
             return 1.0
         return max(0.0, min(MAX_WAIT_S if len(self.bridges) else 1.0, self._next_step,

@@ -23,6 +23,7 @@ from fastpath.io._tap import TapPort
 from fastpath.io.pcapfile import PcapWriter
 from fastpath.runtime.clock import wall_ns
 from fastpath.runtime.log import Level
+from fastpath.runtime.packet_stream import Links
 from fastpath.text import format_mac, parse_mac
 from fastpath.vswitchd.settings import InterfaceWanted
 
@@ -95,6 +96,7 @@ class Dummy(Device):
     n_received: int = 0
     _rx: PcapWriter | None = None
     _tx: PcapWriter | None = None
+    links: Links | None = None
 
     def receive(self, frame: bytes) -> None:
         """Let *frame* come in."""
@@ -116,12 +118,35 @@ class Dummy(Device):
         for frame in self.io.take():
             if self._tx is not None:
                 self._tx.write(frame, time_ns=wall_ns())
+            if self.links is not None:
+                self.links.send(frame)
         if self._tx is not None:
             self._tx.flush()
 
-    def record(self, wanted: InterfaceWanted) -> None:
-        """Write packets to the files the options name: ``pcap`` for both ways, or one for each."""
-        self.close()
+    def hear(self, now: float) -> bool:
+        """Take in what came by streams; whether anything did."""
+        frames = [] if self.links is None else self.links.run(now)
+        for frame in frames:
+            self.receive(frame)
+        return bool(frames)
+
+    def configure(self, wanted: InterfaceWanted) -> None:
+        """Exchange packets with the streams that the options name, and record them: ``pcap`` for both ways,
+        or a file for each."""
+        self._record(wanted)
+        passive, active = wanted.option("pstream"), wanted.option("stream")
+        address = passive or active
+        if self.links is not None and (self.links.address, self.links.is_passive) != (address, bool(passive)):
+            self.links.close()
+            self.links = None
+        if address and self.links is None:
+            try:
+                self.links = Links(address, passive=bool(passive))
+            except FastpathError as error:
+                raise DeviceError(f"{wanted.name}: {error}") from None
+
+    def _record(self, wanted: InterfaceWanted) -> None:
+        self._end_records()
         both = wanted.option("pcap")
         if both:
             self._rx = self._tx = _writer(both)
@@ -130,6 +155,12 @@ class Dummy(Device):
             self._rx, self._tx = _writer(rx) if rx else None, _writer(tx) if tx else None
 
     def close(self) -> None:
+        self._end_records()
+        if self.links is not None:
+            self.links.close()
+            self.links = None
+
+    def _end_records(self) -> None:
         for writer in {self._rx, self._tx} - {None}:
             if writer is not None:
                 writer.close()
@@ -193,7 +224,7 @@ class Devices:
         if kind in DUMMY_TYPES and self.has_dummies:
             mac, self._n_dummies = FIRST_DUMMY_MAC + self._n_dummies, self._n_dummies + 1
             dummy = Dummy(name, kind, MemoryPort(name), mac, DUMMY_MTU)
-            dummy.record(wanted)
+            dummy.configure(wanted)
             return dummy
         if kind == "system":
             if name not in link.names():
@@ -214,6 +245,16 @@ class Devices:
         if self._open.get(device.name) is device:
             del self._open[device.name]
         device.close()
+
+    def hear(self, now: float) -> bool:
+        """Take in what came to dummies by streams; whether anything did."""
+        heard = [dummy.hear(now) for dummy in self._open.values() if isinstance(dummy, Dummy)]
+        return any(heard)
+
+    def fds(self) -> list[int]:
+        """What tells that something comes."""
+        return [fd for dummy in self._open.values() if isinstance(dummy, Dummy) and dummy.links is not None
+                for fd in dummy.links.fds()]
 
     def sent(self) -> None:
         """Do away with what dummies sent."""

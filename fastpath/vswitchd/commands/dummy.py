@@ -94,8 +94,13 @@ def set_admin_state(daemon: Daemon, args: list[str]) -> str:
 
 
 def conn_state(daemon: Daemon, args: list[str]) -> str:
-    """How the streams of devices stand; those without one are not told."""
-    return f"{args[0]}: unknown" if args else ""
+    """How the streams of devices stand; those of a listener are not told."""
+    linked = {name: "connected" if dummy.links.is_connected else "disconnected"
+              for name, dummy in daemon.devices.dummies().items()
+              if dummy.links is not None and not dummy.links.is_passive}
+    if args:
+        return f"{args[0]}: {linked.get(args[0], 'unknown')}"
+    return "".join(f"{name}: {state}\n" for name, state in sorted(linked.items()))
 
 
 def add_ip4(daemon: Daemon, args: list[str]) -> str:
