@@ -67,6 +67,7 @@ class UpcallHandler:
         self.backer = backer
         self.revalidator = revalidator
         self.stats = UpcallStats()
+        self.is_waiting = False             # for rules to be restored: packets are dropped until they are
         self.is_exact = False               # make flows for single packets, as a check on those for many
         # Of the batch in hand: flows to install, and what to do with the packets.
         self._keys: list[FlowKey] = []
@@ -81,6 +82,9 @@ class UpcallHandler:
         """Answer waiting upcalls, BATCH of them at most; return how many there were.  Installed flows that
         the answers concern are checked, *n_checks* of them at most and others later."""
         upcalls = self.backer.dpif.recv(BATCH)
+        if self.is_waiting:
+            self.stats.n_nowhere += len(upcalls)
+            return len(upcalls)
         if upcalls and self.backer.log.is_on:
             for upcall in upcalls:
                 self.backer.log.asked(upcall)

@@ -119,6 +119,7 @@ class Daemon:
             return
         reader = Reader()
         self.datapaths.set_poll_us(reader.poll_us(root))
+        self.datapaths.wait_for_rules(texts(root, "other_config").get("flow-restore-wait") == "true")
         self._reconcile(reader.bridges(root))
         self._warn(reader.notes)
         self.is_configured = True

@@ -95,6 +95,7 @@ class Datapaths:
         self.action_way = "scalar"
         self.has_ufid = True            # flows may be asked for by their handles
         self._is_exact = False
+        self._is_waiting = True         # for rules to be restored
         self._datapaths: dict[str, Datapath] = {}
         self._extra: list[Datapath] = []
 
@@ -121,9 +122,19 @@ class Datapaths:
         switch = Switch(realtime=True, strict=True, poll_us=self._poll_us,
                         clock=self.clock if kind == "dummy" else None)
         switch.upcalls.is_exact = self._is_exact
+        switch.upcalls.is_waiting = self._is_waiting
         if kind != "dummy":
             switch.start(self._threads)
         return switch
+
+    def wait_for_rules(self, is_waiting: bool) -> None:
+        """Drop packets that miss for as long as rules are being restored, which is after a start only."""
+        if is_waiting or not self._is_waiting:
+            return
+        self._is_waiting = False
+        for datapath in self:
+            with datapath.switch.lock:
+                datapath.switch.upcalls.is_waiting = False
 
     def set_exact(self, is_exact: bool) -> None:
         """Have flows be for single packets, from now on, or for all that fare alike."""

@@ -38,26 +38,28 @@ def until(done: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def exchange(client: Links, server: Links, word: bytes, now: float) -> None:
+    """Let the client connect and be sent a word; then the server goes."""
+    got: list[bytes] = []
+    client.run(now)
+    until(lambda: not server.run(now) and server.is_connected)
+    assert client.is_connected and len(server.fds()) == 2
+    server.send(word)
+    until(lambda: bool(got.extend(client.run(now)) or got))
+    assert got == [word]
+    server.close()
+    until(lambda: not client.run(now) and not client.is_connected)
+
+
 def test_who_connects_gets_what_is_sent_and_comes_again(tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/s"
     client = Links(address, passive=False)
     assert client.run(0.0) == [] and not client.is_connected        # nobody is there yet
     server = Links(f"p{address}", passive=True)
     assert client.run(0.5) == [] and not client.is_connected        # it tries again after a while
-    now = 1.0
-    for word in (b"one", b"two"):
-        client.run(now)
-        until(lambda: not server.run(now) and server.is_connected)
-        assert client.is_connected and len(server.fds()) == 2
-        server.send(word)
-        got: list[bytes] = []
-        until(lambda: bool(got.extend(client.run(now)) or got))
-        assert got == [word]
-        server.close()
-        until(lambda: not client.run(now) and not client.is_connected)
-        server, now = Links(f"p{address}", passive=True), now + 5
+    exchange(client, server, b"one", 1.0)
+    exchange(client, Links(f"p{address}", passive=True), b"two", 6.0)
     client.close()
-    server.close()
 
 
 def test_who_does_not_read_costs_no_more_than_a_bound() -> None:

@@ -17,6 +17,7 @@ HERE = Path(__file__).parent / "scenarios"
 # Root tables, whose rows stay when nobody refers to them; the others go with the bridges.
 CLEAR = ("ovs-vsctl clear open_vswitch . bridges manager_options ssl other_config external_ids"
          " -- --all destroy qos -- --all destroy queue -- --all destroy flow_sample_collector_set")
+RESTART = "restart"             # a line that ends the daemon and starts it again
 _LOAD = re.compile(r"\|(timeval|poll_loop|ovs_rcu)\b|Dropped \d+ log messages|ofproto_dpif_upcall.*Spent an")
 _BAD = ("WARN", "ERR", "EMER")
 
@@ -60,10 +61,17 @@ def play(scenario: Scenario, stack: Stack) -> list[str]:
     """What each line printed, and last what the daemon warned of; begins without bridges."""
     stack.run(CLEAR)
     size = len(stack.log)
-    said = [f"$ {line}\n{stack.run(line)}" for line in scenario.lines]
+    said = [f"$ {line}\n{_do(line, stack)}" for line in scenario.lines]
     stack.run("ovs-appctl vlog/reopen")         # the reference writes its log in the background
     log = stack.normal(stack.log[size:])
     return [*said, "".join(f"warned: {line}\n" for line in sorted(warnings(log)))]
+
+
+def _do(line: str, stack: Stack) -> str:
+    if line == RESTART:
+        stack.restart()
+        return ""
+    return stack.run(line)
 
 
 def play_both(scenario: Scenario, stacks: tuple[Stack, Stack]) -> tuple[list[str], list[str]]:

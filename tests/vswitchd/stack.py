@@ -127,6 +127,13 @@ class Stack(DatabaseServer):
         self.start_database()
         self.start()
 
+    def restart(self) -> None:
+        """End the switch daemon and start it again, in stopped time."""
+        self.run("ovs-appctl exit")
+        self.stop()
+        self.start()
+        self.run("ovs-appctl time/stop; ovs-appctl vlog/disable-rate-limit")
+
     def start(self) -> None:
         """Start the switch daemon; it serves once this returns."""
         self._must(*self._program, *self._options, "--detach", "--no-chdir", "--pidfile", "--log-file",
