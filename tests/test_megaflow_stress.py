@@ -10,8 +10,8 @@ import pytest
 import sanitize
 
 MODULES = ["_flow", "_csum", "_extract", "_packet", "_port", "_rewrite", "_headers", "_actions", "_meter",
-           "_offload", "_line", "_megaflow", "_flowbulk", "_sigcache", "_upcall", "_turn", "_datapath",
-           "_bench"]
+           "_offload", "_line", "_megaflow", "_flowbulk", "_sigcache", "_upcall", "_patience", "_turn",
+           "_datapath", "_bench"]
 
 CODE = """
 import random, struct, sys, time
