@@ -21,8 +21,14 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 from fastpath._flow cimport FlowKey
-from fastpath._flow_layout cimport FLOW_WORDS, flow_t
+from fastpath._flow_layout cimport FLOW_TNL_WORD, FLOW_WORDS, flow_t
 
+from fastpath._flow import WINDOWS
+
+cdef extern from *:
+    int popcount "__builtin_popcountll"(unsigned long long v) nogil
+
+cdef uint32_t FRAG_WORD = WINDOWS["nw_frag"].ofs // 8, TYPE_WORD = WINDOWS["packet_type"].ofs // 8
 cdef enum:
     MAP_WORDS = 2               # of a packed key: which words of it follow
     NONE = 0xFFFFFFFFU
@@ -91,6 +97,48 @@ cdef void unpack(const uint64_t *packed, flow_t *f) noexcept:
 
 cdef inline uint32_t port_of(const uint64_t *packed) noexcept:
     return (<const uint32_t *>&packed[MAP_WORDS])[0] if packed[0] & 1 else 0     # the first half of word 0
+
+
+# A match as far as the packet decides it: its words that are not zero, of those in [1, FLOW_TNL_WORD).
+cdef struct match_t:
+    uint32_t n
+    uint32_t at[FLOW_TNL_WORD]
+    uint64_t value[FLOW_TNL_WORD]
+    uint64_t mask[FLOW_TNL_WORD]
+
+
+cdef void read_match(match_t *m, FlowKey mask, FlowKey value) noexcept:
+    cdef uint32_t i
+    m.n = 0
+    for i in range(1, FLOW_TNL_WORD):
+        if mask.f.w[i]:
+            m.at[m.n], m.value[m.n], m.mask[m.n] = i, value.f.w[i], mask.f.w[i]
+            m.n += 1
+
+
+cdef inline uint64_t word_of(const uint64_t *packed, uint32_t i) noexcept:
+    """Word *i*, of the first 64, of a packed key."""
+    if not packed[0] >> i & 1:
+        return 0
+    return packed[MAP_WORDS + popcount(packed[0] & ((<uint64_t>1 << i) - 1))]
+
+
+cdef bint may_match(const uint64_t *key, const flow_t *mask, const match_t *m, Py_ssize_t n) noexcept:
+    """Whether a packet of the flow of *key* under *mask* may match one of *m*."""
+    cdef flow_t odd
+    cdef Py_ssize_t i
+    cdef uint32_t j
+    odd.w[0], odd.w[FRAG_WORD] = word_of(key, 0), word_of(key, FRAG_WORD)
+    odd.w[TYPE_WORD] = word_of(key, TYPE_WORD)
+    if odd.recirc_id or odd.nw_frag or odd.packet_type:
+        return True
+    for i in range(n):
+        for j in range(m[i].n):
+            if (word_of(key, m[i].at[j]) ^ m[i].value[j]) & m[i].mask[j] & mask.w[m[i].at[j]]:
+                break
+        else:
+            return True
+    return False
 
 
 @cython.final
@@ -188,6 +236,29 @@ cdef class Ukeys:
             waiting.prev = ring.prev
             ring.next = ring.prev = head
         return waiting.next != (head | 1)
+
+    def concern_matched(self, uint32_t index, list masks not None, list words not None) -> bool:
+        """The same for those flows of a decision whose packets one of some matches may cover: *masks*, and under
+        each the *words* of a value.  The packet alone is looked at, not its port nor what is known of it beside;
+        fragments, packets that come back and such without Ethernet are taken to match."""
+        cdef uint32_t head = HEAD | index << 1, slot, next_slot
+        cdef Py_ssize_t n = len(masks), i
+        cdef match_t *m = <match_t *>malloc(max(n, 1) * sizeof(match_t))
+        if m == NULL:
+            raise MemoryError("no room for matches")
+        try:
+            for i in range(n):
+                read_match(&m[i], <FlowKey?>masks[i], FlowKey.unpack(masks[i], words[i]))
+            slot = self.link(head).next
+            while slot != head:
+                next_slot = self.link(slot).next
+                if may_match(self.u[slot].key, &(<FlowKey>self.u[slot].mask).f, m, n):
+                    self.take_out(slot)
+                    self.put_last(head | 1, slot)
+                slot = next_slot
+        finally:
+            free(m)
+        return self.link(head | 1).next != (head | 1)
 
     def take_waiting(self, uint32_t index, uint32_t at_most) -> list:
         """Slots of flows of a decision that wait for a check, longest first; they wait no more."""

@@ -179,3 +179,54 @@ def test_an_index_is_used_again_once_its_decision_left() -> None:
 def test_counters_of_another_number_of_flows_are_refused() -> None:
     with pytest.raises(ValueError, match="of 0 flows"):
         Ukeys().take([], bytes(8))
+
+
+_NAMES = ("nw_src", "nw_dst", "tp_dst", "dl_dst", "nw_proto", "dl_type", "in_port", "reg1", "tun_id",
+          "metadata")
+_VALUES = (0, 1, 2, 3, 0x10, 0xF0)
+
+
+def drawn(rng: random.Random, n: int) -> FlowKey:
+    """A key of few values."""
+    out = FlowKey()
+    for name in rng.sample(_NAMES, n):
+        setattr(out, name, rng.choice(_VALUES))
+    return out
+
+
+def test_flows_a_match_may_cover_wait_and_no_others(more: int) -> None:
+    """Compared with the words of both, one by one."""
+    rng = random.Random(9)
+    for _ in range(200 * more):
+        ukeys: Ukeys[str] = Ukeys()
+        index, flows = ukeys.enter("x"), {}
+        for ufid in range(1, 20):
+            key, mask = drawn(rng, rng.randrange(8)), FlowKey()
+            for name in rng.sample(_NAMES, rng.randrange(8)):
+                setattr(mask, name, rng.choice((0xFF, 0xF, 1)))
+            if rng.random() < 0.1:
+                setattr(key, rng.choice(("recirc_id", "nw_frag", "packet_type")), 1)
+            flows[ukeys.add(ufid, key, mask, index, 0.0)] = key, mask
+        matches = []
+        for _n in range(rng.randrange(4)):
+            mask = FlowKey()
+            for name in rng.sample(_NAMES, rng.randrange(1, 4)):
+                setattr(mask, name, rng.choice((0xFF, 0xF0, 3)))
+            value = drawn(rng, 8)
+            matches.append((mask, value.pack(mask), value))
+        waits = ukeys.concern_matched(index, [m for m, _w, _v in matches], [w for _m, w, _v in matches])
+        wanted = {slot for slot, (key, mask) in flows.items() if is_odd(key) or any(
+            not apart(key, mask, value, m) for m, _w, value in matches)}
+        assert waits == bool(wanted)
+        assert set(ukeys.take_waiting(index, 99)) == wanted
+
+
+def is_odd(key: FlowKey) -> bool:
+    return bool(key.recirc_id or key.nw_frag or key.packet_type)
+
+
+def apart(key: FlowKey, mask: FlowKey, value: FlowKey, under: FlowKey) -> bool:
+    """Whether a bit of the packet that both ask for differs."""
+    looked_at = [name for name in _NAMES if name not in ("in_port", "reg1", "tun_id", "metadata")]
+    return any((getattr(key, name) ^ getattr(value, name)) & getattr(mask, name) & getattr(under, name)
+               for name in looked_at)

@@ -9,6 +9,8 @@ revalidated, and collects the events bridges raise.  Called from the owner of th
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastpath._flow import WINDOWS, FlowKey
@@ -23,12 +25,21 @@ from fastpath.ofproto.xlate.context import BridgeView
 if TYPE_CHECKING:
     from fastpath.ofproto.bridge import Ofproto
     from fastpath.ofproto.port import OfPort
+    from fastpath.ofproto.rule import Rule
     from fastpath.ofproto.tunnel import Tunnel
 
 _IN_PORT, _RECIRC_ID = WINDOWS["in_port"], WINDOWS["recirc_id"]
 ITSELF = 1 << 255                   # in a set of tables: the bridge's ports, groups and settings
 EVERYTHING = (1 << 256) - 1
 MacKey: TypeAlias = "tuple[str, int, int]"          # bridge, VLAN, address
+
+
+def tables_of(*rules: Iterable[Rule]) -> int:
+    """Tables that *rules* are in, as a set of bits."""
+    tables = 0
+    for rule in chain(*rules):
+        tables |= 1 << rule.table_id
+    return tables
 
 
 class Backer:
@@ -48,6 +59,8 @@ class Backer:
         # (EVERYTHING: not only tables), and single addresses, which concern the flows that asked for them.
         self.dirty: dict[BridgeView, int] = {}
         self.dirty_macs: set[MacKey] = set()
+        # Rules that came, went or changed: they concern only flows whose packets they may match.
+        self.touched: dict[BridgeView, list[Rule]] = {}
         # Bridges that learn actions changed: packets do that, so it must not cost a check of all flows each.
         self.learned: dict[BridgeView, int] = {}
         self.n_changes = 0                      # of bridges, ever
@@ -68,6 +81,7 @@ class Backer:
         """Forget *bridge*; its ports must be gone."""
         del self.bridges[bridge.name]
         self.dirty.pop(bridge, None)
+        self.touched.pop(bridge, None)
         self.learned.pop(bridge, None)
 
     def add_port(self, bridge: Ofproto, port: OfPort) -> None:
@@ -133,7 +147,7 @@ class Backer:
 
     def is_dirty(self) -> bool:
         """Whether anything changed that installed flows may depend on."""
-        return bool(self.dirty or self.dirty_macs)
+        return bool(self.touched or self.dirty or self.dirty_macs)
 
     def take_events(self) -> list[Event]:
         """Events raised since the last call, oldest first."""

@@ -8,7 +8,6 @@ beyond port numbers, no clock and no thread: the owner of the Switch calls it an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any, cast
 
 from fastpath._flow import FlowKey
@@ -20,7 +19,7 @@ from fastpath.ofproto.actions.output import OFPP_NORMAL, Output
 from fastpath.ofproto.actions.output import Group as GroupAction
 from fastpath.ofproto.actions.traits import NAMES, NESTS, TRAITS
 from fastpath.ofproto.admission import Admission, check_group
-from fastpath.ofproto.backer import EVERYTHING, Backer
+from fastpath.ofproto.backer import EVERYTHING, Backer, tables_of
 from fastpath.ofproto.beyond import refuse_actions, refuse_match
 from fastpath.ofproto.events import FlowRemoved, PortChange, PortStatus, TableStatus
 from fastpath.ofproto.fail_open import FAIL_OPEN_PRIORITY, FailOpen
@@ -49,6 +48,7 @@ from fastpath.value import replace
 NO_ODP_PORT = 0xffffffff
 INTERNAL_TABLE = 254                # holds what translation needs for itself; no user changes it
 FRAG_HANDLING = ("normal", "drop", "nx-match")
+FEW_RULES = 64                      # rules that changed are compared with flows one by one
 
 
 def flood_set(vlans: Iterable[int]) -> frozenset[int]:
@@ -60,14 +60,6 @@ def flood_set(vlans: Iterable[int]) -> frozenset[int]:
         if type(vid) is not int or not 0 <= vid <= VLAN_MAX:
             raise ConfigError(f"flood VLAN {vid!r}: not between 0 and {VLAN_MAX}")
     return flood
-
-
-def tables_of(*rules: Iterable[Rule]) -> int:
-    """Tables that *rules* are in, as a set of bits."""
-    tables = 0
-    for rule in chain(*rules):
-        tables |= 1 << rule.table_id
-    return tables
 
 
 class WatchedMacs(MacTable):
@@ -220,14 +212,16 @@ class Ofproto:
             assert rule is not None
             rule.modified = max(rule.modified, now)
         else:
-            dirty, learned = self.backer.dirty, self.backer.learned
-            before = dirty.pop(self, 0)
+            dirty, touched, learned = self.backer.dirty, self.backer.touched, self.backer.learned
+            before, rules = dirty.pop(self, 0), touched.pop(self, None)
             try:
                 result = self.apply(mod, now)
             finally:
-                learned[self] = learned.get(self, 0) | dirty.pop(self, 0)
+                learned[self] = learned.get(self, 0) | dirty.pop(self, 0) | tables_of(touched.pop(self, ()))
                 if before:
                     dirty[self] = before
+                if rules:
+                    touched[self] = rules
             self.removed(((gone, RemovedReason.DELETE) for gone in result.removed), now)
             self.removed(((gone, RemovedReason.EVICTION) for gone in result.evicted), now)
 
@@ -403,9 +397,10 @@ class Ofproto:
         give it another meaning or wants to know of it."""
         return not (self.backer.strict or self.tlvs or self.watchers) and self.tables.are_plain
 
-    def add_rules(self, rules: Iterable[Rule]) -> None:
+    def add_rules(self, rules: list[Rule]) -> None:
         """Add such rules, which know when they were made."""
-        self.touch(self.tables.add_all(rules))
+        self.tables.add_all(rules)
+        self.touch_rules(rules)
 
     def placed(self, mod: FlowMod) -> FlowMod:
         """*mod*, a dump filter too, with its tunnel options where the TLV table has them.  Raises
@@ -429,7 +424,8 @@ class Ofproto:
         if self.watchers:
             self._tell_watchers(change.updates())
         if result:
-            self.touch(sum(1 << table_id for table_id in change.tables()))
+            self.touch_rules([*result.added, *result.modified, *result.removed, *result.evicted,
+                              *result.orphaned])
         self._tell_vacancies()
         return result
 
@@ -575,6 +571,15 @@ class Ofproto:
         """Something changed that translations may depend on: rules of *tables*, a set of bits, or more."""
         self.backer.dirty[self] = self.backer.dirty.get(self, 0) | tables
         self.backer.n_changes += 1
+
+    def touch_rules(self, rules: list[Rule]) -> None:
+        """The same for rules that came, went or have other actions."""
+        waiting = self.backer.touched.setdefault(self, [])
+        waiting += rules
+        self.backer.n_changes += 1
+        if len(waiting) > FEW_RULES:            # looking at flows for each costs more than checking the flows
+            del self.backer.touched[self]
+            self.touch(tables_of(waiting))
 
     def next_deadline(self) -> float:
         """When ``wake`` next has something to do, as far as known; inf for never."""

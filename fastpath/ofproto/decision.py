@@ -17,6 +17,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from fastpath._ukeys import Ukeys
 from fastpath.dpif.actions import Meter, OdpActions, Sample, SlowPath, Userspace
+from fastpath.ofproto.actions.controller import Controller
+from fastpath.ofproto.actions.instructions import GotoTable, WriteMetadata
+from fastpath.ofproto.actions.misc import Note
+from fastpath.ofproto.actions.output import Output, Resubmit
 from fastpath.ofproto.backer import ITSELF, MacKey
 from fastpath.ofproto.meter import METER_SLOWPATH
 from fastpath.ofproto.port import OfPort
@@ -53,6 +57,18 @@ class Decision:
     is_awaited: bool = False            # by flows of the batch in hand
     index: int = -1                     # among the decisions of the Ukeys
     names: list[Hashable] = field(default_factory=list)     # that Decisions knows it by
+    _looks_at_packets: bool | None = None
+
+    @property
+    def looks_at_packets(self) -> bool:
+        """Whether each of its lookups was for the packet as it came in, as far as the packet is concerned."""
+        if self._looks_at_packets is None:
+            lookups = sum(type(effect) is TableHit for effect in self.effects)
+            self._looks_at_packets = len(self.bridges) == 1 and all(
+                type(effect) in (TableHit, Learned) or (type(effect) is RuleHit and (
+                    lookups == 1 or all(type(action) in _LEAVE_PACKETS for action in effect.rule.actions)))
+                for effect in self.effects)
+        return self._looks_at_packets
 
     def depends_on(self, changed: Mapping[BridgeView, int]) -> bool:
         """Whether changes of these tables of bridges may change the answer."""
@@ -143,6 +159,10 @@ class Decisions:
                 if n > at_most:
                     return False
         return True
+
+
+# Actions after which the packet is what it was, for whatever table comes then.
+_LEAVE_PACKETS = frozenset((Output, Controller, Resubmit, GotoTable, WriteMetadata, Note))
 
 
 def _slow_path(bridge: Ofproto, reasons: frozenset[str]) -> OdpActions:

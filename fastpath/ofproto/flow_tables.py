@@ -189,9 +189,9 @@ class FlowTables:
         if old is not None:
             self.put_back(old)
 
-    def add_all(self, rules: Iterable[Rule]) -> int:
-        """Add *rules*, whose actions have none of TRAITS, to tables that are plain; return those as bits."""
-        touched, version = 0, self.version + 1
+    def add_all(self, rules: Iterable[Rule]) -> None:
+        """Add *rules*, whose actions have none of TRAITS, to tables that are plain."""
+        touched, version = set(), self.version + 1
         for rule in rules:
             table_id = rule.table_id
             table = self.table(table_id)
@@ -204,9 +204,8 @@ class FlowTables:
                 if inherit(rule, old):
                     old.successor = rule
             self._entered(table, rule)
-            touched |= 1 << table_id
-        self.publish([i for i in self._tables if touched >> i & 1])
-        return touched
+            touched.add(table_id)
+        self.publish(touched)
 
     def publish(self, touched: Iterable[int]) -> None:
         """Show the steps since the last version, which were in the tables *touched*."""

@@ -41,13 +41,14 @@ from fastpath._ukeys import Ukeys
 from fastpath.dpif.actions import OdpAction, OdpActions, mentions
 from fastpath.dpif.provider import FlowPut, Operation
 from fastpath.errors import ConfigError
-from fastpath.ofproto.backer import Backer
+from fastpath.ofproto.backer import Backer, tables_of
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.decision import Decision, Decisions
 from fastpath.ofproto.effects import are_done, credit_effects
 from fastpath.ofproto.match import packet_mask
+from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.shortcut import Shortcut
-from fastpath.ofproto.xlate.context import VLAN_CFI, Effect, XlateIn, XlateOut
+from fastpath.ofproto.xlate.context import VLAN_CFI, BridgeView, Effect, XlateIn, XlateOut
 from fastpath.ofproto.xlate.pipeline import translate, visible
 from fastpath.value import record, value
 
@@ -294,11 +295,29 @@ class Revalidator:
     def _find_dependents(self) -> None:
         """Note for a check what depends on changes."""
         backer = self.backer
+        for bridge, rules in backer.touched.items():
+            self._find_matched(bridge, rules)
+        backer.touched.clear()
         for decision in self.decisions.concerned_by(backer.dirty, backer.dirty_macs):
             if self.ukeys.concern(decision.index):
                 self._unchecked[decision] = None
         backer.dirty.clear()
         backer.dirty_macs.clear()
+
+    def _find_matched(self, bridge: BridgeView, rules: list[Rule]) -> None:
+        """Note for a check what *rules* of *bridge*, which came, went or changed, may match.
+
+        A flow whose packets all differ from a rule in a bit that both ask for is none of the rule's, unless
+        that bit was another by the time of the lookup."""
+        for decision in self.decisions.concerned_by({bridge: tables_of(rules)}, ()):
+            if decision.looks_at_packets:
+                mine = [rule for rule in rules if decision.bridges[bridge] >> rule.table_id & 1]
+                waits = self.ukeys.concern_matched(
+                    decision.index, [rule.mask for rule in mine], [rule.words for rule in mine])
+            else:
+                waits = self.ukeys.concern(decision.index)
+            if waits:
+                self._unchecked[decision] = None
 
     def _check_some(self, slots: Sequence[int], now: float) -> None:
         """Check flows, crediting before what they had counted."""

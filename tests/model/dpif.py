@@ -158,6 +158,7 @@ class World:
         for flow in flows:
             bridge.apply(parse_flow(flow), self.now)
         self.backer.dirty.clear()
+        self.backer.touched.clear()
         self.backer.events.clear()
         return bridge
 

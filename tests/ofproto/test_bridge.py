@@ -59,6 +59,7 @@ def test_every_change_marks_the_bridge_and_tells_of_ports() -> None:
         found = w.backer.is_dirty()
         w.backer.dirty.clear()
         w.backer.dirty_macs.clear()
+        w.backer.touched.clear()
         return found
     br.apply(parse_flow("actions=drop"), 1.0)
     assert changed()
