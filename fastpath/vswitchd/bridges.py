@@ -144,7 +144,7 @@ class ConfiguredBridge:
         interface.number = number
         if device.type == "patch":
             port = self.bridge.add_patch(wanted.name, peer=wanted.option("peer"), number=number)
-        elif device.type in TUNNELS:
+        elif device.type in TUNNELS and device.io is None:
             port = self.bridge.add_tunnel(wanted.name, device.type, number=number, **dict(wanted.options))
         else:
             port = self.bridge.add_port(wanted.name, device.io, number=number,

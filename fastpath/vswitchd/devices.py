@@ -221,7 +221,7 @@ class Devices:
 
     def _make(self, wanted: InterfaceWanted, kind: str) -> Device:
         name = wanted.name
-        if kind in DUMMY_TYPES and self.has_dummies:
+        if kind in (*DUMMY_TYPES, *(TUNNELS if self.override else ())) and self.has_dummies:
             mac, self._n_dummies = FIRST_DUMMY_MAC + self._n_dummies, self._n_dummies + 1
             dummy = Dummy(name, kind, MemoryPort(name), mac, DUMMY_MTU)
             dummy.configure(wanted)

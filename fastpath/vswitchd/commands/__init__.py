@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import ovs.unixctl
@@ -74,6 +75,10 @@ def serve(daemon: Daemon, path: str | None, version: str) -> Any:
         except FastpathError as error:
             log.dbg(f'replying with error, id=0: "{error}"')
             connection.reply_error(str(error))
+            return
+        except Exception as error:              # a fault of ours: the switch goes on without that answer
+            log.err(f"{command.name}[{', '.join(args)}]: {traceback.format_exc()}")
+            connection.reply_error(f"{command.name}: internal error ({error})")
             return
         log.dbg(f'replying with success, id=0: "{text or ""}"')
         connection.reply(text)

@@ -65,6 +65,8 @@ def _frame(text: str, size: int | None) -> bytes:
 
 
 def _composed(key: FlowKey, size: int | None) -> bytes:
+    if size is not None and size > MAX_FRAME:
+        return bytes(MAX_FRAME + 1)             # longer than any device takes
     try:
         return compose(key) if size is None else compose_sized(key, size)
     except ValueError:
