@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
 from collections.abc import Callable
+from pathlib import Path
+from random import Random
 
 import pytest
 from model.hostile import packet
@@ -68,7 +73,6 @@ def test_all_attributes_are_printed_with_more() -> None:
 
 
 def test_any_key_has_a_text() -> None:
-    from random import Random
     for seed in range(200):
         key = extract(packet(Random(seed)), in_port=1)
         mask = FlowKey.from_bytes(b"\xff" * len(bytes(key)))
@@ -190,3 +194,43 @@ def test_the_command_is_one_of_fastpaths(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["dpctl", "--help"]) == 0 and "ovs-dpctl" in capsys.readouterr().out
     assert main(["dpctl", "fly"]) == 1
     assert capsys.readouterr().err == f"{command.PROGRAM}: unknown command 'fly'; use --help for help\n"
+
+
+# ---- datapaths of a daemon ----------------------------------------------------------------------------
+
+def _serve(path: Path, reply: bytes) -> threading.Thread:
+    """A control socket that answers once, in two parts, and the thread that does."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def answer() -> None:
+        peer, _ = listener.accept()
+        request = json.loads(peer.recv(4096))
+        assert request["method"] == "dpctl/show" and request["params"] == ["-s", "dp0"]
+        peer.sendall(reply[:5])
+        peer.sendall(reply[5:])
+        peer.close()
+        listener.close()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(("reply", "said"), [
+    (b'{"result":"netdev@dp0:\\n","error":null,"id":0}', "netdev@dp0:\n"),
+    (b'{"result":null,"error":"ovs-vswitchd: opening datapath\\n","id":0}',
+     "error: ovs-vswitchd: opening datapath"),
+])
+def test_a_daemon_is_asked_by_its_socket(tmp_path: Path, do: Callable[..., str], reply: bytes,
+                                         said: str) -> None:
+    path = tmp_path / "ctl"
+    thread = _serve(path, reply)
+    assert do("-t", str(path), "show", "-s", "dp0") == said
+    thread.join(20)
+
+
+def test_a_daemon_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dpctl", f"--target={tmp_path}/none", "show"]) == 1
+    assert "cannot connect (No such file or directory)" in capsys.readouterr().err

@@ -22,7 +22,7 @@ from typing import Protocol
 from fastpath.errors import FormatError, PortError
 from fastpath.value import value
 
-GENERIC = 16                            # NETLINK_GENERIC
+GENERIC, NETFILTER = 16, 12             # NETLINK_*
 SOL_NETLINK, ADD_MEMBERSHIP, NO_ENOBUFS, CAP_ACK, EXT_ACK = 270, 1, 5, 10, 11
 SO_RCVBUFFORCE = 33
 RECEIVE_BUFFER = 4 << 20
@@ -147,10 +147,10 @@ def _errno(body: bytes) -> int:
     return -int(code)
 
 
-def open_socket(groups: Sequence[int] = ()) -> socket.socket:
-    """A bound generic netlink socket that hears *groups*.  Raises PortError."""
+def open_socket(groups: Sequence[int] = (), protocol: int = GENERIC) -> socket.socket:
+    """A bound netlink socket that hears *groups*.  Raises PortError."""
     try:
-        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, GENERIC)
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     except OSError as error:
         raise PortError(f"generic netlink: {(error.strerror or str(error)).lower()}") from error
     try:
@@ -293,6 +293,13 @@ class Requests:
         finally:
             if setblocking is not None:
                 self._sock.settimeout(TIMEOUT_S)        # type: ignore[attr-defined]
+
+
+def open_requests(protocol: int) -> Requests:
+    """Requests over a socket of another netlink protocol, whose messages have a header like ours."""
+    sock = open_socket((), protocol)
+    sock.settimeout(TIMEOUT_S)
+    return Requests(sock)
 
 
 class Listener:

@@ -31,9 +31,14 @@ class KernelPort(PythonPort):
         self.ifname = ifname or name
         link.check_name(self.ifname)
         self.kind, self.dst_port, self.gbp = kind, dst_port, gbp
+        self.stays = False
         self._wanted: dict[str, Any] = {"mac": mac, "mtu": mtu, "up": up or None}
         if kind == "netdev":
             link.index(self.ifname)             # raises PortError naming those there are
+
+    def persist(self, stays: bool) -> None:
+        """Whether the kernel's port outlives this one, with its device: for who comes after us."""
+        self.stays = stays
 
     def attached(self) -> None:
         """The datapath has made the port: give an internal device what it is to have."""

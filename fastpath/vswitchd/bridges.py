@@ -114,7 +114,8 @@ class ConfiguredBridge:
     def _add(self, wanted: InterfaceWanted, port: PortWanted) -> None:
         interface = self.interfaces[wanted.name] = Interface(wanted, port)
         try:
-            interface.device = device = self._devices.open(wanted, self.datapath.type)
+            interface.device = device = self._devices.open(
+                wanted, self.datapath.type, in_kernel=self.datapath.switch.is_kernel)
         except DeviceError as error:
             interface.error = str(error)
             for module, level, text in error.lines:

@@ -42,7 +42,8 @@ class Daemon:
     def __init__(self, remote: str, log: Log, rundir: Path, devices: Devices, *, types: tuple[str, ...],
                  pid: int) -> None:
         self.log, self.devices, self._rundir, self._pid = log, devices, rundir, pid
-        self.datapaths = Datapaths(clock=WarpClock(), kinds=types, override=devices.override)
+        self.datapaths = Datapaths(clock=WarpClock(), kinds=types, override=devices.override,
+                                   say=log.module("dpif").warn)
         self.routes = Routes(devices.addresses)
         self.neighbors = Neighbors()
         self._types = types                     # of datapaths bridges may have

@@ -1,16 +1,18 @@
 """A Switch for each datapath type in use: bridges of one type share it, and patch ports join them.
 
-``netdev`` forwards in threads of its own, and so does ``system`` until the kernel's datapath takes its place.
+``netdev`` forwards in threads of its own.  ``system`` is the kernel's datapath; where there is none, bridges
+of that type, which is that of bridges without one, are served as those of ``netdev`` are.
 ``dummy`` has a clock that ``time/stop`` stops, and moves packets in the daemon's own loop, so that whatever a
 command starts has happened when the command answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 
 from fastpath.dpif.userspace import POLL_US
+from fastpath.errors import FastpathError
 from fastpath.ofproto.flow_log import FlowLog
 from fastpath.runtime.clock import WarpClock
 from fastpath.switch import Switch
@@ -87,9 +89,9 @@ class Datapaths:
     """The datapaths in use, by type."""
 
     def __init__(self, *, clock: WarpClock, kinds: tuple[str, ...] = TYPES, threads: int = 1,
-                 override: bool = False) -> None:
+                 override: bool = False, say: Callable[[str], None] = lambda line: None) -> None:
         self.clock, self.kinds, self._override = clock, kinds, override
-        self._threads = threads
+        self._threads, self._say = threads, say
         self._poll_us = POLL_US
         self.lookup_priorities = {"autovalidator": 0, "generic": 1}     # asked for; there is one way
         self.action_way = "scalar"
@@ -119,8 +121,10 @@ class Datapaths:
         return made
 
     def _switch(self, kind: str) -> Switch:
-        switch = Switch(realtime=True, strict=True, poll_us=self._poll_us,
-                        clock=self.clock if kind == "dummy" else None)
+        switch = self._kernel_switch() if kind == "system" and not self._override else None
+        if switch is None:
+            switch = Switch(realtime=True, strict=True, poll_us=self._poll_us,
+                            clock=self.clock if kind == "dummy" else None)
         switch.upcalls.is_exact = self._is_exact
         switch.upcalls.is_waiting = self._is_waiting
         if kind != "dummy":
@@ -135,6 +139,14 @@ class Datapaths:
         for datapath in self:
             with datapath.switch.lock:
                 datapath.switch.upcalls.is_waiting = False
+
+    def _kernel_switch(self) -> Switch | None:
+        """A switch over the kernel's datapath; None, and a line in the log, where there is none."""
+        try:
+            return Switch(realtime=True, strict=True, datapath="system")
+        except FastpathError as error:
+            self._say(f"{error}; bridges of datapath type system are served by this process")
+            return None
 
     def set_exact(self, is_exact: bool) -> None:
         """Have flows be for single packets, from now on, or for all that fare alike."""

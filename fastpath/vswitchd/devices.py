@@ -21,6 +21,7 @@ from fastpath.io._af_packet import AfPacketPort
 from fastpath.io._memory import MemoryPort
 from fastpath.io._tap import TapPort
 from fastpath.io.pcapfile import PcapWriter
+from fastpath.io.vport import KernelPort
 from fastpath.runtime.clock import wall_ns
 from fastpath.runtime.log import Level
 from fastpath.runtime.packet_stream import Links
@@ -59,18 +60,18 @@ class Device:
 
     def discard(self) -> None:
         """Have a device that was made for the switch go with its port."""
-        if isinstance(self.io, TapPort):
+        if isinstance(self.io, TapPort | KernelPort):
             self.io.persist(False)
 
     def set_mac(self, mac: int) -> None:
         """Give it the Ethernet address *mac*."""
-        if isinstance(self.io, TapPort) and mac != self.mac:
+        if isinstance(self.io, TapPort | KernelPort) and mac != self.mac:
             link.configure(self.name, mac=format_mac(mac))
         self.mac = mac
 
     def set_mtu(self, mtu: int) -> None:
         """Take frames with payloads of up to *mtu* bytes."""
-        if isinstance(self.io, TapPort | AfPacketPort) and mtu != self.mtu:
+        if isinstance(self.io, TapPort | AfPacketPort | KernelPort) and mtu != self.mtu:
             link.configure(self.name, mtu=mtu)
         self.mtu = mtu
 
@@ -199,13 +200,15 @@ class Devices:
         found = self._open.get(name)
         return [] if found is None else found.addresses
 
-    def open(self, wanted: InterfaceWanted, datapath_type: str) -> Device:
-        """The device of an interface on a datapath of a type.  Raises DeviceError."""
+    def open(self, wanted: InterfaceWanted, datapath_type: str, *, in_kernel: bool = False) -> Device:
+        """The device of an interface on a datapath of a type, which may be the kernel's.  Raises
+        DeviceError."""
         if wanted.name in self._open:
             raise DeviceError(f"could not open network device {wanted.name}", os.strerror(errno.EBUSY))
         kind = self._kind(wanted.type, datapath_type)
         try:
-            device = self._make(wanted, kind)
+            device = self._in_kernel(wanted, kind) if in_kernel else None
+            device = device or self._make(wanted, kind)
         except PortError as error:
             raise DeviceError(f"could not open network device {wanted.name}", _reason(error)) from None
         self._open[wanted.name] = device
@@ -218,6 +221,15 @@ class Devices:
         if self.override and kind in ("system", "tap", "internal", "afxdp"):
             return "dummy-internal" if kind == "internal" else "dummy"
         return kind
+
+    @staticmethod
+    def _in_kernel(wanted: InterfaceWanted, kind: str) -> Device | None:
+        """The device of a port that the kernel forwards for, None for kinds that are the same anywhere."""
+        if kind not in ("system", "internal", "tap"):
+            return None
+        io = KernelPort(wanted.name, kind="internal" if kind == "internal" else "netdev")
+        io.persist(True)
+        return _real(wanted.name, kind, io)
 
     def _make(self, wanted: InterfaceWanted, kind: str) -> Device:
         name = wanted.name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-for folder in ("tests/kernel", "tests", "."):
+for folder in ("tests/vswitchd", "tests/interop", "tests/kernel", "tests", "."):
     sys.path.insert(0, str(ROOT / folder))
 
 import lab  # noqa: E402
@@ -187,6 +188,10 @@ def case_conntrack() -> str:
                 assert not passes
             server.close()
         assert any("ct_state" in line for line in sw.dump_megaflows().splitlines())
+        ours, theirs = (_sorted(run(("dump-conntrack",))) for run in (_own, _reference))
+        assert ours == theirs and "tcp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=" in ours, (ours, theirs)
+        assert _own(("flush-conntrack", "zone=7")) == _own(("flush-conntrack", "zone=0")) == "status 0"
+        assert "10.0.0.1" not in _reference(("dump-conntrack",))
     return "a connection one way, none the other"
 
 
@@ -259,6 +264,10 @@ def _own(words: tuple[str, ...]) -> str:
     return _told(words, out.getvalue(), err.getvalue().replace(dpctl.PROGRAM, "ovs-dpctl"), status)
 
 
+def _sorted(told: str) -> str:
+    return "\n".join(sorted(told.splitlines()))
+
+
 def _told(words: tuple[str, ...], out: str, err: str, status: int) -> str:
     """Flows are dumped in no order."""
     if words[0] == "dump-flows":
@@ -288,7 +297,7 @@ def case_taken_over() -> str:
     new = NetlinkDpif("fp-left")
     assert new.index == index and not new.kernel.flow_dump(index)
     assert new.port_add(KernelPort("v2")) == 2
-    new.turn()
+    new.drop_leftovers()
     assert [port.name for port in new.kernel.vport_dump(index)] == ["fp-left", "v2"]
     assert "fp-int" not in link.names()
     new.close()
@@ -371,6 +380,40 @@ def case_tunnels() -> str:
             sh("ip -n n1 link del vx1; ip -n n2 addr del 10.1.0.2/24 dev e2")
     assert "vxlan_sys_4789" not in link.names()
     return "VXLAN"
+
+
+def case_vswitchd() -> str:
+    """fastpath-vswitchd serves a bridge by the kernel, and so does the next one when it is killed."""
+    import stack
+    stack.START_S = 200.0
+    with stack.Stack(stack.OURS) as daemon:
+        daemon.env["OVS_CTL_TIMEOUT"] = "100"
+        wrong = daemon.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=system "
+                           "-- add-port br0 v1 -- add-port br0 v2")
+        assert not wrong, wrong + daemon.log
+        shown = sh("ovs-dpctl show")
+        assert _show_ports() == {"v1", "v2", "br0"} and "br0 (internal)" in shown, shown + daemon.log
+        assert "2 received" in sh("ip netns exec n1 ping -c 2 -i 0.2 -W 20 10.0.0.2")
+        sh("ip addr add 10.0.0.9/24 dev br0; ip link set br0 up")
+        daemon.stop(how=signal.SIGKILL)
+        assert "br0 (internal)" in sh("ovs-dpctl show")
+        daemon.start()
+        until("the ports", lambda: _show_ports() == {"v1", "v2", "br0"})
+        assert "10.0.0.9" in sh("ip -o addr show br0")
+        assert "2 received" in sh("ip netns exec n1 ping -c 2 -i 0.2 -W 20 10.0.0.9")
+        assert not (wrong := daemon.run("ovs-vsctl del-br br0")), wrong
+        until("the end", lambda: not sh("ovs-dpctl dump-dps 2>/dev/null").strip())
+    lab.check_nothing_left()
+    return ""
+
+
+def _show_ports() -> set[str]:
+    kernel = Kernel()
+    try:
+        dp = kernel.dp_get("ovs-system")
+        return {port.name for port in kernel.vport_dump(dp.index) if port.number}
+    finally:
+        kernel.close()
 
 
 def case_errors() -> str:

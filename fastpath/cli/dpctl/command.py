@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from fastpath.cli.dpctl import verbs
+from fastpath.cli.dpctl import remote, verbs
 from fastpath.cli.dpctl.verbs import CommandError, Options
 from fastpath.dpif.netlink.kernel import Kernel
 from fastpath.errors import FastpathError
@@ -39,6 +39,8 @@ VERBS: dict[str, Verb] = {
     "parse-actions":     Verb(1, -1, verbs.show_actions),
     "cache-get-size":    Verb(0, 1, verbs.cache_get_size),
     "cache-set-size":    Verb(3, 3, verbs.cache_set_size),
+    "dump-conntrack":    Verb(0, 2, verbs.dump_conntrack),
+    "flush-conntrack":   Verb(0, 2, verbs.flush_conntrack),
     "ct-get-limits":     Verb(0, 2, verbs.ct_get_limits),
     "ct-set-limits":     Verb(1, -1, verbs.ct_set_limits),
     "ct-del-limits":     Verb(1, 2, verbs.ct_del_limits),
@@ -47,7 +49,8 @@ _FLAGS = {"-s": "statistics", "--statistics": "statistics", "-m": "more", "--mor
           "--may-create": "may_create", "--clear": "clear"}
 HELP = f"""{PROGRAM}: the kernel's Open vSwitch datapaths, as ovs-dpctl asks and changes them
 usage: {PROGRAM} [OPTION...] VERB [DP] [ARGUMENT...]
-options: -s (counters), -m (all attributes), --names, --no-names, --may-create, --clear
+options: -s (counters), -m (all attributes), --names, --no-names, --may-create, --clear,
+         -t SOCKET (ask the daemon with this control socket for the datapaths of its own)
 verbs: {' '.join(VERBS)}
 """
 
@@ -67,10 +70,27 @@ def split(words: Sequence[str]) -> tuple[list[str], Options]:
     return rest, Options(**given)
 
 
+def _target(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The control socket to ask, "" for the kernel, and the other words."""
+    out, target, rest = list(words), "", []
+    while out:
+        word = out.pop(0)
+        if word in ("-t", "--target"):
+            target = out.pop(0) if out else ""
+        elif word.startswith("--target="):
+            target = word.partition("=")[2]
+        else:
+            rest.append(word)
+    return target, rest
+
+
 def run(words: Sequence[str], kernel: Callable[[], Kernel] = Kernel) -> str:
     """Carry out a command line; what it prints.  Raises FastpathError."""
     if "--help" in words or "-h" in words:
         return HELP
+    target, words = _target(words)
+    if target:
+        return remote.ask(target, words)
     rest, options = split(words)
     if not rest:
         raise CommandError("missing command name; use --help for help")

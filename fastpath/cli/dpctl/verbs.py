@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fastpath.dpif.actions import Drop, OdpActions
 from fastpath.dpif.keyparse import parse_key
+from fastpath.dpif.netlink import conntrack
 from fastpath.dpif.netlink.actions import encode_actions
 from fastpath.dpif.netlink.kernel import OMIT, DpInfo, FlowInfo, Kernel, VportInfo, read_flow
 from fastpath.dpif.netlink.key import decode_key, decode_mask, encode_key, encode_mask
@@ -415,6 +416,30 @@ def cache_set_size(kernel: Kernel, words: list[str], options: Options) -> str:
     except FastpathError as error:
         raise CommandError(f"Setting cache size failed ({reason(error)})") from None
     return f"Setting cache size successful, new size {words[2]}\n"
+
+
+def dump_conntrack(kernel: Kernel, words: list[str], options: Options) -> str:
+    """Connections that the kernel tracks, of all zones or one."""
+    zone = _take_zone(words)
+    chosen_dp(kernel, words, 0)
+    return "".join(conntrack.format_connection(c, verbose=options.more, statistics=options.statistics) + "\n"
+                   for c in conntrack.dump(zone))
+
+
+def flush_conntrack(kernel: Kernel, words: list[str], options: Options) -> str:
+    """Forget connections, of all zones or one."""
+    zone = _take_zone(words)
+    chosen_dp(kernel, words, 0)
+    conntrack.flush(zone)
+    return ""
+
+
+def _take_zone(words: list[str]) -> int | None:
+    found = next((word for word in words if word.startswith("zone=")), None)
+    if found is None:
+        return None
+    words.remove(found)
+    return _zone(found.removeprefix("zone="))
 
 
 def ct_get_limits(kernel: Kernel, words: list[str], options: Options) -> str:

@@ -78,6 +78,7 @@ NAME = "ovs-system"
 PER_CPU_PID = 0xFFFFFFFF                # what userspace() names where the kernel chooses the socket itself
 FEW = 32                                # flows whose counters are asked for one by one
 KEEP_ACTIONS = 1024                     # lists whose bytes are remembered
+LEFT_S = 5.0                            # that ports of a datapath taken over wait to be added
 WATCH_S = 1.0                           # seconds between looks at what became of ports
 _UFID = struct.Struct("=QQ")
 _SLOW_ACTION = Userspace(SlowPath(("action",)))
@@ -102,14 +103,14 @@ class _Installed:
 class _Vport:
     """A port of ours: its name, its socket (per-port dispatch) and what it had counted when it came."""
 
-    name: str
+    io: KernelPort
     pid: int
     base: tuple[int, ...]
 
 
 class NetlinkDpif(Datapath):
     """The kernel's datapath called *name*: made if it is not there, else taken over with its ports, which
-    stay if they are added again before packets are forwarded.
+    stay if they are added again within LEFT_S.
 
     *per_cpu* False has each port send its misses to a socket of its own; None asks the kernel for better.
     *kernel* and listeners are what it talks through.  *keep* leaves the datapath and its flows when closed.
@@ -129,6 +130,8 @@ class NetlinkDpif(Datapath):
         self._encoded: dict[tuple[int, int], tuple[OdpActions, bytes]] = {}
         self._ports: dict[int, _Vport] = {}
         self._left: dict[str, VportInfo] = {}       # ports of a datapath taken over, not added yet
+        self._kept: dict[str, VportInfo] = {}       # ports of ours that stay
+        self._left_until: float | None = None       # when those left go
         self._gone: set[int] = set()
         self._own: deque[Upcall] = deque()          # upcalls of packets dealt with here
         self._aside: Aside | None = None
@@ -193,12 +196,12 @@ class NetlinkDpif(Datapath):
                              n_lost=n.n_lost, n_flows=n.n_flows, n_masks=n.n_masks)
 
     def close(self) -> None:
-        """Remove the datapath with its ports and flows, unless it is to be kept, and close the sockets."""
+        """Remove the datapath with its ports and flows, unless it or a port is to stay; close the sockets."""
         if self._is_closed:
             return
         self._is_closed = True
         try:
-            if not self._keep:
+            if not (self._keep or self._kept or any(port.io.stays for port in self._ports.values())):
                 with suppress(NotFoundError):
                     self.kernel.dp_del(self.index, self.name)
         finally:
@@ -226,7 +229,7 @@ class NetlinkDpif(Datapath):
         except FastpathError:
             self._forget_socket(pid)
             raise
-        self._ports[found.number] = _Vport(port.ifname, pid, found.stats)
+        self._ports[found.number] = _Vport(port, pid, found.stats)
         port.attached()
         self._gone.discard(found.number)
         return found.number
@@ -235,7 +238,7 @@ class NetlinkDpif(Datapath):
         """A port that was there, if it is the one wanted; else it makes way."""
         for other in [p for p in self._left.values() if p.number == odp_port and p.name != port.ifname]:
             self.kernel.vport_del(self.index, self._left.pop(other.name).number)
-        left = self._left.pop(port.ifname, None)
+        left = self._left.pop(port.ifname, None) or self._kept.pop(port.ifname, None)
         if left is None:
             return None
         if left.type != port.kind or left.dst_port != port.dst_port or odp_port not in (None, left.number):
@@ -245,10 +248,14 @@ class NetlinkDpif(Datapath):
         return left
 
     def port_del(self, odp_port: int) -> None:
-        """Detach a port; an internal device and a tunnel's go with it."""
+        """Detach a port; an internal device and a tunnel's go with it, but for one that is to stay."""
         port = self._ports.pop(odp_port, None)
         with suppress(NotFoundError):               # the device went before, and the port with it
-            self.kernel.vport_del(self.index, odp_port)
+            if port is not None and port.io.stays:
+                found = self.kernel.vport_get(self.index, number=odp_port)
+                self._kept[found.name] = found
+            else:
+                self.kernel.vport_del(self.index, odp_port)
         self._gone.discard(odp_port)
         if port is not None:
             self._forget_socket(port.pid)
@@ -502,25 +509,28 @@ class NetlinkDpif(Datapath):
     # -- running: the kernel does that ---------------------------------------------------------------
 
     def turn(self, rounds: int = 1) -> int:
-        """Nothing to move here: the kernel forwards.  Ports that were found and not wanted go."""
-        self._drop_leftovers()
+        """Nothing to move here: the kernel forwards."""
         return 0
 
     def start_threads(self, n: int = 1) -> None:
-        """The same."""
-        self._drop_leftovers()
+        """Nothing to start."""
 
     def stop_threads(self) -> None:
         """Nothing to stop."""
 
-    def _drop_leftovers(self) -> None:
+    def drop_leftovers(self) -> None:
+        """Remove the ports of a datapath taken over that nobody has added since."""
         left, self._left = self._left, {}
         for port in left.values():
             with suppress(NotFoundError):
                 self.kernel.vport_del(self.index, port.number)
 
     def set_now(self, now: float) -> None:
-        """The kernel has a clock of its own, the monotonic one."""
+        """The kernel has a clock of its own, the monotonic one.  What is done now and then is done here."""
+        if self._left:
+            self._left_until = now + LEFT_S if self._left_until is None else self._left_until
+            if now >= self._left_until:
+                self.drop_leftovers()
         if not 0 <= now - self._watched_at < WATCH_S:
             self._watched_at = now
             self._look_at_ports()

@@ -39,7 +39,7 @@ from fastpath.dpif.netlink.counters import read_counters
 from fastpath.dpif.netlink.kernel import Kernel, error_of
 from fastpath.dpif.netlink.key import decode_key, encode_key
 from fastpath.dpif.netlink.probe import MAX_NESTING, Support
-from fastpath.dpif.netlink.provider import NetlinkDpif
+from fastpath.dpif.netlink.provider import LEFT_S, NetlinkDpif
 from fastpath.dpif.netlink.rows import CT_LIMIT, DATAPATH, FAMILIES, FLOW, METER, encode
 from fastpath.dpif.provider import (
     COUNTERS,
@@ -133,12 +133,29 @@ def test_a_datapath_left_behind_is_taken_over(fake: FakeKernel) -> None:
     assert new.port_add(KernelPort("i2", kind="internal")) == 2           # the one that was there
     assert new.port_add(KernelPort("other", kind="internal"), 1) == 1     # i1 makes way
     assert new.port_add(KernelPort("i3", kind="vxlan", dst_port=4789)) == 3         # of another kind
-    new.turn()
+    new.set_now(100.0)
+    assert len(state["ports"]) == 4
+    new.set_now(100.0 + LEFT_S)
     assert {port["name"] for port in state["ports"].values()} == {"ovs-system", "i2", "other", "i3"}
     if not fake.per_cpu:
         fake.receive(2, frame(), index=new.index)
         assert len(new.recv(9)) == 1
     new.close()
+
+
+def test_ports_that_are_to_stay_stay_with_their_datapath(fake: FakeKernel) -> None:
+    dpif = dpif_of(fake)
+    one, two = KernelPort("i1", kind="internal"), KernelPort("i2", kind="internal")
+    one.persist(True)
+    assert [dpif.port_add(port) for port in (one, two)] == [1, 2]
+    for number in (1, 2):
+        dpif.port_del(number)
+    assert set(fake.dps[dpif.index]["ports"]) == {0, 1}
+    assert dpif.port_add(one) == 1              # added again it is the one that was there
+    dpif.port_del(1)
+    dpif.close()
+    state, = fake.dps.values()
+    assert set(state["ports"]) == {0, 1}
 
 
 def test_what_the_kernel_lacks_is_told_in_one_line() -> None:
