@@ -314,7 +314,7 @@ class Listener:
         self._ports: dict[int, int] = {}        # descriptors by port id, of those opened here
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._event, select.POLLIN)
-        self.n_overruns = 0
+        self.n_overruns = self.n_bad = 0
         self._next = 0
 
     def add(self, sock: Socket) -> None:
@@ -349,7 +349,7 @@ class Listener:
         self._ports.clear()
 
     def read(self, limit: int) -> Iterator[Message]:
-        """Up to *limit* datagrams that wait.  An overrun is counted: what it dropped is gone."""
+        """Up to *limit* datagrams that wait.  Overruns, and what makes no sense, are counted and gone."""
         sockets = list(self._sockets.values())
         n_empty = 0
         while limit > 0 and n_empty < len(sockets):
@@ -366,7 +366,12 @@ class Listener:
                 continue
             n_empty = 0
             limit -= 1
-            yield from walk(data)
+            try:
+                messages = list(walk(data))
+            except FormatError:
+                self.n_bad += 1
+                continue
+            yield from messages
 
     def wait(self, timeout: float) -> bool:
         """Wait until something can be read; False when *timeout* seconds pass or ``interrupt`` is called."""

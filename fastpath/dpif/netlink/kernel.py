@@ -139,6 +139,7 @@ class Kernel:
 
     def __init__(self, requests: Requests | None = None) -> None:
         self._requests = requests or Requests()
+        self.n_bad = 0                  # answers that made no sense
         self._ids: dict[str, int] = {}
         self._groups: dict[str, int] = {}
         try:
@@ -201,18 +202,25 @@ class Kernel:
                        _IFINDEX.pack(index) + encode(family.attrs, values), flags)
 
     def transact(self, requests: Sequence[Request], *, again: dict[int, int] | None = None) -> list[Reply]:
-        """Have *requests* carried out.  Those whose answers were lost are sent again: errnos in *again* then
-        say that the first time had succeeded, and count as what they map to."""
-        replies = self._requests.transact(requests)
+        """Have *requests* carried out.  Those whose answers were lost, or made no sense, are sent again:
+        errnos in *again* then say that the first time had succeeded, and count as what they map to."""
+        replies = self._transact(requests)
         for _ in range(TRIES):
             lost = [i for i, reply in enumerate(replies) if reply.error == LOST]
             if not lost:
                 break
             for i in lost:              # one by one: so many answers at once were too many
-                reply, = self._requests.transact([requests[i]])
+                reply, = self._transact([requests[i]])
                 code = (again or {}).get(reply.error, reply.error)
                 replies[i] = Reply(code, reply.bodies, reply.note, reply.is_torn)
         return replies
+
+    def _transact(self, requests: Sequence[Request]) -> list[Reply]:
+        try:
+            return self._requests.transact(requests)
+        except FormatError:
+            self.n_bad += 1
+            return [Reply(LOST)] * len(requests)
 
     def _ask(self, what: str, family: Family, command: str, index: int, values: dict[str, Any],
              flags: int = 0, *, again: dict[int, int] | None = None) -> Reply:
@@ -224,7 +232,7 @@ class Kernel:
     def _dump(self, what: str, family: Family, index: int, values: dict[str, Any]) -> list[bytes]:
         """Bodies of a dump, taken again when things changed under it or some of it was lost."""
         for _ in range(TRIES):
-            reply, = self._requests.transact([self.request(family, "get", index, values, DUMP)])
+            reply, = self._transact([self.request(family, "get", index, values, DUMP)])
             if reply.error == LOST or reply.is_torn:
                 continue
             break
@@ -330,7 +338,11 @@ class Kernel:
         """Datagrams of a dump of all flows' counters, for ``counters``; None when it is lost each time."""
         request = self.request(FLOW, "get", index, {"ufid_flags": OMIT}, DUMP)
         for _ in range(TRIES):
-            error, datagrams = self._requests.dump(request)
+            try:
+                error, datagrams = self._requests.dump(request)
+            except FormatError:
+                self.n_bad += 1
+                continue
             if not error:
                 return datagrams
             if error != LOST:

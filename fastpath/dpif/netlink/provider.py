@@ -136,7 +136,7 @@ class NetlinkDpif(Datapath):
         self._own: deque[Upcall] = deque()          # upcalls of packets dealt with here
         self._aside: Aside | None = None
         self._watched_at = 0.0
-        self.n_bad = 0                              # messages that made no sense
+        self._n_bad = 0
         self._is_closed = False
         try:
             self._open(per_cpu, n_cpus or os.cpu_count() or 1)
@@ -287,7 +287,7 @@ class NetlinkDpif(Datapath):
                 command, body = split(message.body)
                 port = read_vport(body)
             except FormatError:
-                self.n_bad += 1
+                self._n_bad += 1
                 continue
             if port.dp_index == self.index and port.number in self._ports:
                 if command == VPORT.command("del"):
@@ -420,14 +420,24 @@ class NetlinkDpif(Datapath):
     def flow_counters(self, ufids: bytes) -> bytes:
         """Live counters of many flows at once: by a dump if they are a good part of all."""
         if len(ufids) // UFID.size >= max(FEW, len(self._flows) // 4):
-            datagrams = self.kernel.flow_counters(self.index)
-            if datagrams is not None:
-                found: dict[bytes, bytes] = {}
-                for datagram in datagrams:
-                    read_counters(datagram, found)
+            found = self._dump_counters()
+            if found is not None:
                 name, session = _UFID.pack, self._session
                 return b"".join([found.get(name(session, n), _NEVER) for n, in UFID.iter_unpack(ufids)])
         return b"".join(map(_pack, self.flow_stats(ufid for ufid, in UFID.iter_unpack(ufids))))
+
+    def _dump_counters(self) -> dict[bytes, bytes] | None:
+        """COUNTERS of all flows by their names; None when they cannot be read at once."""
+        datagrams = self.kernel.flow_counters(self.index)
+        if datagrams is None:
+            return None
+        found: dict[bytes, bytes] = {}
+        try:
+            for datagram in datagrams:
+                read_counters(datagram, found)
+        except FormatError:
+            return None
+        return found
 
     def flow_flush(self) -> None:
         """Remove every flow of the datapath, those of others too."""
@@ -490,7 +500,7 @@ class NetlinkDpif(Datapath):
                 command, body = split(message.body)
                 out.append(_upcall(body, is_miss=command == PACKET.command("miss")))
             except FormatError:
-                self.n_bad += 1
+                self._n_bad += 1
         return out
 
     def wait(self, timeout: float) -> bool:
@@ -500,6 +510,11 @@ class NetlinkDpif(Datapath):
     def interrupt(self) -> None:
         """Have wait() return now, or when it is called next; from any thread."""
         self._listener.interrupt()
+
+    @property
+    def n_bad(self) -> int:
+        """Messages that made no sense."""
+        return self._n_bad + self._listener.n_bad + self._watch.n_bad + self.kernel.n_bad
 
     @property
     def n_overruns(self) -> int:

@@ -197,10 +197,9 @@ def test_devices_that_go_away_are_noticed(fake: FakeKernel, dpif: NetlinkDpif) -
     ports(dpif)
     fake.unplug(dpif.index, 2)
     fake.watchers[0].send(b"\x20\0\0\0nonsense")
-    with suppress(FormatError):
-        dpif.set_now(10.0)
+    dpif.set_now(10.0)
     dpif.set_now(20.0)
-    assert dpif.gone == {2}
+    assert dpif.gone == {2} and dpif.n_bad == 1
     dpif.port_del(2)
     assert not dpif.gone
 
@@ -449,6 +448,23 @@ def test_overruns_of_upcalls_are_counted_and_ports_asked_for_again(
     assert dpif.gone == {1}
     for listener in (dpif._listener, dpif._watch):
         listener._sockets.pop(9999)
+
+
+def test_counters_that_cannot_be_dumped_are_asked_for_one_by_one(fake: FakeKernel, dpif: NetlinkDpif) -> None:
+    ports(dpif)
+    keys = [key_of(frame()) for _ in range(40)]
+    for i, key in enumerate(keys):
+        key.tp_src = i
+    ufids = dpif.flow_install(keys, 40 * [FlowKey(in_port=0xFFFFFFFF, tp_src=0xFFFF)], 40 * [(Output(2),)])
+    packed = b"".join(map(UFID.pack, ufids))        # type: ignore[arg-type]
+    wanted = dpif.flow_counters(packed)
+
+    def spoil_dumps(data: bytes) -> bytes:
+        return data[:20] + b"\xff" * (len(data) - 20) if data[6] & genl.MULTI and data[4] > 4 else data
+
+    fake.faults.append(spoil_dumps)
+    assert dpif.flow_counters(packed) == wanted == 40 * COUNTERS.pack(0, 0, 0, 0)
+    fake.faults.clear()
 
 
 def test_nonsense_from_above_is_counted(fake: FakeKernel, dpif: NetlinkDpif) -> None:
