@@ -38,6 +38,16 @@ packet() {
     ovs-appctl netdev-dummy/receive "p$port" "$(key "${what[@]}")" "$@"
 }
 
+# told COLUMN PATTERN INTERFACE: until the database is told so of an interface, a while of stopped time at most.
+told() {
+    local i
+    for i in {1..40}; do
+        ovs-vsctl get interface "$3" "$1" | grep -q -- "$2" && return
+        ovs-appctl time/warp 1000 > /dev/null
+        sleep 0.02
+    done
+}
+
 warp() {
     ovs-appctl time/warp "$@"
 }
