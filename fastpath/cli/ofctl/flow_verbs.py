@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from fastpath.cli.ofctl.talk import Options, Talk
+from fastpath.cli.ofctl.talk import Options, Talk, lines_of
 from fastpath.errors import FastpathError, ParseError
 from fastpath.fields import BY_NAME
-from fastpath.io.textfile import read_text
-from fastpath.ofproto.actions.instructions import format_list
+from fastpath.ofproto.actions.instructions import (
+    ClearActions,
+    GotoTable,
+    Meter,
+    WriteActions,
+    WriteMetadata,
+    format_list,
+)
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.table import parse_actions
 from fastpath.ofproto.actions.versions import OF10, OF11, as_version
@@ -22,6 +28,7 @@ from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
 from fastpath.openflow import legacy_match
+from fastpath.openflow.formats import Formats, all_usable, of_actions, of_match, usable
 from fastpath.openflow.messages import basic, flow, packet, stats
 from fastpath.openflow.printing.context import Context
 from fastpath.openflow.printing.flows import format_entry
@@ -35,13 +42,15 @@ Key = tuple[int, int, str]
 
 def dump_flows(talk: Talk, args: list[str]) -> None:
     wanted = talk.reader().read_filter(args[0]) if args else FlowMod(Command.DELETE, match=Match())
+    talk.need_format(usable(wanted))
     if not (talk.options.sort or talk.options.names or not talk.options.stats):
         talk.ask(_request(talk, wanted, aggregate=False))
         return
-    # Sorted or named, ovs-ofctl does without Nicira's form where it can.
-    request = _request(talk, wanted, aggregate=False, plain=legacy_match.fits_of10(wanted.match))
+    request = _request(talk, wanted, aggregate=False)
     context = Context(talk.version, talk.shown_names, stats=talk.options.stats)
     entries = [e for frame in talk.client.answer(request) for e in frame.message.flows]
+    if talk.version == OF10:        # whose ages are told by who prints messages, not by who sorts rules
+        entries = [replace(e, idle_age=None, hard_age=None) for e in entries]
     for name, _descending in talk.options.sort:
         if name != "priority" and name not in BY_NAME:
             raise FastpathError(f"{name}: unknown field name")
@@ -60,11 +69,12 @@ def _sort_key(e: stats.FlowEntry, name: str) -> tuple[int, ...]:
 
 def dump_aggregate(talk: Talk, args: list[str]) -> None:
     wanted = talk.reader().read_filter(args[0]) if args else FlowMod(Command.DELETE, match=Match())
+    talk.need_format(usable(wanted))
     talk.ask(_request(talk, wanted, aggregate=True))
 
 
-def _request(talk: Talk, wanted: FlowMod, *, aggregate: bool, plain: bool = False) -> stats.FlowRequest:
-    nxm = talk.version == OF10 and not plain
+def _request(talk: Talk, wanted: FlowMod, *, aggregate: bool) -> stats.FlowRequest:
+    nxm = talk.version == OF10 and bool(talk.options.formats & Formats.OF10_NXM)
     cls: type[stats.FlowRequest] = (
         stats.NxAggregateRequest if nxm else stats.AggregateRequest) if aggregate else (
         stats.NxFlowRequest if nxm else stats.FlowRequest)
@@ -100,14 +110,11 @@ def _from_argument(talk: Talk, args: list[str], command: Command) -> None:
 def _from_file(talk: Talk, name: str, command: Command) -> None:
     """Lines may begin with a command where *command* is to add."""
     chosen = None if command is Command.ADD else command
-    _carry_out(talk, list(iter_flows(_lines(name), chosen, ports=talk.ports, name=name)))
-
-
-def _lines(name: str) -> Iterable[str]:
-    return sys.stdin if name == "-" else read_text(Path(name)).splitlines()
+    _carry_out(talk, list(iter_flows(lines_of(name), chosen, ports=talk.ports, name=name)))
 
 
 def _carry_out(talk: Talk, mods: list[FlowMod]) -> None:
+    talk.need_format(all_usable(mods))
     messages = [message_of(talk, mod) for mod in mods]
     if talk.options.bundle:
         talk.bundle(messages)
@@ -124,7 +131,7 @@ def message_of(talk: Talk, mod: FlowMod) -> object:
     if version == OF10:
         mod = replace(mod, table_id=0) if mod.table_id == TABLE_ALL else mod
         fits = legacy_match.fits_of10(mod.match) and not (mod.cookie_mask and mod.command is not Command.ADD)
-        return mod if fits else flow.NxFlowMod(mod)
+        return mod if fits and talk.options.formats & Formats.OF10_STD else flow.NxFlowMod(mod)
     if mod.table_id == TABLE_ALL and (mod.command not in _DELETES or version == OF11):
         mod = replace(mod, table_id=0)
     if version > OF11 and mod.command in (Command.MODIFY, Command.MODIFY_STRICT) and mod.cookie_mask:
@@ -135,7 +142,9 @@ def message_of(talk: Talk, mod: FlowMod) -> object:
 # -- tables as a whole -----------------------------------------------------------------------------
 
 def replace_flows(talk: Talk, args: list[str]) -> None:
-    wanted, there = _of_file(talk, args[0]), _of_switch(talk)
+    wanted = _of_file(talk, args[0])
+    talk.need_format(all_usable(replace(mod, table_id=mod.table_id or TABLE_ALL) for mod in wanted.values()))
+    there = _of_switch(talk)
     mods = [replace(_found(mod, Command.DELETE_STRICT), actions=()) for key, mod in there.items()
             if key not in wanted]
     mods += [_found(mod, Command.ADD) for key, mod in wanted.items()
@@ -156,29 +165,31 @@ def _found(mod: FlowMod, command: Command) -> FlowMod:
 
 def diff_flows(one: str, other: str, options: Options) -> int:
     """Print in what two switches or files differ; return the exit status, 2 if they do."""
-    first, second = (_of_source(name, options) for name in (one, other))
+    (first, names), (second, more_names) = (_of_source(name, options) for name in (one, other))
+    names = names or more_names
     out = []
     for key in sorted({*first, *second}):
         old, new = first.get(key), second.get(key)
         if old is not None and new is not None and _facts(old) == _facts(new):
             continue
-        out += [f"{sign}{_line(mod)}\n" for sign, mod in (("-", old), ("+", new)) if mod is not None]
+        out += [f"{sign}{_line(mod, names)}\n" for sign, mod in (("-", old), ("+", new)) if mod is not None]
     sys.stdout.write("".join(out))
     return 2 if out else 0
 
 
-def _of_source(name: str, options: Options) -> dict[Key, FlowMod]:
+def _of_source(name: str, options: Options) -> tuple[dict[Key, FlowMod], Mapping[int, str] | None]:
+    """Rules by what makes them one rule; names of ports, if they are to be shown and known."""
     talk = Talk(name, options)
     try:
         if name == "-" or Path(name).is_file():
-            return _keyed(iter_flows(_lines(name), Command.ADD, name=name))
-        return _of_switch(talk)
+            return _keyed(iter_flows(lines_of(name), Command.ADD, name=name)), None
+        return _of_switch(talk), talk.shown_names
     finally:
         talk.close()
 
 
 def _of_file(talk: Talk, name: str) -> dict[Key, FlowMod]:
-    mods = iter_flows(_lines(name), Command.ADD, ports=talk.ports, name=name)
+    mods = iter_flows(lines_of(name), Command.ADD, ports=talk.ports, name=name)
     return _keyed(replace(mod, actions=as_version(mod.actions, talk.version, mod.match)) for mod in mods)
 
 
@@ -200,35 +211,39 @@ def _facts(mod: FlowMod) -> tuple[object, ...]:
             format_list(mod.actions))
 
 
-def _line(mod: FlowMod) -> str:
+def _line(mod: FlowMod, names: Mapping[int, str] | None) -> str:
     out = f"table={mod.table_id} " if mod.table_id else ""
     priority = None if mod.priority == DEFAULT_PRIORITY else mod.priority
-    out += mod.match.format(priority=priority)
+    out += mod.match.format(priority=priority, ports=names)
     out += f" cookie={mod.new_cookie:#x}" if mod.new_cookie else ""
     for name in ("idle_timeout", "hard_timeout", "importance"):
         value = getattr(mod, name)
         out += f" {name}={value:g}" if value else ""
     out += f" {mod.flags.text.rstrip()}" if mod.flags else ""
-    return f"{out} actions={format_list(mod.actions)}"
+    return f"{out} actions={format_list(mod.actions, names)}"
 
 
 # -- packets and bundles ---------------------------------------------------------------------------
 
 def packet_out(talk: Talk, args: list[str]) -> None:
     if len(args) == 1:
-        talk.tell(parse_packet_out(args[0], talk))
+        _send_packet(talk, args[0])
         return
     if len(args) == 2:
         raise FastpathError("'packet-out' command takes a text, or IN_PORT ACTIONS PACKET...")
     for frame in args[2:]:
-        talk.tell(parse_packet_out(f"in_port={args[0]} packet={frame} actions={args[1]}", talk))
+        _send_packet(talk, f"in_port={args[0]} packet={frame} actions={args[1]}")
+
+
+def _send_packet(talk: Talk, text: str) -> None:
+    out = parse_packet_out(text, talk)
+    talk.need_format(of_actions(out.actions) & of_match(out.match))
+    talk.tell(out)
 
 
 def parse_packet_out(text: str, talk: Talk) -> packet.PacketOut:
     """The packet-out that *text* asks for.  Raises ParseError in the words of ovs-ofctl."""
-    head, found, actions = text.partition("actions=")
-    if not found:
-        raise ParseError("must specify an action")
+    head, _, text_of_actions = text.partition("actions=")
     match, data = Match.of(in_port=OFPP_ANY), None
     for name, value in key_values(head):
         if name == "packet":
@@ -242,12 +257,17 @@ def parse_packet_out(text: str, talk: Talk) -> packet.PacketOut:
             raise ParseError(f"unknown keyword {name}")
     if data is None:
         raise ParseError("must specify packet")
-    return packet.PacketOut(data, match, parse_actions(actions, ports=talk.ports))
+    actions = parse_actions(text_of_actions, ports=talk.ports)
+    for action in actions:
+        if isinstance(action, ClearActions | GotoTable | Meter | WriteActions | WriteMetadata):
+            name = str(action).partition(":")[0].partition("(")[0]
+            raise ParseError(f"{name} instruction not allowed here")
+    return packet.PacketOut(data, match, actions)
 
 
 def bundle(talk: Talk, args: list[str]) -> None:
     messages: list[object] = []
-    for number, line in enumerate(_lines(args[0]), 1):
+    for number, line in enumerate(lines_of(args[0]), 1):
         source = line.partition("#")[0].strip()
         kind, _, rest = source.partition(" ")
         try:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 
-from fastpath.cli.ofctl.talk import Talk
-from fastpath.errors import ParseError
-from fastpath.io.textfile import read_text
-from fastpath.ofproto.actions.versions import OF10, OF13, OF15
+from fastpath.cli.ofctl.talk import Talk, lines_of
+from fastpath.ofproto.actions.versions import OF10, OF15
 from fastpath.ofproto.group import GROUP_ALL, GroupCommand, GroupMod
 from fastpath.ofproto.group_text import parse_group_mod, parse_group_mods
 from fastpath.ofproto.meter import METER_ALL, MeterCommand, MeterMod
 from fastpath.ofproto.meter_text import parse_meter_mod
+from fastpath.openflow.formats import Formats
 from fastpath.openflow.messages import group, meter
+
+_WITH_BUCKETS = Formats.OF10 | Formats.OF15         # those where buckets are put in and taken out
+_BUCKETS = (GroupCommand.INSERT_BUCKET, GroupCommand.REMOVE_BUCKET)
+_WITH_METERS = Formats.OF13 | Formats.OF14 | Formats.OF15
 
 # -- groups ----------------------------------------------------------------------------------------
 
@@ -23,7 +24,7 @@ def add_group(talk: Talk, args: list[str]) -> None:
 
 
 def add_groups(talk: Talk, args: list[str]) -> None:
-    _carry_out(talk, parse_group_mods(_lines(args[0]), None, ports=talk.ports, name=args[0]))
+    _carry_out(talk, parse_group_mods(lines_of(args[0]), None, ports=talk.ports, name=args[0]))
 
 
 def mod_group(talk: Talk, args: list[str]) -> None:
@@ -35,34 +36,28 @@ def del_groups(talk: Talk, args: list[str]) -> None:
 
 
 def insert_buckets(talk: Talk, args: list[str]) -> None:
-    _need_buckets(talk, "insert-bucket")
+    if talk.version != OF10:
+        talk.need(OF15, "insert-bucket")
     _change(talk, args, GroupCommand.INSERT_BUCKET)
 
 
 def remove_buckets(talk: Talk, args: list[str]) -> None:
-    _need_buckets(talk, "remove-bucket")
+    talk.need_format(Formats.OF15 if talk.options.bundle else _WITH_BUCKETS)
     _change(talk, args, GroupCommand.REMOVE_BUCKET)
-
-
-def _need_buckets(talk: Talk, verb: str) -> None:
-    """Raise FastpathError where buckets have no ids: 1.1 to 1.4."""
-    if talk.version != OF10:
-        talk.need(OF15, verb)
 
 
 def _change(talk: Talk, args: list[str], command: GroupCommand) -> None:
     if args == ["-"]:
-        _carry_out(talk, parse_group_mods(_lines("-"), command.name.lower(), ports=talk.ports, name="-"))
+        _carry_out(talk, parse_group_mods(lines_of("-"), command.name.lower(), ports=talk.ports, name="-"))
     else:
         _carry_out(talk, [parse_group_mod(args[0] if args else "", command, ports=talk.ports)])
 
 
-def _lines(name: str) -> Iterable[str]:
-    return sys.stdin if name == "-" else read_text(Path(name)).splitlines()
-
-
 def _carry_out(talk: Talk, mods: Iterable[GroupMod]) -> None:
     if talk.options.bundle:
+        mods = list(mods)
+        if any(mod.command in _BUCKETS for mod in mods):
+            talk.need_format(Formats.OF15)
         talk.bundle(mods)
         return
     for mod in mods:
@@ -70,7 +65,7 @@ def _carry_out(talk: Talk, mods: Iterable[GroupMod]) -> None:
 
 
 def dump_groups(talk: Talk, args: list[str]) -> None:
-    talk.ask(group.GroupDescRequest(_group_id(args)))
+    talk.ask(group.GroupDescRequest(_group_id(args, talk.version)))
 
 
 def dump_group_stats(talk: Talk, args: list[str]) -> None:
@@ -82,11 +77,10 @@ def dump_group_features(talk: Talk, args: list[str]) -> None:
     talk.ask(group.GroupFeaturesRequest())
 
 
-def _group_id(args: list[str]) -> int:
-    if not args:
+def _group_id(args: list[str], version: int) -> int:
+    """The group to ask for; only OpenFlow 1.5 and Nicira's form in 1.0 can ask for one."""
+    if not args or version not in (OF10, OF15) or not args[0].isdecimal():
         return GROUP_ALL
-    if not args[0].isdecimal():
-        raise ParseError(f"invalid group_id {args[0]}")
     return int(args[0])
 
 
@@ -106,22 +100,24 @@ def del_meters(talk: Talk, args: list[str]) -> None:
 
 
 def _meter_mod(talk: Talk, mod: MeterMod) -> None:
-    talk.need(OF13, "a meter")
+    talk.need_format(_WITH_METERS)
     talk.tell(mod)
 
 
 def dump_meters(talk: Talk, args: list[str]) -> None:
-    talk.need(OF13, "a meter")
-    talk.ask(meter.MeterConfigRequest(_meter_id(args)))
+    number = _meter_id(args)
+    talk.need_format(_WITH_METERS)
+    talk.ask(meter.MeterConfigRequest(number))
 
 
 def meter_stats(talk: Talk, args: list[str]) -> None:
-    talk.need(OF13, "a meter")
-    talk.ask(meter.MeterStatsRequest(_meter_id(args)))
+    number = _meter_id(args)
+    talk.need_format(_WITH_METERS)
+    talk.ask(meter.MeterStatsRequest(number))
 
 
 def meter_features(talk: Talk, args: list[str]) -> None:
-    talk.need(OF13, "a meter")
+    talk.need_format(_WITH_METERS)
     talk.ask(meter.MeterFeaturesRequest())
 
 

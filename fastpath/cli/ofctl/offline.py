@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fastpath.cli.ofctl.talk import Options
-from fastpath.errors import FastpathError, OpenFlowError
-from fastpath.io.textfile import read_text
+from fastpath.cli.ofctl.talk import Options, lines_of
+from fastpath.errors import FastpathError
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.flow_text import iter_flows, parse_flow
-from fastpath.openflow import legacy_match
+from fastpath.openflow.formats import Formats, all_usable, format_formats, versions_of
 from fastpath.openflow.messages import flow
 from fastpath.openflow.messages.table import HEADER, encode
 from fastpath.openflow.printing.context import PAYLOADS
@@ -40,25 +39,22 @@ def ofp_parse(args: list[str], options: Options) -> None:
 
 
 def parse_one(args: list[str], options: Options) -> None:
-    _print(parse_flow(args[0]), options)
+    _print([parse_flow(args[0])], options)
 
 
 def parse_many(args: list[str], options: Options) -> None:
-    lines = sys.stdin if args[0] == "-" else read_text(Path(args[0])).splitlines()
-    for mod in iter_flows(lines, "add", name=args[0]):
-        _print(mod, options)
+    _print(list(iter_flows(lines_of(args[0]), None, name=args[0])), options)
 
 
-def _print(mod: FlowMod, options: Options) -> None:
-    """Print *mod* in the lowest version asked for that can say it."""
-    for version in sorted(options.versions):
-        message: object = mod
-        if version == 1 and not legacy_match.fits_of10(mod.match):
-            message = flow.NxFlowMod(mod)
-        try:
-            data = encode(message, version, 1)
-        except OpenFlowError:
-            continue
-        sys.stdout.write(format_message(data, verbosity=PAYLOADS))
-        return
-    raise FastpathError("no version of OpenFlow that was allowed can say this flow")
+def _print(mods: list[FlowMod], options: Options) -> None:
+    """Print *mods* in the lowest format that is allowed and can say them all."""
+    could = all_usable(mods)
+    print(f"usable protocols: {format_formats(could)}")
+    chosen = next((one for one in Formats if one & could & options.formats), None)
+    if chosen is None:
+        raise FastpathError("no usable protocol")
+    print(f"chosen protocol: {format_formats(chosen)}")
+    version = versions_of(chosen)[0]
+    for xid, mod in enumerate(mods, 1):
+        message = flow.NxFlowMod(mod) if chosen & Formats.OF10_NXM else mod
+        sys.stdout.write(format_message(encode(message, version, xid), verbosity=PAYLOADS))

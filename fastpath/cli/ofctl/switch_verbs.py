@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from time import perf_counter
+
 from fastpath.cli.ofctl.talk import Talk
 from fastpath.errors import FastpathError
 from fastpath.ofproto import numbers
@@ -11,8 +14,9 @@ from fastpath.ofproto.flow_mod import TABLE_ALL
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.tlv_table import parse_mappings
 from fastpath.openflow.actions.base import put_property
+from fastpath.openflow.formats import Formats
 from fastpath.openflow.messages import basic, conntrack, port, stats, tables, tlv
-from fastpath.openflow.messages.table import decode
+from fastpath.openflow.messages.table import HEADER, decode
 from fastpath.text import parse_ipv4, parse_ipv6
 
 _FRAGS = {"normal": basic.FRAG_NORMAL, "drop": basic.FRAG_DROP, "reassemble": basic.FRAG_REASM,
@@ -43,6 +47,11 @@ def dump_desc(talk: Talk, args: list[str]) -> None:
 
 def dump_tables(talk: Talk, args: list[str]) -> None:
     talk.ask(stats.TableRequest())
+
+
+def dump_table_features(talk: Talk, args: list[str]) -> None:
+    talk.need(OF13, "dump-table-features")
+    talk.ask(stats.TableFeaturesRequest())
 
 
 def dump_table_desc(talk: Talk, args: list[str]) -> None:
@@ -91,9 +100,9 @@ def mod_port(talk: Talk, args: list[str]) -> None:
     desc = next((p for p in talk.descriptions() if word in (p.name, str(p.port))), None)
     if desc is None:
         raise FastpathError(f"{talk.name}: couldn't find port `{word}'")
-    if action not in _PORT_ACTIONS:
+    if action.lower() not in _PORT_ACTIONS:
         raise FastpathError(f"unknown mod-port command '{action}'")
-    bit, on = _PORT_ACTIONS[action]
+    bit, on = _PORT_ACTIONS[action.lower()]
     talk.tell(port.PortMod(desc.port, desc.mac, bit if on else 0, bit))
 
 
@@ -117,7 +126,7 @@ def set_frags(talk: Talk, args: list[str]) -> None:
 
 
 def mod_table(talk: Talk, args: list[str]) -> None:
-    table = TABLE_ALL if args[0].lower() == "all" else _table(args[0])
+    table = _table(args[0])
     word, _, text = args[1].partition(":")
     marks = _marks(text) if word == "vacancy" else None
     if word in _MISSES:
@@ -138,7 +147,9 @@ def mod_table(talk: Talk, args: list[str]) -> None:
 
 
 def _table(word: str) -> int:
-    if not word.isdecimal() or int(word) > 254:
+    if word.lower() == "all":
+        return TABLE_ALL
+    if not word.isdecimal() or int(word) > TABLE_ALL:
         raise FastpathError(f"unknown table \"{word}\"")
     return int(word)
 
@@ -181,11 +192,17 @@ def dump_tlv_map(talk: Talk, args: list[str]) -> None:
     talk.ask(tlv.TlvTableRequest())
 
 
+_WITH_OPTIONS = Formats.OF10_NXM | Formats.OXM      # those that can name tunnel options
+
+
 def add_tlv_map(talk: Talk, args: list[str]) -> None:
-    talk.tell(tlv.TlvTableMod(tlv.ADD, parse_mappings(args[0])))
+    mappings = parse_mappings(args[0])
+    talk.need_format(_WITH_OPTIONS)
+    talk.tell(tlv.TlvTableMod(tlv.ADD, mappings))
 
 
 def del_tlv_map(talk: Talk, args: list[str]) -> None:
+    talk.need_format(_WITH_OPTIONS)
     talk.tell(tlv.TlvTableMod(tlv.DELETE, parse_mappings(args[0])) if args else tlv.TlvTableMod(tlv.CLEAR))
 
 
@@ -211,7 +228,7 @@ _TUPLE_WORDS = {"ct_nw_src": "src", "ct_nw_dst": "dst", "ct_ipv6_src": "src", "c
 def ct_flush(talk: Talk, args: list[str]) -> None:
     zone = None
     if args and args[0].startswith("zone="):
-        zone, args = int(args[0].removeprefix("zone=")), args[1:]
+        zone, args = int(args[0].removeprefix("zone=")) & 0xFFFF, args[1:]
     tuples, proto = [], 0
     for text in args:
         given: dict[str, int] = {}
@@ -236,3 +253,38 @@ def _tuple_value(name: str, word: str) -> int:
 def probe(talk: Talk, args: list[str]) -> None:
     if decode(talk.client.ask(basic.EchoRequest())[0]).message.data:
         raise FastpathError("reply does not match request")
+
+
+_PINGS, _PAYLOAD = 10, 64
+_MOST = 65535 - HEADER.size
+
+
+def _payload(word: str) -> bytes:
+    size = numbers.atoi(word, 31)
+    if not 0 <= size <= _MOST:
+        raise FastpathError(f"payload must be between 0 and {_MOST} bytes")
+    return random.randbytes(size)
+
+
+def _echo(talk: Talk, data: bytes) -> float:
+    """Have *data* echoed; return how long it took, in seconds.  Raises FastpathError for another answer."""
+    start = perf_counter()
+    if decode(talk.client.ask(basic.EchoRequest(data))[0]).message.data != data:
+        raise FastpathError("reply does not match request")
+    return perf_counter() - start
+
+
+def ping(talk: Talk, args: list[str]) -> None:
+    data = _payload(args[0] if args else str(_PAYLOAD))
+    for xid in range(2, 2 + _PINGS):
+        took = _echo(talk, data)
+        talk.print(f"{len(data)} bytes from {talk.target}: xid={xid:08x} time={took * 1000:.1f} ms\n")
+
+
+def benchmark(talk: Talk, args: list[str]) -> None:
+    data, count = _payload(args[0]), numbers.atoi(args[1], 31)
+    size = HEADER.size + len(data)
+    talk.print(f"Sending {count} packets * {size} bytes (with header) = {count * size} bytes total\n")
+    took = max(1e-9, sum(_echo(talk, data) for _ in range(count)))
+    talk.print(f"Finished in {took * 1000:.1f} ms ({count / took:.0f} packets/s) "
+               f"({count * size / took:.0f} bytes/s)\n")

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fastpath.errors import FastpathError, OpenFlowError
+from fastpath.io.textfile import read_text
 from fastpath.ofproto.actions.versions import OF13
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.openflow.client import Client, Refused
 from fastpath.openflow.codec import VERSIONS
+from fastpath.openflow.formats import Formats, format_formats
 from fastpath.openflow.messages import basic, bundle, port, stats
 from fastpath.openflow.messages.table import decode, encode
 from fastpath.openflow.printing.context import PACKETS, PAYLOADS
@@ -30,9 +32,10 @@ class Options:
     """The options, as given."""
 
     versions: tuple[int, ...] = VERSIONS
+    formats: Formats = Formats.ANY                  # of these versions, those allowed
     strict: bool = False
     bundle: bool = False
-    names: bool = False
+    names: bool | None = None                       # None: ports may be named, and are told by number
     stats: bool = True
     may_create: bool = False
     more: int = 0
@@ -40,6 +43,8 @@ class Options:
     timeout: float | None = None
     packet_in_format: str = ""
     readd: bool = False
+    read_only: bool = False
+    timestamp: bool = False
     tls: Tls | None = None
 
 
@@ -54,6 +59,16 @@ def target_of(name: str, suffix: str = "mgmt") -> str:
     if "/" in name:
         return f"unix:{name}"
     return f"unix:{Path(os.environ.get('OVS_RUNDIR', RUNDIR)) / name}.{suffix}"
+
+
+def lines_of(name: str) -> Iterable[str]:
+    """Lines of the file *name*, "-" being standard input.  Raises FastpathError in the words of ovs-ofctl."""
+    if name == "-":
+        return sys.stdin
+    try:
+        return read_text(name).splitlines()
+    except OSError as error:
+        raise FastpathError(f"{name}: open failed ({error.strerror})") from None
 
 
 class Talk:
@@ -93,6 +108,14 @@ class Talk:
         if self.version < least:
             raise FastpathError(f"{verb} needs OpenFlow 1.{least - 1} or later ('-O OpenFlow1{least - 1}')")
 
+    def need_format(self, usable: Formats) -> Formats:
+        """Those of the *usable* formats that are allowed.  Raises FastpathError if none is."""
+        allowed = self.options.formats
+        if not usable & allowed:
+            raise FastpathError(f"none of the usable flow formats ({format_formats(usable)}) is among the "
+                                f"allowed flow formats ({format_formats(allowed)})")
+        return usable & allowed
+
     def close(self) -> None:
         """Hang up."""
         if self._dial is not None:
@@ -111,6 +134,8 @@ class Talk:
     @property
     def ports(self) -> dict[str, int]:
         """Numbers of ports by name."""
+        if self.options.names is False:
+            return {}
         if self._ports is None:
             self._ports = {p.name: p.port for p in self.descriptions()}
         return self._ports
@@ -154,7 +179,6 @@ class Talk:
 
     def bundle(self, messages: Iterable[object]) -> None:
         """Have *messages* carried out in one bundle; print what is wrong and quit."""
-        self.need(OF13, "a bundle")
         errors = self.client.bundle(messages)
         for data in errors:
             text = format_message(_unwrapped(data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 
 from fastpath.cli.ofctl.talk import Talk
 from fastpath.errors import FastpathError, OpenFlowError, ParseError
@@ -85,7 +86,8 @@ def _follow(talk: Talk, client: Client) -> None:
     names = talk.shown_names
     try:
         for data in client.received():
-            talk.print(format_message(data, ports=names, verbosity=PAYLOADS + talk.options.more))
+            when = f"{datetime.now():%Y-%m-%d %H:%M:%S.%f}"[:-3] + ": " if talk.options.timestamp else ""
+            talk.print(when + format_message(data, ports=names, verbosity=PAYLOADS + talk.options.more))
             sys.stdout.flush()
     except TimeoutError:
         return

@@ -45,6 +45,13 @@ def check_actions(actions: ActionList, match: Match, *, table_id: int = TABLE_AL
         refuse("OFPBAC_BAD_SET_ARGUMENT")
 
 
+def is_only_of10(actions: ActionList, match: Match) -> bool:
+    """Whether *actions* that may stand with *match* do so in OpenFlow 1.0 alone, where some do nothing."""
+    checker = _Checker(TABLE_ALL)
+    checker.check(actions, HeaderState(match), match)
+    return checker.only_of10
+
+
 def check_targets(actions: ActionList) -> None:
     """Raise InvalidFlow if one of *actions*, nested ones too, writes a field that none may write."""
     for action in actions:
