@@ -23,13 +23,14 @@ from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.group import GroupCommand, GroupMod
 from fastpath.ofproto.group_text import parse_group_mod
+from fastpath.ofproto.rule import Rule
 from fastpath.value import replace
 
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge, Port
 
 _Undo: TypeAlias = Callable[[], None]
-_Step: TypeAlias = "FlowMod | Callable[[Change], _Undo]"
+_Step: TypeAlias = "FlowMod | Rule | Callable[[Change], _Undo]"
 
 
 class Bundle:
@@ -57,6 +58,10 @@ class Bundle:
     def apply(self, mod: FlowMod) -> None:
         """As ``Bridge.apply``."""
         self._append(mod)
+
+    def add_rule(self, rule: Rule) -> None:
+        """Add a rule that nobody has yet and that was judged."""
+        self._append(rule)
 
     def apply_group(self, mod: GroupMod) -> None:
         """As ``Bridge.apply_group``."""
@@ -149,6 +154,8 @@ def _carry_out(steps: list[_Step], change: Change, bridge: Bridge) -> None:
             try:
                 if isinstance(step, FlowMod):
                     bridge.ofproto.stage(change, step)
+                elif isinstance(step, Rule):
+                    bridge.ofproto.stage_rule(change, step)
                 else:
                     undo.append(step(change))
             except OpenFlowError as error:

@@ -192,13 +192,16 @@ class Control:
         """Carry out a group mod."""
         self._bridge.apply_group(mod)
 
-    def commit(self, steps: Sequence[FlowMod | GroupMod | tuple[int, dict[str, bool]]]) -> None:
-        """Carry out all of *steps* or none: flow and group mods, and ports with the flags to set."""
+    def commit(self, steps: Sequence[FlowMod | Rule | GroupMod | tuple[int, dict[str, bool]]]) -> None:
+        """Carry out all of *steps* or none: flow and group mods, rules to add that agree with themselves, and
+        ports with the flags to set."""
         bundle = self._bridge.bundle()
         for step in steps:
             match step:
                 case FlowMod():
                     bundle.apply(step)
+                case Rule():
+                    bundle.add_rule(step)
                 case GroupMod():
                     bundle.apply_group(step)
                 case (number, flags):

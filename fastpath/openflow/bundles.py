@@ -8,12 +8,13 @@ checked when they are added, so that a commit has only to meet what the tables r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastpath.errors import OpenFlowError, StepRefused
 from fastpath.ofproto.admission import check_group
 from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.group import GroupMod
+from fastpath.ofproto.rule import Rule
 from fastpath.openflow.messages import flow, packet, port
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl, BundleType
 from fastpath.openflow.messages.table import HEADER, decode
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 IDLE_S = 10.0
 ATOMIC = 1                          # OFPBF_ATOMIC
+_Content: TypeAlias = "FlowMod | GroupMod | port.PortMod | packet.PacketOut | Rule"
 _REPLIES = {BundleType.OPEN_REQUEST: BundleType.OPEN_REPLY, BundleType.CLOSE_REQUEST: BundleType.CLOSE_REPLY,
             BundleType.COMMIT_REQUEST: BundleType.COMMIT_REPLY,
             BundleType.DISCARD_REQUEST: BundleType.DISCARD_REPLY}
@@ -37,7 +39,7 @@ class _Bundle:
     opener: bytes
     used: float
     is_closed: bool = False
-    steps: list[FlowMod | GroupMod | port.PortMod] = field(default_factory=list)
+    steps: list[FlowMod | GroupMod | port.PortMod | Rule] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     packets: list[packet.PacketOut] = field(default_factory=list)
 
@@ -117,7 +119,7 @@ class Bundles:
         for out in b.packets:
             session.send_packet(out)
 
-    def _resolved(self, step: FlowMod | GroupMod | port.PortMod, number: int, flags: int) -> Step:
+    def _resolved(self, step: FlowMod | GroupMod | port.PortMod | Rule, number: int, flags: int) -> Step:
         if not isinstance(step, port.PortMod):
             return step
         if self._session.bridge.is_strict and flags & ATOMIC:
@@ -129,7 +131,8 @@ class Bundles:
 
     def add(self, ask: BundleAdd, raw: bytes) -> None:
         """Put a message into its bundle, which is opened if it is not."""
-        step = self._step(_decoded(ask, raw))
+        message = _inner(ask, raw)
+        step: _Content = self._session.plain_rule(message) or self._step(decode(message).message)
         if ask.bundle_id in self._open:
             b = self._take(ask.bundle_id)
             self._usable(b, ask.bundle_id, ask.flags)
@@ -163,7 +166,7 @@ class Bundles:
         return mod
 
 
-def _decoded(ask: BundleAdd, raw: bytes) -> object:
+def _inner(ask: BundleAdd, raw: bytes) -> bytes:
     """The message inside *ask*, whose bytes are *raw*."""
     if len(ask.message) < HEADER.size:
         raise OpenFlowError("OFPBFC_MSG_BAD_LEN", f"a message of {len(ask.message)} bytes in a bundle")
@@ -174,7 +177,7 @@ def _decoded(ask: BundleAdd, raw: bytes) -> object:
         raise OpenFlowError("OFPBFC_MSG_BAD_LEN", f"a message of {size} bytes in {len(ask.message)}")
     if ask.message[4:8] != raw[4:8]:
         raise OpenFlowError("OFPBFC_MSG_BAD_XID", "the message inside has another xid")
-    return decode(ask.message[:size]).message
+    return ask.message[:size]
 
 
 def _control(session: Session, ask: BundleControl) -> Iterator[object]:

@@ -67,7 +67,7 @@ _PORT_FLAGS = ((port.CONFIG_DOWN, "down"),
 
 
 Told: TypeAlias = "PacketIn | FlowRemoved | PortStatus | TableStatus"
-Step: TypeAlias = "FlowMod | GroupMod | tuple[int, dict[str, bool]]"
+Step: TypeAlias = "FlowMod | Rule | GroupMod | tuple[int, dict[str, bool]]"
 
 
 class BridgeControl(Protocol):
@@ -196,6 +196,14 @@ class Session:
             if cls is None or cls in _HANDLERS or cls in OURS or error.code == "OFPBRC_BAD_LEN":
                 raise
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{cls.__name__} from a controller") from None
+
+    def plain_rule(self, message: bytes) -> Rule | None:
+        """The rule that *message* adds, if it is a plain flow mod that may go the short way."""
+        if self._adds is None or not self.bridge.takes_rules:
+            return None
+        self._adds.by_table = self._by_table
+        items, end = self._adds.read(message, 0, self._now)
+        return items[0] if end == len(message) and len(items) == 1 and isinstance(items[0], Rule) else None
 
     def _take_adds(self, data: bytes, at: int) -> int:
         """Carry out the flow mods of *data* from *at* on that add rules and are plain, and barriers; return

@@ -38,6 +38,7 @@ MAX_SIZE = 0xFFFF
 VENDOR, ERROR = 4, 1
 _VENDOR, _STATS10, _STATS11, _VENDOR_STATS = (struct.Struct(f) for f in (">II", ">HH", ">HH4x", ">II"))
 MULTIPART_VENDOR, MORE = 0xFFFF, 1
+_BUNDLE_ADD, _ADD = 34, struct.Struct(">8xI2xH")
 _FLOW_MOD, _NX = 14, NX_VENDOR.to_bytes(4, "big")
 SPACE_VENDORS = {"NX": NX_VENDOR, "ONF": ONF_VENDOR}
 
@@ -281,11 +282,15 @@ def decode(data: bytes) -> Frame:
 
 
 def _read_add(data: bytes, version: int, kind: int) -> object | None:
-    """The flow mod that *data* is, if it is an add as most are: those come by the hundred thousand."""
+    """The flow mod that *data* is, if it is an add as most are, or what puts a message into a bundle: those
+    come by the hundred thousand."""
     if kind == _FLOW_MOD and version > OF11:
         return flow.read_add(data, version, len(data))
     if kind == VENDOR and data[8:12] == _NX:
         return flow.read_nx_add(data, version, len(data))
+    if kind == _BUNDLE_ADD and version >= OF14 and len(data) >= _ADD.size:
+        bundle_id, flags = _ADD.unpack_from(data)
+        return bundle.BundleAdd(bundle_id, flags, data[_ADD.size:])
     return None
 
 
