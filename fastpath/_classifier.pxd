@@ -23,10 +23,10 @@ cdef class Classifier:
     cdef uint32_t n_fields
     cdef bint plain             # FASTPATH_PLAIN was set: lookups share nothing between subtables
     cdef uint64_t seed
+    cdef uint64_t n_asked       # lookups since the array of subtables changed
     cdef epoch_t epoch
     cdef Py_ssize_t n_live      # rules not removed in any version
     cdef dict _by_mask          # mask words -> address of the subtable
-    cdef dict _groups           # words of a front stage -> addresses of stage groups
     cdef list _objects, _free_ids
     cdef dict _pending          # rule removed in some version -> its subtable (addresses), until purge()
 
@@ -39,7 +39,7 @@ cdef class Classifier:
 
     cdef const rule_t *search(self, const flow_t *key, flow_t *wc, uint64_t version,
                               soft_t *soft) noexcept nogil
-    cdef void expect(self, uint64_t n) noexcept nogil
+    cdef void expect(self, uint64_t n, bint wc) noexcept nogil
     cdef const rule_t *settle(self, const flow_t *key, flow_t *wc, uint64_t version, soft_t *soft,
                               const rule_t *hard) noexcept nogil
     cdef const rule_t *try_conjunctions(self, const flow_t *key, flow_t *wc, uint64_t version,
@@ -51,8 +51,6 @@ cdef class Classifier:
     cdef object mask_words(self, const flow_t *mask)
     cdef subtable_t *subtable_of(self, const flow_t *mask)
     cdef subtable_t *make_subtable(self, const flow_t *mask) except NULL
-    cdef object join_groups(self, subtable_t *s)
-    cdef object leave_groups(self, subtable_t *s)
     cdef rule_t *make_rule(self, const subtable_t *s, const flow_t *key, int32_t priority,
                            uint64_t version) except NULL
     cdef bint place(self, subtable_t *s, rule_t *r, rule_t *head, rule_t *live) noexcept

@@ -44,14 +44,15 @@ from fastpath._bytes cimport load_acquire_ptr, prefetch, store_relaxed64, zero_w
 from fastpath._epoch cimport (epoch_collect, epoch_destroy, epoch_enter, epoch_init, epoch_leave)
 from fastpath._flow cimport FlowKey, hash_finish
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
-from fastpath._stagegroup cimport free_group, group_size, new_group, stage_group_t
+from fastpath._sieve cimport sieve_add
 from fastpath._subtable cimport (
-    RULE_NEVER, agree, conj_t, end_chain, find_max, free_rule, free_subtable, front_stages, head_of, link_after,
-    list_append, list_remove, live_rule, mask_covers, new_subtable, next_rule, part_t, rule_hash, spread,
+    MAX_WORDS, RULE_NEVER, agree, conj_t, end_chain, find_max, free_rule, free_subtable, head_of, link_after,
+    list_append, list_remove, live_rule, mask_covers, new_subtable, next_rule, part_t, rule_hash, rule_size,
+    spread,
     start_chain, subtable_size, subtable_t, swap_rule, unlink, visible, word_at, words_of)
 from fastpath._trie cimport trie_asked, trie_clear
-from fastpath._tuplesearch cimport (N_SOFT, entry_t, found_t, relocate, search, search_plain, search_wc,
-                                    soft_t, vector_t)
+from fastpath._tuplesearch cimport (N_SOFT, drop_sieves, found_t, make_sieves, relocate, search, search_plain,
+                                    search_wc, sieves_size, soft_t, vector_t)
 
 import os
 
@@ -152,7 +153,7 @@ cdef class Classifier:
         epoch_init(&self.epoch)
         self.subtables = NULL
         memset(self.field, 0, sizeof(self.field))
-        self._by_mask, self._groups = {}, {}
+        self._by_mask = {}
         self._objects, self._free_ids, self._pending = [], [], {}
         self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else hash_finish(
             (<object>seed & 0xFFFFFFFFFFFFFFFF))
@@ -171,6 +172,8 @@ cdef class Classifier:
         cdef uint32_t t
         cdef rule_t *r
         cdef rule_t *after
+        if self.subtables != NULL:
+            drop_sieves(self.subtables, NULL)
         for address in (self._by_mask or {}).values():
             s = <subtable_t *><uintptr_t>address
             r = s.first
@@ -179,9 +182,6 @@ cdef class Classifier:
                 free_rule(r, NULL)
                 r = after
             free_subtable(s, NULL)
-        for addresses in (self._groups or {}).values():
-            for address in addresses:
-                free_group(<stage_group_t *><uintptr_t>address, NULL)
         for t in range(self.n_fields):
             trie_clear(&self.field[t].trie)
         free(self.subtables)
@@ -207,12 +207,21 @@ cdef class Classifier:
             return search(v, key, self.seed, version, soft)
         return search_wc(v, self.field, key, wc, self.seed, version, soft)
 
-    cdef void expect(self, uint64_t n) noexcept nogil:
+    cdef void expect(self, uint64_t n, bint wc) noexcept nogil:
         """Lookups that un-wildcard are to come, which the tries may prepare for.  The writer's, with the GIL,
         though it changes no answer."""
         cdef uint32_t t
-        for t in range(self.n_fields):
-            if self.field[t].n_bits == 32 and not self.plain:
+        if self.plain or self.subtables == NULL:
+            return
+        if self.subtables.sieves != NULL and self.n_live > 64 + 2 * <Py_ssize_t>self.subtables.sieves.n_rules:
+            drop_sieves(self.subtables, &self.epoch)        # too small by now
+        if self.subtables.sieves == NULL:
+            self.n_asked += n
+            if 4 * self.n_asked >= <uint64_t>self.n_live:
+                make_sieves(self.subtables, self.field, self.n_fields, self.seed)
+                self.n_asked = 0
+        for t in range(self.n_fields if wc else 0):
+            if self.field[t].n_bits == 32:
                 trie_asked(&self.field[t].trie, n)
 
     cdef const rule_t *settle(self, const flow_t *key, flow_t *wc, uint64_t version, soft_t *soft,
@@ -289,8 +298,7 @@ cdef class Classifier:
         """The object of the best rule that *key* matches in *version*, or None.  With *wc* or-s into it
         every bit of the key that the answer depends on."""
         cdef const cls_rule_t *r
-        if wc is not None:
-            self.expect(1)
+        self.expect(1, wc is not None)
         r = self.find(&key.f, NULL if wc is None else &wc.f, version)
         return None if r == NULL else self._objects[r.id]
 
@@ -333,8 +341,7 @@ cdef class Classifier:
         cdef Py_ssize_t i
         cdef uint32_t reader
         cdef const cls_rule_t *r
-        if wc != NULL:
-            self.expect(n)
+        self.expect(n, wc != NULL)
         with nogil:
             reader = self.enter()
             for i in range(n):
@@ -380,54 +387,12 @@ cdef class Classifier:
         s = new_subtable(mask, self.field, self.n_fields)
         if s == NULL:
             raise MemoryError("no room for a subtable")
-        self.join_groups(s)
         self._by_mask[words] = <uintptr_t>s
         return s
 
-    cdef object join_groups(self, subtable_t *s):
-        """Make *s*, which has no rules yet, a member of the group of each of its front stages.  It does
-        without one where memory is short."""
-        cdef uint32_t i, member
-        cdef stage_group_t *g
-        for i in range(front_stages(s)):
-            words = PyBytes_FromStringAndSize(<const char *>s.mask, 8 * s.end[i]) \
-                + PyBytes_FromStringAndSize(<const char *>word_at(s), s.end[i])
-            addresses = self._groups.setdefault(words, [])
-            g = NULL
-            for address in addresses:
-                if (<stage_group_t *><uintptr_t>address).members != <uint64_t>-1:
-                    g = <stage_group_t *><uintptr_t>address
-            if g == NULL:
-                g = new_group(s.mask, word_at(s), s.end[i])
-                if g == NULL:
-                    return
-                addresses.append(<uintptr_t>g)
-            member = 0
-            while g.members >> member & 1:
-                member += 1
-            g.members |= <uint64_t>1 << member
-            s.group[i], s.member[i], s.n_front = g, member, i + 1
-
-    cdef object leave_groups(self, subtable_t *s):
-        """End the membership of *s*, which no reader finds any more."""
-        cdef uint32_t i
-        cdef stage_group_t *g
-        for i in range(s.n_front):
-            g = s.group[i]
-            g.members &= ~(<uint64_t>1 << s.member[i])
-            if g.members:
-                continue
-            for words, addresses in self._groups.items():
-                if <uintptr_t>g in addresses:
-                    addresses.remove(<uintptr_t>g)
-                    if not addresses:
-                        del self._groups[words]
-                    break
-            free_group(g, &self.epoch)
-
     cdef rule_t *make_rule(self, const subtable_t *s, const flow_t *key, int32_t priority,
                            uint64_t version) except NULL:
-        cdef rule_t *r = <rule_t *>calloc(1, sizeof(rule_t) + (s.n_words - 1 if s.n_words else 0) * 8)
+        cdef rule_t *r = <rule_t *>calloc(1, rule_size(s))
         if r == NULL:
             raise MemoryError("no room for a rule")
         r.priority, r.add_version, r.remove_version = priority, version, RULE_NEVER
@@ -439,6 +404,8 @@ cdef class Classifier:
         False: no memory, and *r* is freed."""
         cdef rule_t *prev = live
         if head == NULL:
+            if s.sieve != NULL:
+                sieve_add(s, r)
             if not start_chain(s, r, self.seed, self.field, self.n_fields, &self.epoch):
                 free_rule(r, NULL)
                 return False
@@ -452,7 +419,7 @@ cdef class Classifier:
         s.n_rules += 1
         if not s.listed or r.priority > s.max_priority:
             s.max_priority, s.max_count = r.priority, 1
-            if not relocate(&self.subtables, s, False, True, self.seed, &self.epoch):
+            if not relocate(&self.subtables, s, False, True, &self.epoch):
                 self.displace(s, r)
                 return False
             s.listed = True
@@ -472,19 +439,18 @@ cdef class Classifier:
         s.n_rules -= 1
         if s.n_rules == 0:
             find_max(s)
-            if not s.listed or relocate(&self.subtables, s, False, False, self.seed, &self.epoch):
+            if not s.listed or relocate(&self.subtables, s, False, False, &self.epoch):
                 self.forget(s)
         elif r.priority == s.max_priority:
             s.max_count -= 1
             if s.max_count == 0:
                 find_max(s)
-                relocate(&self.subtables, s, True, True, self.seed, &self.epoch)
+                relocate(&self.subtables, s, True, True, &self.epoch)
         free_rule(r, &self.epoch)
 
     cdef void forget(self, subtable_t *s) noexcept:
         cdef FlowKey mask = mask_key(s)
         del self._by_mask[self.mask_words(&mask.f)]
-        self.leave_groups(s)
         free_subtable(s, &self.epoch)
 
     cdef object give_id(self, rule_t *r, obj):
@@ -568,7 +534,7 @@ cdef class Classifier:
         self._pending[<uintptr_t>r] = <uintptr_t>s
 
     cdef rule_t *find_live(self, FlowKey key, FlowKey mask, int32_t priority, subtable_t **s):
-        cdef uint64_t w[FLOW_WORDS]
+        cdef uint64_t w[MAX_WORDS]
         s[0] = self.subtable_of(&mask.f)
         if s[0] == NULL:
             return NULL
@@ -595,7 +561,7 @@ cdef class Classifier:
                 version) -> None:
         """Undo the removal of *obj* in *version*, which nobody has purged.  Raises ValueError if there was
         none, or if a rule of the same match and priority came since."""
-        cdef uint64_t w[FLOW_WORDS]
+        cdef uint64_t w[MAX_WORDS]
         cdef subtable_t *s = self.subtable_of(&mask.f)
         cdef rule_t *r
         if s != NULL:
@@ -630,7 +596,7 @@ cdef class Classifier:
     def find_exact(self, FlowKey key not None, FlowKey mask not None, int32_t priority,
                    uint64_t version=VERSION_MAX):
         """The object of the rule with exactly this match and priority that *version* sees, or None."""
-        cdef uint64_t w[FLOW_WORDS]
+        cdef uint64_t w[MAX_WORDS]
         cdef subtable_t *s = self.subtable_of(&mask.f)
         cdef rule_t *r
         if s == NULL:
@@ -714,9 +680,8 @@ cdef class Classifier:
 
     def memory(self) -> int:
         """Bytes held by subtables, their hash tables and rules; tries and Python's lists not counted."""
-        return (sum(subtable_size(<const subtable_t *><uintptr_t>address) for address in self._by_mask.values())
-                + sum(group_size(<const stage_group_t *><uintptr_t>address)
-                      for addresses in self._groups.values() for address in addresses))
+        return sieves_size(self.subtables) + sum(
+            subtable_size(<const subtable_t *><uintptr_t>address) for address in self._by_mask.values())
 
 
 cdef FlowKey mask_key(const subtable_t *s):

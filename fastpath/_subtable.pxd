@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from fastpath._bytes cimport (likely, load_acquire32, load_acquire64, load_acquire_ptr, load_relaxed64)
 from fastpath._epoch cimport epoch_t
 from fastpath._flow_layout cimport flow_t
-from fastpath._stagegroup cimport mix_word, stage_group_t
+from fastpath._stagegroup cimport stage_group_t
 from fastpath._trie cimport prefix_field_t, trie_t
 
 cdef extern from "_ways.h" nogil:
@@ -31,7 +31,8 @@ cdef enum:
     MAX_TRIES = 8
     MAX_STAGES = 4
     PORTS_WORD = 6              # of flow_t: tp_src, tp_dst, ...
-    MAX_FRONT = 2               # stages of metadata and L2, whose sets are those of stage groups
+    MAX_FRONT = 2               # stages that may have a group: metadata and L2
+    MAX_WORDS = 84              # of a rule: all of a key, in fours
     RANK_SHIFT = 48             # a way of a bucket: 16 bits of rank over a 48-bit address
     RANK_MAX = 65535
     LOG_MASK = 63               # a table: the base 2 logarithm of its buckets in the low bits of its address
@@ -58,7 +59,7 @@ cdef struct rule_t:             # begins as cls_rule_t
     conj_t *conj                # owned, or NULL for an ordinary rule
     rule_t *before              # rules of the subtable in order of insertion; writer only
     rule_t *after
-    uint64_t w[1]               # the key under the mask, as many words as the mask has
+    uint64_t w[1]               # the key under the mask, and zeros up to a multiple of four words
 
 cdef struct index_t:            # a stage set
     uint64_t table              # atomic; address of hash_bucket_t, with the logarithm; then as many uint32_t as
@@ -67,17 +68,14 @@ cdef struct index_t:            # a stage set
 
 cdef struct subtable_t:
     uint64_t rules              # atomic; address of rule_bucket_t, with the logarithm
-    index_t index[MAX_STAGES - 1]       # hashes of the stages up to each but the last; of stages with a group
-                                        # they are the writer's
-    stage_group_t *group[MAX_FRONT]     # of the first n_front stages
-    uint8_t member[MAX_FRONT]           # the bit there
-    uint8_t n_front
+    index_t index[MAX_STAGES - 1]       # hashes of the stages up to each but the last
     uint8_t n_words, n_stages
     uint8_t end[MAX_STAGES]     # words of stage i are end[i - 1] <= j < end[i]
     uint8_t tries[MAX_STAGES]   # bit t: field t has a prefix mask in stage i
     uint8_t plen[MAX_TRIES]     # its length
     uint8_t ports_len           # leading bits that hold all of ports_mask; 0 = no ports in the mask
     uint32_t ports_mask         # tp_src << 16 | tp_dst
+    uint64_t ports_word         # the mask of the word that they are in
     trie_t ports
     # The rest is the writer's.
     int32_t max_priority
@@ -85,43 +83,50 @@ cdef struct subtable_t:
     uint32_t n_rules
     uint32_t n_chains
     bint listed                 # in the array of subtables
+    void *sieve                 # sieve_t that it is in; NULL: none
+    uint32_t seat               # its bit there
+    stage_group_t *group[MAX_FRONT]     # of that sieve, for its first stages; NULL: no group
     rule_t *first
     rule_t *last
     uint64_t mask[1]            # n_words, then as many uint8_t: which word of the key
 
 
+cdef inline uint32_t padded(const subtable_t *s) noexcept nogil:
+    return (s.n_words + 3) & ~3 if s.n_words else 4
+
+
+cdef inline uint64_t rule_size(const subtable_t *s) noexcept nogil:
+    return sizeof(rule_t) - 8 + padded(s) * 8
+
+
 cdef inline const uint8_t *word_at(const subtable_t *s) noexcept nogil:
     return <const uint8_t *>&s.mask[s.n_words]
-
 
 cdef inline void *table_of(uint64_t t) noexcept nogil:
     return <void *><uintptr_t>(t & ~<uint64_t>LOG_MASK)
 
-
 cdef inline uint64_t n_buckets(uint64_t t) noexcept nogil:
     return <uint64_t>1 << (t & LOG_MASK)
 
-
 cdef inline rule_t *rule_of_way(uint64_t v) noexcept nogil:
     return <rule_t *><uintptr_t>(v & ((<uint64_t>1 << RANK_SHIFT) - 1))
-
 
 # What 16 bits tell of a priority: no lower one has a higher rank.
 cdef inline uint64_t rank_of(int64_t priority) noexcept nogil:
     return 0 if priority < 0 else RANK_MAX if priority > RANK_MAX else <uint64_t>priority
 
+cdef inline bint same_padded(const uint64_t *a, const uint64_t *b, uint32_t n_words) noexcept nogil:
+    cdef uint64_t unlike
+    cdef uint32_t i = 0
+    while True:
+        unlike = (a[i] ^ b[i]) | (a[i + 1] ^ b[i + 1]) | (a[i + 2] ^ b[i + 2]) | (a[i + 3] ^ b[i + 3])
+        i += 4
+        if unlike or i >= n_words:
+            return unlike == 0
 
-cdef inline bint same_words(const subtable_t *s, const rule_t *r, const flow_t *key) noexcept nogil:
-    cdef const uint8_t *at = word_at(s)
-    cdef uint32_t i
-    for i in range(s.n_words):
-        if r.w[i] != key.w[at[i]] & s.mask[i]:
-            return False
-    return True
 
-
-# Head of the chain of rules that match *key*, if its rank is no less than *least*.
-cdef inline const rule_t *find_head(const subtable_t *s, const flow_t *key, uint64_t hash,
+# Head of the chain of rules with the words *w* of a key (words_of), if its rank is no less than *least*.
+cdef inline const rule_t *find_head(const subtable_t *s, const uint64_t *w, uint32_t n_words, uint64_t hash,
                                     uint64_t least) noexcept nogil:
     cdef uint64_t t = load_acquire64(&s.rules), i, v, n = n_buckets(t)
     cdef const rule_bucket_t *bucket = <const rule_bucket_t *>table_of(t)
@@ -130,13 +135,12 @@ cdef inline const rule_t *find_head(const subtable_t *s, const flow_t *key, uint
         found = rule_ways(&bucket[(hash + i) & (n - 1)], sig_of(hash), &n_passed)
         while found:
             v = load_acquire64(&bucket[(hash + i) & (n - 1)].rule[lowest_way(found)])
-            if v >> RANK_SHIFT >= least and v and same_words(s, rule_of_way(v), key):
+            if v >> RANK_SHIFT >= least and v and same_padded(w, rule_of_way(v).w, n_words):
                 return rule_of_way(v)
             found &= found - 1
         if likely(n_passed == 0):
             break
     return NULL
-
 
 cdef inline const rule_t *next_rule(const rule_t *r) noexcept nogil:
     return <const rule_t *>load_acquire_ptr(<void *const *>&r.next)
@@ -146,9 +150,9 @@ cdef inline bint visible(const rule_t *r, uint64_t version) noexcept nogil:
     return r.add_version <= version < load_relaxed64(&r.remove_version)
 
 
-cdef inline const rule_t *find_match(const subtable_t *s, const flow_t *key, uint64_t hash, uint64_t version,
-                                     uint64_t least) noexcept nogil:
-    cdef const rule_t *r = find_head(s, key, hash, least)
+cdef inline const rule_t *find_match(const subtable_t *s, const uint64_t *w, uint32_t n_words, uint64_t hash,
+                                     uint64_t version, uint64_t least) noexcept nogil:
+    cdef const rule_t *r = find_head(s, w, n_words, hash, least)
     while r != NULL and not visible(r, version):
         r = next_rule(r)
     return r
@@ -166,12 +170,14 @@ cdef inline bint has_hash(const index_t *index, uint64_t hash) noexcept nogil:
         i += 1
 
 
+# The masked words of *key*, and zeros up to a multiple of four.
+cdef void words_of(const subtable_t *s, const flow_t *key, uint64_t *w) noexcept nogil
 # The writer's.  `bint` answers: False = no memory, nothing changed.
 cdef subtable_t *new_subtable(const flow_t *mask, const prefix_field_t *field, uint32_t n_fields) noexcept nogil
-cdef uint32_t front_stages(const subtable_t *s) noexcept nogil       # how many stages a group may stand for
+cdef uint32_t front_stages(const subtable_t *s) noexcept nogil       # how many stages may have a group
 cdef void free_subtable(subtable_t *s, epoch_t *e) noexcept nogil       # e NULL: no reader is left
 cdef void free_rule(rule_t *r, epoch_t *e) noexcept nogil
-cdef void words_of(const subtable_t *s, const flow_t *key, uint64_t *w) noexcept nogil
+cdef void stage_hashes(const subtable_t *s, const uint64_t *w, uint64_t seed, uint64_t *out) noexcept nogil
 cdef uint64_t rule_hash(const subtable_t *s, const uint64_t *w, uint64_t seed) noexcept nogil
 cdef rule_t *head_of(const subtable_t *s, const uint64_t *w, uint64_t hash) noexcept nogil
 cdef rule_t *live_rule(rule_t *head, int32_t priority) noexcept nogil

@@ -21,7 +21,7 @@ from libc.string cimport memcmp, memset
 from fastpath._bytes cimport load_be32, ntoh32, store_release32, store_release64, store_release_ptr
 from fastpath._epoch cimport epoch_retire, epoch_t
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t, flow_word_stage
-from fastpath._stagegroup cimport group_add, group_drop, group_reserve, mix_word
+from fastpath._stagegroup cimport FRONT_WORDS, group_add, group_drop, group_reserve, mix_word, stage_group_t
 from fastpath._trie cimport field_value, prefix_field_t, prefix_t, trie_clear, trie_insert, trie_remove
 
 cdef enum:
@@ -243,6 +243,8 @@ cdef void words_of(const subtable_t *s, const flow_t *key, uint64_t *w) noexcept
     cdef uint32_t i
     for i in range(s.n_words):
         w[i] = key.w[at[i]] & s.mask[i]
+    for i in range(s.n_words, padded(s)):
+        w[i] = 0
 
 
 cdef rule_t *live_rule(rule_t *head, int32_t priority) noexcept nogil:
@@ -303,20 +305,26 @@ cdef void leave_tries(subtable_t *s, const rule_t *r, prefix_field_t *field, uin
         trie_remove(&s.ports, rule_ports(s, r), s.ports_len, e)
 
 
+cdef inline stage_group_t *group_of(const subtable_t *s, uint32_t stage) noexcept nogil:
+    return s.group[stage] if stage < MAX_FRONT else NULL
+
+
 cdef bint start_chain(subtable_t *s, rule_t *r, uint64_t seed, prefix_field_t *field, uint32_t n_fields,
                       epoch_t *e) noexcept nogil:
     """Make *r* findable, the first rule with its words; False: no memory, nothing changed."""
     cdef uint64_t h[MAX_STAGES]
     cdef uint32_t i
     for i in range(s.n_stages - 1):
-        if not reserve_hashes(&s.index[i], e) or (i < s.n_front and not group_reserve(s.group[i], e)):
+        if not reserve_hashes(&s.index[i], e):
+            return False
+        if group_of(s, i) != NULL and not group_reserve(group_of(s, i), e):
             return False
     if not reserve_rules(s, seed, e) or not enter_tries(s, r, field, n_fields, e):
         return False
     stage_hashes(s, r.w, seed, h)
     for i in range(s.n_stages - 1):
-        if count_hash(&s.index[i], h[i]) and i < s.n_front:
-            group_add(s.group[i], h[i], s.member[i])
+        if count_hash(&s.index[i], h[i]) and group_of(s, i) != NULL:
+            group_add(group_of(s, i), h[i], s.seat)
     put_rule(s.rules, r, h[s.n_stages - 1])
     s.n_chains += 1
     return True
@@ -331,8 +339,8 @@ cdef void end_chain(subtable_t *s, rule_t *r, uint64_t seed, prefix_field_t *fie
     clear_rule(s.rules, r, h[s.n_stages - 1])
     s.n_chains -= 1
     for i in range(s.n_stages - 1):
-        if uncount_hash(&s.index[i], h[i]) and i < s.n_front:
-            group_drop(s.group[i], h[i], s.member[i])
+        if uncount_hash(&s.index[i], h[i]) and group_of(s, i) != NULL:
+            group_drop(group_of(s, i), h[i], s.seat)
     leave_tries(s, r, field, n_fields, e)
 
 
@@ -487,6 +495,7 @@ cdef subtable_t *new_subtable(const flow_t *mask, const prefix_field_t *field,
     if s.n_stages == 0:
         s.n_stages = 1                  # matches everything: one stage without words
     s.ports_mask = ntoh32(load_be32(&mask.w[PORTS_WORD]))
+    s.ports_word = mask.w[PORTS_WORD]
     s.ports_len = 32 - trailing_zeros(s.ports_mask)
     if not reserve_all(s):
         free_subtable(s, NULL)
@@ -495,9 +504,10 @@ cdef subtable_t *new_subtable(const flow_t *mask, const prefix_field_t *field,
 
 
 cdef uint32_t front_stages(const subtable_t *s) noexcept nogil:
-    """Stages of metadata and L2 that are not the last, up to the first that holds a field with a trie."""
+    """Stages of metadata and L2 that are not the last, of few words."""
     cdef uint32_t i = 0
-    while i < s.n_stages - 1 and i < MAX_FRONT and not s.tries[i] and flow_word_stage[word_at(s)[s.end[i] - 1]] <= 1:
+    while (i < s.n_stages - 1 and s.end[i] <= FRONT_WORDS
+           and flow_word_stage[word_at(s)[s.end[i] - 1]] < MAX_FRONT):
         i += 1
     return i
 
@@ -545,4 +555,4 @@ cdef uint64_t subtable_size(const subtable_t *s) noexcept nogil:
     cdef uint32_t i
     for i in range(s.n_stages - 1):
         total += set_size(s.index[i].table)
-    return total + s.n_rules * (sizeof(rule_t) + (s.n_words - 1 if s.n_words else 0) * 8)
+    return total + s.n_rules * rule_size(s)

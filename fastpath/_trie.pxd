@@ -15,13 +15,16 @@ ctypedef struct trie_node_t:
     uint32_t n_rules            # prefixes that end here; atomic
     trie_node_t *edge[2]        # by the bit after this node's; atomic
 
+ctypedef struct flat_prefix_t:
+    uint32_t start              # its first value
+    uint32_t lens               # bit (len - 1): a prefix of `len` bits holds this one, or, the last, it is this one
+
 ctypedef struct flat_t:         # the prefixes of a 32-bit field in order; immutable
     uint32_t n
     uint32_t shift              # a value's top bits, from this one on, are the index into `first`
     uint32_t *first             # the first prefix that begins there or later; one more at the end
-    uint32_t *start             # first value of each; of equals the shortest comes first
-    uint32_t *lens              # bit (len - 1): a prefix of `len` bits holds this one, or it is this one
-    uint8_t *len
+    flat_prefix_t *prefix       # of those with the same start the shortest comes first; one at each end that
+                                # shares no bit with a value
 
 ctypedef struct trie_t:
     trie_node_t *root           # NULL when empty; atomic
@@ -59,6 +62,8 @@ cdef inline prefix_t field_value(const flow_t *key, const prefix_field_t *f) noe
 cdef bint trie_insert(trie_t *t, prefix_t value, uint32_t plen, epoch_t *e) noexcept nogil
 cdef void trie_remove(trie_t *t, prefix_t value, uint32_t plen, epoch_t *e) noexcept nogil
 cdef void trie_lookup(const trie_t *t, prefix_t value, uint32_t n_bits, trie_answer_t *out) noexcept nogil
+# Writer: make the flat form of a trie of a 32-bit field, if it has none and is worth one.
+cdef void trie_flatten(trie_t *t) noexcept nogil
 # Writer: note n lookups to come, of a 32-bit field; once they are worth it the flat form is made.
 cdef void trie_asked(trie_t *t, uint64_t n) noexcept nogil
 cdef void trie_clear(trie_t *t) noexcept nogil              # frees all nodes; no reader may be left

@@ -24,7 +24,7 @@ neighbours of the value there.  Any change drops the array.
 
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from fastpath._bytes cimport (load_acquire_ptr, load_relaxed32, store_release_ptr, store_relaxed32)
@@ -36,11 +36,13 @@ cdef extern from *:
     {
         return a == b ? 32 : (uint32_t)__builtin_clz(a ^ b);
     }
+    static inline uint32_t top_bit(uint32_t v) { return v ? 32 - (uint32_t)__builtin_clz(v) : 0; }
     static inline uint32_t equal_bits(uint64_t a, uint64_t b)
     {
         return a == b ? 64 : (uint32_t)__builtin_clzll(a ^ b);
     }
     """
+    uint32_t top_bit(uint32_t v) noexcept nogil         # its number from 1; 0: none
     uint32_t equal_bits(uint64_t a, uint64_t b) noexcept nogil
     uint32_t equal_bits32(uint32_t a, uint32_t b) noexcept nogil
 
@@ -75,35 +77,35 @@ cdef void flat_lookup(const flat_t *f, uint32_t value, trie_answer_t *out) noexc
     """What the nodes would say.  The prefix before the value in order and the one after share as many of its
     bits as any, and those that hold it hold the one before as well."""
     cdef uint64_t i = <uint64_t>value >> f.shift
-    cdef uint32_t low = f.first[i], high = f.first[i + 1], middle, same = 0
-    cdef uint32_t before = 0, after = 0, len_before = 0, len_after = 0
-    while low < high:                   # the first that begins after the value
-        middle = (low + high) // 2
-        if f.start[middle] <= value:
-            low = middle + 1
-        else:
-            high = middle
-    out.plens[0] = out.plens[1] = 0
-    if low:
-        before, len_before = equal_bits32(value, f.start[low - 1]), f.len[low - 1]
-        out.plens[0] = f.lens[low - 1] & ((<uint64_t>1 << before) - 1)
-        same = min(before, len_before)
-    if low < f.n:
-        after, len_after = equal_bits32(value, f.start[low]), f.len[low]
-        same = max(same, min(after, len_after))
+    cdef uint64_t low = f.first[i], n = f.first[i + 1] - low, half
+    cdef const flat_prefix_t *before
+    cdef const flat_prefix_t *after
+    cdef uint32_t same_before, same_after, len_before, len_after, same
+    while n > 1:                        # the first that begins after the value; without a branch to foresee
+        half = n // 2
+        low += half if f.prefix[low + half - 1].start <= value else 0
+        n -= half
+    low += n & (f.prefix[low].start <= value)
+    before, after = &f.prefix[low - 1], &f.prefix[low]
+    same_before, same_after = equal_bits32(value, before.start), equal_bits32(value, after.start)
+    len_before, len_after = top_bit(before.lens), top_bit(after.lens)
+    same = max(min(same_before, len_before), min(same_after, len_after))
+    out.plens[0] = before.lens & ((<uint64_t>1 << same_before) - 1)
+    out.plens[1] = 0
     # One more bit tells the value from what goes on there.
-    out.n_bits = same + ((before >= same and len_before > same) or (after >= same and len_after > same))
+    out.n_bits = same + ((same_before >= same) & (len_before > same) | (same_after >= same) & (len_after > same))
 
 
 cdef uint32_t flatten_node(flat_t *f, const trie_node_t *node, uint32_t start, uint32_t ofs, uint32_t lens,
                            uint32_t n) noexcept nogil:
-    """Note the prefixes of *node* and below, whose bits begin at *ofs*; return how many there are by now."""
+    """Note the prefixes of *node* and below, whose bits begin at *ofs*, from number *n* on; return the number of
+    the next."""
     cdef int i
     start |= <uint32_t>(node.prefix >> 32) >> ofs if ofs < 32 else 0
     ofs += node.n_bits
     if node.n_rules:
         lens |= <uint32_t>1 << (ofs - 1)
-        f.start[n], f.len[n], f.lens[n] = start, ofs, lens
+        f.prefix[n].start, f.prefix[n].lens = start, lens
         n += 1
     for i in range(2):
         if node.edge[i] != NULL:
@@ -113,26 +115,29 @@ cdef uint32_t flatten_node(flat_t *f, const trie_node_t *node, uint32_t start, u
 
 cdef void flatten(trie_t *t) noexcept nogil:
     """Make the flat form; where memory is short, none."""
-    cdef uint32_t n = t.n_prefixes, n_first = 1, shift = 32, i, at = 0
+    cdef uint32_t n = t.n_prefixes, n_first = 1, shift = 32, i, at = 1
     cdef flat_t *f
     while n_first < n and shift > 16:
         n_first *= 2
         shift -= 1
-    f = <flat_t *>malloc(sizeof(flat_t) + (n_first + 1 + 2 * <uint64_t>n) * sizeof(uint32_t) + n)
+    f = <flat_t *>calloc(1, sizeof(flat_t) + (n + 2) * sizeof(flat_prefix_t) + (n_first + 1) * sizeof(uint32_t))
     if f == NULL:
         return
-    f.first = <uint32_t *>(f + 1)
-    f.start = f.first + n_first + 1
-    f.lens = f.start + n
-    f.len = <uint8_t *>(f.lens + n)
+    f.prefix = <flat_prefix_t *>(f + 1)
+    f.first = <uint32_t *>(f.prefix + n + 2)
     f.shift = shift
-    f.n = flatten_node(f, t.root, 0, 0, 0, 0)
+    f.n = flatten_node(f, t.root, 0, 0, 0, 1) - 1
     for i in range(n_first):
-        while at < f.n and f.start[at] < <uint64_t>i << shift:
+        while at <= f.n and f.prefix[at].start < <uint64_t>i << shift:
             at += 1
         f.first[i] = at
-    f.first[n_first] = f.n
+    f.first[n_first] = f.n + 1
     store_release_ptr(<void **>&t.flat, f)
+
+
+cdef void trie_flatten(trie_t *t) noexcept nogil:
+    if t.flat == NULL and t.n_prefixes >= FLAT_MIN:
+        flatten(t)
 
 
 cdef void trie_asked(trie_t *t, uint64_t n) noexcept nogil:

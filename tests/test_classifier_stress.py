@@ -10,7 +10,8 @@ from __future__ import annotations
 import pytest
 import sanitize
 
-MODULES = ["_flow", "_epoch", "_trie", "_stagegroup", "_subtable", "_tuplesearch", "_classifier"]
+MODULES = ["_flow", "_epoch", "_trie", "_stagegroup", "_subtable", "_sieve", "_unwildcard", "_tuplesearch",
+           "_classifier"]
 
 CODE = """
 import random, sys, threading, time

@@ -1,0 +1,66 @@
+"""Un-wildcarding all subtables of a sieve at once takes the bits that asking one after the other takes."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from model.prefixes import prefix, some_key, some_mask, twins
+
+from fastpath._classifier import Classifier
+from fastpath._flow import FlowKey
+
+
+def already(rng: random.Random) -> FlowKey:
+    """What tables before may have un-wildcarded: nothing, prefixes, or any bits."""
+    kind = rng.randrange(4)
+    if kind < 2:
+        return FlowKey()
+    if kind == 2:
+        return FlowKey(nw_src=prefix(rng), nw_dst=prefix(rng))
+    return FlowKey(nw_src=rng.getrandbits(32), nw_dst=rng.getrandbits(32) & rng.getrandbits(32))
+
+
+def compare(rng: random.Random, n_masks: int, odd: bool, n_keys: int, patch: pytest.MonkeyPatch) -> None:
+    both: list[Classifier[int]] = []
+    for plain in "01":
+        patch.setenv("FASTPATH_PLAIN", plain)
+        both.append(Classifier(seed=5))
+    twins(rng, n_masks, both)
+    if odd:
+        mask = some_mask(rng)
+        mask.nw_src = rng.getrandbits(32) & ~1
+        key, priority = some_key(rng), rng.randrange(60)
+        for cls in both:
+            cls.replace(key, mask, priority, -1)
+    for cls in both:
+        for _ in range(len(cls)):
+            cls.lookup(FlowKey())               # until the sieve is there
+    for _ in range(n_keys):
+        key, before = some_key(rng), already(rng)
+        masks = [before.copy(), before.copy()]
+        assert both[0].lookup(key, masks[0]) == both[1].lookup(key, masks[1])
+        assert masks[0] == masks[1]
+
+
+@pytest.mark.parametrize("odd", [False, True], ids=["prefixes", "masks-that-are-none"])
+@pytest.mark.parametrize("n_masks", [2, 5, 20, 150])
+def test_the_bits_are_those_of_one_after_the_other(n_masks: int, odd: bool, more: int,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(more * (60 if n_masks < 10 else 12)):
+        compare(random.Random(seed), n_masks, odd, 40, monkeypatch)
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), [(24, 8, 0xffffff00), (8, 24, 0xffffff00)])
+def test_a_long_answer_of_a_trie(first: int, second: int, expected: int) -> None:
+    """The trie knows by 24 bits that 10.1.3.0/24 has no rule.  The subtable of /8 would not take as many by
+    itself, and is spared its protocol only behind that of /24, which does."""
+    cls: Classifier[int] = Classifier(prefixes=("nw_src",), seed=1)
+    for priority, length in ((2, first), (1, second)):
+        mask = FlowKey(nw_src=0xffffffff << (32 - length) & 0xffffffff, nw_proto=0xff)
+        cls.insert(FlowKey(nw_src=0x0a010200 if length == 24 else 0x30000000), mask, priority, length)
+    for _ in range(3):
+        wc = FlowKey()
+        assert cls.lookup(FlowKey(dl_type=0x0800, nw_src=0x0a010300), wc) is None
+    assert wc.nw_src == expected
+    assert wc.nw_proto == (0 if first == 24 else 0xff)
