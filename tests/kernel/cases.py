@@ -382,6 +382,27 @@ def case_tunnels() -> str:
     return "VXLAN"
 
 
+def case_run() -> str:
+    """fastpath run --datapath system forwards between devices until told to stop, and leaves nothing."""
+    from fastpath.cli import run
+    from fastpath.cli.main import parser
+    args = parser().parse_args(["run", "--datapath", "system", "--quiet", "--port", "v1", "--port",
+                                "system:v2", "--port", "internal:lan0,mtu=1400"])
+    stop, status = threading.Event(), list[int]()
+    thread = threading.Thread(target=lambda: status.append(run.main(args, stop)))
+    thread.start()
+    try:
+        until("the ports", lambda: "lan0" in link.names())
+        assert "2 received" in sh("ip netns exec n1 ping -c 2 -i 0.2 -W 20 10.0.0.2")
+        assert link.device("lan0").mtu == 1400
+    finally:
+        stop.set()
+        thread.join(lab.DEADLINE)
+    assert status == [0]
+    lab.check_nothing_left()
+    return ""
+
+
 def case_vswitchd() -> str:
     """fastpath-vswitchd serves a bridge by the kernel, and so does the next one when it is killed."""
     import stack
