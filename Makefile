@@ -14,7 +14,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 JOBS   ?= $(shell nproc)
 PYTEST_ARGS ?=
-KERNEL_LIMIT ?= 600
+KERNEL_LIMIT ?= 900
 KERNEL_CASES ?=
 
 SOURCES := $(shell find fastpath -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py fastpath/fields.py
