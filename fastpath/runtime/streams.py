@@ -8,6 +8,7 @@ can read on waits for that.
 
 from __future__ import annotations
 
+import logging
 import selectors
 import socket
 import ssl
@@ -22,6 +23,7 @@ TAKE_SIZE = 1 << 16     # a session gives as much at once if it has it
 MAX_WAIT = 0.5          # seconds; sessions may live by another clock than this thread sleeps by
 LOOK_S = 0.05           # while one session is busy, what is due for any is done with this delay
 NEVER = float("inf")
+_log = logging.getLogger("fastpath.rconn")
 
 
 class StreamSession(Protocol):
@@ -66,7 +68,7 @@ class Streams:
             now = time.monotonic()
             if self._look or now >= look_at:
                 self._look = False
-                timeout = min(self._turn(), *(s.turn() for s in self._clients.values()), MAX_WAIT)
+                timeout = min(self._turn(), *map(self._due, list(self._clients)), MAX_WAIT)
                 for client in list(self._clients):
                     self._flush(client)
                 look_at, until = now + min(timeout, LOOK_S), now + timeout
@@ -86,6 +88,14 @@ class Streams:
             self._flush(client)
         for client in list(self._clients):
             self._drop(client, "closed")
+
+    def _due(self, client: socket.socket) -> float:
+        """Have a session do what is due; seconds until there is more."""
+        try:
+            return self._clients[client].turn()
+        except Exception as error:
+            self._fault(client, error)
+            return NEVER
 
     def _turn(self) -> float:
         """What a subclass does besides; seconds until there is more."""
@@ -122,9 +132,8 @@ class Streams:
                 return
             try:
                 session.received(data)
-            except Exception as error:      # a fault of ours ends this connection, and is told by close()
-                self._error = self._error or error
-                self._drop(client, "internal error")
+            except Exception as error:
+                self._fault(client, error)
                 return
             if not (isinstance(client, ssl.SSLSocket) and client.pending()):
                 return
@@ -146,6 +155,9 @@ class Streams:
         except OSError as error:
             self._drop(client, _reason(error))
             return
+        except Exception as error:
+            self._fault(client, error)
+            return
         if session.closed and not left:
             self._drop(client, "closed")
             return
@@ -158,6 +170,12 @@ class Streams:
         if events != self._events[client]:
             self._events[client] = events
             self._selector.modify(client, events)
+
+    def _fault(self, client: socket.socket, error: Exception) -> None:
+        """A fault of ours ends one connection; it is logged, and raised by close()."""
+        self._error = self._error or error
+        _log.error("internal error: a connection is closed", exc_info=error)
+        self._drop(client, "internal error")
 
     def _drop(self, client: socket.socket, why: str) -> None:
         session = self._clients.pop(client)

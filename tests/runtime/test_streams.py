@@ -1,0 +1,74 @@
+"""Streams: a fault in one session ends that connection, is logged, and is no other's."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import Any
+
+import pytest
+
+from fastpath.runtime.streams import NEVER, Streams
+
+
+class Echo:
+    """A session that answers what it hears, and fails in *fails* once it has heard something."""
+
+    closed = is_congested = False
+
+    def __init__(self, fails: str | None = None) -> None:
+        self._fails, self._out, self._heard = fails, b"", False
+
+    def _check(self, where: str) -> None:
+        if self._heard and where == self._fails:
+            raise ZeroDivisionError(where)
+
+    def received(self, data: bytes) -> None:
+        self._heard = True
+        self._check("received")
+        self._out += data
+
+    def take(self) -> bytes:
+        self._check("take")
+        return self._out
+
+    def sent(self, n: int) -> None:
+        self._out = self._out[n:]
+
+    def turn(self) -> float:
+        self._check("turn")
+        return NEVER
+
+    def ended(self) -> None:
+        pass
+
+
+class Served(Streams):
+    """Serves one end of each pair of sockets."""
+
+    def __init__(self, *sessions: Echo) -> None:
+        super().__init__("test-streams")
+        self.peers = []
+        for session in sessions:
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            theirs.settimeout(20)
+            self._enter(ours, session)
+            self.peers.append(theirs)
+        self._thread.start()
+
+
+@pytest.mark.parametrize("where", ["received", "take", "turn"])
+def test_a_fault_in_one_session_ends_that_connection_alone(where: str, caplog: Any) -> None:
+    served = Served(Echo(where), Echo())
+    bad, good = served.peers
+    with caplog.at_level(logging.ERROR, logger="fastpath.rconn"):
+        bad.sendall(b"x")
+        assert bad.recv(10) in (b"", b"x") and (where != "turn" or bad.recv(10) == b"")
+        good.sendall(b"hello")
+        assert good.recv(10) == b"hello"
+        with pytest.raises(ZeroDivisionError, match=where):
+            served.close()
+    assert "internal error: a connection is closed" in caplog.text
+    bad.close()
+    good.close()
