@@ -22,6 +22,8 @@ TURN_READS = 16         # of one client before the others have their turn
 TAKE_SIZE = 1 << 16     # a session gives as much at once if it has it
 MAX_WAIT = 0.5          # seconds; sessions may live by another clock than this thread sleeps by
 LOOK_S = 0.05           # while one session is busy, what is due for any is done with this delay
+QUICK_S = 0.001         # a client that asks on within this after an answer waits for answers
+LINGER_S = 0.0001       # how long to look for it to ask on
 NEVER = float("inf")
 _log = logging.getLogger("fastpath.rconn")
 
@@ -52,6 +54,7 @@ class Streams:
         self._clients: dict[socket.socket, StreamSession] = {}
         self._wants_write: set[socket.socket] = set()
         self._events: dict[socket.socket, int] = {}     # that the selector waits for, by client
+        self._answered: dict[socket.socket, float] = {}     # when a client was last heard and answered
         self._look = True               # something happened that other sessions may have to hear of
         self._closing = False
         self._error: Exception | None = None
@@ -72,7 +75,8 @@ class Streams:
                 for client in list(self._clients):
                     self._flush(client)
                 look_at, until = now + min(timeout, LOOK_S), now + timeout
-            for key, events in self._selector.select(0 if self._look else max(0.0, until - now)):
+            ready = self._selector.select(0 if self._look else max(0.0, until - now))
+            for key, events in ready:
                 if key.fileobj is self._bell:
                     self._look = True
                     with suppress(BlockingIOError):
@@ -81,6 +85,8 @@ class Streams:
                     if events & selectors.EVENT_READ or isinstance(sock, ssl.SSLSocket):
                         self._move(sock, self._clients[sock])
                     self._flush(sock)
+                    if len(ready) == 1:
+                        self._linger(sock)
                 elif isinstance(sock, socket.socket):
                     self._look = True
                     self._other(sock)
@@ -88,6 +94,23 @@ class Streams:
             self._flush(client)
         for client in list(self._clients):
             self._drop(client, "closed")
+
+    def _linger(self, client: socket.socket) -> None:
+        """Look a while for what comes next from a client that has asked on soon after each answer lately:
+        to fall asleep and be woken takes both sides longer than such a client waits."""
+        now = time.monotonic()
+        answered, self._answered[client] = self._answered.get(client, 0.0), now
+        if now - answered > QUICK_S:
+            return
+        end = now + LOOK_S
+        while not self._look and now < min(end, self._answered[client] + LINGER_S):
+            session = self._clients.get(client)
+            if session is None or client in self._wants_write:
+                return
+            if self._move(client, session):
+                self._flush(client)
+                self._answered[client] = time.monotonic()
+            now = time.monotonic()
 
     def _due(self, client: socket.socket) -> float:
         """Have a session do what is due; seconds until there is more."""
@@ -112,31 +135,33 @@ class Streams:
         self._events[client] = selectors.EVENT_READ | selectors.EVENT_WRITE
         self._selector.register(client, self._events[client])
 
-    def _move(self, client: socket.socket, session: StreamSession) -> None:
-        for _ in range(TURN_READS):
+    def _move(self, client: socket.socket, session: StreamSession) -> bool:
+        """Have the session take what came; whether anything did."""
+        for n in range(TURN_READS):
             if session.is_congested or session.closed:
-                return
+                return n > 0
             try:
                 data = client.recv(READ_SIZE)
             except (BlockingIOError, ssl.SSLWantReadError):
                 self._wants_write.discard(client)
-                return
+                return n > 0
             except ssl.SSLWantWriteError:
                 self._wants_write.add(client)
-                return
+                return n > 0
             except OSError as error:
                 self._drop(client, _reason(error))
-                return
+                return False
             if not data:
                 self._drop(client, "connection closed by peer")
-                return
+                return False
             try:
                 session.received(data)
             except Exception as error:
                 self._fault(client, error)
-                return
+                return False
             if not (isinstance(client, ssl.SSLSocket) and client.pending()):
-                return
+                return True
+        return True
 
     def _flush(self, client: socket.socket) -> None:
         session = self._clients.get(client)
@@ -181,6 +206,7 @@ class Streams:
         session = self._clients.pop(client)
         self._wants_write.discard(client)
         self._look = True
+        self._answered.pop(client, None)
         del self._events[client]
         self._selector.unregister(client)
         client.close()

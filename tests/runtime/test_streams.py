@@ -72,3 +72,17 @@ def test_a_fault_in_one_session_ends_that_connection_alone(where: str, caplog: A
     assert "internal error: a connection is closed" in caplog.text
     bad.close()
     good.close()
+
+
+def test_a_client_that_asks_on_at_once_does_not_keep_others_waiting() -> None:
+    served = Served(Echo(), Echo())
+    busy, other = served.peers
+    for n in range(2000):
+        busy.sendall(b"%d" % n)
+        assert busy.recv(10) == b"%d" % n
+        if n % 100 == 0:
+            other.sendall(b"now")
+            assert other.recv(10) == b"now"
+    served.close()
+    busy.close()
+    other.close()
