@@ -111,7 +111,7 @@ def test_while_busy_flows_slower_than_min_revalidate_pps_go(pps: int, stay: list
             send(br, 1, *([2] if i % 4 == 0 else []), *([3] if i == 0 else []))
             br.switch.advance(0.1)
         br.switch.revalidator.took(0.25)
-        br.add_flow("arp,actions=drop")
+        br.add_flow("priority=1,ip,actions=drop")
         br.switch.revalidator.settle(br.switch.now)
         assert installed(br) == stay and n_packets(br) == 26
 
@@ -120,7 +120,7 @@ def test_a_flow_that_was_just_made_is_no_slow_one() -> None:
     with lab() as br:
         br.switch.revalidator.took(9.0)
         send(br, 1)
-        br.add_flow("arp,actions=drop")
+        br.add_flow("priority=1,ip,actions=drop")
         br.switch.revalidator.settle(br.switch.now)
         assert installed(br) == [1]
 
@@ -133,7 +133,7 @@ def test_many_checks_are_done_a_slice_at_a_time() -> None:
         revalidator = br.switch.revalidator
         send(br, *range(n))
         before = br.ofproto.tables.version
-        br.add_flow("table=0,arp,actions=drop")
+        br.add_flow("table=0,priority=1,ip,actions=drop")
         assert br.ofproto.tables.version > before
         left = []
         while not revalidator.is_settled:
@@ -185,7 +185,7 @@ def test_flows_that_go_between_slices_are_passed_over() -> None:
     with lab(n) as br:
         revalidator = br.switch.revalidator
         send(br, *range(n))
-        br.add_flow("arp,actions=drop")
+        br.add_flow("priority=1,ip,actions=drop")
         revalidator.settle(br.switch.now, CHECK_SLICE)
         gone: list[Ukey] = list(revalidator)[-5:]
         revalidator.delete(gone)
