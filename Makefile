@@ -27,7 +27,7 @@ run: build
 	$(PY) examples/lab.py
 
 test: build
-	$(PY) -m pytest $(PYTEST_ARGS)
+	PY=$(PY) tools/test $(PYTEST_ARGS)
 
 test-controllers: build
 	PYTHON=$(PYTHON) tools/controllers build/controllers
