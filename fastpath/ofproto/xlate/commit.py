@@ -213,6 +213,8 @@ def _set(header: _Header, flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[
     """Emit a set of those members of *header* that differ; return whether any does."""
     if flow.matches(base, header.mask):
         return False
+    if header.whole and not any((flow.get(m.window) ^ base.get(m.window)) & m.limit for m in header.members):
+        return False                        # they differ in bits that the datapath's header has no place for
     members = []
     for m in header.members:
         value = flow.get(m.window)
@@ -226,8 +228,8 @@ def _set(header: _Header, flow: FlowKey, base: FlowKey, wc: FlowKey, emit: list[
     for m in header.members:
         base.set(m.window, flow.get(m.window))
         if header.whole:
-            # The datapath cannot set part of it, so all of it has to be known.
-            wc.set(m.window, wc.get(m.window) | m.limit)
+            # The datapath cannot set part of it, so all of it, and no more than there is, has to be known.
+            wc.set(m.window, m.limit)
             members.append((m.name, flow.get(m.window) & m.limit, m.limit))
     if members:
         emit.append(odp.SetMasked(header.attr, tuple(members)))
