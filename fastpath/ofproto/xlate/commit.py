@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from fastpath._flow import WINDOWS, FlowKey, Window
 from fastpath.dpif import actions as odp
+from fastpath.ofproto.actions.encap import PACKET_TYPES
 from fastpath.ofproto.xlate.context import Pending, Xlate
 from fastpath.ofproto.xlate.packet import (
     DSCP_MASK,
@@ -95,6 +96,7 @@ _PBB = _header("pbb", ("isid", "pbb_isid"), ("uca", "pbb_uca"))
 _PRIORITY = _header("skb_priority", ("skb_priority", "skb_priority"))
 _MARK = _header("skb_mark", ("skb_mark", "pkt_mark"))
 _MPLS = (("label", 12, 0xFFFFF), ("tc", 9, 7), ("ttl", 0, 0xFF), ("bos", 8, 1))
+_PT_NSH = PACKET_TYPES["nsh"]
 _NETWORK = {ETH_IP: _IPV4, ETH_IPV6: _IPV6, ETH_ARP: _ARP}
 _PACKET_TYPE, _NW_PROTO, _NW_TOS = WINDOWS["packet_type"], WINDOWS["nw_proto"], WINDOWS["nw_tos"]
 _STACK = FlowKey(dl_type=0xFFFF, **{f"mpls_lse{i}": 0xFFFFFFFF for i in range(MAX_MPLS)})
@@ -188,7 +190,7 @@ def _commit_decap(flow: FlowKey, base: FlowKey, emit: list[odp.OdpAction]) -> No
     if not base.packet_type and flow.packet_type >> 16 == 1:
         emit.append(odp.PopEth())
         base.packet_type, base.dl_src, base.dl_dst = flow.packet_type, 0, 0
-    elif base.dl_type == ETH_NSH:
+    elif base.packet_type == _PT_NSH:
         emit.append(odp.PopNsh())
 
 
