@@ -33,6 +33,7 @@ from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.internal import format_hidden
 from fastpath.ofproto.port import OfPort, vlan_config
+from fastpath.ofproto.queue import Queues
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
 from fastpath.ofproto.subfield import Subfield
 from fastpath.ofproto.table import Miss
@@ -88,6 +89,11 @@ class Port:
     def number(self) -> int:
         """OpenFlow port number."""
         return self.of.ofp_port
+
+    @property
+    def queues(self) -> Queues:
+        """Its queues, which OpenFlow tells of; whoever knows the device fills this."""
+        return self.of.queues
 
     def inject(self, frame: bytes) -> None:
         """Put *frame* into a memory port, to be forwarded at the next opportunity."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fastpath.dpif.provider import PortStats
 from fastpath.errors import ConfigError
+from fastpath.ofproto.queue import Queues
 from fastpath.ofproto.tunnel import Tunnel
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
 from fastpath.value import field, record
@@ -85,6 +86,7 @@ class OfPort:
     down: bool = False              # by its bridge's owner, whatever its link says
     vlan: VlanConfig = field(default_factory=VlanConfig)
     tunnel: Tunnel | None = None
+    queues: Queues = field(default_factory=Queues, repr=False)
     # Both ends of a patch name each other; kept by the backer, which alone sees all bridges.
     peer: tuple[Ofproto, OfPort] | None = field(default=None, repr=False)
     patch_stats: PortStats = field(default_factory=PortStats, repr=False)
