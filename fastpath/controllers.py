@@ -17,6 +17,7 @@ from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import BandType, Meter, MeterCommand, MeterMod
+from fastpath.ofproto.queue import Queue
 from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow.codec import VERSIONS
@@ -131,6 +132,10 @@ class Control:
             return told
         return replace(told, rx_dropped=s.rx_dropped, tx_dropped=s.tx_dropped, rx_errors=s.rx_errors,
                        tx_errors=s.tx_errors)
+
+    def queues(self, number: int) -> Iterable[Queue]:
+        """Queues of a port."""
+        return self._bridge.port(number).queues
 
     def set_port(self, number: int, flags: dict[str, bool]) -> None:
         """Change flags of a port."""

@@ -84,6 +84,8 @@ def our_bridge(folder: Path, n_ports: int = 2) -> Iterator[tuple[str, fastpath.B
         bridge.add_port("br0", number=LOCAL)
         for n in range(1, n_ports + 1):
             bridge.add_port(f"p{n}")
+        for port in bridge.ports:
+            port.queues.set(0)              # which the reference's test devices have
         bridge.listen(f"punix:{folder / 'of.sock'}")
         switch.start(1)
         yield f"unix:{folder / 'of.sock'}", bridge

@@ -177,7 +177,7 @@ PACKET_FORMS: tuple[Command, ...] = (
     ("packet-out", f"in_port=1 packet={PACKET} actions=write_actions(output:1)"),
     ("packet-out", "-", b"in_port=1 packet=" + PACKET.encode() + b" actions=2\n"),
     ("--bundle", "packet-out", f"in_port=1 packet={PACKET} actions=2"), ("packet-out",))
-# Of ports without queues: patch ports, as all others of the reference's test datapath have one.
+# Also said of patch ports, which have no queues; all others of the reference's test datapath have one.
 QUEUES: tuple[Command, ...] = (
     ("queue-stats", "1"), ("queue-stats", "p1"), ("queue-stats", "1", "0"), ("queue-stats", "1", "7"),
     ("queue-stats", "2", "all"), ("queue-stats", "nine"), ("queue-stats", "1", "x"), ("queue-stats", "99"),
@@ -186,6 +186,11 @@ QUEUES: tuple[Command, ...] = (
     ("queue-get-config", "ALL"), ("queue-get-config", "ALL", "0"), ("queue-get-config", "nine"),
     ("queue-get-config", "1", "x"), ("queue-get-config", "99"), ("queue-get-config", "in_port"))
 QUEUES_OF_LOCAL: tuple[Command, ...] = (("queue-get-config", "LOCAL"),)     # refused up to OpenFlow 1.3
+QUEUES_OF_ALL: tuple[Command, ...] = (
+    ("queue-get-config",), ("queue-get-config", "any"), ("queue-get-config", "any", "1"),
+    ("queue-get-config", "Any", "0"), ("queue-stats",), ("queue-stats", "any"), ("queue-stats", "ALL"),
+    ("queue-stats", "all", "0"), ("queue-stats", "LOCAL", "0"))
 MORE = {
+    "queues": QUEUES + QUEUES_OF_LOCAL + QUEUES_OF_ALL,
     "rare": RARE, "flow options": FLOW_OPTIONS, "group forms": GROUP_FORMS, "meter forms": METER_FORMS,
     "tlvs": TLVS, "conntrack": CONNTRACK, "packet forms": PACKET_FORMS}

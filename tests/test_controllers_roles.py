@@ -15,7 +15,7 @@ from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.meter_text import parse_meter_mod
 from fastpath.openflow.actions.base import put_property
 from fastpath.openflow.codec import VERSIONS
-from fastpath.openflow.messages import basic, packet, role, stats, tables
+from fastpath.openflow.messages import basic, packet, queue, role, tables
 from fastpath.openflow.messages.port import TableMod
 from fastpath.openflow.messages.table import Frame, encode
 
@@ -91,10 +91,10 @@ def asked(version: int) -> list[object]:
                 role.SetAsync14((("table_status", True, 1),)), role.SetAsync14((("role_status", True, 8),)),
                 encode(role.SetAsync14((("packet_in", True, 1),)), version, 77)[:8] + bytes.fromhex(
                     "0063000800000001")]
-        out += [tables.TableDescRequest(), tables.QueueDescRequest(9)]
+        out += [tables.TableDescRequest(), queue.QueueDescRequest(9)]
     out += [TableMod(7, config) for config in (0, 1, 2, 3, 4, 8, 12, 16)] if version > OF10 else []
     out += [TableMod(254), TableMod(255)] if version > OF10 else []
-    out += [stats.QueueRequest(1, 5), stats.QueueRequest(9), basic.SetConfig(4, 77), basic.GetConfigRequest(),
+    out += [queue.QueueRequest(1, 5), queue.QueueRequest(9), basic.SetConfig(4, 77), basic.GetConfigRequest(),
             basic.SetConfig(0, 0), basic.SetPacketInFormat(7), basic.SetPacketInFormat(1)]
     return out
 

@@ -21,6 +21,7 @@ from session_scripts import SCRIPTS, Command
 
 import fastpath
 from fastpath.cli.main import main
+from fastpath.ofproto.queue import QueueCounts
 from fastpath.openflow.codec import VERSIONS
 from fastpath.runtime.dial import Dial
 
@@ -47,6 +48,8 @@ def bridges(tmp_path: Path) -> Iterator[tuple[str, str]]:
             bridge.add_port(name, number=LOCAL)
             for port in ("p1", "p2"):
                 bridge.add_port(f"{port}{name[-1]}")
+            for queue_id in (7, 0):
+                bridge.port(1).queues.set(queue_id, counts=lambda: QueueCounts(1, 2, 3))
             bridge.listen(f"punix:{tmp_path / name}.mgmt")
         switch.start(1)
         yield f"unix:{tmp_path / 'br0'}.mgmt", f"unix:{tmp_path / 'br1'}.mgmt"

@@ -21,7 +21,7 @@ from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.match import Match
 from fastpath.openflow.codec import NX_VENDOR, ONF_VENDOR, VERSIONS
-from fastpath.openflow.messages import basic, conntrack, monitor, packet, port, stats, tables
+from fastpath.openflow.messages import basic, conntrack, monitor, packet, port, queue, stats
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl, BundleType
 from fastpath.openflow.messages.table import HEADER, Frame, encode, versions_of
 
@@ -30,9 +30,9 @@ sys.path.insert(0, str(Path(__file__).parent / "openflow"))
 from wire_samples import samples
 
 XID = 7
-# Who the switch is, and what its ports are; the reference's test device has a queue.
-_OWN = (port.FeaturesReply, stats.DescReply, stats.PortDescReply, stats.PortStatsReply,
-        tables.QueueConfigReply)
+# Who the switch is, and what its ports are.
+_OWN = (port.FeaturesReply, stats.DescReply, stats.PortDescReply, stats.PortStatsReply)
+_QUEUES = (queue.QueueReply, queue.QueueConfigReply, queue.QueueDescReply)
 # Not sent: what is for the other side (a second hello and an error are answered with an error, which we do
 # not do), what ends the reference, and monitors, whose refusals it fills with bytes that lie around.
 _LEFT_OUT = (basic.Hello, basic.Error, conntrack.CtFlush, monitor.FlowMonitorRequest)
@@ -67,6 +67,8 @@ def told(frames: Iterable[Frame | bytes]) -> list[str]:
             out.append(frame.hex())
         elif isinstance(frame.message, _OWN):
             out.append(type(frame.message).__name__)
+        elif isinstance(frame.message, _QUEUES):        # of ports in no order
+            out.append(repr(sorted(frame.message.queues, key=lambda q: (q.port, q.queue))))
         else:
             out.append(_TIMES.sub(r"\1=T", repr(frame)))
     return out
@@ -112,11 +114,22 @@ def test_numbers_nobody_knows_are_refused_alike(pair: tuple[str, str], version: 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_queues_are_told_alike(pair: tuple[str, str], version: int) -> None:
+    numbers = (0, 1, 2, 9, 0xFEFF, 0xFFF8, 0xFFFC, 0xFFFD, 0xFFFE, 0xFFFF)
+    asks: list[object] = [queue.QueueRequest(n, q) for n in numbers for q in (0, 1, 0xFFFFFFFE, queue.ALL)]
+    if version >= OF14:
+        asks += [queue.QueueDescRequest(n, q) for n in numbers for q in (0, 1, 0xFFFFFFFE, queue.ALL)]
+    else:
+        asks += [queue.QueueConfigRequest(n) for n in numbers]
+    assert compare(pair, version, asks) == len(asks)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_requests_of_a_wrong_length_are_refused_alike(pair: tuple[str, str], version: int) -> None:
     asks = [basic.FeaturesRequest(), basic.GetConfigRequest(), basic.SetConfig(), port.PortMod(1),
             basic.SetPacketInFormat(1), basic.SetControllerId(3), basic.RoleRequest("equal", 1),
             basic.NxRoleRequest("equal"), basic.FlowModTableId(0), basic.GetAsyncRequest(), port.TableMod(0),
-            stats.TableRequest(), stats.DescRequest(), tables.QueueConfigRequest(1)]
+            stats.TableRequest(), stats.DescRequest(), queue.QueueConfigRequest(1)]
     messages = []
     for ask in asks:
         if version in versions_of(type(ask)):

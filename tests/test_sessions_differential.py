@@ -1,7 +1,7 @@
 """Sessions of real ovs-ofctl over all six versions: what it prints of us is what it prints of the reference.
 
 A run takes each script in one version; ``--more 6`` takes all in all.  Left out, as the reference's test
-devices differ from any real one in it: what queues there are, and who made the switch.
+devices differ from any real one in it: who made the switch.
 """
 
 from __future__ import annotations

@@ -26,9 +26,10 @@ from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import BandType, Meter, MeterMod
+from fastpath.ofproto.queue import Queue
 from fastpath.ofproto.rule import FlowFlags, Rule
 from fastpath.ofproto.tlv_table import TlvMapping
-from fastpath.openflow import bundles, groups, monitors, roles, tables, tlvs
+from fastpath.openflow import bundles, groups, monitors, queues, roles, tables, tlvs
 from fastpath.openflow.adds import PLAIN, add_reader, barrier_reply
 from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
@@ -94,6 +95,7 @@ class BridgeControl(Protocol):
     def packet_out(self, frame: bytes, actions: ActionList, in_port: int, *, consistent: bool) -> None: ...
     def ports(self) -> Sequence[port.PortDesc]: ...
     def port_counts(self, number: int) -> stats.PortCounts: ...
+    def queues(self, number: int) -> Iterable[Queue]: ...
     def set_port(self, number: int, flags: dict[str, bool]) -> None: ...
     def table_counts(self) -> dict[int, tuple[int, int, int]]: ...
     def table_name(self, table_id: int) -> str: ...
@@ -556,7 +558,8 @@ _HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     basic.FlowAge: Session._nothing, conntrack.CtFlush: Session._flush,
     conntrack.CtFlushZone: Session._flush,
     conntrack.IpfixBridgeRequest: Session._ipfix, conntrack.IpfixFlowRequest: Session._ipfix,
-    **bundles.HANDLERS, **monitors.HANDLERS, **roles.HANDLERS, **tables.HANDLERS, **tlvs.HANDLERS,
+    **bundles.HANDLERS, **monitors.HANDLERS, **queues.HANDLERS, **roles.HANDLERS, **tables.HANDLERS,
+    **tlvs.HANDLERS,
 }
 
 

@@ -1,4 +1,4 @@
-"""Settings of tables and what queues there are, answered for a Session."""
+"""Settings of tables, answered for a Session."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fastpath.errors import OpenFlowError
-from fastpath.ofproto.actions.output import OFPP_ALL, OFPP_ANY
 from fastpath.ofproto.actions.versions import OF11, OF12, OF14
 from fastpath.ofproto.flow_mod import TABLE_ALL
 from fastpath.ofproto.table import Miss
-from fastpath.ofproto.xlate.context import OFPP_MAX
 from fastpath.openflow.codec import Reader
 from fastpath.openflow.messages import port, stats, tables
 from fastpath.openflow.replies import pages
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 _MISSES = {tables.MISS_CONTROLLER: Miss.CONTROLLER, tables.MISS_CONTINUE: Miss.CONTINUE,
            tables.MISS_DROP: Miss.DROP, tables.MISS_MASK: Miss.DEFAULT}
 _MISS_NUMBERS = {miss: number for number, miss in _MISSES.items()}
-ALL_QUEUES = 0xFFFFFFFF
-_ALL_PORTS = (OFPP_ANY, OFPP_ALL)   # OpenFlow 1.0 said OFPP_ALL
 
 
 @value
@@ -95,40 +91,7 @@ def _table_desc(session: Session, _ask: tables.TableDescRequest) -> Iterator[obj
     yield from pages(tables.TableDescReply, entries, version)
 
 
-# -- queues: no port has any yet -------------------------------------------------------------------
-
-def _check_port(session: Session, number: int) -> None:
-    if number not in _ALL_PORTS and all(p.port != number for p in session.bridge.ports()):
-        raise OpenFlowError("OFPQOFC_BAD_PORT", f"port {number}")
-
-
-def _queues(session: Session, ask: stats.QueueRequest) -> Iterator[object]:
-    _check_queue(session, ask.port, ask.queue)
-    yield stats.QueueReply()
-
-
-def _queue_desc(session: Session, ask: tables.QueueDescRequest) -> Iterator[object]:
-    if ask.port == OFPP_ALL:
-        raise OpenFlowError("OFPQOFC_BAD_PORT", "all ports are asked for as any")
-    _check_queue(session, ask.port, ask.queue)
-    yield tables.QueueDescReply()
-
-
-def _check_queue(session: Session, number: int, queue: int) -> None:
-    _check_port(session, number)
-    if queue != ALL_QUEUES:
-        raise OpenFlowError("OFPQOFC_BAD_QUEUE", f"queue {queue}")
-
-
-def _queue_config(session: Session, ask: tables.QueueConfigRequest) -> Iterator[object]:
-    if ask.port >= OFPP_MAX and ask.port != OFPP_ANY:
-        raise OpenFlowError("OFPQOFC_BAD_PORT", f"port {ask.port:#x} has no queues")
-    _check_port(session, ask.port)
-    yield tables.QueueConfigReply(ask.port)
-
-
 HANDLERS: dict[type, Callable[[Session, Any], Iterator[object]]] = {
     port.TableMod: _table_mod, stats.TableRequest: _table_stats, stats.TableFeaturesRequest: features,
-    tables.TableDescRequest: _table_desc, stats.QueueRequest: _queues,
-    tables.QueueDescRequest: _queue_desc, tables.QueueConfigRequest: _queue_config,
+    tables.TableDescRequest: _table_desc,
 }

@@ -153,6 +153,8 @@ class ConfiguredBridge:
                                         hw_addr=device.mac)
         self._configure(port, vlan, interface.port.protected)
         port.of.counts_faults = not isinstance(device, Dummy) and device.io is not None
+        if isinstance(device, Dummy):
+            port.queues.set(0)
         return port
 
     def _number(self, asked: int | None) -> int:
@@ -205,7 +207,7 @@ class ConfiguredBridge:
         interface.of = port = self.bridge.add_port(name, interface.device.io, number=interface.number,
                                                    odp_port=odp_port, hw_addr=interface.device.mac)
         self._configure(port, interface.port.vlan, interface.port.protected)
-        port.of.counts_faults, port.of.down = False, flags.down
+        port.of.counts_faults, port.of.down, port.of.queues = False, flags.down, flags.queues
         self.datapath.ports[name] = odp_port
 
     def controller(self, target: str) -> Controller | None:

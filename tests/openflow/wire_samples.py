@@ -25,6 +25,7 @@ from fastpath.openflow.messages import (
     monitor,
     packet,
     port,
+    queue,
     role,
     stats,
     tables,
@@ -110,12 +111,13 @@ def samples(version: int) -> list[object]:
         stats.FlowReply((ENTRY, ENTRY)), stats.AggregateRequest(), stats.AggregateReply(1, 2, 3),
         stats.TableRequest(), stats.TableReply((stats.TableStats(0, 1, 2, 3),)), stats.PortStatsRequest(5),
         stats.PortStatsReply((stats.PortCounts(1, 2, 3, 4, 5, duration=1.5 if version >= OF13 else 0),)),
-        stats.QueueRequest(1, 2), stats.QueueReply(), stats.TableFeaturesRequest(),
+        stats.TableFeaturesRequest(),
         stats.TableFeaturesReply((stats.TableFeatures(0, "table0", properties=REQUIRED),)),
         stats.PortDescRequest(), stats.PortDescReply(_ports(version)),
         stats.NxFlowRequest(Match.parse("tun_id=5"), 4, 9, cookie=5, cookie_mask=7),
         stats.NxFlowReply((stats.FlowEntry(Match.parse("reg0=1"), idle_age=3, hard_age=9),)),
-        *_roles_and_tables(version), *_groups_and_meters(version), *_monitors(version), *_conntrack(),
+        *_roles_and_tables(version), *_queues(version), *_groups_and_meters(version), *_monitors(version),
+        *_conntrack(),
         BundleControl(5, 0, 3), BundleAdd(5, 3, encode(port.PortMod(5), version, 0x12345678)),
         tlv.TlvTableMod(tlv.ADD, (TlvMapping(0xFFFF, 1, 4, 0), TlvMapping(0, 0x80, 124, 63))),
         tlv.TlvTableMod(tlv.CLEAR), tlv.TlvTableRequest(), tlv.TlvTableReply((TlvMapping(3, 0, 0, 7),)),
@@ -137,9 +139,19 @@ def _roles_and_tables(version: int) -> tuple[object, ...]:
         role.SetAsync14(masks), role.GetAsyncReply14(masks), role.RoleStatus("secondary", 0, 9),
         role.RequestForward(encode(meter_mod, version, 5)), tables.TableStatus(3, settings),
         tables.TableDescRequest(), tables.TableDescReply((settings, tables.TableDesc(4))),
-        tables.QueueConfigRequest(1), tables.QueueConfigReply(1), tables.QueueDescRequest(1, 2),
-        tables.QueueDescReply(), packet.NxResume(
+        packet.NxResume(
             bytes(60), 60, 1, MATCH, continuation=put_property(0x8000, bytes(16))))
+
+
+def _queues(version: int) -> tuple[object, ...]:
+    port_no = 5 if version >= OF12 else 1           # 1.1 and before do not say it for each queue
+    configs = (queue.QueueConfig(port_no, 0), queue.QueueConfig(port_no, 7, 5, 1000),
+               queue.QueueConfig(port_no, 9, None, 2000), queue.QueueConfig(port_no, 3, 0))
+    known = queue.QueueStats(1, 2, 3, 4, 5, 1.5 if version >= OF13 else None)
+    return (
+        queue.QueueRequest(1, 2), queue.QueueReply((queue.QueueStats(1, 7), known)),
+        queue.QueueConfigRequest(1), queue.QueueConfigReply(1), queue.QueueConfigReply(1, configs),
+        queue.QueueDescRequest(1, 2), queue.QueueDescReply(), queue.QueueDescReply(configs))
 
 
 def _groups_and_meters(version: int) -> tuple[object, ...]:

@@ -9,13 +9,13 @@ from fastpath.cli.ofctl.talk import Talk
 from fastpath.errors import FastpathError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.output import OFPP_ANY
-from fastpath.ofproto.actions.versions import OF11, OF12, OF13, OF14, OF15
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import TABLE_ALL
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.tlv_table import parse_mappings
 from fastpath.openflow.actions.base import put_property
 from fastpath.openflow.formats import Formats
-from fastpath.openflow.messages import basic, conntrack, port, stats, tables, tlv
+from fastpath.openflow.messages import basic, conntrack, port, queue, stats, tables, tlv
 from fastpath.openflow.messages.table import HEADER, decode
 from fastpath.text import parse_ipv4, parse_ipv6
 
@@ -79,20 +79,24 @@ def _port(talk: Talk, word: str) -> int:
 
 def queue_stats(talk: Talk, args: list[str]) -> None:
     number = OFPP_ANY if not args or args[0].lower() == "all" else _port(talk, args[0])
-    queue = 0xFFFFFFFF if len(args) < 2 or args[1].lower() == "all" else int(args[1], 0)
-    talk.ask(stats.QueueRequest(number, queue))
+    queue_id = _queue(args[1:])
+    talk.ask(queue.QueueRequest(number, queue_id))
+
+
+def _queue(args: list[str]) -> int:
+    return queue.ALL if not args or args[0].lower() == "all" else numbers.atoi(args[0], 32)
 
 
 def queue_get_config(talk: Talk, args: list[str]) -> None:
-    number = OFPP_ANY if not args or args[0].lower() in ("any", "all") else _port(talk, args[0])
-    queue = 0xFFFFFFFF if len(args) < 2 else int(args[1], 0)
+    number = OFPP_ANY if not args else _port(talk, args[0])
+    queue_id = _queue(args[1:])
     if talk.version >= OF14:
-        talk.ask(tables.QueueDescRequest(number, queue))
+        talk.ask(queue.QueueDescRequest(number, queue_id))
         return
-    numbers = [number] if number != OFPP_ANY or talk.version >= OF12 else [
+    numbers = [number] if number != OFPP_ANY or talk.version > OF10 else [
         p.port for p in talk.descriptions() if p.port < 0xFF00]
     for one in numbers:
-        talk.ask(tables.QueueConfigRequest(one))
+        talk.ask(queue.QueueConfigRequest(one))
 
 
 def mod_port(talk: Talk, args: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Multipart messages, which OpenFlow 1.0 called statistics: flows, tables, ports, queues, descriptions.
+"""Multipart messages, which OpenFlow 1.0 called statistics: flows, tables, ports, descriptions.
 
 A reply may come in several messages; the header's ``more`` flag says that others follow.
 """
@@ -397,7 +397,7 @@ class TableFeaturesReply(Message):
         return cls(tuple(TableFeatures.get(r, version) for r in records))
 
 
-# -- ports and queues ------------------------------------------------------------------------------
+# -- ports -----------------------------------------------------------------------------------------
 
 @value
 class PortStatsRequest(Message):
@@ -504,20 +504,3 @@ class PortDescReply(Message):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         return cls(get_ports(reader, version))
-
-
-@value
-class QueueRequest(Message):
-    """Asks for counters of a queue (all: 0xffffffff) of a port (all: OFPP_ANY)."""
-
-    port: int = OFPP_ANY
-    queue: int = 0xFFFFFFFF
-    layout: ClassVar[Layout] = Layout(Row("port", PORT), Row("", pad(2), until=OF10), Row("queue", U32))
-
-
-@value
-class QueueReply(Message):
-    """Counters of queues, as bytes of the version: no queue can be configured yet."""
-
-    data: bytes = b""
-    tail: ClassVar[str] = "data"

@@ -1,4 +1,4 @@
-"""What tables are set to: descriptions and status (OpenFlow 1.4); what queues there are."""
+"""What tables are set to: descriptions and status (OpenFlow 1.4)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import struct
 from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
-from fastpath.ofproto.actions.output import OFPP_ANY
-from fastpath.ofproto.actions.versions import OF10
 from fastpath.openflow.actions.base import get_property, put_property
-from fastpath.openflow.codec import PORT, U8, U16, U32, Layout, Reader, Row, pad
+from fastpath.openflow.codec import U8, U16, U32, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message, get_records
 from fastpath.value import field, value
 
@@ -109,42 +107,3 @@ class TableStatus(Message):
     def get(cls, reader: Reader, version: int) -> Self:
         reason = cls._head.unpack(version, reader)["reason"]
         return cls(reason, TableDesc.get(reader, version))
-
-
-# -- queues ----------------------------------------------------------------------------------------
-
-@value
-class QueueConfigRequest(Message):
-    """Asks what queues a port has."""
-
-    port: int = OFPP_ANY
-    layout: ClassVar[Layout] = Layout(Row("port", PORT), Row("", pad(2), until=OF10),
-                                      Row("", pad(4), since=OF10 + 1))
-
-
-@value
-class QueueConfigReply(Message):
-    """The queues of a port, as bytes of the version."""
-
-    port: int = OFPP_ANY
-    queues: bytes = b""
-    layout: ClassVar[Layout] = Layout(Row("port", PORT), Row("", pad(6), until=OF10),
-                                      Row("", pad(4), since=OF10 + 1))
-    tail: ClassVar[str] = "queues"
-
-
-@value
-class QueueDescRequest(Message):
-    """Asks what queues there are, of a port (or all) and by number (or all)."""
-
-    port: int = OFPP_ANY
-    queue: int = 0xFFFFFFFF
-    layout: ClassVar[Layout] = Layout(Row("port", PORT), Row("queue", U32))
-
-
-@value
-class QueueDescReply(Message):
-    """Queues, as bytes of the version."""
-
-    queues: bytes = b""
-    tail: ClassVar[str] = "queues"

@@ -9,7 +9,7 @@ from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14
 from fastpath.ofproto.flow_mod import TABLE_ALL
 from fastpath.openflow.codec import Reader
-from fastpath.openflow.messages import port, stats, tables
+from fastpath.openflow.messages import port, queue, stats, tables
 from fastpath.openflow.printing.basics import ACTIONS10, capabilities
 from fastpath.openflow.printing.context import Context, bits, duration, mac
 
@@ -24,7 +24,7 @@ _ACTIONS10_ORDER = ("output", "enqueue", *ACTIONS10[1:11])
 _REASONS = ("ADD", "DEL", "MOD")
 _MISSES = ("controller", "continue", "drop")
 _EVICTIONS = ("OTHER", "IMPORTANCE", "LIFETIME")
-ALL_QUEUES = 0xFFFFFFFF
+ALL_RATE = 1000                 # tenths of a percent: all there is
 
 
 # -- the switch and its ports ----------------------------------------------------------------------
@@ -104,16 +104,40 @@ def _port_desc_request(m: stats.PortDescRequest, c: Context) -> str:
 
 # -- queues ----------------------------------------------------------------------------------------
 
-def _queue_request(m: stats.QueueRequest | tables.QueueDescRequest, c: Context) -> str:
+def _queue_request(m: queue.QueueRequest | queue.QueueDescRequest, c: Context) -> str:
     port_name = c.port(m.port) if m.port != OFPP_ANY else "ANY"
-    if isinstance(m, tables.QueueDescRequest) and m.queue == ALL_QUEUES:
+    if isinstance(m, queue.QueueDescRequest) and m.queue == queue.ALL:
         return f" port={port_name}"
-    return f" port={port_name} queue={'ALL' if m.queue == ALL_QUEUES else m.queue}"
+    return f" port={port_name} queue={_queue_name(m.queue)}"
 
 
-def _queue_stats(m: stats.QueueReply, c: Context) -> str:
-    return " 0 queues\n"
+def _queue_name(number: int) -> str:
+    return "ALL" if number == queue.ALL else str(number)
 
+
+def _queue_stats(m: queue.QueueReply, c: Context) -> str:
+    out = f" {len(m.queues)} queues\n"
+    for q in m.queues:
+        lasted = "?" if q.duration is None else duration(q.duration)
+        out += (f"  port {c.port(q.port)} queue {_queue_name(q.queue)}: bytes={_counter(q.tx_bytes)}, "
+                f"pkts={_counter(q.tx_packets)}, errors={_counter(q.tx_errors)}, duration={lasted}\n")
+    return out
+
+
+def _rate(name: str, tenths: int | None) -> str:
+    if tenths is None:
+        return ""
+    return f" {name}:{tenths // 10}.{tenths % 10}%" if tenths <= ALL_RATE else f" {name}:(disabled)"
+
+
+def _queue_configs(queues: list[tuple[int, queue.QueueConfig]], c: Context) -> str:
+    """Queues of ports, each port's number once."""
+    out, last = "", None
+    for number, q in sorted(queues, key=lambda pair: (pair[0], pair[1].queue)):
+        out += f"port={c.port(number)}\n" if number != last else ""
+        out += f"queue {q.queue}:{_rate('min_rate', q.min_rate)}{_rate('max_rate', q.max_rate)}\n"
+        last = number
+    return out and f" {out}"
 
 
 # -- tables ----------------------------------------------------------------------------------------
@@ -165,10 +189,12 @@ BODIES: dict[type, Callable[[Any, Context], str]] = {
     stats.PortStatsRequest: _port_request, stats.PortStatsReply: _port_stats,
     stats.PortDescRequest: _port_desc_request,
     stats.PortDescReply: lambda m, c: "\n" + "".join(format_port_desc(p, c) for p in m.ports),
-    stats.QueueRequest: _queue_request, stats.QueueReply: _queue_stats,
-    tables.QueueConfigRequest: lambda m, c: f" port={c.port(m.port) if m.port != OFPP_ANY else 'ANY'}",
-    tables.QueueConfigReply: lambda m, c: "", tables.QueueDescRequest: _queue_request,
-    tables.QueueDescReply: lambda m, c: "", tables.TableStatus: _table_status,
+    queue.QueueRequest: _queue_request, queue.QueueReply: _queue_stats,
+    queue.QueueConfigRequest: lambda m, c: f" port={c.port(m.port) if m.port != OFPP_ANY else 'ANY'}",
+    queue.QueueConfigReply: lambda m, c: _queue_configs([(m.port, q) for q in m.queues], c),
+    queue.QueueDescRequest: _queue_request,
+    queue.QueueDescReply: lambda m, c: _queue_configs([(q.port, q) for q in m.queues], c),
+    tables.TableStatus: _table_status,
     tables.TableDescRequest: lambda m, c: "",
     tables.TableDescReply: lambda m, c: "".join(_table_desc(t, c) for t in m.tables),
 }
