@@ -1,96 +1,21 @@
-"""Controllers a bridge connects to: sessions, reconnection, probes, limits, TLS; all over real sockets."""
+"""Controllers a bridge connects to: sessions, reconnection, probes, limits; all over real sockets."""
 
 from __future__ import annotations
 
-import shutil
-import socket
-import ssl
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from controller_side import Listening, Peer, served, until
 
 import fastpath
 from fastpath.errors import ConfigError, ExistsError, NotFoundError
-from fastpath.ofproto.actions.versions import OF13
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.openflow.messages import basic, packet, port
-from fastpath.openflow.messages.table import Frame, decode, encode
 from fastpath.runtime.tls import Tls
 
 FRAME = bytes(12) + b"\x08\x00" + bytes(46)
-
-
-class Peer:
-    """The controller's end of one connection, in OpenFlow 1.3."""
-
-    def __init__(self, s: socket.socket) -> None:
-        self.socket, self._data = s, b""
-        s.settimeout(10)
-        self.send(basic.Hello())
-
-    def send(self, message: object, xid: int = 7) -> None:
-        self.socket.sendall(encode(message, OF13, xid))
-
-    def next(self) -> Frame:
-        """The next message; raises ConnectionError at the end."""
-        while len(self._data) < 8 or len(self._data) < int.from_bytes(self._data[2:4], "big"):
-            more = self.socket.recv(1 << 16)
-            if not more:
-                raise ConnectionError("hung up")
-            self._data += more
-        size = int.from_bytes(self._data[2:4], "big")
-        data, self._data = self._data[:size], self._data[size:]
-        # A hello comes in the highest version that is spoken.
-        return decode(bytes([OF13]) + data[1:] if data[1] == 0 else data)
-
-    def wait_for(self, kind: type) -> Frame:
-        """The next message of *kind*."""
-        while not isinstance((frame := self.next()).message, kind):
-            pass
-        return frame
-
-
-class Listening:
-    """A controller's socket, and the connections it accepted."""
-
-    def __init__(self) -> None:
-        self._socket, self._accepted = socket.socket(), list[socket.socket]()
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen()
-        self._socket.settimeout(10)
-
-    def accept(self) -> socket.socket:
-        self._accepted.append(self._socket.accept()[0])
-        return self._accepted[-1]
-
-    def target(self, kind: str = "tcp") -> str:
-        return f"{kind}:127.0.0.1:{self._socket.getsockname()[1]}"
-
-    def close(self) -> None:
-        for s in (self._socket, *self._accepted):
-            s.close()
-
-
-@contextmanager
-def served() -> Iterator[tuple[Listening, fastpath.Bridge]]:
-    """A listening socket of a controller, and a bridge that runs."""
-    with closing(Listening()) as s, fastpath.Switch(seed=0, realtime=True) as switch:
-        bridge = switch.add_bridge("br0")
-        for name in ("p1", "p2"):
-            bridge.add_port(name)
-        switch.start(1)
-        yield s, bridge
-
-
-def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_controller_is_connected_to_and_served() -> None:
@@ -183,64 +108,6 @@ def test_targets_that_cannot_be_are_refused(tmp_path: Path) -> None:
             bridge.controllers.remove("tcp:other")
         (controller,) = bridge.controllers
         until(lambda: controller.link.last_error == "no such file or directory")
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CA with two certificates, ours and theirs, and a stranger's of another CA."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("keys")
-
-    def run(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    for ca, names in (("ca", ("ours", "theirs")), ("otherca", ("stranger",))):
-        run("req", "-x509", *key, "-keyout", f"{ca}.key", "-out", f"{ca}.pem", "-subj", f"/CN={ca}",
-            "-days", "9")
-        for name in names:
-            run("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-            run("x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key",
-                "-CAcreateserial", "-out", f"{name}.pem", "-days", "9")
-    return folder
-
-
-def tls(keys: Path, name: str) -> Tls:
-    return Tls(keys / f"{name}.key", keys / f"{name}.pem", keys / "ca.pem")
-
-
-def test_a_controller_is_reached_over_tls_and_proves_itself(keys: Path) -> None:
-    with served() as (s, bridge):
-        controller = bridge.controllers.add(s.target("ssl"), tls=tls(keys, "ours"))
-        plain = s.accept()
-        peer = Peer(tls(keys, "theirs").context(server=True).wrap_socket(plain, server_side=True))
-        assert peer.socket.getpeercert()["subject"] == ((("commonName", "ours"),),)  # type: ignore[attr-defined]
-        peer.send(basic.FeaturesRequest())
-        peer.wait_for(port.FeaturesReply)
-        peer.socket.close()
-        plain = s.accept()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(keys / "stranger.pem", keys / "stranger.key")
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            Peer(context.wrap_socket(plain, server_side=True)).wait_for(port.FeaturesReply)
-        until(lambda: "certificate verify failed" in controller.link.last_error)
-        assert not controller.is_connected
-
-
-def test_ovs_ofctl_is_served_over_tls(ovs_ofctl: str, keys: Path) -> None:
-    with served() as (_s, bridge):
-        bridge.add_flows(f"table=3,priority={i},actions=drop" for i in range(3000))
-        listener = bridge.listen("pssl:0", tls=tls(keys, "ours"))
-
-        def dump(name: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [ovs_ofctl, "-t", "5", "-O", "OpenFlow13", f"--private-key={keys / name}.key",
-                 f"--certificate={keys / name}.pem", f"--ca-cert={keys / 'ca.pem'}", "dump-flows",
-                 f"ssl:127.0.0.1:{listener.port}"], capture_output=True, text=True, timeout=30)
-        done = dump("theirs")
-        assert done.returncode == 0 and done.stdout.count("table=3") == 3000
-        assert dump("stranger").returncode != 0
-        assert dump("theirs").returncode == 0
 
 
 def test_a_standalone_bridge_whose_controllers_are_gone_switches_by_itself() -> None:

@@ -41,6 +41,7 @@ from fastpath.cli.prelude import NONE, Prelude, placed, read_lines
 from fastpath.errors import ConfigError, ParseError
 from fastpath.io.textfile import read_text
 from fastpath.openflow.codec import VERSION_NAMES
+from fastpath.runtime.tls import FILES as TLS_FILES
 from fastpath.value import field, value
 
 
@@ -103,9 +104,8 @@ _SWITCH: dict[str, tuple[type, ...]] = {
     "threads": (int,), "seed": (int,), "socket": (str,), "seconds": _NUMBER, "flow_limit": (int,),
     "max_idle": _NUMBER, "max_revalidator": _NUMBER, "min_revalidate_pps": (int,), "poll_us": (int,),
     "rundir": (str,), "datapath": (str,),
-    "private_key": (str,), "certificate": (str,), "ca_cert": (str,)}
+    **dict.fromkeys(TLS_FILES, (str,))}
 LIMITS = ("flow_limit", "max_idle", "max_revalidator", "min_revalidate_pps", "poll_us")
-TLS_FILES = ("private_key", "certificate", "ca_cert")
 _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
     "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,), "flood_vlans": (list,),

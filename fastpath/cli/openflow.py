@@ -7,15 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fastpath.cli.config import TLS_FILES, BridgeConfig, Config, parse_dpid, parse_protocols
+from fastpath.cli.config import BridgeConfig, Config, parse_dpid, parse_protocols
 from fastpath.cli.prelude import placed
 from fastpath.errors import ConfigError
 from fastpath.openflow.codec import VERSIONS
-from fastpath.runtime.tls import Tls
+from fastpath.runtime.tls import FILES as TLS_FILES
+from fastpath.runtime.tls import Tls, tls_of
 from fastpath.switch import Switch
 
 T = TypeVar("T")
 R = TypeVar("R")
+_CAS = ("ca_cert", "bootstrap_ca_cert")
+
 
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options."""
@@ -33,7 +36,8 @@ def add_options(p: argparse.ArgumentParser) -> None:
                    help="versions to speak, such as OpenFlow10,OpenFlow13 (default all)")
     p.add_argument("--dpid", type=_dpid, metavar="HEX", help="datapath id, up to 16 hexadecimal digits")
     for name, what in (("private-key", "our private key"), ("certificate", "our certificate"),
-                       ("ca-cert", "the certificate of who vouches for peers")):
+                       ("ca-cert", "the certificate of who vouches for peers"),
+                       ("bootstrap-ca-cert", "the same, to be got from the first peer if it is not there")):
         p.add_argument(f"--{name}", metavar="PEM", help=f"file with {what}, for ssl: and pssl:")
 
 
@@ -93,13 +97,12 @@ def _spoken(args: argparse.Namespace, settings: BridgeConfig) -> dict[str, Any]:
 
 def _tls(args: argparse.Namespace, wanted: Config) -> Tls | None:
     given = dict(wanted.tls)
-    given.update((name, getattr(args, name)) for name in TLS_FILES if getattr(args, name))
-    if not given:
-        return None
-    for name in TLS_FILES:
-        if name not in given:
-            raise ConfigError(f"run: --{name.replace('_', '-')} is missing, TLS needs all three files")
-    return Tls(**given)
+    own = {name: getattr(args, name) for name in TLS_FILES if getattr(args, name)}
+    if not own.keys().isdisjoint(_CAS):
+        given = {name: path for name, path in given.items() if name not in _CAS}
+    given |= own
+    with placed("run"):
+        return tls_of(given)
 
 
 def _bridge(wanted: Config, option: str, text: str) -> tuple[BridgeConfig, str]:

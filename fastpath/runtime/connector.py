@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+import ssl
 import time
 from collections.abc import Callable
 
-from fastpath.errors import ConfigError
+from fastpath.errors import ConfigError, PortError
 from fastpath.runtime.addresses import parse_address
 from fastpath.runtime.backoff import MAX_S, Backoff
-from fastpath.runtime.streams import NEVER, Streams, StreamSession
-from fastpath.runtime.tls import Tls
+from fastpath.runtime.streams import NEVER, Streams, StreamSession, reason
+from fastpath.runtime.tls import Keys, Tls, log
 from fastpath.value import value
 
 CONNECT_S = 8.0                 # to wait for an answer
@@ -40,7 +41,7 @@ class Connector(Streams):
         self._address = parse_address(address, passive=False)
         if self._address.is_tls and tls is None:
             raise ConfigError(f"{address}: TLS needs a private key, a certificate and a CA certificate")
-        self._tls = tls.context(server=False) if tls is not None and self._address.is_tls else None
+        self._keys = Keys(tls, server=False) if tls is not None and self._address.is_tls else None
         self._backoff = Backoff(max_backoff)
         self._pending: socket.socket | None = None
         self.link = Link("BACKOFF", time.monotonic())
@@ -98,6 +99,9 @@ class Connector(Streams):
         self._tell("BACKOFF", why)
 
     def _other(self, sock: socket.socket) -> None:
+        if isinstance(sock, ssl.SSLSocket):
+            self._ask_whom_to_trust(sock)
+            return
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
             self._fail(os.strerror(error).lower())
@@ -106,14 +110,42 @@ class Connector(Streams):
         self._connected(sock)
 
     def _connected(self, sock: socket.socket) -> None:
-        self._pending = None
         if not self._address.path:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._tls is not None:
-            sock = self._tls.wrap_socket(sock, do_handshake_on_connect=False)
+        if self._keys is not None:
+            try:
+                context = self._keys.context()
+                self._pending = sock = context.wrap_socket(sock, do_handshake_on_connect=False)
+            except (ConfigError, OSError) as error:
+                self._fail(reason(error) if isinstance(error, OSError) else str(error))
+                return
+            if context.verify_mode is ssl.CERT_NONE:
+                self._selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+                self._ask_whom_to_trust(sock)
+                return
+        self._pending = None
         self._backoff.succeeded(time.monotonic())
         self._enter(sock, self._make(self.wake))
         self._tell("ACTIVE")
+
+    def _ask_whom_to_trust(self, sock: ssl.SSLSocket) -> None:
+        """Go on with a connection that is only for the certificate of the peer's CA (see ``tls``)."""
+        assert self._keys is not None
+        try:
+            sock.do_handshake()
+            why = self._keys.tls.learn(sock)
+        except ssl.SSLWantReadError:
+            self._selector.modify(sock, selectors.EVENT_READ)
+            return
+        except ssl.SSLWantWriteError:
+            self._selector.modify(sock, selectors.EVENT_WRITE)
+            return
+        except PortError as error:
+            why = str(error)
+            log.error(why)
+        except OSError as error:
+            why = reason(error)
+        self._fail(why)
 
     def _gone(self, session: StreamSession, why: str) -> None:
         if not self._closing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from types import TracebackType
 
@@ -28,8 +29,14 @@ class Dial:
             self._socket.connect(address.where)
             if address.is_tls:
                 if tls is None:
-                    raise PortError(f"{target}: TLS needs a private key, a certificate and a CA certificate")
-                self._socket = tls.context(server=False).wrap_socket(self._socket)
+                    raise PortError("TLS needs a private key, a certificate and a CA certificate")
+                context = tls.context(server=False)
+                self._socket = sock = context.wrap_socket(self._socket)
+                if context.verify_mode is ssl.CERT_NONE:
+                    raise PortError(tls.learn(sock))
+        except PortError as error:
+            self._socket.close()
+            raise PortError(f"{target}: {error}") from None
         except OSError as error:
             self._socket.close()
             raise PortError(f"{target}: {(error.strerror or str(error)).lower()}") from None

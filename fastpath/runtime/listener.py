@@ -11,7 +11,7 @@ from contextlib import suppress
 from fastpath.errors import ConfigError, PortError
 from fastpath.runtime.addresses import Address, parse_address, unlink_stale
 from fastpath.runtime.streams import Streams, StreamSession
-from fastpath.runtime.tls import Tls
+from fastpath.runtime.tls import Keys, Tls, log
 
 MAX_CLIENTS = 64
 
@@ -29,7 +29,7 @@ class Listener(Streams):
         self._address = parse_address(address, passive=True)
         if self._address.is_tls and tls is None:
             raise ConfigError(f"{address}: TLS needs a private key, a certificate and a CA certificate")
-        self._tls = tls.context(server=True) if tls is not None and self._address.is_tls else None
+        self._keys = Keys(tls, server=True) if tls is not None and self._address.is_tls else None
         self._socket = bind(self._address)
         super().__init__("fastpath-listener")
         self._socket.setblocking(False)
@@ -52,8 +52,14 @@ class Listener(Streams):
         client.setblocking(False)
         if not self._address.path:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._tls is not None:
-            client = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        if self._keys is not None:
+            try:
+                client = self._keys.context().wrap_socket(client, server_side=True,
+                                                          do_handshake_on_connect=False)
+            except (ConfigError, OSError) as error:
+                log.error(str(error))
+                client.close()
+                return
         self._enter(client, self._make(self.wake))
 
     def close(self) -> None:

@@ -149,7 +149,7 @@ class Streams:
                 self._wants_write.add(client)
                 return n > 0
             except OSError as error:
-                self._drop(client, _reason(error))
+                self._drop(client, reason(error))
                 return False
             if not data:
                 self._drop(client, "connection closed by peer")
@@ -178,7 +178,7 @@ class Streams:
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             pass
         except OSError as error:
-            self._drop(client, _reason(error))
+            self._drop(client, reason(error))
             return
         except Exception as error:
             self._fault(client, error)
@@ -227,6 +227,7 @@ class Streams:
             raise error
 
 
-def _reason(error: OSError) -> str:
-    reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else error.strerror
-    return str(reason or error).lower().replace("_", " ")
+def reason(error: OSError) -> str:
+    """Why a connection failed, in lower case."""
+    why = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else error.strerror
+    return str(why or error).lower().replace("_", " ")
