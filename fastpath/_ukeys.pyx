@@ -237,27 +237,34 @@ cdef class Ukeys:
             ring.next = ring.prev = head
         return waiting.next != (head | 1)
 
-    def concern_matched(self, uint32_t index, list masks not None, list words not None) -> bool:
-        """The same for those flows of a decision whose packets one of some matches may cover: *masks*, and under
-        each the *words* of a value.  The packet alone is looked at, not its port nor what is known of it beside;
-        fragments, packets that come back and such without Ethernet are taken to match."""
-        cdef uint32_t head = HEAD | index << 1, slot, next_slot
+    def concern_matched(self, list indices not None, list masks not None, list words not None) -> list:
+        """The same for those flows of decisions whose packets one of some matches may cover: *masks*, and under
+        each the *words* of a value; those decisions of which some wait.  The packet alone is looked at, not
+        its port nor what is known of it beside; fragments, packets that come back and such without Ethernet are
+        taken to match."""
         cdef Py_ssize_t n = len(masks), i
+        cdef list out = []
         cdef match_t *m = <match_t *>malloc(max(n, 1) * sizeof(match_t))
         if m == NULL:
             raise MemoryError("no room for matches")
         try:
             for i in range(n):
                 read_match(&m[i], <FlowKey?>masks[i], FlowKey.unpack(masks[i], words[i]))
-            slot = self.link(head).next
-            while slot != head:
-                next_slot = self.link(slot).next
-                if may_match(self.u[slot].key, &(<FlowKey>self.u[slot].mask).f, m, n):
-                    self.take_out(slot)
-                    self.put_last(head | 1, slot)
-                slot = next_slot
+            for index in indices:
+                if self.wait_if_matched(index, m, n):
+                    out.append(self.decisions[index])
         finally:
             free(m)
+        return out
+
+    cdef bint wait_if_matched(self, uint32_t index, const match_t *m, Py_ssize_t n):
+        cdef uint32_t head = HEAD | index << 1, slot = self.link(HEAD | index << 1).next, next_slot
+        while slot != head:
+            next_slot = self.link(slot).next
+            if may_match(self.u[slot].key, &(<FlowKey>self.u[slot].mask).f, m, n):
+                self.take_out(slot)
+                self.put_last(head | 1, slot)
+            slot = next_slot
         return self.link(head | 1).next != (head | 1)
 
     def take_waiting(self, uint32_t index, uint32_t at_most) -> list:

@@ -309,14 +309,17 @@ class Revalidator:
 
         A flow whose packets all differ from a rule in a bit that both ask for is none of the rule's, unless
         that bit was another by the time of the lookup."""
-        for decision in self.decisions.concerned_by({bridge: tables_of(rules)}, ()):
+        ukeys, concerned = self.ukeys, self.decisions.concerned_by({bridge: tables_of(rules)}, ())
+        by_tables: dict[int, list[int]] = {}
+        for decision in concerned:
             if decision.looks_at_packets:
-                mine = [rule for rule in rules if decision.bridges[bridge] >> rule.table_id & 1]
-                waits = self.ukeys.concern_matched(
-                    decision.index, [rule.mask for rule in mine], [rule.words for rule in mine])
-            else:
-                waits = self.ukeys.concern(decision.index)
-            if waits:
+                by_tables.setdefault(decision.bridges[bridge], []).append(decision.index)
+            elif ukeys.concern(decision.index):
+                self._unchecked[decision] = None
+        for tables, indices in by_tables.items():
+            mine = [rule for rule in rules if tables >> rule.table_id & 1]
+            for decision in ukeys.concern_matched(indices, [rule.mask for rule in mine],
+                                                  [rule.words for rule in mine]):
                 self._unchecked[decision] = None
 
     def _check_some(self, slots: Sequence[int], now: float) -> None:
