@@ -1,5 +1,6 @@
 # cython: language_level=3, binding=False
-"""AddReader: the flow mods of a stream that add a rule as most do, and barrier requests, read in one call.
+"""AddReader: the flow mods of a stream that add a rule as most do, barrier requests, and the messages that put
+such flow mods into a bundle, read in one call.
 
 Controllers fill tables one flow mod at a time, often with a barrier behind each.  ``openflow.service`` would
 decode such a message, judge it, and make a rule of it; here its bytes become the rule at once.  Whatever is out
@@ -24,6 +25,7 @@ cdef enum:
     REMEMBERED = 4096
     OF10 = 1
     OF11 = 2
+    OF13 = 4
     OF14 = 5
     TABLE_ALL = 255
     TABLES = 254                # users' tables are below
@@ -33,6 +35,10 @@ cdef enum:
     NX_FLOW_MOD = 13
     OF10_BARRIER = 18
     BARRIER = 20
+    BUNDLE_ADD = 34
+    BUNDLE_ADD_SIZE = 16        # before the message inside; of 1.3, whose is ONF's:
+    ONF_BUNDLE_ADD = 2301
+    ONF_BUNDLE_ADD_SIZE = 24
     # Where the parts of flow mods begin: of 1.0 behind its match; since 1.2 the match; with NXM the match.
     OF10_MATCH = 8
     OF10_ACTIONS = 72
@@ -58,6 +64,7 @@ cdef enum:
     VLAN_CFI = 0x1000
 
 cdef uint32_t NX_VENDOR = 0x2320U
+cdef uint32_t ONF_VENDOR = 0x4F4E4600U
 cdef uint32_t BUFFER_NONE = 0xFFFFFFFFU
 cdef uint32_t ONES = 0xFFFFFFFFU
 cdef object NO_OPTIONS = {}
@@ -150,6 +157,47 @@ cdef class AddReader:
                 items.append(rule)
             at += size
         return items, at
+
+    def read_bundled(self, bytes data not None, Py_ssize_t at, double now):
+        """(rules, number of the bundle, its flags, where it stopped): of the messages of *data* from *at* on a
+        rule for each that puts the flow mod that adds one into a bundle, up to the first message that does not,
+        or names another bundle or other flags."""
+        cdef const uint8_t *p = <const uint8_t *>PyBytes_AS_STRING(data)
+        cdef Py_ssize_t end = PyBytes_GET_SIZE(data), head, size, inner
+        cdef uint32_t number = 0, flags = 0
+        cdef list rules = []
+        self.now = now
+        if at < 0:
+            raise ValueError("a negative offset")
+        while end - at >= HEADER and p[at] == self.version:
+            size = u16(p + at + 2)
+            head = self.bundle_head(p + at, size) if size <= end - at else 0
+            if head == 0:
+                break
+            inner = u16(p + at + head + 2)
+            # The message inside is of the same version and xid, and may end before the one around it.
+            if (p[at + head] != self.version or not HEADER <= inner <= size - head
+                    or load_be32(p + at + head + 4) != load_be32(p + at + 4)):
+                break
+            if not rules:
+                number, flags = u32(p + at + head - 8), u16(p + at + head - 2)
+            elif u32(p + at + head - 8) != number or u16(p + at + head - 2) != flags:
+                break
+            rule = self.rule_of(data, p, at + head, inner)
+            if rule is None:
+                break
+            rules.append(rule)
+            at += size
+        return rules, number, flags, at
+
+    cdef Py_ssize_t bundle_head(self, const uint8_t *m, Py_ssize_t size) noexcept:
+        """Bytes before the message that *m*, of *size* bytes, puts into a bundle; 0 if it does not."""
+        if self.version >= OF14:
+            return BUNDLE_ADD_SIZE if m[1] == BUNDLE_ADD and size >= BUNDLE_ADD_SIZE + HEADER else 0
+        if (self.version == OF13 and m[1] == VENDOR and size >= ONF_BUNDLE_ADD_SIZE + HEADER
+                and u32(m + 8) == ONF_VENDOR and u32(m + 12) == ONF_BUNDLE_ADD):
+            return ONF_BUNDLE_ADD_SIZE
+        return 0
 
     cdef object rule_of(self, bytes data, const uint8_t *p, Py_ssize_t at, Py_ssize_t size):
         cdef uint8_t kind = p[at + 1]

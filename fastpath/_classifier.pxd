@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from fastpath._epoch cimport epoch_t
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
-from fastpath._subtable cimport MAX_TRIES, rule_t, subtable_t
+from fastpath._subtable cimport MAX_TRIES, conj_t, rule_t, subtable_t
 from fastpath._trie cimport prefix_field_t
 from fastpath._tuplesearch cimport soft_t, vector_t
 
@@ -60,6 +60,9 @@ cdef class Classifier:
     cdef object take_id(self, uint32_t id)
     cdef object put(self, FlowKey key, FlowKey mask, int32_t priority, obj, uint64_t version, conj,
                     bint may_replace, bint at_once)
+    # The same into a subtable of it; only those words of *key* count that the mask has.  Owns *parts*.
+    cdef object put_in(self, subtable_t *s, const flow_t *key, int32_t priority, obj, uint64_t version,
+                       conj_t *parts, bint may_replace, bint at_once)
     cdef object take_over(self, subtable_t *s, rule_t *head, rule_t *live, rule_t *r, bint at_once)
     cdef object add_rule(self, subtable_t *s, rule_t *head, rule_t *live, rule_t *r, uint64_t version)
     cdef object retire_rule(self, subtable_t *s, rule_t *r, uint64_t version)

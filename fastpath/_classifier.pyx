@@ -485,14 +485,18 @@ cdef class Classifier:
 
     cdef object put(self, FlowKey key, FlowKey mask, int32_t priority, obj, uint64_t version, conj,
                     bint may_replace, bint at_once):
-        cdef conj_t *parts = new_conj(conj)
-        cdef subtable_t *s
+        cdef conj_t *parts
+        cdef subtable_t *s = self.make_subtable(&mask.f)
+        parts = new_conj(conj)
+        return self.put_in(s, &key.f, priority, obj, version, parts, may_replace, at_once)
+
+    cdef object put_in(self, subtable_t *s, const flow_t *key, int32_t priority, obj, uint64_t version,
+                       conj_t *parts, bint may_replace, bint at_once):
         cdef rule_t *r
         cdef rule_t *head
         cdef rule_t *live
         try:
-            s = self.make_subtable(&mask.f)
-            r = self.make_rule(s, &key.f, priority, version)
+            r = self.make_rule(s, key, priority, version)
         except MemoryError:
             free(parts)
             raise

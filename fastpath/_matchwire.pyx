@@ -14,7 +14,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from fastpath._bytes cimport load_be32, ntoh32
 from fastpath._flow cimport FlowKey, load_member, store_member
@@ -118,8 +118,15 @@ cdef class WireReader:
     cdef Form form_of(self, bytes data, Py_ssize_t at, Py_ssize_t end):
         """The same as key and mask, and their form."""
         cdef Form form = self.scanned(data, at, end)
-        if form is None or (self.heads_read(), form) not in self.known:
+        if form is None:
             return None
+        if (form is self.good_form and self.n == self.n_good
+                and memcmp(self.heads, self.good, self.n * sizeof(uint32_t)) == 0):
+            return form
+        if (self.heads_read(), form) not in self.known:
+            return None
+        self.good_form, self.n_good = form, self.n
+        memcpy(self.good, self.heads, self.n * sizeof(uint32_t))
         return form
 
     def learn(self, bytes data not None, Py_ssize_t at, Py_ssize_t end, match) -> None:
@@ -199,6 +206,18 @@ cdef void put_value(WireField f, const flow_t *key, uint8_t *p) noexcept:
     store_number(p, f.n_bytes, v + PORT11_OFFSET if f.is_port and v >= PORT_MAX else v)
 
 
+cdef int fill(tuple plan, const flow_t *key, uint8_t *out) except -1:
+    cdef bytes tlvs = plan[0]
+    cdef Py_ssize_t at, size = PyBytes_GET_SIZE(tlvs)
+    memcpy(out, PyBytes_AS_STRING(tlvs), size)
+    for f, where in plan[1]:
+        at = where
+        if at < 0 or at + (<WireField?>f).n_bytes > size:
+            raise ValueError("a value beyond the end of its match")
+        put_value(<WireField>f, key, out + at)
+    return 0
+
+
 @cython.final
 cdef class WireWriter:
     """TLVs of packed matches: those of one form differ in their values alone.
@@ -206,9 +225,6 @@ cdef class WireWriter:
     *plan*, given a match and a version, tells the TLVs of it, and for each of its fields the WireField and where
     its value stands in them; None for what has no such plan.
     """
-    cdef Forms forms
-    cdef object plan, match
-    cdef dict plans                 # (form, version) -> plan
 
     def __init__(self, Forms forms not None, plan, match):
         self.forms, self.plan, self.match, self.plans = forms, plan, match, {}
@@ -218,9 +234,17 @@ cdef class WireWriter:
         field."""
         cdef FlowKey key = FlowKey.unpack(mask, words)
         cdef Form form = self.forms.of(key, mask)
+        cdef tuple plan = self.plan_of(form, key, mask, version)
         cdef bytes out
-        cdef uint8_t *p
-        cdef Py_ssize_t at
+        if plan is None:
+            return None
+        out = PyBytes_FromStringAndSize(NULL, PyBytes_GET_SIZE(plan[0]))
+        fill(plan, &key.f, <uint8_t *>PyBytes_AS_STRING(out))
+        return out, form
+
+    cdef tuple plan_of(self, Form form, FlowKey key, FlowKey mask, int version):
+        if form is self.last_form and version == self.last_version:
+            return self.last_plan
         if form.mask is None:
             return None
         group = (form, version)
@@ -229,14 +253,5 @@ cdef class WireWriter:
             if len(self.plans) > REMEMBERED:
                 self.plans.clear()
             plan = self.plans[group] = self.plan(self.match(key, mask), version)
-        if plan is None:
-            return None
-        tlvs, holes = plan
-        out = PyBytes_FromStringAndSize(PyBytes_AS_STRING(tlvs), PyBytes_GET_SIZE(tlvs))
-        p = <uint8_t *>PyBytes_AS_STRING(out)
-        for f, where in holes:
-            at = where
-            if at + (<WireField?>f).n_bytes > PyBytes_GET_SIZE(out):
-                raise ValueError("a value beyond the end of its match")
-            put_value(<WireField>f, &key.f, p + at)
-        return out, form
+        self.last_form, self.last_version, self.last_plan = form, version, plan
+        return plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
@@ -200,6 +200,9 @@ class Control:
     def commit(self, steps: Sequence[FlowMod | Rule | GroupMod | tuple[int, dict[str, bool]]]) -> None:
         """Carry out all of *steps* or none: flow and group mods, rules to add that agree with themselves, and
         ports with the flags to set."""
+        if self.takes_rules and set(map(type, steps)) == {Rule}:
+            self._bridge.ofproto.add_rules(cast("Sequence[Rule]", steps), self.now)
+            return
         bundle = self._bridge.bundle()
         for step in steps:
             match step:
@@ -315,6 +318,11 @@ class Served:
             self._taken = self.session.connection.take()
             return self._taken
 
+    def answer(self, data: bytes) -> bytes:
+        with self._lock:
+            self.received(data)
+            return self.take()
+
     def sent(self, n: int) -> None:
         with self._lock:
             if self._tap is not None:
@@ -354,6 +362,10 @@ class Snooped:
     def take(self) -> bytes:
         with self._lock:
             return self._snooper.connection.take()
+
+    def answer(self, data: bytes) -> bytes:
+        self.received(data)
+        return self.take()
 
     def sent(self, n: int) -> None:
         with self._lock:

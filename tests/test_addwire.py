@@ -18,6 +18,7 @@ from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.rule import Rule
 from fastpath.openflow.messages import basic, flow
+from fastpath.openflow.messages.bundle import BundleAdd, BundleControl, BundleType
 from fastpath.openflow.messages.table import HEADER, encode
 from fastpath.openflow.service import Session
 
@@ -45,14 +46,15 @@ class Twins:
         if by_table:
             self.say(encode(basic.FlowModTableId(1), version, 2))
 
-    def say(self, data: bytes) -> None:
-        """Both are told *data* and must answer alike and have the same rules then."""
+    def say(self, data: bytes) -> bytes:
+        """Both are told *data* and must answer alike; what they say."""
         heard = []
         for session in self.sessions:
             session.received(data)
             heard.append(session.connection.take(1 << 24))
             session.connection.sent(len(heard[-1]))
         assert heard[0] == heard[1], data.hex()
+        return heard[0]
 
     def compare(self) -> None:
         tables = [[told(rule) for rule in bridge.ofproto.tables.rules()] for bridge in self.bridges]
@@ -126,6 +128,70 @@ def test_streams_of_flow_mods_do_the_same_either_way(version: int, nx: bool, sha
         finally:
             twins.close()
     assert n_short > n_all * 0.15
+
+
+def bundles(rng: random.Random, folder: Path, version: int, *, nx: bool) -> list[bytes]:
+    """What a controller might say of bundles, some of it wrong."""
+    out, number = [], 1
+    for message in stream(rng, folder, version, nx=nx):
+        xid = int.from_bytes(message[4:8], "big")
+        what, flags = rng.random(), 0 if rng.random() < 0.02 else 3
+        if what < 0.06:
+            number = rng.choice((1, 2))
+        if what < 0.9:
+            if rng.random() < 0.05:
+                message += bytes(8)             # what may follow the message inside
+            said = encode(BundleAdd(number, flags, message), version, xid + (rng.random() < 0.02))
+            out += [said] * (1 + (what > 0.88))
+        else:
+            kind = rng.choice((BundleType.OPEN_REQUEST, BundleType.CLOSE_REQUEST, BundleType.COMMIT_REQUEST,
+                               BundleType.COMMIT_REQUEST, BundleType.DISCARD_REQUEST))
+            out.append(encode(BundleControl(number, kind, flags), version, xid))
+    return [*out, *(encode(BundleControl(i, BundleType.COMMIT_REQUEST, 3), version, 9) for i in (1, 2))]
+
+
+@pytest.mark.parametrize(("version", "nx"), [(OF13, False), (OF14, False), (OF14, True), (OF15, False)])
+def test_bundles_do_the_same_either_way(version: int, nx: bool, shared: Path, more: int) -> None:
+    rng, n_short, n_all = random.Random(version), 0, 0
+    for _ in range(6 * more):
+        twins = Twins(version)
+        try:
+            whole = b"".join(bundles(rng, shared, version, nx=nx))
+            n_all += len(whole)
+            while whole:
+                n = rng.choice((7, 60, 500, len(whole)))
+                twins.say(whole[:n])
+                whole = whole[n:]
+                if rng.random() < 0.1:
+                    for switch in twins.switches:
+                        switch.advance(0.7)
+                    twins.compare()
+            twins.compare()
+            n_short += twins.n_short
+        finally:
+            twins.close()
+    assert n_short > n_all * 0.1
+
+
+def test_the_message_of_a_bundle_that_is_refused_is_the_one_told_of() -> None:
+    twins = Twins(OF14)
+    try:
+        def add(xid: int, text: str) -> bytes:
+            return encode(BundleAdd(1, 3, encode(parse_flow(text), OF14, xid)), OF14, xid)
+        twins.say(add(1, "table=0,in_port=1 actions=output:1") + encode(
+            BundleControl(1, BundleType.DISCARD_REQUEST, 3), OF14, 2))
+        whole = [add(i, f"table=0,in_port={i} actions=output:1") for i in range(10, 30)]
+        whole[15] = add(25, "table=0,ip actions=group:9")
+        twins.say(b"".join(whole))
+        assert twins.n_short >= len(b"".join(whole)) - len(whole[15])
+        for bridge in twins.bridges:            # what is there must be judged again
+            bridge.set_table(0, max_flows=12)
+        heard = twins.say(encode(BundleControl(1, BundleType.COMMIT_REQUEST, 3), OF14, 99))
+        assert whole[12][:64] in heard          # the 13th
+        twins.compare()
+        assert not twins.bridges[0].rules()
+    finally:
+        twins.close()
 
 
 def test_where_a_table_may_refuse_or_somebody_watches_the_long_way_is_taken() -> None:

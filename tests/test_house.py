@@ -73,6 +73,7 @@ def test_only_the_edge_touches_clocks_threads_and_sockets(path: Path) -> None:
 MIRRORED_ELSEWHERE = {
     "_layoutgen": "test_fields", "_flow": "test_flow", "flowtext": "test_flowtext",
     "_matchtext": "test_plain",         # equal to what flow_reader reads item by item
+    "_entrywire": "test_flow_dump",     # equal to entries written one by one
     "_fieldsteps": "test_steps",        # equal to what the actions do one by one
     "shortcut": "test_express",
     "provider": "test_userspace",       # a contract: tested through what implements it

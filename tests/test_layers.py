@@ -48,7 +48,7 @@ SAME_LAYER = {"bridge": "switch", "bundle": "switch", "groups": "switch", "addre
 OFPROTO_SEES = {"fastpath.dpif.provider", "fastpath.dpif.key", "fastpath.dpif.actions",
                 "fastpath.dpif.odptext", "fastpath._flow", "fastpath._fieldsteps", "fastpath._classifier",
                 "fastpath._extract", "fastpath._matchtext", "fastpath._rules", "fastpath._ukeys",
-                "fastpath._express"}
+                "fastpath._express", "fastpath._addrules"}
 FROM_PACKAGE = re.compile(r"^\s*from\s+fastpath\s+c?import\s+(.+)$", re.M)
 IMPORT_LINE = re.compile(r"^\s*(?:from\s+(fastpath[\w.]*)\s+c?import|c?import\s+(fastpath[\w.]*))", re.M)
 

@@ -397,10 +397,15 @@ class Ofproto:
         give it another meaning or wants to know of it."""
         return not (self.backer.strict or self.tlvs or self.watchers) and self.tables.are_plain
 
-    def add_rules(self, rules: list[Rule]) -> None:
-        """Add such rules, which know when they were made."""
-        self.tables.add_all(rules)
-        self.touch_rules(rules)
+    def add_rules(self, rules: Sequence[Rule], now: float | None = None) -> None:
+        """Add such rules together, made *now* or, without it, when they say.  They are all there or none."""
+        touched = self.tables.add_all(rules, now)
+        if len(rules) > FEW_RULES:
+            self.touch(sum(1 << table_id for table_id in touched))
+        else:
+            self.touch_rules(rules)
+        if self.tables.vacancies:
+            self._tell_vacancies()
 
     def placed(self, mod: FlowMod) -> FlowMod:
         """*mod*, a dump filter too, with its tunnel options where the TLV table has them.  Raises
@@ -572,7 +577,7 @@ class Ofproto:
         self.backer.dirty[self] = self.backer.dirty.get(self, 0) | tables
         self.backer.n_changes += 1
 
-    def touch_rules(self, rules: list[Rule]) -> None:
+    def touch_rules(self, rules: Sequence[Rule]) -> None:
         """The same for rules that came, went or have other actions."""
         waiting = self.backer.touched.setdefault(self, [])
         waiting += rules

@@ -12,10 +12,11 @@ One writer.  ``version`` grows with every change, so that whoever cached an answ
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from fastpath._addrules import Adding
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import OFPP_ANY
@@ -189,24 +190,34 @@ class FlowTables:
         if old is not None:
             self.put_back(old)
 
-    def add_all(self, rules: Iterable[Rule]) -> None:
-        """Add *rules*, whose actions have none of TRAITS, to tables that are plain."""
-        touched, version = set(), self.version + 1
-        for rule in rules:
-            table_id = rule.table_id
-            table = self.table(table_id)
-            rule.serial = next(self._order)
-            old = table.insert(rule, version, conjoins=False)
-            if old is None:
-                self.n_rules += 1
-            else:
-                self._replaced(table, old)
-                if inherit(rule, old):
-                    old.successor = rule
-            self._entered(table, rule)
-            touched.add(table_id)
+    def add_all(self, rules: Sequence[Rule], now: float | None = None) -> Collection[int]:
+        """Add *rules*, whose actions have none of TRAITS, to tables that are plain; return which tables.
+        They are made *now*, or when they say.  Should that fail nothing has changed."""
+        adding = Adding(self.table, self._order, self.version + 1, now)
+        try:
+            adding.add(rules)
+        except BaseException:
+            self._withdraw(rules, adding)
+            raise
+        self.n_rules += adding.n_added - len(adding.replaced)
+        for rule, old in adding.replaced:
+            self._replaced(self._tables[old.table_id], old)
+            if inherit(rule, old):
+                old.successor = rule
+        for rule in adding.timed:
+            if not rule.removed:
+                self._entered(self._tables[rule.table_id], rule)
+        touched = adding.tables()
         self.publish(touched)
+        return touched
 
+    def _withdraw(self, rules: Sequence[Rule], adding: Adding) -> None:
+        """Take back those that were added."""
+        olds = dict(adding.replaced)
+        self.n_rules += adding.n_added - len(olds)
+        for rule in reversed(rules[:adding.n_added]):
+            self.take_back(rule, olds.get(rule))
+        self.drop(adding.tables())
     def publish(self, touched: Iterable[int]) -> None:
         """Show the steps since the last version, which were in the tables *touched*."""
         self.version += 1

@@ -7,7 +7,8 @@ checked when they are added, so that a commit has only to meet what the tables r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastpath.errors import OpenFlowError, StepRefused
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 IDLE_S = 10.0
 ATOMIC = 1                          # OFPBF_ATOMIC
-_Content: TypeAlias = "FlowMod | GroupMod | port.PortMod | packet.PacketOut | Rule"
+_Content: TypeAlias = "FlowMod | GroupMod | port.PortMod | Rule"
 _REPLIES = {BundleType.OPEN_REQUEST: BundleType.OPEN_REPLY, BundleType.CLOSE_REQUEST: BundleType.CLOSE_REPLY,
             BundleType.COMMIT_REQUEST: BundleType.COMMIT_REPLY,
             BundleType.DISCARD_REQUEST: BundleType.DISCARD_REPLY}
@@ -33,15 +34,31 @@ _REPLIES = {BundleType.OPEN_REQUEST: BundleType.OPEN_REPLY, BundleType.CLOSE_REQ
 
 @record
 class _Bundle:
-    """One bundle; *raw* are the messages that brought *steps*, *opener* is what made it."""
+    """One bundle; *raw* are the messages that brought *steps*, those of several together, of which the first
+    is number *begins*; *opener* is what made it."""
 
     flags: int
     opener: bytes
     used: float
     is_closed: bool = False
-    steps: list[FlowMod | GroupMod | port.PortMod | Rule] = field(default_factory=list)
+    steps: list[_Content] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
+    begins: list[int] = field(default_factory=list)
     packets: list[packet.PacketOut] = field(default_factory=list)
+
+    def bring(self, steps: Iterable[_Content], raw: bytes) -> None:
+        """Have further *steps*, each of one of the messages *raw*."""
+        self.begins.append(len(self.steps))
+        self.raw.append(raw)
+        self.steps += steps
+
+    def request(self, step: int) -> bytes:
+        """The message that brought a step."""
+        which = bisect_right(self.begins, step) - 1
+        raw, at = self.raw[which], 0
+        for _ in range(step - self.begins[which]):
+            at += _size(raw, at)
+        return raw[at:at + _size(raw, at)]
 
 
 class Bundles:
@@ -69,7 +86,7 @@ class Bundles:
         """Do what *ask*, whose bytes are *raw*, says; return the reply."""
         match ask.type:
             case BundleType.OPEN_REQUEST:
-                self._start(ask, raw)
+                self._start(ask.bundle_id, ask.flags, raw)
             case BundleType.CLOSE_REQUEST:
                 self._close(ask)
             case BundleType.COMMIT_REQUEST:
@@ -80,10 +97,10 @@ class Bundles:
                 raise OpenFlowError("OFPBFC_BAD_TYPE", f"bundle control {ask.type}")
         return BundleControl(ask.bundle_id, _REPLIES[BundleType(ask.type)])
 
-    def _start(self, ask: BundleControl | BundleAdd, raw: bytes) -> _Bundle:
-        if self._open.pop(ask.bundle_id, None) is not None:
-            raise OpenFlowError("OFPBFC_BAD_ID", f"bundle {ask.bundle_id} is open already")
-        b = self._open[ask.bundle_id] = _Bundle(ask.flags, raw, self._session.bridge.now)
+    def _start(self, number: int, flags: int, raw: bytes) -> _Bundle:
+        if self._open.pop(number, None) is not None:
+            raise OpenFlowError("OFPBFC_BAD_ID", f"bundle {number} is open already")
+        b = self._open[number] = _Bundle(flags, raw, self._session.bridge.now)
         return b
 
     def _take(self, number: int) -> _Bundle:
@@ -112,16 +129,19 @@ class Bundles:
             raise OpenFlowError("OFPBFC_BAD_FLAGS", f"bundle {ask.bundle_id} has other flags")
         session = self._session
         try:
-            session.bridge.commit([self._resolved(step, i, b.flags) for i, step in enumerate(b.steps)])
+            session.bridge.commit(self._resolved(b))
         except StepRefused as error:
-            session.refuse(error, b.raw[error.step])
+            session.refuse(error, b.request(error.step))
             raise OpenFlowError("OFPBFC_MSG_FAILED", str(error)) from None
         for out in b.packets:
             session.send_packet(out)
 
-    def _resolved(self, step: FlowMod | GroupMod | port.PortMod | Rule, number: int, flags: int) -> Step:
-        if not isinstance(step, port.PortMod):
-            return step
+    def _resolved(self, b: _Bundle) -> list[Step]:
+        """The steps of *b*, with the ports that they are about."""
+        return [self._port_change(step, i, b.flags) if isinstance(step, port.PortMod) else step
+                for i, step in enumerate(b.steps)]
+
+    def _port_change(self, step: port.PortMod, number: int, flags: int) -> Step:
         if self._session.bridge.is_strict and flags & ATOMIC:
             raise StepRefused("OFPBFC_MSG_FAILED", "a port mod in an atomic bundle", number)
         try:
@@ -132,17 +152,28 @@ class Bundles:
     def add(self, ask: BundleAdd, raw: bytes) -> None:
         """Put a message into its bundle, which is opened if it is not."""
         message = _inner(ask, raw)
-        step: _Content = self._session.plain_rule(message) or self._step(decode(message).message)
+        step = self._step(decode(message).message)
         if ask.bundle_id in self._open:
             b = self._take(ask.bundle_id)
             self._usable(b, ask.bundle_id, ask.flags)
         else:
-            b = self._start(ask, raw)
+            b = self._start(ask.bundle_id, ask.flags, raw)
         if isinstance(step, packet.PacketOut):
             b.packets.append(step)
         else:
-            b.steps.append(step)
-            b.raw.append(raw)
+            b.bring((step,), raw)
+
+    def add_rules(self, number: int, flags: int, rules: list[Rule], raw: bytes) -> bool:
+        """Put the messages *raw* into a bundle, each of which adds one of *rules*, if that can be done
+        without saying anything; else nothing is done."""
+        b = self._open.get(number)
+        if b is None:
+            b = self._start(number, flags, raw[:_size(raw, 0)])
+        elif b.is_closed or b.flags != flags:
+            return False
+        b.used = self._session.bridge.now
+        b.bring(rules, raw)
+        return True
 
     def _step(self, message: object) -> FlowMod | GroupMod | port.PortMod | packet.PacketOut:
         match message:
@@ -164,6 +195,11 @@ class Bundles:
         mod = self._session.checked(mod)
         self._session.bridge.check_options(mod)     # as if it were read with the TLV table at hand
         return mod
+
+
+def _size(raw: bytes, at: int) -> int:
+    """Bytes of the message that *raw* has at *at*."""
+    return int.from_bytes(raw[at + 2:at + 4], "big")
 
 
 def _inner(ask: BundleAdd, raw: bytes) -> bytes:

@@ -71,6 +71,15 @@ class Connection:
         self._out.clear()
         self.closed = True
 
+    def took(self, data: bytes) -> bool:
+        """Take *data* in, as ``received`` does; whether the shortcut was all it took.  Else ``received`` is to
+        be called, with nothing more."""
+        if self._in or not self.version or self.closed:
+            self._in += data
+            return False
+        self._in = data[self.shortcut(data, 0):]
+        return not self._in
+
     def received(self, data: bytes) -> Iterator[tuple[Frame, bytes]]:
         """Take *data* in; yield the messages complete by now, with their bytes.  Hello and echo requests are
         answered here, as is what cannot be decoded."""

@@ -41,11 +41,11 @@ from fastpath.openflow.limiter import Limiter
 from fastpath.openflow.messages import basic, conntrack, flow, meter, packet, port, stats, tlv
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.role import RequestForward, RoleStatus
-from fastpath.openflow.messages.table import Frame, class_of, encode, refusal
+from fastpath.openflow.messages.table import Frame, body_room, class_of, encode, refusal
 from fastpath.openflow.messages.tables import TableStatus as TableStatusMessage
 from fastpath.openflow.monitors import Monitors
 from fastpath.openflow.multiparts import Multiparts
-from fastpath.openflow.replies import Ready, milliseconds, pages
+from fastpath.openflow.replies import Ready, milliseconds
 from fastpath.openflow.roles import Peers
 from fastpath.openflow.table_features import N_TABLES
 from fastpath.openflow.tables import TableView
@@ -174,7 +174,9 @@ class Session:
         """Answer what *data* completes."""
         self._now = self.bridge.now
         self._keepalive.received(self._now)
-        for frame, raw in self.connection.received(data):
+        if self.connection.took(data):
+            return
+        for frame, raw in self.connection.received(b""):
             self.asked = raw
             self.peers.asker = self, frame.xid
             try:
@@ -199,17 +201,9 @@ class Session:
                 raise
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{cls.__name__} from a controller") from None
 
-    def plain_rule(self, message: bytes) -> Rule | None:
-        """The rule that *message* adds, if it is a plain flow mod that may go the short way."""
-        if self._adds is None or not self.bridge.takes_rules:
-            return None
-        self._adds.by_table = self._by_table
-        items, end = self._adds.read(message, 0, self._now)
-        return items[0] if end == len(message) and len(items) == 1 and isinstance(items[0], Rule) else None
-
     def _take_adds(self, data: bytes, at: int) -> int:
-        """Carry out the flow mods of *data* from *at* on that add rules and are plain, and barriers; return
-        where that ends."""
+        """Carry out the flow mods of *data* from *at* on that add rules and are plain, and barriers, or put
+        such flow mods into a bundle; return where that ends."""
         adds, bridge = self._adds, self.bridge
         if adds is None:
             adds = self._adds = add_reader(self.connection.version)
@@ -218,7 +212,8 @@ class Session:
         adds.by_table = self._by_table
         items, at = adds.read(data, at, self._now)
         if not items:
-            return at
+            bundled, number, flags, end = adds.read_bundled(data, at, self._now)
+            return end if bundled and self.bundles.add_rules(number, flags, bundled, data[at:end]) else at
         rules: list[Rule] = []
         for item in items:
             if type(item) is not int:
@@ -418,9 +413,9 @@ class Session:
     def _flows(self, ask: stats.FlowRequest) -> Iterator[object]:
         now, version = self.bridge.now, self.connection.version
         nx = isinstance(ask, stats.NxFlowRequest)
-        writer = FlowWriter(version, now, nx=nx)
-        yield from pages(stats.NxFlowReply if nx else stats.FlowReply,
-                         (Ready(writer.put(rule)) for rule in self._selected(ask)), version)
+        cls: type[Any] = stats.NxFlowReply if nx else stats.FlowReply
+        found = FlowWriter(version, now, nx=nx).pages(self._selected(ask), body_room(cls, version))
+        yield from (cls((Ready(page),)) for page in found)
 
     def _aggregate(self, ask: stats.AggregateRequest | stats.NxAggregateRequest) -> Iterator[object]:
         rules = self._selected(ask)

@@ -12,6 +12,9 @@ from fastpath.errors import FastpathError
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.rule import Rule
 from fastpath.openflow.flow_dump import FlowWriter, entry_of
+from fastpath.openflow.messages import stats
+from fastpath.openflow.messages.table import body_room
+from fastpath.openflow.replies import pages
 
 
 @cache
@@ -39,6 +42,39 @@ def test_entries_are_the_same_either_way(shared: Path, version: int, nx: bool) -
             expected = entry.put_nx(version) if nx else entry.put(version)
         except FastpathError:
             continue            # which this version cannot say
-        assert writer.put(rule) == expected, rule
+        assert list(writer.pages([rule], 1 << 16)) == [expected], rule
         n_written += 1
     assert n_written > 40
+
+
+@pytest.mark.parametrize(("version", "nx"), [(1, True), (3, False), (5, False), (6, False)])
+def test_a_message_has_as_many_entries_as_fit(shared: Path, version: int, nx: bool) -> None:
+    found = [rule for rule in rules(shared) if _can_be_told(rule, version, nx=nx)]
+    for room in (1, 200, 500, 4096):
+        at = 0
+        for page in FlowWriter(version, 1e4, nx=nx).pages(found, room):
+            first = at
+            while at < len(found) and len(_entries(found[first:at + 1], version, nx=nx)) <= room:
+                at += 1
+            at = max(at, first + 1)
+            assert page == _entries(found[first:at], version, nx=nx)
+        assert at == len(found)
+    assert list(FlowWriter(version, 1e4, nx=nx).pages([], 100)) == [b""]
+    many = found * 20
+    cls = stats.NxFlowReply if nx else stats.FlowReply
+    replies = [reply.put(version) for reply in pages(
+        cls, (entry_of(rule, 1e4) for rule in many), version)] if not nx else None
+    told = list(FlowWriter(version, 1e4, nx=nx).pages(many, body_room(cls, version)))
+    assert len(told) > 1 and (replies is None or replies == told)
+
+
+def _entries(of: list[Rule], version: int, *, nx: bool) -> bytes:
+    entries = [entry_of(rule, 1e4) for rule in of]
+    return b"".join(entry.put_nx(version) if nx else entry.put(version) for entry in entries)
+
+
+def _can_be_told(rule: Rule, version: int, *, nx: bool) -> bool:
+    try:
+        return bool(_entries([rule], version, nx=nx))
+    except FastpathError:
+        return False

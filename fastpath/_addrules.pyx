@@ -1,0 +1,99 @@
+# cython: language_level=3, binding=False
+"""Adding: many rules put into the classifiers of their tables, in one call.
+
+What a table does for one rule (``ofproto.table.Table.insert``), for those that are no part of a conjunction:
+controllers fill tables by the hundred thousand, and a bundle is carried out while packets without a flow wait.
+Whose tables they are, what becomes of those replaced and when all of it shows is ``ofproto.flow_tables``'
+affair.  Under the GIL.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy, memset
+
+from fastpath._classifier cimport Classifier
+from fastpath._flow_layout cimport FLOW_WORDS, flow_t
+from fastpath._rules cimport PackedRule
+from fastpath._subtable cimport subtable_t
+
+cdef enum:
+    TABLES = 256
+
+cdef struct place_t:            # where the last rule of a table went
+    PyObject *classifier        # borrowed: `kept` has it
+    PyObject *mask              # of a rule that is being added
+    subtable_t *subtable
+
+
+cdef bint unpacked(const flow_t *mask, bytes words, flow_t *key) noexcept:
+    """Set the words of *key* that *mask* has to *words*; False if these are too few."""
+    cdef const char *p = PyBytes_AS_STRING(words)
+    cdef Py_ssize_t left = PyBytes_GET_SIZE(words)
+    cdef int i
+    for i in range(FLOW_WORDS):
+        if mask.w[i]:
+            if left < 8:
+                return False
+            memcpy(&key.w[i], p, 8)
+            p += 8
+            left -= 8
+    return True
+
+
+@cython.final
+cdef class Adding:
+    """Adds rules in *version*, made at *now* if that is given.  *table* gives the table of a number, *order*
+    the rules' serial numbers.
+
+    *n_added* are in; *replaced* are those that took the place of another, each with that one; *timed* can time
+    out.
+    """
+    cdef object table, order
+    cdef uint64_t version
+    cdef double now
+    cdef bint is_stamped
+    cdef list kept
+    cdef place_t place[TABLES]
+    cdef flow_t key
+    cdef readonly list replaced, timed
+    cdef readonly Py_ssize_t n_added
+
+    def __init__(self, table, order, uint64_t version, now=None):
+        self.table, self.order, self.version = table, order, version
+        self.is_stamped, self.now = now is not None, 0.0 if now is None else now
+        self.kept, self.replaced, self.timed, self.n_added = [], [], [], 0
+        memset(self.place, 0, sizeof(self.place))
+
+    def add(self, rules) -> None:
+        """Add *rules*, which nobody has yet.  If one cannot be added, those before it were."""
+        for rule in rules:
+            self.add_one(<PackedRule?>rule)
+            self.n_added += 1
+
+    def tables(self):
+        """Numbers of the tables that were asked for."""
+        return [i for i in range(TABLES) if self.place[i].classifier != NULL]
+
+    cdef int add_one(self, PackedRule rule) except -1:
+        cdef place_t *place = &self.place[rule.table_id]
+        cdef Classifier classifier
+        if place.classifier == NULL:
+            classifier = <Classifier?>self.table(rule.table_id).classifier
+            self.kept.append(classifier)
+            place.classifier = <PyObject *>classifier
+        classifier = <Classifier>place.classifier
+        if place.mask != <PyObject *>rule.mask:
+            place.subtable, place.mask = classifier.make_subtable(&rule.mask.f), <PyObject *>rule.mask
+        if not unpacked(&rule.mask.f, rule.words, &self.key):
+            raise ValueError(f"{len(rule.words)} bytes are too few for the mask of a rule")
+        if self.is_stamped:
+            rule.created = rule.modified = rule.used = self.now
+        rule.serial = next(self.order)
+        old = classifier.put_in(place.subtable, &self.key, rule.priority, rule, self.version, NULL, True, False)
+        if old is not None:
+            self.replaced.append((rule, old))
+        if rule.idle_timeout or rule.hard_timeout:
+            self.timed.append(rule)
+        return 0
