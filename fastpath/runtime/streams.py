@@ -17,6 +17,8 @@ import time
 from contextlib import suppress
 from typing import Protocol
 
+from fastpath.runtime._receive import Receiver
+
 READ_SIZE = 1 << 16
 TURN_READS = 16         # of one client before the others have their turn
 TAKE_SIZE = 1 << 16     # a session gives as much at once if it has it
@@ -24,6 +26,7 @@ MAX_WAIT = 0.5          # seconds; sessions may live by another clock than this 
 LOOK_S = 0.05           # while one session is busy, what is due for any is done with this delay
 QUICK_S = 0.001         # a client that asks on within this after an answer waits for answers
 LINGER_S = 0.0001       # how long to look for it to ask on
+ALONE_S = 0.0005        # and how long it may have the thread to itself
 NEVER = float("inf")
 _log = logging.getLogger("fastpath.rconn")
 
@@ -38,6 +41,7 @@ class StreamSession(Protocol):
     def received(self, data: bytes) -> None: ...
     def take(self) -> bytes: ...        # TAKE_SIZE bytes, or all there are
     def sent(self, n: int) -> None: ...
+    def answer(self, data: bytes) -> bytes: ...         # received, then take
     def turn(self) -> float: ...        # does what is due; seconds until there is more, inf for never
     def ended(self) -> None: ...
 
@@ -55,62 +59,98 @@ class Streams:
         self._wants_write: set[socket.socket] = set()
         self._events: dict[socket.socket, int] = {}     # that the selector waits for, by client
         self._answered: dict[socket.socket, float] = {}     # when a client was last heard and answered
+        self._receiver = Receiver()
         self._look = True               # something happened that other sessions may have to hear of
+        self._rung = False
         self._closing = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     def wake(self) -> None:
         """Have the thread look whether something waits to be sent."""
+        self._rung = True
         with suppress(OSError):         # full: it rings already
             self._ring.send(b"!")
 
     def _serve(self) -> None:
         look_at = until = 0.0           # to look after all sessions: at the next event, without one
+        lingers: socket.socket | None = None        # a client that may ask on at once
         while not self._closing:
             now = time.monotonic()
             if self._look or now >= look_at:
-                self._look = False
+                self._look = self._rung = False
                 timeout = min(self._turn(), *map(self._due, list(self._clients)), MAX_WAIT)
                 for client in list(self._clients):
                     self._flush(client)
                 look_at, until = now + min(timeout, LOOK_S), now + timeout
-            ready = self._selector.select(0 if self._look else max(0.0, until - now))
+            ready = self._selector.select(0 if self._look or lingers else max(0.0, until - now))
             for key, events in ready:
-                if key.fileobj is self._bell:
-                    self._look = True
-                    with suppress(BlockingIOError):
-                        self._bell.recv(READ_SIZE)
-                elif isinstance(sock := key.fileobj, socket.socket) and sock in self._clients:
-                    if events & selectors.EVENT_READ or isinstance(sock, ssl.SSLSocket):
-                        self._move(sock, self._clients[sock])
-                    self._flush(sock)
-                    if len(ready) == 1:
-                        self._linger(sock)
-                elif isinstance(sock, socket.socket):
-                    self._look = True
-                    self._other(sock)
+                self._serve_one(key.fileobj, events)
+            asker = self._asker([key.fileobj for key, _ in ready if key.fileobj is not self._bell], lingers)
+            lingers = asker if asker is not None and self._linger(asker) else None
         for client in list(self._clients):
             self._flush(client)
         for client in list(self._clients):
             self._drop(client, "closed")
 
-    def _linger(self, client: socket.socket) -> None:
-        """Look a while for what comes next from a client that has asked on soon after each answer lately:
-        to fall asleep and be woken takes both sides longer than such a client waits."""
+    def _serve_one(self, sock: object, events: int) -> None:
+        """Do what a socket is ready for."""
+        if sock is self._bell:
+            self._look = True
+            with suppress(BlockingIOError):
+                self._bell.recv(READ_SIZE)
+        elif isinstance(sock, socket.socket) and sock in self._clients:
+            if events & selectors.EVENT_READ or isinstance(sock, ssl.SSLSocket):
+                self._move(sock, self._clients[sock])
+            self._flush(sock)
+        elif isinstance(sock, socket.socket):
+            self._look = True
+            self._other(sock)
+
+    def _asker(self, ready: list[object], before: socket.socket | None) -> socket.socket | None:
+        """The client that may ask on at once: the one that alone was ready if it came soon after its last
+        answer, or *before* if none was."""
+        if not ready:
+            return before if before in self._clients else None
+        sock = ready[0]
+        if (len(ready) > 1 or not isinstance(sock, socket.socket) or isinstance(sock, ssl.SSLSocket)
+                or sock not in self._clients):
+            return None
         now = time.monotonic()
-        answered, self._answered[client] = self._answered.get(client, 0.0), now
-        if now - answered > QUICK_S:
-            return
-        end = now + LOOK_S
-        while not self._look and now < min(end, self._answered[client] + LINGER_S):
-            session = self._clients.get(client)
-            if session is None or client in self._wants_write:
-                return
-            if self._move(client, session):
-                self._flush(client)
+        answered, self._answered[sock] = self._answered.get(sock, 0.0), now
+        return sock if now - answered <= QUICK_S else None
+
+    def _linger(self, client: socket.socket) -> bool:
+        """Look a while for what comes next from a client that has asked on soon after each answer lately:
+        to fall asleep and be woken takes both sides longer than such a client waits.  Whether it may go on
+        once others were seen to."""
+        fd, receive, end = client.fileno(), self._receiver.soon, time.monotonic() + ALONE_S
+        try:
+            while not self._look and self._events.get(client) == selectors.EVENT_READ:
+                session = self._clients[client]
+                data = receive(fd, LINGER_S)
+                if not data:
+                    if data is not None:
+                        self._drop(client, "connection closed by peer")
+                    return False
+                out = session.answer(data)
+                n = client.send(out) if out else 0
+                session.sent(n)
+                if n < len(out) or n >= TAKE_SIZE or session.closed:
+                    self._flush(client)
+                if self._rung or time.monotonic() >= end:
+                    break
+            return self._events.get(client) == selectors.EVENT_READ
+        except BlockingIOError:
+            self._flush(client)
+        except OSError as error:
+            self._drop(client, _reason(error))
+        except Exception as error:
+            self._fault(client, error)
+        finally:
+            if client in self._clients:
                 self._answered[client] = time.monotonic()
-            now = time.monotonic()
+        return False
 
     def _due(self, client: socket.socket) -> float:
         """Have a session do what is due; seconds until there is more."""

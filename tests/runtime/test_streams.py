@@ -32,6 +32,10 @@ class Echo:
         self._check("take")
         return self._out
 
+    def answer(self, data: bytes) -> bytes:
+        self.received(data)
+        return self.take()
+
     def sent(self, n: int) -> None:
         self._out = self._out[n:]
 

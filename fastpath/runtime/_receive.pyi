@@ -1,0 +1,6 @@
+from typing import final
+
+@final
+class Receiver:
+    def __init__(self) -> None: ...
+    def soon(self, fd: int, wait_s: float) -> bytes | None: ...
