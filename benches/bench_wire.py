@@ -1,14 +1,16 @@
 """How fast does a controller change and read many rules, over the wire?
 
-    python3 benches/bench_wire.py [--flows 100000] [--rounds 1] [--json]
+    python3 benches/bench_wire.py [--flows 100000] [--rounds 1] [--forward veth] [--pps 10000] [--json]
     python3 -m pytest benches/bench_wire.py
 
 The real ovs-ofctl adds the rules of bench_flowmod.py through a Unix socket: each by itself ("plain"), in
-one bundle ("bundle"), and reads them all back ("dump").  First it does so to a switch of ours, which runs in
-a process of its own and meanwhile forwards packets of 16 established flows through the tables that fill, of
-which none may be lost; then to a private ovs-vswitchd, which forwards nothing.  ovs-ofctl reads the text
+one bundle ("bundle"), and reads them all back ("dump").  It does so to a switch of ours, which runs in a
+process of its own, and to a private ovs-vswitchd, round by round.  Meanwhile packets of 16 established flows
+go through the tables that fill, of which ours may lose none: between veth devices, through either switch
+(--forward veth, as root), or through ours alone (wire_traffic.py says how else).  ovs-ofctl reads the text
 while the switch takes what it sends, so on two cores the slower of them counts; "cpu" is what the switch's
-process itself took, in microseconds a rule.  "session" is our switch alone, fed the same bytes by hand.  The
+process itself took, forwarding too, in microseconds a rule.  "session" is our switch alone, fed the same
+bytes by hand, and "commit" the milliseconds that nothing else was served at the end of its bundle.  The
 counts are checked.
 """
 
@@ -23,14 +25,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE), str(HERE.parent / "tests" / "interop")]
+sys.path[:0] = [str(HERE.parent), str(HERE), str(HERE.parent / "tests" / "interop"),
+                str(HERE.parent / "tests" / "netns")]
 
 import bench_flowmod  # noqa: E402
+from netns import Lab  # noqa: E402
 from reference import Reference, available  # noqa: E402
+from wire_traffic import FLOWS, IN, OUT, WAYS, Veth, serve  # noqa: E402
+
+from fastpath.io import link  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -76,54 +85,22 @@ def measure_switch(target: str, pid: int, n: int, flows: Path) -> dict[str, floa
     return out
 
 
-def serve(path: str) -> None:
-    """Our switch in this process: a bridge at *path*, and packets that go through it all the time.  Ends
-    when its input does, and tells how many packets went in and came out."""
-    import threading
-
-    import fastpath
-    with fastpath.Switch(seed=1, realtime=True) as switch:
-        bridge = switch.add_bridge("br0")
-        bridge.listen(f"punix:{path}")
-        into, out = bridge.add_port("c", number=100), bridge.add_port("d", number=101)
-        head = bytes.fromhex("020000000001020000000002080045000028000000004011") + bytes(2)
-        frames = [head + bytes([11, 0, 0, i]) + bytes(30) for i in range(16)]
-        bridge.add_flows(f"cookie=1,priority=60000,ip,in_port=100,nw_src=11.0.0.{i},actions=output:101"
-                         for i in range(16))
-        counts = [0, 0]
-        stop = threading.Event()
-
-        def traffic() -> None:
-            while not stop.is_set():
-                for frame in frames:
-                    into.inject(frame)
-                counts[0] += len(frames)
-                counts[1] += len(out.take())
-                time.sleep(0.001)
-        switch.start(threads=1)
-        thread = threading.Thread(target=traffic)
-        thread.start()
-        print("ready", flush=True)
-        sys.stdin.read()
-        stop.set()
-        thread.join()
-        time.sleep(0.2)
-        counts[1] += len(out.take())
-        switch.stop()
-        print(json.dumps({"sent": counts[0], "lost": counts[0] - counts[1]}), flush=True)
-
-
-def measure_ours(n: int, flows: Path, folder: Path) -> dict[str, float]:
+def measure_ours(n: int, flows: Path, folder: Path, bed: Veth | None, args: argparse.Namespace
+                 ) -> dict[str, float]:
     sock = folder / "br0.mgmt"
-    child = subprocess.Popen([sys.executable, __file__, "--serve", str(sock)], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, __file__, "--serve", str(sock), "--forward", args.forward,
+               "--pps", str(args.pps)]
+    with link.in_netns(None if bed is None else bed.switch):
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdin is not None and child.stdout is not None
     try:
         assert child.stdout.readline() == "ready\n"
-        out = measure_switch(f"unix:{sock}", child.pid, n, flows)
+        with nullcontext({}) if bed is None else bed.traffic(args.pps) as told:
+            out = measure_switch(f"unix:{sock}", child.pid, n, flows)
         child.stdin.close()
-        out |= json.loads(child.stdout.readline())
-        assert not out["lost"] and out["sent"] > 100, "established flows lost packets"
+        out |= told | json.loads(child.stdout.readline())
+        assert args.forward == "none" or (not out["lost"] and out["sent"] > 100), \
+            f"established flows lost {out['lost']} of {out['sent']} packets"
     finally:
         child.stdin.close()
         child.wait(timeout=60)
@@ -131,10 +108,21 @@ def measure_ours(n: int, flows: Path, folder: Path) -> dict[str, float]:
     return out
 
 
-def measure_reference(n: int, flows: Path) -> dict[str, float]:
-    with Reference() as ref:
-        ref.add_bridge("br0")
-        return measure_switch(ref.bridge_target("br0"), ref.pid, n, flows)
+def measure_reference(n: int, flows: Path, bed: Veth | None, args: argparse.Namespace) -> dict[str, float]:
+    with link.in_netns(None if bed is None else bed.switch):
+        ref = Reference(override=bed is None)
+    with ref:
+        if bed is None:
+            ref.add_bridge("br0")
+            return measure_switch(ref.bridge_target("br0"), ref.pid, n, flows)
+        ref.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath-type=netdev", "fail-mode=secure",
+                  *(word for name, number in (("p1", IN), ("p2", OUT)) for word in (
+                      "--", "add-port", "br0", name, "--", "set", "interface", name,
+                      f"ofport_request={number}")))
+        ref.ofctl("add-flows", ref.bridge_target("br0"), "-", text="\n".join(FLOWS))
+        with bed.traffic(args.pps) as told:
+            out = measure_switch(ref.bridge_target("br0"), ref.pid, n, flows)
+        return out | told
 
 
 def messages(n: int, version: int, *, bundle: bool = False) -> bytes:
@@ -156,8 +144,9 @@ def messages(n: int, version: int, *, bundle: bool = False) -> bytes:
     return b"".join(whole)
 
 
-def session_s(data: bytes, version: int, n: int) -> float:
-    """Seconds of CPU that a session took for *data*, in pieces as they come from a socket."""
+def session_s(data: bytes, version: int, n: int) -> tuple[float, float]:
+    """Seconds of CPU that a session took for *data*, in pieces as they come from a socket; and for the piece
+    that took longest."""
     from fastpath.controllers import Control
     from fastpath.openflow.messages import basic
     from fastpath.openflow.messages.table import encode
@@ -167,12 +156,12 @@ def session_s(data: bytes, version: int, n: int) -> float:
         session.received(encode(basic.Hello(frozenset((version,))), version, 1))
         if version == 1:
             session.received(encode(basic.FlowModTableId(1), version, 2))
-        start = time.thread_time()
+        times = [time.thread_time()]
         for at in range(0, len(data), 1 << 16):
             session.received(data[at:at + (1 << 16)])
-        taken = time.thread_time() - start
+            times.append(time.thread_time())
         assert len(bridge.ofproto.tables) == n
-        return taken
+        return times[-1] - times[0], max(b - a for a, b in pairwise(times))
 
 
 def measure_session(n: int, rounds: int) -> dict[str, float]:
@@ -184,27 +173,34 @@ def measure_session(n: int, rounds: int) -> dict[str, float]:
     for kind, make in kinds.items():
         data, version = make()
         taken = [session_s(data, version, n) for _ in range(rounds)]
-        out[f"session_{kind}_us"] = round(min(taken) / n * 1e6, 1)
+        out[f"session_{kind}_us"] = round(min(taken)[0] / n * 1e6, 1)
+        if kind == "bundle":
+            out["session_commit_ms"] = round(min(taken)[1] * 1e3, 1)
     return out
 
 
-def measure(n: int, rounds: int) -> dict[str, Any]:
-    result: dict[str, Any] = {"flows": n, **measure_session(min(n, 20_000), rounds)}
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    n = args.flows
+    result: dict[str, Any] = {"flows": n, **measure_session(n, args.rounds)}
     if not available():
         return result
-    with tempfile.TemporaryDirectory(prefix="wire-") as folder:
-        flows = Path(folder) / "flows"
+    taken: dict[str, list[dict[str, float]]] = {"ours": [], "reference": []}
+    with tempfile.TemporaryDirectory(prefix="wire-") as name, Lab() as lab:
+        folder = Path(name)
+        flows = folder / "flows"
         flows.write_text("\n".join(bench_flowmod.rules(n)) + "\n", encoding="ascii")
-        for name, run in (("ours", lambda: measure_ours(n, flows, Path(folder))),
-                          ("reference", lambda: measure_reference(n, flows))):
-            taken = [run() for _ in range(rounds)]
-            result[name] = {kind: statistics.median(t[kind] for t in taken) for kind in taken[0]}
+        beds = [Veth(lab, label) if args.forward == "veth" else None for label in ("o", "r")]
+        for _ in range(args.rounds):
+            taken["ours"].append(measure_ours(n, flows, folder, beds[0], args))
+            taken["reference"].append(measure_reference(n, flows, beds[1], args))
+    for who, rounds in taken.items():
+        result[who] = {kind: statistics.median(t[kind] for t in rounds) for kind in rounds[0]}
     return result
 
 
 def test_wire(benchmark: Any) -> None:
     data = messages(1000, 5)
-    assert benchmark(lambda: session_s(data, 5, 1000)) > 0
+    assert benchmark(lambda: session_s(data, 5, 1000))[0] > 0
 
 
 def main() -> None:
@@ -212,13 +208,16 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--flows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--forward", choices=WAYS, default="veth" if os.geteuid() == 0 else "generator",
+                        help="what forwards meanwhile (default: veth for root, else generator)")
+    parser.add_argument("--pps", type=int, default=10_000, help="packets a second that are forwarded")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        serve(args.serve)
+        serve(args.serve, args.forward, args.pps)
         return
-    result = measure(args.flows, args.rounds)
+    result = measure(args)
     if args.json:
         print(json.dumps(result))
         return
