@@ -72,8 +72,8 @@ class Connection:
         self.closed = True
 
     def took(self, data: bytes) -> bool:
-        """Take *data* in, as ``received`` does; whether the shortcut was all it took.  Else ``received`` is to
-        be called, with nothing more."""
+        """Take *data* in, as ``received`` does; whether the shortcut was all it took.  Else ``received`` is
+        to be called, with nothing more."""
         if self._in or not self.version or self.closed:
             self._in += data
             return False
