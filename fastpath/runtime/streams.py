@@ -144,7 +144,7 @@ class Streams:
         except BlockingIOError:
             self._flush(client)
         except OSError as error:
-            self._drop(client, _reason(error))
+            self._drop(client, reason(error))
         except Exception as error:
             self._fault(client, error)
         finally:
