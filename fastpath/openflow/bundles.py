@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from fastpath.openflow.service import Session, Step
 
 IDLE_S = 10.0
+MAX_BUNDLES = 64                    # that a session may have open
+MAX_SIZE = 256 << 20                # bytes of all messages that wait in them
 ATOMIC = 1                          # OFPBF_ATOMIC
 _Content: TypeAlias = "FlowMod | GroupMod | port.PortMod | Rule"
 _REPLIES = {BundleType.OPEN_REQUEST: BundleType.OPEN_REPLY, BundleType.CLOSE_REQUEST: BundleType.CLOSE_REPLY,
@@ -45,12 +47,14 @@ class _Bundle:
     raw: list[bytes] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)
     packets: list[packet.PacketOut] = field(default_factory=list)
+    size: int = 0                       # bytes of messages
 
     def bring(self, steps: Iterable[_Content], raw: bytes) -> None:
         """Have further *steps*, each of one of the messages *raw*."""
         self.begins.append(len(self.steps))
         self.raw.append(raw)
         self.steps += steps
+        self.size += len(raw)
 
     def request(self, step: int) -> bytes:
         """The message that brought a step."""
@@ -100,6 +104,8 @@ class Bundles:
     def _start(self, number: int, flags: int, raw: bytes) -> _Bundle:
         if self._open.pop(number, None) is not None:
             raise OpenFlowError("OFPBFC_BAD_ID", f"bundle {number} is open already")
+        if len(self._open) >= MAX_BUNDLES:
+            raise OpenFlowError("OFPBFC_OUT_OF_BUNDLES", f"{MAX_BUNDLES} bundles are open")
         b = self._open[number] = _Bundle(flags, raw, self._session.bridge.now)
         return b
 
@@ -158,8 +164,11 @@ class Bundles:
             self._usable(b, ask.bundle_id, ask.flags)
         else:
             b = self._start(ask.bundle_id, ask.flags, raw)
+        if self._is_full(b, len(raw)):
+            raise OpenFlowError("OFPBFC_MSG_TOO_MANY", f"bundles of more than {MAX_SIZE} bytes")
         if isinstance(step, packet.PacketOut):
             b.packets.append(step)
+            b.size += len(raw)
         else:
             b.bring((step,), raw)
 
@@ -168,12 +177,19 @@ class Bundles:
         without saying anything; else nothing is done."""
         b = self._open.get(number)
         if b is None:
+            if len(self._open) >= MAX_BUNDLES:
+                return False
             b = self._start(number, flags, raw[:_size(raw, 0)])
-        elif b.is_closed or b.flags != flags:
+        elif b.is_closed or b.flags != flags or self._is_full(b, len(raw)):
             return False
         b.used = self._session.bridge.now
         b.bring(rules, raw)
         return True
+
+    def _is_full(self, b: _Bundle, more: int) -> bool:
+        """Whether *more* bytes in *b* would be too many; a small bundle may always grow."""
+        return b.size + more > MAX_SIZE // MAX_BUNDLES and (
+            sum(other.size for other in self._open.values()) + more > MAX_SIZE)
 
     def _step(self, message: object) -> FlowMod | GroupMod | port.PortMod | packet.PacketOut:
         match message:

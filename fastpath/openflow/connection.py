@@ -2,8 +2,9 @@
 
 Whoever owns the socket puts in what arrives (``received``), gets whole messages back, and sends what
 ``take`` gives.  A connection that goes wrong beyond repair is *closed*: what is left to send says why.
-Back-pressure: while ``is_congested`` its owner should read nothing more from the peer, which so can
-fill neither memory nor the time of others.  One thread at a time.
+Back-pressure: while ``is_congested`` its owner should read nothing more from the peer, and messages that came
+already wait (``has_more``: ``received(b"")`` goes on with them), so that a peer can fill neither memory nor
+the time of others with answers it does not read.  One thread at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class Connection:
 
     def __init__(self, versions: Iterable[int] = VERSIONS) -> None:
         self._versions = frozenset(versions)
-        self._in, self._out = b"", bytearray()
+        self._in, self._out = bytearray(), bytearray()
+        self._need = HEADER.size        # bytes of input that are worth a look
+        self.n_taken = self.n_sent = 0  # bytes of whole messages that came, bytes that went
         self.version = 0
         self.closed = False
         self.on_version: Callable[[], object] = lambda: None    # called when the version is known
@@ -56,6 +59,17 @@ class Connection:
     def sent(self, n: int) -> None:
         """Forget *n* bytes, which the peer's side has taken over."""
         del self._out[:n]
+        self.n_sent += n
+
+    @property
+    def is_amid(self) -> bool:
+        """Whether a message has begun to come, and not ended."""
+        return 0 < len(self._in) < self._need
+
+    @property
+    def has_more(self) -> bool:
+        """Whether messages wait that came already, and may be answered."""
+        return len(self._in) >= self._need and not self.is_congested and not self.closed
 
     def send(self, message: object, xid: int | None = None, *, more: bool = False) -> None:
         """Put *message* behind what waits; *xid* is that of the request it answers."""
@@ -74,19 +88,29 @@ class Connection:
     def took(self, data: bytes) -> bool:
         """Take *data* in, as ``received`` does; whether the shortcut was all it took.  Else ``received`` is
         to be called, with nothing more."""
-        if self._in or not self.version or self.closed:
+        if self._in or not self.version or self.closed or self.is_congested:
             self._in += data
             return False
-        self._in = data[self.shortcut(data, 0):]
+        at = self.shortcut(data, 0)
+        self._in += data[at:]
+        self._need = HEADER.size
+        self.n_taken += at
         return not self._in
 
     def received(self, data: bytes) -> Iterator[tuple[Frame, bytes]]:
         """Take *data* in; yield the messages complete by now, with their bytes.  Hello and echo requests are
         answered here, as is what cannot be decoded."""
-        held, at = self._in + data, 0
+        held, at = data, 0
+        if self._in:
+            self._in += data
+            if len(self._in) < self._need or self.is_congested:
+                return
+            held = bytes(self._in)
+            self._in.clear()
         end = len(held)
+        self._need = HEADER.size
         try:
-            while end - at >= HEADER.size and not self.closed:
+            while end - at >= HEADER.size and not self.closed and not self.is_congested:
                 if self.version:
                     at = self.shortcut(held, at)
                     if end - at < HEADER.size:
@@ -97,6 +121,7 @@ class Connection:
                     self._refuse_framing(held[at:at + HEADER.size], version)
                     return
                 if end - at < size:
+                    self._need = size
                     return
                 message = held[at:at + size]
                 at += size
@@ -107,7 +132,8 @@ class Connection:
                 if frame is not None:
                     yield frame, message
         finally:
-            self._in = held[at:]
+            self._in += held[at:]
+            self.n_taken += at
 
     def _refuse_framing(self, head: bytes, version: int) -> None:
         """Neither the length nor the version of what comes can be trusted."""

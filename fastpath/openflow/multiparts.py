@@ -1,6 +1,7 @@
 """Requests in several messages (OpenFlow 1.3 section 7.3.5): kept until the last part comes.
 
-Limits and errors are those of the reference: a second between parts, 4 MB a request.  Parts without a body
+Limits and errors are those of the reference: a second between parts, 4 MB a request; beyond it, all requests
+of a connection that are not whole share these 4 MB, and are not more than MAX_REQUESTS.  Parts without a body
 are left out, so that requests of one body may come with them too; only table features and flow monitors may
 have more than one.
 """
@@ -17,6 +18,7 @@ from fastpath.value import field, record, replace
 
 PART_S = 1.0
 MAX_SIZE = 4 << 20
+MAX_REQUESTS = 64
 _REQUEST, _FLAGS_AT, _MORE = 18, 11, 1
 _HEAD, _VENDOR_HEAD, _VENDOR_KIND = 16, 24, b"\xff\xff"
 
@@ -47,7 +49,10 @@ class Multiparts:
         if p is None:
             if not more:
                 return decode(message)
-            p = self._partial[xid] = _Partial(_kind(message))
+            kind = _kind(message)
+            if len(self._partial) >= MAX_REQUESTS:
+                raise OpenFlowError("OFPBRC_MULTIPART_BUFFER_OVERFLOW", "too many requests in parts")
+            p = self._partial[xid] = _Partial(kind)
         self._add(p, xid, message, now)
         if more:
             return None
@@ -56,11 +61,13 @@ class Multiparts:
 
     def _add(self, p: _Partial, xid: bytes, message: bytes, now: float) -> None:
         p.until, p.size = now + PART_S, p.size + len(message)
+        if p.parts and not _has_body(p.parts[-1]):
+            p.parts.pop()                   # it has nothing to give but that it was there
         p.parts.append(message)
         wrong = None
         if p.kind is not _kind(message):
             wrong = OpenFlowError("OFPBRC_BAD_STAT", "parts of different requests")
-        elif p.size > MAX_SIZE:
+        elif sum(other.size for other in self._partial.values()) > MAX_SIZE:
             wrong = OpenFlowError("OFPBRC_MULTIPART_BUFFER_OVERFLOW", f"a request of {p.size} bytes")
         if wrong is not None:
             del self._partial[xid]

@@ -35,6 +35,7 @@ from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.connection import OURS, Connection
+from fastpath.openflow.deadlines import Deadlines
 from fastpath.openflow.flow_dump import FlowWriter
 from fastpath.openflow.keepalive import NEVER, Keepalive
 from fastpath.openflow.limiter import Limiter
@@ -56,6 +57,7 @@ MAX_ENTRIES = 1_000_000         # rules a table takes by its own account, unless
 ETH_SIZE = 14                       # bytes of an Ethernet header
 EVENT_XID = 0                       # what no request asked for
 PACKET_IN_BACKLOG = 1 << 20         # bytes waiting beyond which packets for this controller are dropped
+EVENT_BACKLOG = 256 << 20           # beyond which it is given up, as it would have to miss other events
 _CAPABILITIES = port.CAP_FLOW_STATS | port.CAP_TABLE_STATS | port.CAP_PORT_STATS | port.CAP_QUEUE_STATS
 _OF10_ACTIONS = 0xFFF
 _AGREED_MAX = 4096
@@ -133,6 +135,7 @@ class Session:
         self._miss_send_len = miss_send_len     # while it is 0, no event is told
         self._async: AsyncConfig | None = None
         self._keepalive = Keepalive(idle_s=probe_s, now=bridge.now)
+        self._deadlines = Deadlines(self.connection, bridge.now)
         self._limiter: Limiter[object] | None = None if rate is None else Limiter(
             rate=rate, burst=burst, now=bridge.now)
         self._controller_id = 0
@@ -171,11 +174,15 @@ class Session:
     # -- requests --------------------------------------------------------------------------------------
 
     def received(self, data: bytes) -> None:
-        """Answer what *data* completes."""
-        self._now = self.bridge.now
-        self._keepalive.received(self._now)
-        if self.connection.took(data):
-            return
+        """Answer what *data* completes, and what came before and could not be answered yet."""
+        self._now, n_taken = self.bridge.now, self.connection.n_taken
+        if not self.connection.took(data):
+            self._take()
+        if self.connection.n_taken != n_taken:      # half a message is no sign of life
+            self._keepalive.received(self._now)
+        self._deadlines.look(self._now)
+
+    def _take(self) -> None:
         for frame, raw in self.connection.received(b""):
             self.asked = raw
             self.peers.asker = self, frame.xid
@@ -380,12 +387,19 @@ class Session:
 
     def next_deadline(self) -> float:
         """When ``wake`` has something to do, in seconds of the bridge's clock; inf for never."""
+        if self.connection.has_more:
+            return self.bridge.now
         waits = NEVER if self._limiter is None else self._limiter.next_deadline()
         return min(self.bundles.next_deadline(), self._parts.next_deadline(), self._keepalive.next_deadline(),
-                   waits)
+                   self._deadlines.next(), waits)
 
     def wake(self, now: float) -> None:
         """Do what is due."""
+        if self.connection.has_more:
+            self.received(b"")
+        if self._deadlines.missed(now) is not None:
+            self.connection.hang_up()
+            return
         self.bundles.expire(now)
         for part in self._parts.expire(now):
             self.refuse(OpenFlowError("OFPBRC_MULTIPART_REQUEST_TIMEOUT"), part)
@@ -441,6 +455,8 @@ class Session:
 
     def send_event(self, message: object, *, more: bool = False) -> None:
         """Tell what no request asked for; what the version has no words for is left out."""
+        if self._is_buried():
+            return
         try:
             self.connection.send(message, EVENT_XID, more=more)
         except OpenFlowError:
@@ -450,10 +466,20 @@ class Session:
     def sent(self, n: int) -> None:
         """*n* bytes of what waits were taken over by the peer's side."""
         self.connection.sent(n)
+        if self.connection.is_congested:
+            self._deadlines.look(self.bridge.now)
         if self.monitors.is_paused and not self.connection.backlog:
             self.monitors.drained()
 
+    def _is_buried(self) -> bool:
+        if self.connection.backlog > EVENT_BACKLOG:
+            self.connection.hang_up()
+            self._wake()
+        return self.connection.closed
+
     def _send(self, make: Callable[[], object]) -> None:
+        if self._is_buried():
+            return
         try:
             message = make()
             if message is not None and (

@@ -207,7 +207,7 @@ class Streams:
         session = self._clients.get(client)
         if session is None:
             return
-        left = b""
+        left, waited = b"", session.is_congested
         try:
             while left := session.take():
                 n = client.send(left)
@@ -226,6 +226,7 @@ class Streams:
         if session.closed and not left:
             self._drop(client, "closed")
             return
+        self._look |= waited and not session.is_congested       # it may have held what came meanwhile
         handshakes = isinstance(client, ssl.SSLSocket) and client.version() is None
         waits = bool(left) and not handshakes
         events = selectors.EVENT_WRITE if waits or client in self._wants_write else 0
