@@ -27,20 +27,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # Fast tests first, then those that run the reference or make namespaces, sanitizers and stress last.
 LATER = (("interop", 1), ("netns", 1), ("oracle", 1), ("differential", 1), ("af_packet", 1), ("cli_run", 1),
-         ("stress", 2), ("asan", 2), ("sanitize", 2))
+         ("tests/vswitchd", 1), ("stress", 2), ("asan", 2), ("sanitize", 2))
 SANITIZERS = 2
 
 
 @pytest.hookimpl(tryfirst=True)         # before -m chooses by the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def turn(item: pytest.Item) -> int:
-        path = str(item.path.relative_to(ROOT))
-        return max((rank for word, rank in LATER if word in path or word in item.name), default=0)
+        return max((rank for word, rank in LATER if word in path(item) or word in item.name), default=0)
+
+    def path(item: pytest.Item) -> str:
+        return str(item.path.relative_to(ROOT))
 
     items.sort(key=turn)
     for item in items:
-        if turn(item) == SANITIZERS:
-            item.add_marker("sanitizer")
+        if turn(item) == SANITIZERS or path(item).startswith("tests/vswitchd"):
+            item.add_marker("beside")
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = {"address": ("-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
-                    " -O1 -Wno-error"),
-         "thread": "-fsanitize=thread -fno-omit-frame-pointer -O1 -Wno-error"}
+                    " -O1 -g1 -Wno-error"),
+         "thread": "-fsanitize=thread -fno-omit-frame-pointer -O1 -g1 -Wno-error"}
 LDFLAGS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
 RUNTIME = {"address": "libasan.so", "thread": "libtsan.so"}
 # Races whose top frame is the interpreter or numpy.  ("race:" would match any frame of a stack, and all
@@ -73,6 +73,13 @@ def copy_sources(tree: Path) -> None:
             shutil.copy2(source, target)
 
 
+def take_translations(tree: Path) -> None:
+    """Start *tree* with the C files of the ordinary build: what is as new as its source is not made again."""
+    made = ROOT / "build" / "cython"
+    if made.exists() and not (tree / "build" / "cython").exists():
+        shutil.copytree(made, tree / "build" / "cython")
+
+
 def start_from(base: Path, tree: Path, edits: Iterable[Edit]) -> None:
     """Make *tree* a copy of *base*, which is built, without what was made of the files to be edited: of a
     header, all there is."""
@@ -108,12 +115,13 @@ def build(kind: str, modules: frozenset[str], edits: tuple[Edit, ...] = ()) -> P
     tree.mkdir(parents=True, exist_ok=True)
     with locked(tree / "lock"):
         copy_sources(tree)
+        take_translations(tree)
         spoil(tree, edits)
         env = os.environ | {"FASTPATH_CFLAGS": FLAGS[kind], "FASTPATH_LDFLAGS": LDFLAGS[kind],
                             "FASTPATH_ONLY": ",".join(sorted(modules)), "FASTPATH_BUILD_DIR": "build/cython",
                             "FASTPATH_JOBS": JOBS}
         command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", "-j", JOBS]
-        done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=1800)
     if done.returncode:
         raise RuntimeError(f"{kind} build of {sorted(modules)} failed:\n{done.stdout}{done.stderr}"[-4000:])
     return tree
