@@ -237,7 +237,7 @@ cdef class Ukeys:
             ring.next = ring.prev = head
         return waiting.next != (head | 1)
 
-    def concern_matched(self, list indices not None, list masks not None, list words not None) -> list:
+    def concern_matched(self, indices, list masks not None, list words not None) -> list:
         """The same for those flows of decisions whose packets one of some matches may cover: *masks*, and under
         each the *words* of a value; those decisions of which some wait.  The packet alone is looked at, not
         its port nor what is known of it beside; fragments, packets that come back and such without Ethernet are

@@ -63,7 +63,7 @@ class Control:
     """A bridge as sessions see it (``openflow.service.BridgeControl``)."""
 
     def __init__(self, bridge: Bridge, dpid: int | None) -> None:
-        self._bridge = bridge
+        self._bridge, self._clock = bridge, bridge.switch.clock
         self.dpid = default_dpid(bridge.name) if dpid is None else dpid
 
     @property
@@ -74,7 +74,7 @@ class Control:
     @property
     def now(self) -> float:
         """Seconds of the switch's clock."""
-        return self._bridge.switch.now
+        return self._clock.now()
 
     @property
     def is_strict(self) -> bool:
@@ -320,8 +320,12 @@ class Served:
 
     def answer(self, data: bytes) -> bytes:
         with self._lock:
-            self.received(data)
-            return self.take()
+            if self._tap is not None:
+                self._tap.heard(data)
+            self.session.received(data)
+            self._hurry()
+            self._taken = self.session.connection.take()
+            return self._taken
 
     def sent(self, n: int) -> None:
         with self._lock:

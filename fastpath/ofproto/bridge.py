@@ -395,7 +395,7 @@ class Ofproto:
     def takes_rules(self) -> bool:
         """Whether a rule whose actions have none of TRAITS is only to be added: nothing here can refuse it,
         give it another meaning or wants to know of it."""
-        return not (self.backer.strict or self.tlvs or self.watchers) and self.tables.are_plain
+        return not (self.backer.strict or self.tlvs.places or self.watchers) and self.tables.are_plain
 
     def add_rules(self, rules: Sequence[Rule], now: float | None = None) -> None:
         """Add such rules together, made *now* or, without it, when they say.  They are all there or none."""

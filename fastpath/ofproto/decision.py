@@ -13,7 +13,7 @@ mirrors) are not shared.  Recirculation ids are not the decision's: each flow ho
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Set
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from fastpath._ukeys import Ukeys
 from fastpath.dpif.actions import Meter, OdpActions, Sample, SlowPath, Userspace
@@ -21,7 +21,7 @@ from fastpath.ofproto.actions.controller import Controller
 from fastpath.ofproto.actions.instructions import GotoTable, WriteMetadata
 from fastpath.ofproto.actions.misc import Note
 from fastpath.ofproto.actions.output import Output, Resubmit
-from fastpath.ofproto.backer import ITSELF, MacKey
+from fastpath.ofproto.backer import EVERYTHING, ITSELF, MacKey
 from fastpath.ofproto.meter import METER_SLOWPATH
 from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.recirc import FrozenState
@@ -79,6 +79,9 @@ class Decision:
         return not macs.isdisjoint(self.macs)
 
 
+Dependence: TypeAlias = "tuple[int, bool]"      # tables, and whether it ``looks_at_packets``
+
+
 class Decisions:
     """The decisions that flows have, and those of the batch in hand."""
 
@@ -86,8 +89,8 @@ class Decisions:
         self._ukeys = ukeys
         self._known: dict[Hashable, Decision] = {}
         self._n = 0
-        # Dicts for sets: checks are done in the order of installation, the same in every run.
-        self._by_bridge: dict[BridgeView, dict[Decision, None]] = {}
+        # Dicts for sets: checks are done in the same order in every run.  Of a bridge by what they depend on.
+        self._by_bridge: dict[BridgeView, dict[Dependence, dict[int, Decision]]] = {}
         self._by_mac: dict[MacKey, dict[Decision, None]] = {}
 
     def __len__(self) -> int:
@@ -121,8 +124,9 @@ class Decisions:
         if name:
             decision.names.append(name)
             self._known[name] = decision
-        for bridge in decision.bridges:
-            self._by_bridge.setdefault(bridge, {})[decision] = None
+        for bridge, tables in decision.bridges.items():
+            self._by_bridge.setdefault(bridge, {}).setdefault(
+                (tables, decision.looks_at_packets), {})[decision.index] = decision
         for mac in decision.macs:
             self._by_mac.setdefault(mac, {})[decision] = None
         return decision
@@ -130,12 +134,15 @@ class Decisions:
     def let_go(self, decision: Decision) -> None:
         """Forget *decision*, whose packets have been credited."""
         self._ukeys.leave(decision.index)
-        decision.index = -1
         self._n -= 1
         for name in decision.names:
             del self._known[name]
-        for bridge in decision.bridges:
-            _discard(self._by_bridge, bridge, decision)
+        for bridge, tables in decision.bridges.items():
+            groups = self._by_bridge[bridge]
+            _discard(groups, (tables, decision.looks_at_packets), decision.index)
+            if not groups:
+                del self._by_bridge[bridge]
+        decision.index = -1
         for mac in decision.macs:
             _discard(self._by_mac, mac, decision)
 
@@ -143,21 +150,25 @@ class Decisions:
         """Decisions that changes of tables of bridges, and of addresses, may concern."""
         out: dict[Decision, None] = {}
         for bridge, tables in dirty.items():
-            for decision in self._by_bridge.get(bridge, ()):
-                if decision.bridges[bridge] & tables:
-                    out[decision] = None
+            for _dependence, group in self.groups(bridge, tables):
+                out.update(dict.fromkeys(group.values()))
         for mac in macs:
             out.update(self._by_mac.get(mac, {}))
         return out
+
+    def groups(self, bridge: BridgeView, tables: int) -> list[tuple[Dependence, dict[int, Decision]]]:
+        """Decisions that changes of tables of a bridge may concern, by index, and by what they depend on."""
+        return [found for found in self._by_bridge.get(bridge, {}).items() if found[0][0] & tables]
 
     def have_few_flows(self, bridges: Iterable[BridgeView], at_most: int) -> bool:
         """Whether the flows that went through *bridges* are *at_most* so many."""
         n = 0
         for bridge in bridges:
-            for decision in self._by_bridge.get(bridge, ()):
-                n += self._ukeys.n_flows(decision.index)
-                if n > at_most:
-                    return False
+            for _dependence, group in self.groups(bridge, EVERYTHING):
+                for index in group:
+                    n += self._ukeys.n_flows(index)
+                    if n > at_most:
+                        return False
         return True
 
 
@@ -207,11 +218,12 @@ def dependencies(mine: Ofproto, effects: Iterable[Effect],
 
 
 K = TypeVar("K")
+M = TypeVar("M")
 
 
-def _discard(index: dict[K, dict[Decision, None]], key: K, decision: Decision) -> None:
+def _discard(index: dict[K, dict[M, Any]], key: K, member: M) -> None:
     mine = index.get(key)
     if mine is not None:
-        mine.pop(decision, None)
+        mine.pop(member, None)
         if not mine:
             del index[key]

@@ -92,7 +92,7 @@ class FlowTables:
     @property
     def are_plain(self) -> bool:
         """Whether a rule that is added can neither be refused nor take others away."""
-        return not (self._is_limited or self._learned)
+        return not (self._is_limited or self._learned.owners)
 
     # -- changing ---------------------------------------------------------------------------------
 

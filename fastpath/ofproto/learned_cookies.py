@@ -30,38 +30,38 @@ def owned(actions: ActionList) -> Iterator[Owned]:
 class LearnedCookies:
     """Counts owners."""
 
-    __slots__ = ("_owners", "_suspects")
+    __slots__ = ("_suspects", "owners")
 
     def __init__(self) -> None:
-        self._owners: Counter[Owned] = Counter()
+        self.owners: Counter[Owned] = Counter()             # how many rules own it
         self._suspects: set[Owned] = set()          # have lost an owner
 
     def __bool__(self) -> bool:
-        return bool(self._owners)
+        return bool(self.owners)
 
     def add(self, actions: ActionList) -> None:
         """A rule with *actions* has come."""
-        self._owners.update(owned(actions))
+        self.owners.update(owned(actions))
 
     def discard(self, actions: ActionList) -> None:
         """A rule with *actions* has gone; it may come back before ``take_dead`` is asked."""
         for one in owned(actions):
-            self._owners[one] -= 1
+            self.owners[one] -= 1
             self._suspects.add(one)
 
     def forgive(self) -> None:
         """All that came or went since ``take_dead`` was undone."""
         for one in self._suspects:
-            if not self._owners[one]:
-                del self._owners[one]
+            if not self.owners[one]:
+                del self.owners[one]
         self._suspects.clear()
 
     def take_dead(self) -> list[Owned]:
         """What has no owner any more, told once."""
         if not self._suspects:
             return []
-        dead = [one for one in sorted(self._suspects) if not self._owners[one]]
+        dead = [one for one in sorted(self._suspects) if not self.owners[one]]
         self._suspects.clear()
         for one in dead:
-            del self._owners[one]
+            del self.owners[one]
         return dead

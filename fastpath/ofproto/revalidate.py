@@ -309,18 +309,16 @@ class Revalidator:
 
         A flow whose packets all differ from a rule in a bit that both ask for is none of the rule's, unless
         that bit was another by the time of the lookup."""
-        ukeys, concerned = self.ukeys, self.decisions.concerned_by({bridge: tables_of(rules)}, ())
-        by_tables: dict[int, list[int]] = {}
-        for decision in concerned:
-            if decision.looks_at_packets:
-                by_tables.setdefault(decision.bridges[bridge], []).append(decision.index)
-            elif ukeys.concern(decision.index):
-                self._unchecked[decision] = None
-        for tables, indices in by_tables.items():
-            mine = [rule for rule in rules if tables >> rule.table_id & 1]
-            for decision in ukeys.concern_matched(indices, [rule.mask for rule in mine],
-                                                  [rule.words for rule in mine]):
-                self._unchecked[decision] = None
+        for (tables, looks_at_packets), group in self.decisions.groups(bridge, tables_of(rules)):
+            if looks_at_packets:
+                mine = [rule for rule in rules if tables >> rule.table_id & 1]
+                for decision in self.ukeys.concern_matched(group, [rule.mask for rule in mine],
+                                                           [rule.words for rule in mine]):
+                    self._unchecked[decision] = None
+            else:
+                for index, decision in group.items():
+                    if self.ukeys.concern(index):
+                        self._unchecked[decision] = None
 
     def _check_some(self, slots: Sequence[int], now: float) -> None:
         """Check flows, crediting before what they had counted."""

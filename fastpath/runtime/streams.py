@@ -134,9 +134,12 @@ class Streams:
                         self._drop(client, "connection closed by peer")
                     return False
                 out = session.answer(data)
-                n = client.send(out) if out else 0
-                session.sent(n)
-                if n < len(out) or n >= TAKE_SIZE or session.closed:
+                if out:
+                    n = client.send(out)
+                    session.sent(n)
+                    if n < len(out) or n >= TAKE_SIZE:
+                        self._flush(client)
+                if session.closed:
                     self._flush(client)
                 if self._rung or time.monotonic() >= end:
                     break
