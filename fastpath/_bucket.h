@@ -47,7 +47,7 @@ static inline uint32_t bucket_match(const bucket_t *b, uint16_t sig)
 }
 
 static inline int first_way(uint32_t found) { return __builtin_ctz(found) >> 1; }
-static inline uint16_t hash_sig(uint64_t hash) { uint16_t s = (uint16_t)(hash >> 48); return s ? s : 1; }
+static inline uint16_t hash_sig(uint64_t hash) { return (uint16_t)(hash >> 48) | 1; }
 
 static inline void bucket_set_sig(bucket_t *b, int way, uint16_t sig)
 {

@@ -24,7 +24,7 @@ from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
 from fastpath._megaflow cimport MF_MAX_PORTS, MegaflowTable, mf_offline, mf_online, mf_register, single_output
 from fastpath._meter cimport MAX_METERS as _MAX_METERS
 from fastpath._meter cimport meter_counters, meter_t, meters_del, meters_free, meters_new, meters_put
-from fastpath._packet cimport DROP_NO_MEMORY, N_DROPS, batch_t, drop_text, packet_free, packet_md, packet_t, pool_free, pool_new
+from fastpath._packet cimport DROP_NO_MEMORY, N_DROPS, RARE_CUT, batch_t, drop_text, packet_free, packet_md, packet_t, pool_free, pool_new
 from fastpath._port cimport Port, packet_of, vnet_of
 from fastpath._sigcache cimport sc_destroy, sc_init
 from fastpath._turn cimport (DP_MAX_THREADS, connect, dport_t, forward, gate, outq_t, pollfd, pthread_t, receive,
@@ -170,7 +170,7 @@ cdef class Datapath:
             raise ExistsError(f"odp_port {number} is {self.ports[number].name!r} already")
         if not 0 <= number < MF_MAX_PORTS:
             raise ValueError(f"odp_port {number} is out of range, expected 0 to {MF_MAX_PORTS - 1}")
-        d = <dport_t *>calloc(1, sizeof(dport_t))
+        d = <dport_t *>lines_new(sizeof(dport_t))
         if d == NULL:
             raise MemoryError(f"no room for port {port.name!r}")
         slot = number
@@ -363,9 +363,9 @@ cdef class Datapath:
         with nogil:                     # a program may send, and a port may be written in Python
             mf_online(self.dp.table, th.reader)
             th.executing = True
-            extract_packet(p, &th.keys[0])
+            extract_packet(p, &th.keys[0].f)
             th.stale |= 1
-            run(th, code, size, single_output(code, size), &b)
+            run(th, code, size, single_output(code, size), &b, RARE_CUT)
             recirculate(th)
             th.executing = False
             mf_offline(th.reader)

@@ -1,21 +1,27 @@
 # _extract.pxd -- packet bytes -> flow key, layer offsets, packet hash.  Pure; any thread.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastpath._flow_layout cimport flow_t
 from fastpath._packet cimport batch_t, packet_t
 
+# Room for a key of a batch: whole cache lines, so that no store of 32 bytes to it crosses a line's end.
+ctypedef struct key_slot_t:
+    flow_t f
+    uint64_t spare[5]
+
 # Fill *key from p (words below FLOW_DP_WORDS; words from FLOW_DP_WORDS on are not touched) and set
 # p's layer offsets and hash.  What is truncated or lies is left zero; never reads past p.len.
 cdef void extract_packet(packet_t *p, flow_t *key) noexcept nogil
-cdef void extract_batch(batch_t *b, flow_t *keys) noexcept nogil        # keys[i] of b.p[i]
+cdef void extract_batch(batch_t *b, key_slot_t *keys) noexcept nogil        # keys[i] of b.p[i]
 # The same into keys that were zeroed once and since then written by this function alone, of which most
 # packets then cost a few words.  *stale: bit i says that keys[i] may hold more than a packet of a common
 # shape has; all bits are set at first, and after anything else wrote to a key.  Tunnel words must be zero
 # where no tunnel destination is.
-cdef void extract_batch_reuse(batch_t *b, flow_t *keys, uint32_t *stale) noexcept nogil
+cdef void extract_batch_reuse(batch_t *b, key_slot_t *keys, uint32_t *stale) noexcept nogil
+cdef void extract_rows_reuse(batch_t *b, flow_t *keys, uint32_t *stale) noexcept nogil     # keys side by side
 cdef void extract_reuse(packet_t *p, flow_t *key, uint32_t *stale, uint32_t place) noexcept nogil  # keys[place] alone
 # Those of the common shapes alone; returns the others, whose keys are as they were (bit i: b.p[i]).
-cdef uint32_t extract_shapes(batch_t *b, flow_t *keys) noexcept nogil
+cdef uint32_t extract_shapes(batch_t *b, key_slot_t *keys) noexcept nogil
 # Hash of the 5-tuple (or of the MACs for what is not IP), symmetric or not, as OVS's hash(l4|sym_l4).
 cdef uint32_t hash_l4(const flow_t *key, uint32_t basis) noexcept nogil
 cdef uint32_t hash_sym_l4(const flow_t *key, uint32_t basis) noexcept nogil

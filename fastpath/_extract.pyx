@@ -61,16 +61,18 @@ cdef enum:
 cdef extern from "_shape_runs.h" nogil:
     enum:
         SHAPE_WORDS
-    ctypedef uint32_t (*form_fn)(const batch_t *b, flow_t *keys) noexcept nogil
-    uint32_t form_none(const batch_t *b, flow_t *keys)
-    uint32_t form_words(const batch_t *b, flow_t *keys)
-    uint32_t form_avx2(const batch_t *b, flow_t *keys)
+    ctypedef uint32_t (*form_fn)(const batch_t *b, flow_t *keys, size_t stride) noexcept nogil
+    uint32_t form_none(const batch_t *b, flow_t *keys, size_t stride)
+    uint32_t form_words(const batch_t *b, flow_t *keys, size_t stride)
+    uint32_t form_avx2(const batch_t *b, flow_t *keys, size_t stride)
+    flow_t *key_at(flow_t *keys, size_t stride, uint32_t i)
     bint take_words(packet_t *p, flow_t *key)
     bint has_avx2()
     uint32_t hash_ip4(uint64_t addresses, be32 ports)
     uint32_t hash_ip6(const uint8_t *src, const uint8_t *dst, be32 ports)
     int first_bit "__builtin_ctz"(uint32_t bits)
 
+assert sizeof(key_slot_t) % 64 == 0
 
 ctypedef struct cursor_t:
     const uint8_t *at               # next byte
@@ -147,10 +149,10 @@ cdef void extract_packet(packet_t *p, flow_t *key) noexcept nogil:
     walk(p, key)
 
 
-cdef void extract_batch(batch_t *b, flow_t *keys) noexcept nogil:
+cdef void extract_batch(batch_t *b, key_slot_t *keys) noexcept nogil:
     cdef uint32_t i
     for i in range(b.n):
-        extract_packet(b.p[i], &keys[i])
+        extract_packet(b.p[i], &keys[i].f)
 
 
 cdef inline void walk_reuse(packet_t *p, flow_t *key, uint32_t *stale, uint32_t place) noexcept nogil:
@@ -171,20 +173,28 @@ cdef void extract_reuse(packet_t *p, flow_t *key, uint32_t *stale, uint32_t plac
         walk_reuse(p, key, stale, place)
 
 
-cdef void extract_batch_reuse(batch_t *b, flow_t *keys, uint32_t *stale) noexcept nogil:
-    cdef uint32_t others = form(b, keys), i, dirty = <uint32_t>(stale[0] & (<uint64_t>1 << b.n) - 1)
+cdef inline void extract_reuse_at(batch_t *b, flow_t *keys, size_t stride, uint32_t *stale) noexcept nogil:
+    cdef uint32_t others = form(b, keys, stride), i, dirty = <uint32_t>(stale[0] & (<uint64_t>1 << b.n) - 1)
     while unlikely(dirty):
         i = first_bit(dirty)
         dirty &= dirty - 1
-        clear_stale(&keys[i], stale, i)
+        clear_stale(key_at(keys, stride, i), stale, i)
     while unlikely(others):
         i = first_bit(others)
         others &= others - 1
-        walk_reuse(b.p[i], &keys[i], stale, i)
+        walk_reuse(b.p[i], key_at(keys, stride, i), stale, i)
 
 
-cdef uint32_t extract_shapes(batch_t *b, flow_t *keys) noexcept nogil:
-    return form(b, keys)
+cdef void extract_batch_reuse(batch_t *b, key_slot_t *keys, uint32_t *stale) noexcept nogil:
+    extract_reuse_at(b, &keys.f, sizeof(key_slot_t), stale)
+
+
+cdef void extract_rows_reuse(batch_t *b, flow_t *keys, uint32_t *stale) noexcept nogil:
+    extract_reuse_at(b, keys, sizeof(flow_t), stale)
+
+
+cdef uint32_t extract_shapes(batch_t *b, key_slot_t *keys) noexcept nogil:
+    return form(b, &keys.f, sizeof(key_slot_t))
 
 
 cdef void clear_rest(flow_t *key) noexcept nogil:

@@ -8,14 +8,16 @@ the struct (``keys["tp_dst"] == 80`` works whatever the order).  numpy is import
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from fastpath._bytes cimport hton32
-from fastpath._extract cimport (extract_batch as extract_into, extract_batch_reuse, extract_packet, extract_shapes,
-                                layers_of)
+from fastpath._bucket cimport lines_new
+from fastpath._extract cimport (extract_batch as extract_into, extract_batch_reuse, extract_packet, extract_rows_reuse,
+                                extract_shapes, key_slot_t, layers_of)
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
-from fastpath._packet cimport BATCH_MAX, HEADROOM, PACKET_MD, SMALL_ROOM, batch_t, packet_t
+from fastpath._packet cimport BATCH_MAX, HEADROOM, PACKET_MD, PACKET_ROOM, SMALL_ROOM, batch_t, packet_t
 
 cdef extern from *:
     int count_bits "__builtin_popcount"(uint32_t bits) nogil
@@ -153,16 +155,20 @@ cdef int64_t walk(uint8_t *data, int64_t n_bytes, const int64_t *at, const int64
             packets[b.n].len = <uint32_t>size[i]
             b.n += 1
         stale = 0xFFFFFFFFU
-        extract_batch_reuse(&b, rows + done, &stale)         # zeroed, or from an earlier call
+        extract_rows_reuse(&b, rows + done, &stale)         # zeroed, or from an earlier call
         done += b.n
     return -1
 
 
+# All on lines of their own, as a datapath thread has them.
+ctypedef struct stage_t:
+    key_slot_t keys[BATCH_MAX]
+    uint8_t buffers[BATCH_MAX][PACKET_ROOM + HEADROOM + SMALL_ROOM]     # packet_t, room, frame: as in a pool
+
+
 cdef class Reader:
     """Packets and keys that are used batch after batch, as a datapath thread has them: for tests and measurements."""
-    cdef packet_t packets[BATCH_MAX]
-    cdef flow_t keys[BATCH_MAX]
-    cdef uint8_t room[BATCH_MAX][SMALL_ROOM + HEADROOM + 64]    # apart as in a pool
+    cdef stage_t *stage
     cdef batch_t b
     cdef uint32_t stale
     cdef readonly uint32_t n_left       # packets of the last batch that are of no shape the form in use knows
@@ -170,8 +176,14 @@ cdef class Reader:
     def __cinit__(self):
         cdef uint32_t k
         self.stale = 0xFFFFFFFFU
+        self.stage = <stage_t *>lines_new(sizeof(stage_t))
+        if self.stage == NULL:
+            raise MemoryError("no room for packets")
         for k in range(BATCH_MAX):
-            self.b.p[k] = &self.packets[k]
+            self.b.p[k] = <packet_t *>self.stage.buffers[k]
+
+    def __dealloc__(self):
+        free(self.stage)
 
     def read(self, batch) -> list:
         """(key, layers) of each of at most 32 (frame, metadata as the keywords of `extract`), as `extract` and `layers`
@@ -186,14 +198,14 @@ cdef class Reader:
             for frame, meta in batch[:BATCH_MAX]:
                 PyObject_GetBuffer(frame, &views[self.b.n], PyBUF_SIMPLE)
                 self._place(<uint8_t *>views[self.b.n].buf, <uint32_t>views[self.b.n].len, meta)
-            self.n_left = count_bits(extract_shapes(&self.b, self.keys))
-            extract_batch_reuse(&self.b, self.keys, &self.stale)
+            self.n_left = count_bits(extract_shapes(&self.b, self.stage.keys))
+            extract_batch_reuse(&self.b, self.stage.keys, &self.stale)
         finally:
             for k in range(<int>self.b.n):
                 PyBuffer_Release(&views[k])
         for k in range(<int>self.b.n):
-            f = &self.keys[k]
-            out.append((FlowKey.from_bytes((<const char *>f)[:sizeof(flow_t)]), layers_of(&self.packets[k])))
+            f = &self.stage.keys[k].f
+            out.append((FlowKey.from_bytes((<const char *>f)[:sizeof(flow_t)]), layers_of(self.b.p[k])))
         return out
 
     cdef int _place(self, uint8_t *data, uint32_t size, dict meta) except -1:
@@ -214,18 +226,20 @@ cdef class Reader:
         most 32), every packet a private copy.  *reuse*: the keys as in a datapath; else each cleared whole."""
         import time
         cdef unsigned int i
+        cdef uint8_t *data
         self.b.n = 0
         for frame in list(frames)[:BATCH_MAX]:
             frame = frame[:SMALL_ROOM]
-            memcpy(self.room[self.b.n], <const char *>frame, len(frame))
-            self._place(self.room[self.b.n], <uint32_t>len(frame), {})
+            data = self.stage.buffers[self.b.n] + (PACKET_ROOM + HEADROOM)
+            memcpy(data, <const char *>frame, len(frame))
+            self._place(data, <uint32_t>len(frame), {})
         if self.b.n == 0 or n == 0:
             raise ValueError("nothing to extract")
         start = time.thread_time_ns()
         with nogil:
             for i in range(n):
                 if reuse:
-                    extract_batch_reuse(&self.b, self.keys, &self.stale)
+                    extract_batch_reuse(&self.b, self.stage.keys, &self.stale)
                 else:
-                    extract_into(&self.b, self.keys)
+                    extract_into(&self.b, self.stage.keys)
         return (time.thread_time_ns() - start) / (<double>n * self.b.n)

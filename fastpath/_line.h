@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "_avx2.h"
+#include "_bytes.h"
 #include "_flow_layout.h"
 #if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
 #include <immintrin.h>
@@ -63,26 +65,31 @@ static inline const line_t *mask_of_line(const line_t *flow)
     return __atomic_load_n(&flow->mask, __ATOMIC_ACQUIRE);
 }
 
-/* The two ways lines are compared by the batch, for one way of comparing two.
- * lines_missed_: of packets place[0..n), the bit of each that the flow found for it does not cover.
- * lines_missed_by_: the same of packets 0 to n for one flow. */
+/* Hash of what tells connections apart: in_port and recirc_id, MACs, VLAN, addresses, protocol, ports.
+ * TTL, TOS and TCP flags, which change within a connection, are left out. */
+static inline uint64_t line_mix(uint64_t port, uint64_t link, uint64_t addresses, uint64_t protocol, uint64_t ports,
+                                uint64_t seed)
+{
+    uint64_t ends = mul_fold(addresses ^ seed, ports << 32 ^ protocol ^ port ^ 0x9E3779B97F4A7C15u);
+    return mul_fold(ends ^ link, 0xA0761D6478BD642Fu);
+}
+
+/* That of a line; what w[0] holds goes into it. */
+static inline uint64_t line_hash(const line_t *line, uint64_t seed)
+{
+    return line_mix(line->w[1], line->w[2] ^ line->w[3] ^ line->w[4] ^ line->w[0], line->w[5],
+                    line->w[6] & 0xFF000000, line->w[7], seed);
+}
+
+/* What lines_missed() is, for one way of comparing two: the packets of those with a bit in `which` that the
+ * flow found for each does not cover. */
 #define LINES_MISSED(way, attribute, covers)                                                                  \
-    attribute static inline uint32_t lines_missed_##way(const line_t *packets, const uint8_t *place, uint32_t n, \
-                                                         void *const *found)                                   \
+    attribute static inline uint32_t lines_missed_##way(const line_t *packets, uint32_t which, void *const *found) \
     {                                                                                                          \
         uint32_t missed = 0;                                                                                   \
-        for (uint32_t i = 0; i < n; i++) {                                                                     \
-            uint32_t at = place[i];                                                                            \
-            const line_t *flow = (const line_t *)found[at], *mask = mask_of_line(flow);                        \
-            missed |= (uint32_t)!(mask && covers(flow, mask, &packets[at])) << at;                             \
-        }                                                                                                      \
-        return missed;                                                                                         \
-    }                                                                                                          \
-    attribute static inline uint32_t lines_missed_by_##way(const line_t *packets, uint32_t n, const line_t *flow) \
-    {                                                                                                          \
-        const line_t *mask = mask_of_line(flow);                                                               \
-        uint32_t missed = 0;                                                                                   \
-        for (uint32_t i = 0; i < n; i++) {                                                                     \
+        for (uint32_t left = which; left; left &= left - 1) {                                                  \
+            uint32_t i = (uint32_t)__builtin_ctz(left);                                                        \
+            const line_t *flow = (const line_t *)found[i], *mask = mask_of_line(flow);                         \
             missed |= (uint32_t)!(mask && covers(flow, mask, &packets[i])) << i;                               \
         }                                                                                                      \
         return missed;                                                                                         \
@@ -91,31 +98,31 @@ static inline const line_t *mask_of_line(const line_t *flow)
 LINES_MISSED(any, , line_covers)
 
 #if defined(LINE_SIMD) && defined(__x86_64__)
-#define LINE_AVX2 __attribute__((target("avx2")))
+#define LINE_AVX2 1
 
-LINE_AVX2 static inline int line_covers_avx2(const line_t *flow, const line_t *mask, const line_t *packet)
+AVX2_INLINE int line_differs_avx2(const line_t *flow, const line_t *mask, __m256i low, __m256i high)
 {
-    const __m256i *f = (const __m256i *)flow, *m = (const __m256i *)mask, *p = (const __m256i *)packet;
-    __m256i diff = _mm256_or_si256(_mm256_and_si256(_mm256_xor_si256(p[0], f[0]), m[0]),
-                                   _mm256_and_si256(_mm256_xor_si256(p[1], f[1]), m[1]));
-    return _mm256_testz_si256(diff, diff);
+    const __m256i *f = (const __m256i *)flow, *m = (const __m256i *)mask;
+    __m256i diff = _mm256_or_si256(_mm256_and_si256(_mm256_xor_si256(low, f[0]), m[0]),
+                                   _mm256_and_si256(_mm256_xor_si256(high, f[1]), m[1]));
+    return !_mm256_testz_si256(diff, diff);
 }
 
-LINES_MISSED(avx2, LINE_AVX2, line_covers_avx2)
-#define LINES_BEST(function, ...) \
-    (__builtin_cpu_supports("avx2") ? function##_avx2(__VA_ARGS__) : function##_any(__VA_ARGS__))
+AVX2_INLINE int line_covers_avx2(const line_t *flow, const line_t *mask, const line_t *packet)
+{
+    const __m256i *p = (const __m256i *)packet;
+    return !line_differs_avx2(flow, mask, p[0], p[1]);
+}
+
+LINES_MISSED(avx2, AVX2, line_covers_avx2)
+#define LINES_BEST(function, ...) (has_avx2() ? function##_avx2(__VA_ARGS__) : function##_any(__VA_ARGS__))
 #else
 #define LINES_BEST(function, ...) function##_any(__VA_ARGS__)
 #endif
 
-static inline uint32_t lines_missed(const line_t *packets, const uint8_t *place, uint32_t n, void *const *found)
+static inline uint32_t lines_missed(const line_t *packets, uint32_t which, void *const *found)
 {
-    return LINES_BEST(lines_missed, packets, place, n, found);
-}
-
-static inline uint32_t lines_missed_by(const line_t *packets, uint32_t n, const line_t *flow)
-{
-    return LINES_BEST(lines_missed_by, packets, n, flow);
+    return LINES_BEST(lines_missed, packets, which, found);
 }
 
 #endif

@@ -8,7 +8,8 @@ rest of the key and agrees with the line under its mask: one compare of 64 bytes
 flow's record.
 
 read_line() takes a packet for plain only if extraction would fill the line in just this way and leave all
-else zero; every other packet, and every miss, gets a whole key from `_extract`.
+else zero; every other packet, and every miss, gets a whole key from `_extract`.  Where the processor has AVX2,
+TCP and UDP are read by vectors (_line_avx2.h), and read_line() takes what those leave.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -18,7 +19,17 @@ from libc.string cimport memcpy, memset
 from fastpath._bytes cimport (get16, hton16, hton32, likely, load_be16, load_be32, load_be64, pair8, pair16, pair32,
                               unlikely)
 from fastpath._flow cimport FlowKey
-from fastpath._packet cimport OFS_NONE, PACKET_MD
+from fastpath._packet cimport OFS_NONE, PACKET_MD, packet_rare
+
+cdef extern from "_line_avx2.h" nogil:
+    bint LINES_BY_VECTORS
+    uint32_t read_lines_avx2(const batch_t *b, line_t *lines, uint64_t seed)
+    uint32_t read_alike_avx2(const batch_t *b, line_t *lines, const line_t *flow, alike_t *sum)
+
+cdef extern from *:
+    int first_bit "__builtin_ctz"(uint32_t bits) nogil
+
+cdef bint by_vectors = LINES_BY_VECTORS
 
 cdef enum:
     ETH_VLAN = 0x8100
@@ -30,6 +41,10 @@ cdef enum:
     IP_ICMP = 1
     IP_TCP = 6
     IP_UDP = 17
+
+
+cdef inline uint32_t all_of(const batch_t *b) noexcept nogil:
+    return <uint32_t>((<uint64_t>1 << b.n) - 1)
 
 
 cdef inline bint read_line(packet_t *p, line_t *line) noexcept nogil:
@@ -79,58 +94,122 @@ cdef inline bint read_ipv4(packet_t *p, line_t *line, uint32_t l3, uint32_t vlan
     return True
 
 
-cdef uint32_t read_lines(const batch_t *b, line_t *lines) noexcept nogil:
-    cdef uint32_t i, rest = 0
-    for i in range(b.n):
-        if unlikely(not read_line(b.p[i], &lines[i])):
+cdef uint32_t read_lines_any(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed) noexcept nogil:
+    cdef uint32_t rest = 0, i
+    while which:
+        i = first_bit(which)
+        if likely(read_line(b.p[i], &lines[i])):
+            lines[i].w[0] = line_hash(&lines[i], seed)
+        else:
             rest |= <uint32_t>1 << i
+        which &= which - 1
     return rest
+
+
+cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed) noexcept nogil:
+    if by_vectors and which == all_of(b):
+        which = read_lines_avx2(b, lines, seed)
+        if likely(which == 0):
+            return 0
+    return read_lines_any(b, which, lines, seed)
+
+
+cdef uint32_t read_alike_any(const batch_t *b, line_t *lines, const line_t *flow, alike_t *sum) noexcept nogil:
+    cdef const line_t *mask = mask_of_line(flow)
+    cdef uint32_t i, missed = 0
+    memset(sum, 0, sizeof(alike_t))
+    for i in range(b.n):
+        sum.rare |= packet_rare(b.p[i])
+        if likely(mask != NULL and read_line(b.p[i], &lines[i]) and line_covers(flow, mask, &lines[i])):
+            sum.n_bytes += b.p[i].len
+            sum.last |= lines[i].w[LINE_WORDS]
+        elif i == 0:
+            return ALIKE_NONE
+        else:
+            missed |= <uint32_t>1 << i
+    return missed
+
+
+cdef uint32_t read_alike(const batch_t *b, line_t *lines, const line_t *flow, alike_t *sum) noexcept nogil:
+    return read_alike_avx2(b, lines, flow, sum) if by_vectors else read_alike_any(b, lines, flow, sum)
 
 
 # ---- for Python -------------------------------------------------------------------------------------
 
-def read_plain(frame, *, FlowKey md=None):
-    """(line as a FlowKey, (l2_5_ofs, l3_ofs, l4_ofs, l2_pad)) of a plain *frame*, or None if it is not plain.
+def read_plain(frame, *, FlowKey md=None, str form="words"):
+    """(line as a FlowKey, (l2_5_ofs, l3_ofs, l4_ofs, l2_pad), hash) of a plain *frame*, or None if it is not plain.
 
-    *md* is a key with the metadata that comes with it.
+    *md* is a key with the metadata that comes with it.  *form* is "words", or "best" for what this machine
+    reads batches by.
     """
     cdef Py_buffer view
     cdef packet_t p
     cdef line_t line
+    cdef batch_t b
     cdef FlowKey key = FlowKey.__new__(FlowKey)
     cdef bint plain
-    memset(&p, 0, sizeof(p))
-    if md is not None:
-        p.in_port, p.recirc_id, p.dp_hash = md.f.in_port, md.f.recirc_id, md.f.dp_hash
-        p.pkt_mark, p.skb_priority, p.packet_type = md.f.pkt_mark, md.f.skb_priority, md.f.packet_type
+    load_frame(&p, md)
+    b.n, b.p[0] = 1, &p
     PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
     p.data, p.len = <uint8_t *>view.buf, <uint32_t>view.len
-    plain = read_line(&p, &line)
+    plain = (read_lines if form == "best" else read_lines_any)(&b, 1, &line, 1) == 0
     PyBuffer_Release(&view)
     if not plain:
         return None
     memcpy(&key.f, &line.w[1], LINE_WORDS * sizeof(uint64_t))
-    return key, (p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad)
+    return key, (p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad), line.w[0]
+
+
+cdef void load_frame(packet_t *p, FlowKey md):
+    memset(p, 0, sizeof(packet_t))
+    if md is not None:
+        p.in_port, p.recirc_id, p.dp_hash = md.f.in_port, md.f.recirc_id, md.f.dp_hash
+        p.pkt_mark, p.skb_priority, p.packet_type = md.f.pkt_mark, md.f.skb_priority, md.f.packet_type
+
+
+def alike_ways(list frames not None, FlowKey flow not None, FlowKey mask not None) -> list:
+    """Of at most 32 plain *frames*, by words and by the best this machine has: those the *flow* does not cover (bits),
+    bytes of the others, their TCP flags, and the keys read of them."""
+    cdef packet_t packets[32]
+    cdef line_t lines[32]
+    cdef line_t given[2]
+    cdef batch_t b
+    cdef alike_t sum
+    cdef uint32_t i, missed
+    cdef list out = []
+    cdef bytes frame
+    line_of_key(&flow.f, 0, &given[0])
+    line_of_key(&mask.f, 0, &given[1])
+    given[0].mask = &given[1]
+    b.n = len(frames)
+    for i in range(b.n):
+        frame = frames[i]
+        load_frame(&packets[i], None)
+        packets[i].data, packets[i].len = <uint8_t *><const char *>frame, len(frame)
+        b.p[i] = &packets[i]
+    for way in range(2):
+        missed = (read_alike_any if way == 0 else read_alike)(&b, lines, given, &sum)
+        keys = [] if missed == ALIKE_NONE else [bytes(<uint8_t[:56]><uint8_t *>&lines[i].w[1])
+                                                for i in range(b.n) if not missed >> i & 1]
+        out.append((missed,) if missed == ALIKE_NONE else (missed, sum.n_bytes, line_tcp_flags(sum.last), keys))
+    return out
 
 
 def covered_ways(FlowKey flow not None, FlowKey mask not None, packets) -> list:
     """For each FlowKey of *packets* (at most 32), whether *flow* has its line under *mask*.
 
-    Told six times: by the plain loop and by what any machine of this kind has, one packet after the other;
-    then by the batch with any machine's and with this one's best instructions, many flows and one.
+    Told four times: by the plain loop and by what any machine of this kind has, one packet after the other;
+    then by the batch with any machine's and with this one's best instructions.
     """
     cdef line_t lines[2 + 32]
     cdef void *found[32]
-    cdef uint8_t place[32]
-    cdef uint32_t n = len(packets), i
+    cdef uint32_t n = len(packets), i, every = <uint32_t>((<uint64_t>1 << n) - 1)
     cdef line_t *packet = &lines[2]
     for i, key in enumerate([flow, mask, *packets]):
         line_of_key(&(<FlowKey?>key).f, i and 99 * (i - 1), &lines[i])      # w[0] of a mask is 0, of others anything
     lines[0].mask = &lines[1]
     for i in range(n):
         found[i] = &lines[0]
-        place[i] = i
-    bits = (lines_missed_any(packet, place, n, found), lines_missed(packet, place, n, found),
-            lines_missed_by_any(packet, n, &lines[0]), lines_missed_by(packet, n, &lines[0]))
+    bits = lines_missed_any(packet, every, found), lines_missed(packet, every, found)
     return [(line_covers_scalar(&lines[0], &lines[1], &packet[i]), line_covers(&lines[0], &lines[1], &packet[i]),
              *[not b >> i & 1 for b in bits]) for i in range(n)]

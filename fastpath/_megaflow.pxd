@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath._bucket cimport bucket_t
 from fastpath._bytes cimport load_acquire_ptr, load_relaxed64, store_relaxed64
+from fastpath._extract cimport key_slot_t
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport FLOW_DP_WORDS, flow_t
 from fastpath._line cimport LINE_MORE, LINE_WORDS, line_covers, line_t, mask_of_line
@@ -52,7 +53,7 @@ ctypedef struct mf_flow_t:
     mf_program_t *program
     uint64_t *more              # the mask's words from LINE_WORDS on, in its order; NULL: all zero
     mf_stats_t fast             # by the thread that polls in_port
-    mf_stats_t slow             # by the owner's thread (packets it executes)
+    mf_stats_t slow             # by the owner's thread (packets it executes); next to fast
 
 ctypedef struct mf_subtable_t:
     mf_mask_t *mask             # owned by the list's slot: outlives this object when buckets grow
@@ -103,7 +104,7 @@ cdef mf_table_t *mf_new(uint64_t seed, uint32_t limit, uint32_t mask_cap) noexce
 cdef void mf_free(mf_table_t *t) noexcept nogil         # no reader may be left
 # Flow for each keys[open[i]], i < n, NULL where there is none; all keys share in_port.
 # Returns how many were found; open[] then holds the ones that were not, in order.
-cdef uint32_t mf_lookup(mf_table_t *t, const flow_t *keys, uint8_t *open, uint32_t n, mf_flow_t **found,
+cdef uint32_t mf_lookup(mf_table_t *t, const key_slot_t *keys, uint8_t *open, uint32_t n, mf_flow_t **found,
                         uint32_t *indices) noexcept nogil
 cdef mf_flow_t *mf_find(mf_table_t *t, const flow_t *key, uint32_t *index) noexcept nogil
 # Install under *mask*, widened in place by in_port and recirc_id, or to all words past the mask cap.

@@ -30,6 +30,7 @@ from fastpath._bucket cimport (BUCKET_WAYS, bucket_match, bucket_match_scalar, b
                                hash_sig, lines_alloc, lines_new)
 from fastpath._bytes cimport (cpu_relax, fence, load_be32, load_acquire32, load_acquire64, load_acquire_ptr, load_relaxed32,
                               load_relaxed64, prefetch, store_relaxed32, store_relaxed64, store_release32, store_release64, store_release_ptr, unlikely)
+from fastpath._extract cimport key_slot_t
 from fastpath._flow cimport FlowKey, hash_add, hash_finish
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
 from fastpath._line cimport LINE_MORE, LINE_WORDS, line_of_key
@@ -175,7 +176,7 @@ cdef inline mf_flow_t *search_bucket(mf_table_t *t, bucket_t *b, uint64_t hash, 
     return NULL
 
 
-cdef uint32_t search_subtable(mf_table_t *t, mf_subtable_t *s, const flow_t *keys, uint8_t *open, uint32_t n,
+cdef uint32_t search_subtable(mf_table_t *t, mf_subtable_t *s, const key_slot_t *keys, uint8_t *open, uint32_t n,
                               mf_flow_t **found, uint32_t *indices) noexcept nogil:
     """Look up keys[open[:n]]; move the ones not found to the front of open and return how many."""
     cdef uint64_t hashes[MF_BATCH]
@@ -183,7 +184,7 @@ cdef uint32_t search_subtable(mf_table_t *t, mf_subtable_t *s, const flow_t *key
     cdef bucket_t *b
     cdef bint big = load_relaxed32(&t.n_flows) > t.prefetch_over
     for i in range(n):
-        hashes[i] = hash_masked(t.seed, s.mask, &keys[open[i]])
+        hashes[i] = hash_masked(t.seed, s.mask, &keys[open[i]].f)
         if big:
             prefetch(&s.buckets[hashes[i] & s.bucket_mask])
     if big:
@@ -193,7 +194,7 @@ cdef uint32_t search_subtable(mf_table_t *t, mf_subtable_t *s, const flow_t *key
             if ways:
                 prefetch(mf_at(t, load_acquire32(&b.flow[first_way(ways)])))
     for i in range(n):
-        found[open[i]] = search_bucket(t, &s.buckets[hashes[i] & s.bucket_mask], hashes[i], &keys[open[i]],
+        found[open[i]] = search_bucket(t, &s.buckets[hashes[i] & s.bucket_mask], hashes[i], &keys[open[i]].f,
                                        &indices[open[i]])
         if found[open[i]] == NULL:
             open[left] = open[i]
@@ -203,7 +204,7 @@ cdef uint32_t search_subtable(mf_table_t *t, mf_subtable_t *s, const flow_t *key
     return left
 
 
-cdef uint32_t mf_lookup(mf_table_t *t, const flow_t *keys, uint8_t *open, uint32_t n, mf_flow_t **found,
+cdef uint32_t mf_lookup(mf_table_t *t, const key_slot_t *keys, uint8_t *open, uint32_t n, mf_flow_t **found,
                         uint32_t *indices) noexcept nogil:
     cdef mf_list_t *subtables
     cdef uint32_t i, left = n
@@ -211,7 +212,7 @@ cdef uint32_t mf_lookup(mf_table_t *t, const flow_t *keys, uint8_t *open, uint32
         return 0
     for i in range(n):
         found[open[i]] = NULL
-    subtables = list_of(t, keys[open[0]].in_port)
+    subtables = list_of(t, keys[open[0]].f.in_port)
     if subtables == NULL:
         return 0
     for i in range(subtables.n):
@@ -789,15 +790,15 @@ cdef class MegaflowTable:
         cdef uint8_t open[MF_BATCH]
         cdef mf_flow_t *found[MF_BATCH]
         cdef uint32_t indices[MF_BATCH]
-        cdef flow_t *copies
+        cdef key_slot_t *copies
         if n > MF_BATCH:
             raise ValueError(f"{n} keys, at most {MF_BATCH} make a batch")
-        copies = <flow_t *>calloc(MF_BATCH, sizeof(flow_t))
+        copies = <key_slot_t *>calloc(MF_BATCH, sizeof(key_slot_t))
         if copies == NULL:
             raise MemoryError("no room for keys")
         try:
             for i in range(n):
-                copies[i] = (<FlowKey?>keys[i]).f
+                copies[i].f = (<FlowKey?>keys[i]).f
                 open[i] = i
             mf_lookup(self.t, copies, open, n, found, indices)
         finally:

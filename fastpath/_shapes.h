@@ -174,20 +174,4 @@ WORDS_INLINE int take_words(packet_t *p, flow_t *key)
     return is_tag(load_be16(type + 4)) ? take_l3_words(p, key, 22) : take_l3_words(p, key, 18);
 }
 
-/* A form takes those packets of a batch that are of a shape; it returns the others (bit i: b->p[i]). */
-typedef uint32_t (*form_fn)(const batch_t *b, flow_t *keys);
-
-static uint32_t form_words(const batch_t *b, flow_t *keys)
-{
-    uint32_t others = 0, n = b->n, i;
-    for (i = 0; i < n; i++, keys++) {
-        if (unlikely(!take_words(b->p[i], keys))) {
-            others |= 1u << i;
-        }
-    }
-    return others;
-}
-
-static uint32_t form_none(const batch_t *b, flow_t *keys) { return (uint32_t)((UINT64_C(1) << b->n) - 1); }
-
 #endif

@@ -6,24 +6,12 @@
 #ifndef FASTPATH_SHAPES_AVX2_H
 #define FASTPATH_SHAPES_AVX2_H
 
+#include "_avx2.h"
 #include "_shapes.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2,bmi,bmi2")))
-#define AVX2_INLINE AVX2 __attribute__((always_inline)) static inline
-
 #define Z -1                    /* a zero byte, to a shuffle */
 #define Z8 Z, Z, Z, Z, Z, Z, Z, Z
-
-AVX2_INLINE __m128i load16(const void *at) { return _mm_loadu_si128((const __m128i *)at); }
-AVX2_INLINE __m256i load32(const void *at) { return _mm256_loadu_si256((const __m256i *)at); }
-AVX2_INLINE void store32(void *at, __m256i v) { _mm256_storeu_si256((__m256i *)at, v); }
-AVX2_INLINE __m256i two_of(__m128i low, __m128i high)
-{
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-}
 
 /* -- the words ------------------------------------------------------------------------------------ */
 

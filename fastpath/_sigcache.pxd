@@ -1,8 +1,8 @@
 # _sigcache.pxd -- packet hash -> flow, remembered by one datapath thread.  Not thread-safe.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastpath._bucket cimport bucket_t
-from fastpath._flow_layout cimport flow_t
+from fastpath._extract cimport key_slot_t
 from fastpath._line cimport line_t
 from fastpath._megaflow cimport mf_flow_t, mf_table_t
 
@@ -22,9 +22,8 @@ ctypedef struct sigcache_t:
 cdef bint sc_init(sigcache_t *c, uint32_t max_buckets) noexcept nogil       # False: no memory
 cdef void sc_destroy(sigcache_t *c) noexcept nogil
 cdef void sc_clear(sigcache_t *c) noexcept nogil
-# Flow for each packet open[i], i < n; returns how many were not found, and open[] then holds these, in order.
-# Of packets with a bit in *whole*, all of which are open, keys[i] is looked at, else lines[i] says all.
-# On entry lines[i].w[0] is what to hash besides the line, afterwards the hash to give to sc_insert().
-cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, line_t *lines, const flow_t *keys, uint32_t whole,
-                        uint8_t *open, uint32_t n, mf_flow_t **found) noexcept nogil
+# Flow for each packet with a bit in *open*; returns the bits of those not found.  lines[i].w[0] is the hash.
+# Of packets with a bit in *whole* keys[i] is looked at, else lines[i] says all.
+cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, const line_t *lines, const key_slot_t *keys, uint32_t whole,
+                        uint32_t open, mf_flow_t **found) noexcept nogil
 cdef void sc_insert(sigcache_t *c, uint64_t hash, uint32_t index) noexcept nogil

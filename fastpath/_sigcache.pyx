@@ -16,19 +16,31 @@ lead to a removed flow becomes empty.  A cache that evicts often doubles, up to 
 everything: the table fills it again within a few batches.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastpath._bucket cimport (BUCKET_WAYS, bucket_match, bucket_set_sig, bucket_t, first_way, hash_sig, lines_new)
-from fastpath._bytes cimport likely, load_acquire_ptr, load_relaxed32, prefetch
+from fastpath._bytes cimport load_acquire_ptr, load_relaxed32, prefetch, unlikely
+from fastpath._extract cimport key_slot_t
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
 from fastpath._line cimport line_hash, line_of_key, line_t, lines_missed
-from fastpath._megaflow cimport MegaflowTable, mf_at, mf_covers, mf_covers_line, mf_flow_t, mf_table_t
+from fastpath._megaflow cimport MF_SLAB_BITS, MegaflowTable, mf_at, mf_covers, mf_covers_line, mf_flow_t, mf_table_t
+
+cdef extern from "_answers.h" nogil:
+    enum:
+        RECORD_BITS, RECORD_LINES
+    uint32_t first_answers(const bucket_t *buckets, uint32_t bucket_mask, line_t *const *slabs, const line_t *lines,
+                           uint32_t open, void **found)
+
+cdef extern from *:
+    int first_bit "__builtin_ctz"(uint32_t bits) nogil
+    int count_bits "__builtin_popcount"(uint32_t bits) nogil
 
 cdef line_t nothing[2]              # a record without a flow, at the start of a line as all records are
-assert sizeof(nothing) == sizeof(mf_flow_t)
+assert sizeof(nothing) == sizeof(mf_flow_t) == RECORD_LINES * sizeof(line_t)
+assert <int>MF_SLAB_BITS == <int>RECORD_BITS
 
 
 cdef bint sc_init(sigcache_t *c, uint32_t max_buckets) noexcept nogil:
@@ -71,54 +83,54 @@ cdef mf_flow_t *probe(sigcache_t *c, mf_table_t *t, const line_t *line, const fl
     return NULL
 
 
-cdef inline void hash_lines(sigcache_t *c, mf_table_t *t, line_t *lines, const uint8_t *open, uint32_t n) noexcept nogil:
-    # Overlapped cache misses cost a tenth of dependent ones; where all is cached, prefetching only costs.
-    cdef bint far = c.bucket_mask >= SC_IN_L2
-    cdef uint32_t i
-    for i in range(n):
-        lines[open[i]].w[0] = line_hash(&lines[open[i]], t.seed)
-        if far:
-            prefetch(bucket_of(c, lines[open[i]].w[0]))
-
-
-cdef inline void first_guesses(sigcache_t *c, mf_table_t *t, const line_t *lines, const uint8_t *open, uint32_t n,
+cdef inline void first_guesses(sigcache_t *c, mf_table_t *t, const line_t *lines, uint32_t open,
                                mf_flow_t **found) noexcept nogil:
-    """What the first way with the signature of each packet leads to."""
-    cdef bint far = load_relaxed32(&t.n_flows) > t.prefetch_over
-    cdef uint32_t i, ways
+    """What the first way with the signature of each packet leads to, fetched before it is looked at.
+
+    Overlapped cache misses cost a tenth of dependent ones, so each step is taken for all packets.
+    """
+    cdef uint32_t i, ways, left = open
     cdef bucket_t *b
     cdef mf_flow_t *f
-    for i in range(n):
-        b = bucket_of(c, lines[open[i]].w[0])
-        ways = bucket_match(b, hash_sig(lines[open[i]].w[0]))
+    while left:
+        prefetch(bucket_of(c, lines[first_bit(left)].w[0]))
+        left &= left - 1
+    left = open
+    while left:
+        i = first_bit(left)
+        b = bucket_of(c, lines[i].w[0])
+        ways = bucket_match(b, hash_sig(lines[i].w[0]))
         f = mf_at(t, b.flow[first_way(ways)]) if ways else <mf_flow_t *>nothing
-        found[open[i]] = f
-        if far:
-            prefetch(f)
-            prefetch(&f.program)        # the second line
+        found[i] = f
+        prefetch(f)
+        prefetch(&f.program)            # the second line
+        left &= left - 1
 
 
-cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, line_t *lines, const flow_t *keys, uint32_t whole,
-                        uint8_t *open, uint32_t n, mf_flow_t **found) noexcept nogil:
+cdef inline uint32_t ask_first(sigcache_t *c, mf_table_t *t, const line_t *lines, uint32_t open,
+                               mf_flow_t **found) noexcept nogil:
+    """Find the flow of packets for which their first way leads to it; returns the others of *open*."""
+    if c.bucket_mask >= SC_IN_L2 or load_relaxed32(&t.n_flows) > t.prefetch_over:
+        first_guesses(c, t, lines, open, found)
+        return lines_missed(lines, open, <void *const *>found)
+    return first_answers(c.buckets, c.bucket_mask, <line_t *const *>t.slabs, lines, open, <void **>found)
+
+
+cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, const line_t *lines, const key_slot_t *keys, uint32_t whole,
+                        uint32_t open, mf_flow_t **found) noexcept nogil:
     cdef uint32_t i, missed, left = 0
-    cdef uint8_t place
     cdef const flow_t *key
-    c.asked += n
-    hash_lines(c, t, lines, open, n)
-    first_guesses(c, t, lines, open, n, found)
-    missed = lines_missed(lines, open, n, <void *const *>found) | whole
-    if likely(missed == 0):
-        return 0
-    for i in range(n):
-        place = open[i]
-        if missed >> place & 1:
-            key = NULL
-            if whole >> place & 1:
-                key = &keys[place]
-            found[place] = probe(c, t, &lines[place], key)
-            if found[place] == NULL:
-                open[left] = place
-                left += 1
+    c.asked += count_bits(open)
+    missed = (ask_first(c, t, lines, open, found) | whole) & open
+    while unlikely(missed != 0):
+        i = first_bit(missed)
+        missed &= missed - 1
+        key = NULL
+        if whole >> i & 1:
+            key = &keys[i].f
+        found[i] = probe(c, t, &lines[i], key)
+        if found[i] == NULL:
+            left |= <uint32_t>1 << i
     return left
 
 
@@ -179,11 +191,12 @@ cdef class SignatureCache:
         is looked at.
         """
         cdef line_t line
+        cdef key_slot_t slot
         cdef mf_flow_t *f = NULL
-        cdef uint8_t open[1]
-        open[0] = 0
+        slot.f = key.f
         line_of_key(&key.f, packet_hash, &line)
-        if sc_lookup(&self.c, self.table.t, &line, NULL if plain else &key.f, not plain, open, 1, &f) == 0:
+        line.w[0] = line_hash(&line, self.table.t.seed)
+        if sc_lookup(&self.c, self.table.t, &line, &slot, not plain, 1, &f) == 0:
             for handle in self.table.handles():
                 if self.table.flow(handle) == f:
                     return handle, True

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from fastpath._actions cimport actx_t
-from fastpath._flow_layout cimport flow_t
+from fastpath._extract cimport key_slot_t
 from fastpath._line cimport line_t
 from fastpath._megaflow cimport mf_flow_t, mf_program_t, mf_reader_t, mf_table_t
 from fastpath._packet cimport BATCH_MAX, batch_t, packet_t
@@ -75,9 +75,9 @@ ctypedef struct thread_t:
     uint64_t now_us
     uint64_t n_hit, n_cache_hit, n_missed, n_lost       # read by the owner at any time
     # the batch in hand
-    line_t lines[BATCH_MAX]     # of each packet; w[0]: what the cache knows it by
+    line_t lines[BATCH_MAX]     # of each packet; w[0]: what the cache knows it by, if it was asked
+    key_slot_t keys[BATCH_MAX]  # of those not plain, and of those the cache did not know
     uint32_t whole              # bits of the packets that are not plain
-    flow_t keys[BATCH_MAX]      # of these, and of those the cache did not know
     uint32_t stale              # of keys: see extract_batch_reuse
     mf_flow_t *found[BATCH_MAX]
     uint8_t open[BATCH_MAX]     # places in the batch of packets not found yet
@@ -100,7 +100,8 @@ cdef void forward(thread_t *th, batch_t *b) noexcept nogil          # all rooms 
 cdef void recirculate(thread_t *th) noexcept nogil                  # until nothing waits to
 cdef void gate(thread_t *th) noexcept nogil                         # send what waits in th.out
 cdef void ring_the_bell(thread_t *th) noexcept nogil                # wake who waits for upcalls
-cdef void run(thread_t *th, const uint8_t *code, uint32_t size, uint32_t out, batch_t *b) noexcept nogil
+cdef void run(thread_t *th, const uint8_t *code, uint32_t size, uint32_t out, batch_t *b,
+              uint64_t rare) noexcept nogil
 cdef void connect(thread_t *th) noexcept nogil                      # set what programs call back for
 cdef void set_clock(thread_t *th, uint64_t now_ns) noexcept nogil
 cdef void *thread_main(void *th) noexcept nogil                     # turns until dp.stop

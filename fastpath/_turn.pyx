@@ -2,12 +2,12 @@
 """turn(): a batch from each port, taken through the rooms in the order they stand here.
 
     receive   a port fills a batch
+    guess     the flow that answered last may answer for these packets too: they are read and compared at once
     read      packets -> lines (_line), or flow keys of those that are not plain (_extract)
-    guess     the flow that answered last may answer for these packets too
     remember  the signature cache answers what it answered before (_sigcache)
     search    the megaflow table answers the rest (_megaflow), and the cache learns
     bell      misses go to ofproto through the upcall ring (_upcall)
-    tally     each flow is counted once per run of its packets
+    tally     each flow's packets are counted, once per batch where one flow fills it
     sort      packets of several action programs are grouped by them
     bench     programs run over their groups (_actions), and fill per-port queues
     gate      ports send their queues
@@ -27,12 +27,13 @@ from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_ac
                               load_relaxed64, store_relaxed64, store_release32, unlikely)
 from fastpath._extract cimport extract_batch_reuse, extract_packet, extract_reuse
 from fastpath._flow_layout cimport flow_t
-from fastpath._line cimport line_of_key, line_t, line_tcp_flags, lines_missed_by, read_lines
-from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_covers_line, mf_flow_t, mf_lookup, mf_offline,
-                                 mf_online, mf_program_t, mf_quiesce)
+from fastpath._line cimport (ALIKE_NONE, LINE_WORDS, alike_t, line_hash, line_of_key, line_t, line_tcp_flags, read_alike,
+                             read_lines)
+from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online, mf_program_t,
+                                 mf_quiesce)
 from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
 from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_GSO, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
-                               DROP_UPCALL_QUOTA, RARE_DEBT, RARE_SUM, batch_rare, batch_t, drop_reason, packet_free,
+                               DROP_UPCALL_QUOTA, RARE_CUT, RARE_DEBT, RARE_SUM, batch_rare, batch_t, drop_reason, packet_free,
                                packet_t)
 from fastpath._patience cimport PATIENCE_ENDS, patience_found, patience_nap, patience_slept
 from fastpath._port cimport PORT_CAP_CSUM, PORT_CAP_MULTI_TX, PORT_CAP_VNET, port_t
@@ -43,15 +44,14 @@ cdef enum:
     PROTO_TCP = 6
 
 
+cdef extern from *:
+    int count_bits "__builtin_popcount"(uint32_t bits) nogil
+
 cdef extern from "<sched.h>" nogil:
     int sched_yield()
 
 cdef extern from "<poll.h>" nogil:
     int ppoll(pollfd *fds, unsigned long n, const timespec *timeout, const void *signals)
-
-cdef uint8_t PLACES[BATCH_MAX]      # 0, 1, 2, ...
-for _i in range(BATCH_MAX):
-    PLACES[_i] = _i
 
 
 # ---- turn: the rooms in order -----------------------------------------------------------------------
@@ -75,26 +75,31 @@ cdef uint32_t turn(thread_t *th) noexcept nogil:
 cdef void forward(thread_t *th, batch_t *b) noexcept nogil:
     """All rooms between receiving and sending, for one batch; leaves it empty."""
     cdef mf_program_t *program
-    cdef uint32_t left, missed = 0
-    read_batch(th, b)
-    left = guess(th, b.n)
-    if left:
-        left = remember(th, left)
-    store_relaxed64(&th.n_cache_hit, th.n_cache_hit + b.n - left)
-    if unlikely(left != 0):
-        missed = search(th, b, left)
-        bell(th, b, missed)
+    cdef alike_t sum
+    cdef uint32_t n = b.n, open = guess(th, b, &sum)
+    if open == 0:
+        program = tally_alike(th, n, &sum)
+        store_relaxed64(&th.n_cache_hit, th.n_cache_hit + n)
+        store_relaxed64(&th.n_hit, th.n_hit + n)
+        run(th, program.code, program.size, program.out, b, sum.rare)
+        return
+    open = read_batch(th, b, open)
+    open = sc_lookup(&th.cache, th.dp.table, th.lines, th.keys, th.whole, open, th.found)
+    store_relaxed64(&th.n_cache_hit, th.n_cache_hit + n - count_bits(open))
+    if unlikely(open != 0):
+        bell(th, b, search(th, b, open))
     store_relaxed64(&th.n_hit, th.n_hit + b.n)
     program = tally(th, b)
     if program != NULL:
-        run(th, program.code, program.size, program.out, b)
+        run(th, program.code, program.size, program.out, b, RARE_CUT)
     else:
         sort(th, b)
         bench(th)
 
 
 cdef uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil:
-    d.asked_now = 0
+    if d.asked_now:             # other threads read this line
+        d.asked_now = 0
     b.n = 0
     if d.port.ops.now != NULL:
         d.port.ops.now(d.port, th.a.now_ns)
@@ -102,58 +107,59 @@ cdef uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil:
     return b.n
 
 
-cdef inline void read_batch(thread_t *th, batch_t *b) noexcept nogil:
-    th.whole = <uint32_t>~0 if th.dp.whole_keys else read_lines(b, th.lines)
+cdef inline uint32_t guess(thread_t *th, batch_t *b, alike_t *sum) noexcept nogil:
+    """Where one flow fills batches, packets are compared with it as they are read, and that was all.
+
+    Returns the bits of those it does not cover, and has found it for the others; ALIKE_NONE, and nothing
+    done, if it does not cover the first.
+    """
+    cdef uint32_t i, open
+    if unlikely(th.dp.whole_keys or th.last == NULL):
+        return ALIKE_NONE
+    open = read_alike(b, th.lines, <const line_t *>th.last, sum)
+    if unlikely(open != 0 and open != ALIKE_NONE):
+        for i in range(b.n):
+            th.found[i] = th.last
+    return open
+
+
+cdef inline uint32_t read_batch(thread_t *th, batch_t *b, uint32_t open) noexcept nogil:
+    """Lines of the packets that are *open*, and keys of those not plain; returns the bits of these packets."""
+    cdef uint32_t every = <uint32_t>((<uint64_t>1 << b.n) - 1)
+    open &= every
+    th.whole = every if th.dp.whole_keys else read_lines(b, open, th.lines, th.dp.table.seed)
     if unlikely(th.whole != 0):
-        read_whole(th, b)
+        read_whole(th, b, th.whole == every)
+    return open
 
 
-cdef void read_whole(thread_t *th, batch_t *b) noexcept nogil:
+cdef void read_whole(thread_t *th, batch_t *b, bint together) noexcept nogil:
     """Keys of the packets in th.whole, and the lines that these begin with."""
-    cdef uint32_t i, every = <uint32_t>((<uint64_t>1 << b.n) - 1)
-    cdef bint alone = th.whole & every != every
-    if not alone:
+    cdef uint32_t i
+    if together:
         extract_batch_reuse(b, th.keys, &th.stale)
     for i in range(b.n):
         if th.whole >> i & 1:
-            if alone:
-                extract_reuse(b.p[i], &th.keys[i], &th.stale, i)
-            line_of_key(&th.keys[i], b.p[i].hash, &th.lines[i])
+            if not together:
+                extract_reuse(b.p[i], &th.keys[i].f, &th.stale, i)
+            line_of_key(&th.keys[i].f, b.p[i].hash, &th.lines[i])
+            th.lines[i].w[0] = line_hash(&th.lines[i], th.dp.table.seed)
 
 
-cdef inline uint32_t guess(thread_t *th, uint32_t n) noexcept nogil:
-    """Where one flow fills batches, the cache need not be asked.  Returns how many are open now.
-
-    The first packet tells whether this is worth a look at the others.
-    """
-    cdef uint32_t i, left = 0, missed
-    if th.whole & 1 or th.last == NULL or not mf_covers_line(th.last, th.lines):
-        memcpy(th.open, PLACES, BATCH_MAX)
-        return n
-    missed = lines_missed_by(th.lines, n, <const line_t *>th.last) | th.whole
-    for i in range(n):
-        th.found[i] = th.last
-    for i in range(n if missed else 0):
-        th.open[left] = i
-        left += missed >> i & 1
-    return left
-
-
-cdef inline uint32_t remember(thread_t *th, uint32_t n) noexcept nogil:
-    return sc_lookup(&th.cache, th.dp.table, th.lines, th.keys, th.whole, th.open, n, th.found)
-
-
-cdef uint32_t search(thread_t *th, batch_t *b, uint32_t n) noexcept nogil:
-    """Ask the table for the packets in th.open; returns how many stay open."""
+cdef uint32_t search(thread_t *th, batch_t *b, uint32_t bits) noexcept nogil:
+    """Ask the table for the packets with a bit in *bits*; returns how many are not found: th.open then holds these."""
     cdef uint32_t indices[BATCH_MAX]
     cdef uint8_t run[BATCH_MAX]
-    cdef uint32_t i = 0, j, length, left = 0
-    for j in range(n):
-        if not th.whole >> th.open[j] & 1:
-            extract_reuse(b.p[th.open[j]], &th.keys[th.open[j]], &th.stale, th.open[j])
+    cdef uint32_t i = 0, j, length, n = 0, left = 0
+    for j in range(b.n):
+        if bits >> j & 1:
+            th.open[n] = j
+            n += 1
+            if not th.whole >> j & 1:
+                extract_reuse(b.p[j], &th.keys[j].f, &th.stale, j)
     while i < n:
         length = 0                  # a run of one in_port; batches of recirculated packets may be mixed
-        while i + length < n and th.keys[th.open[i + length]].in_port == th.keys[th.open[i]].in_port:
+        while i + length < n and th.keys[th.open[i + length]].f.in_port == th.keys[th.open[i]].f.in_port:
             run[length] = th.open[i + length]
             length += 1
         mf_lookup(th.dp.table, th.keys, run, length, th.found, indices)
@@ -177,7 +183,7 @@ cdef void bell(thread_t *th, batch_t *b, uint32_t n) noexcept nogil:
     store_relaxed64(&th.n_missed, th.n_missed + n)
     for i in range(n):
         p = b.p[th.open[i]]
-        refused = ask(th, p, &th.keys[th.open[i]], NULL, 0)
+        refused = ask(th, p, &th.keys[th.open[i]].f, NULL, 0)
         if refused < 0:
             packet_free(p)
         else:
@@ -225,37 +231,32 @@ cdef inline group_t *group_of(thread_t *th, mf_program_t *program) noexcept nogi
     return &th.group[th.n_groups - 1]
 
 
-cdef inline uint32_t flags_of_run(thread_t *th, uint32_t first, uint32_t end, uint64_t flags) noexcept nogil:
-    """TCP flags of packets of one flow, whose last words are or-ed together in *flags*: none if both ends of
-    the run are no TCP, as neighbor discovery keeps something else in their place."""
-    if (<const flow_t *>&th.lines[first].w[1]).nw_proto != PROTO_TCP \
-            and (<const flow_t *>&th.lines[end - 1].w[1]).nw_proto != PROTO_TCP:
-        return 0
-    return line_tcp_flags(flags)
+cdef inline uint32_t flags_of(const line_t *line) noexcept nogil:
+    """TCP flags of one packet: none of what is no TCP, as neighbor discovery keeps something else in their place."""
+    return line_tcp_flags(line.w[LINE_WORDS]) if (<const flow_t *>&line.w[1]).nw_proto == PROTO_TCP else 0
+
+
+cdef inline mf_program_t *tally_alike(thread_t *th, uint32_t n, const alike_t *sum) noexcept nogil:
+    """Count a batch of th.last alone; returns its program."""
+    mf_count(&th.last.slow if th.executing else &th.last.fast, n, sum.n_bytes, th.now_us, line_tcp_flags(sum.last))
+    return program_of(th.last)
 
 
 cdef mf_program_t *tally(thread_t *th, batch_t *b) noexcept nogil:
-    """Add to each flow's counters once per run of its packets; returns the program all have, NULL if several."""
-    cdef mf_flow_t *flow = th.found[0]
+    """Count each packet with its flow; returns the program all have, NULL if several."""
+    cdef mf_flow_t *flow
     cdef mf_program_t *program
-    cdef uint64_t n_bytes = 0, flags = 0
-    cdef uint32_t i, first = 0
-    cdef bint several = False, slow = th.executing
+    cdef uint64_t other = 0, now_us = th.now_us
+    cdef uint32_t i, slow = 1 if th.executing else 0
     if b.n == 0:
         return NULL
-    program = program_of(flow)
+    program = program_of(th.found[0])
     for i in range(b.n):
-        if th.found[i] != flow:
-            mf_count(&flow.slow if slow else &flow.fast, i - first, n_bytes, th.now_us,
-                     flags_of_run(th, first, i, flags))
-            flow, first, n_bytes, flags = th.found[i], i, 0, 0
-            several |= program_of(flow) != program
-        n_bytes += b.p[i].len
-        flags |= th.lines[i].w[7]
-    mf_count(&flow.slow if slow else &flow.fast, b.n - first, n_bytes, th.now_us,
-             flags_of_run(th, first, b.n, flags))
-    th.last = flow
-    return NULL if several else program
+        flow = th.found[i]
+        mf_count(&flow.fast + slow, 1, b.p[i].len, now_us, flags_of(&th.lines[i]))
+        other |= <uint64_t>program ^ <uint64_t>program_of(flow)
+    th.last = th.found[b.n - 1]
+    return NULL if other else program
 
 
 cdef inline mf_program_t *program_of(mf_flow_t *flow) noexcept nogil:
@@ -280,34 +281,40 @@ cdef void sort(thread_t *th, batch_t *b) noexcept nogil:
 cdef void bench(thread_t *th) noexcept nogil:
     cdef uint32_t i
     for i in range(th.n_groups):
-        run(th, th.group[i].program.code, th.group[i].program.size, th.group[i].program.out, &th.group[i].b)
+        run(th, th.group[i].program.code, th.group[i].program.size, th.group[i].program.out, &th.group[i].b, RARE_CUT)
 
 
-cdef void run(thread_t *th, const uint8_t *code, uint32_t size, uint32_t out, batch_t *b) noexcept nogil:
-    """Run a program over b; *out* is the port when all it does is one output."""
+cdef void run(thread_t *th, const uint8_t *code, uint32_t size, uint32_t out, batch_t *b, uint64_t rare) noexcept nogil:
+    """Run a program over b; *out* is the port when all it does is one output.
+
+    *rare*: what there may be of RARE_*; without RARE_CUT no packet has to be looked at.
+    """
     if out != MF_PORT_NONE:
-        output(&th.a, out, b)
+        if rare & RARE_CUT:
+            apply_cut(b)
+        queue(th, out, b)
     elif size == 0:
         drop_batch(&th.a, b, DROP_ACTION)
     else:
         run_program(&th.a, code, size, b)
 
 
-# What programs call back for.  Each is given the thread's actx_t, which is the thread_t's first member.
-
-cdef void output(actx_t *a, uint32_t number, batch_t *b) noexcept nogil:
-    cdef thread_t *th = <thread_t *>a
+cdef void queue(thread_t *th, uint32_t number, batch_t *b) noexcept nogil:
+    """Put b into the queue of a port, and send what is full."""
     cdef outq_t *q
     cdef uint32_t fit
     if unlikely(number >= th.dp.n_slots or th.dp.port[number] == NULL):
-        drop_batch(a, b, DROP_INVALID_PORT)
+        drop_batch(&th.a, b, DROP_INVALID_PORT)
         return
-    apply_cut(b)
     q = th.out[number]
     if not q.dirty:
         q.dirty = True
         th.dirty[th.n_dirty] = number
         th.n_dirty += 1
+    if b.n == BATCH_MAX and q.b.n == 0:
+        send(th, th.dp.port[number].port, b)
+        b.n = 0
+        return
     fit = min(b.n, BATCH_MAX - q.b.n)
     memcpy(&q.b.p[q.b.n], b.p, fit * sizeof(packet_t *))
     q.b.n += fit
@@ -316,6 +323,13 @@ cdef void output(actx_t *a, uint32_t number, batch_t *b) noexcept nogil:
         memcpy(q.b.p, &b.p[fit], (b.n - fit) * sizeof(packet_t *))
         q.b.n = b.n - fit
     b.n = 0
+
+
+# What programs call back for.  Each is given the thread's actx_t, which is the thread_t's first member.
+
+cdef void output(actx_t *a, uint32_t number, batch_t *b) noexcept nogil:
+    apply_cut(b)
+    queue(<thread_t *>a, number, b)
 
 
 cdef void recirc(actx_t *a, packet_t *p) noexcept nogil:
