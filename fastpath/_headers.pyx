@@ -16,6 +16,7 @@ sender makes, there is one 16-bit word it can be.  Packets with that are left al
 import os
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from fastpath._bytes cimport (get16, hton16, likely, load_be16, load_be32, load_be64, ntoh16, store_be16, store_be32,
                               store_be64, unlikely)
@@ -37,8 +38,28 @@ cdef extern from *:
         old = (old & k) | v;
         memcpy(at, &old, 16);
     }
+
+    /* The same of two places, of which the second may begin within the first and then has the last word.  Both are
+     * read first: a read of what is being written waits. */
+    static inline void blend_two(uint8_t *at, const uint8_t *keep, const uint8_t *value,
+                                 uint8_t *at2, const uint8_t *keep2, const uint8_t *value2)
+    {
+        bytes16_t old, k, v, old2, k2, v2;
+        memcpy(&old, at, 16);
+        memcpy(&k, keep, 16);
+        memcpy(&v, value, 16);
+        memcpy(&old2, at2, 16);
+        memcpy(&k2, keep2, 16);
+        memcpy(&v2, value2, 16);
+        old = (old & k) | v;
+        old2 = (old2 & k2) | v2;
+        memcpy(at, &old, 16);
+        memcpy(at2, &old2, 16);
+    }
     """
     void blend128(uint8_t *at, const uint8_t *keep, const uint8_t *value) noexcept nogil
+    void blend_two(uint8_t *at, const uint8_t *keep, const uint8_t *value,
+                   uint8_t *at2, const uint8_t *keep2, const uint8_t *value2) noexcept nogil
 
 cdef enum:
     ETH_LEN = 14
@@ -97,20 +118,46 @@ cdef inline uint32_t set_eth(batch_t *b, const odp_headers_t *a) noexcept nogil:
     return left
 
 
+# What set_ipv4 does to the 16 bytes from the Ethernet type on.
+ctypedef struct ipv4_t:
+    uint8_t keep[16]
+    uint8_t value[16]
+    be16 tos_mask, ttl_mask     # bits that are set anew
+    uint64_t change             # of the sum: by what is put in
+
+
 cdef inline uint32_t set_ipv4(batch_t *b, const odp_headers_t *a) noexcept nogil:
     """Ethernet addresses, type of service, TTL: nothing that L4 sums."""
     cdef uint32_t i, left = 0
     cdef packet_t *p
-    cdef uint8_t *ip
+    cdef ipv4_t ip
+    memset(ip.keep, 0xff, 16)
+    memset(ip.value, 0, 16)
+    store_be16(ip.keep + 2, a.tos_keep)
+    store_be16(ip.keep + 10, a.ttl_keep)
+    store_be16(ip.value + 2, a.tos_value)
+    store_be16(ip.value + 10, a.ttl_value)
+    ip.tos_mask, ip.ttl_mask = ~a.tos_keep, ~a.ttl_keep
+    ip.change = 3 * 0xffff + a.tos_value + a.ttl_value
     for i in range(b.n):
         p = b.p[i]
         if unlikely(not is_ordinary(p)):
             left |= <uint32_t>1 << i
-            continue
-        ip = p.data + p.l3_ofs
-        blend128(p.data, a.eth_keep, a.eth_value)       # first: it reads where the next one writes
-        follow(ip + IP_SUM, blend16(ip, a.tos_keep, a.tos_value) + blend16(ip + 8, a.ttl_keep, a.ttl_value))
+        elif likely(p.l3_ofs == ETH_LEN):
+            set_one_ipv4(p.data, p.data + ETH_LEN, a, &ip)
+        else:
+            set_one_ipv4(p.data, p.data + p.l3_ofs, a, &ip)
     return left
+
+
+cdef inline void set_one_ipv4(uint8_t *d, uint8_t *at, const odp_headers_t *a, const ipv4_t *ip) noexcept nogil:
+    # Of a word whose masked bits are set, ~old + new is 0xffff + value - (old & mask).
+    cdef uint64_t sum = (ip.change - (load_be16(at) & ip.tos_mask) - (load_be16(at + 8) & ip.ttl_mask)
+                         - load_be16(at + IP_SUM))
+    blend_two(d, a.eth_keep, a.eth_value, at - 2, ip.keep, ip.value)
+    sum = (sum & 0xffff) + (sum >> 16)
+    sum = (sum & 0xffff) + (sum >> 16)
+    store_be16(at + IP_SUM, <be16>~sum)
 
 
 cdef inline uint32_t set_ipv6(batch_t *b, const odp_headers_t *a) noexcept nogil:
