@@ -2,7 +2,10 @@
 
 64-byte UDP frames of N microflows in a cycle (benches/traffic.py), each handed in as a fresh writable copy;
 the whole turn runs (extract, cache, table, statistics, actions) and the output port counts and frees.
-With --threads, each thread has an input port with its share of the microflows.
+With --threads N, each thread has an input port with its share of the microflows, and windows of one thread
+that has all ports take turns with windows of N.  `scaling` is what N pass over what one does, by CPU time:
+N * one / each, over those windows in which all N had a core at once (`together` of them; null without any).
+`scaling_wall` is the same by the clock, the median of all windows: it means something on an idle machine.
 Windows of forwarding and windows of the bare ports alternate; medians and spreads are of those windows.
 cpu_ns (the median window), cpu_best (the least), mpps_a_core and floor_ns, that of the bare ports, count CPU
 time: on a busy machine they say what a core to itself would do.
@@ -146,8 +149,9 @@ def window_inline(setup: Setup, seconds: float) -> tuple[float, float]:
     return spent / packets * 1e9, cpu / packets * 1e9
 
 
-def window_threads(setup: Setup, seconds: float) -> tuple[float, float]:
-    """Nanoseconds a packet over one window of running datapath threads: wall time, CPU time of all."""
+def window_threads(setup: Setup, n: int, seconds: float) -> tuple[float, float]:
+    """Nanoseconds a packet over one window of *n* datapath threads: wall time, CPU time of all."""
+    setup.dpif.start_threads(n)
     setup.supply(1 << 60)
     time.sleep(0.01)
     before, start, cpu = setup.sink.stats()["tx_packets"], time.perf_counter(), time.process_time()
@@ -155,7 +159,17 @@ def window_threads(setup: Setup, seconds: float) -> tuple[float, float]:
     packets = setup.sink.stats()["tx_packets"] - before
     spent, cpu = time.perf_counter() - start, time.process_time() - cpu
     setup.supply(0)
+    setup.dpif.stop_threads()
     return spent / packets * 1e9, cpu / packets * 1e9
+
+
+def scaling(n: int, one: list[tuple[float, float]], ours: list[tuple[float, float]]) -> dict[str, Any]:
+    """What *n* threads pass over what one does; see the module's docstring."""
+    together = [cpu for wall, cpu in ours if cpu / wall > 0.9 * n]
+    one_cpu = statistics.median(cpu for _, cpu in one)
+    return {"one_cpu_ns": round(one_cpu, 2), "together": len(together),
+            "scaling": round(n * one_cpu / statistics.median(together), 2) if together else None,
+            "scaling_wall": round(statistics.median(a[0] / b[0] for a, b in zip(one, ours, strict=True)), 2)}
 
 
 def window_floor(setup: Setup, packets: int) -> float:
@@ -172,13 +186,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     before = setup.dpif.stats()
     floor_source, floor_sink = BenchPort("floor", frames), BenchPort("end")
     floors = Setup(setup.dpif, [floor_source], floor_sink, setup.answer)
-    ours, floor = [], []
+    ours, one, floor = [], [], []
     windows = max(5, int(args.seconds / 0.1))
     for _ in range(windows):
         if args.threads:
-            setup.dpif.start_threads(args.threads)
-            ours.append(window_threads(setup, args.seconds / windows))
-            setup.dpif.stop_threads()
+            one.append(window_threads(setup, 1, args.seconds / windows))
+            ours.append(window_threads(setup, args.threads, args.seconds / windows))
         else:
             ours.append(window_inline(setup, args.seconds / windows))
         floor.append(window_floor(floors, 200_000))
@@ -194,7 +207,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             "floor_ns": round(statistics.median(floor), 2),
             "cache_hit": round((stats.n_cache_hit - before.n_cache_hit)
                                / max(1, stats.n_hit - before.n_hit), 4),
-            "megaflows": stats.n_flows, "masks": stats.n_masks}
+            "megaflows": stats.n_flows, "masks": stats.n_masks,
+            **(scaling(args.threads, one, ours) if args.threads else {})}
 
 
 @pytest.mark.parametrize("action", sorted(ODP))

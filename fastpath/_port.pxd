@@ -7,6 +7,7 @@ from fastpath._packet cimport batch_t, packet_t, pool_t, vnet_t
 
 ctypedef struct port_stats_t:
     uint64_t rx_packets, rx_bytes, rx_dropped, rx_errors
+    uint64_t apart[8]           # who receives and who sends write to lines of their own
     uint64_t tx_packets, tx_bytes, tx_dropped, tx_errors
 
 ctypedef struct port_t
@@ -40,10 +41,10 @@ ctypedef struct port_t:
     const port_ops_t *ops
     uint32_t odp_port
     uint32_t caps
-    uint32_t tx_lock            # spin lock the datapath takes around tx and flush unless MULTI_TX
     int32_t fd                  # readable when rx has work; -1: poll it every turn
     uint32_t mtu                # largest L3 payload it takes, 0 = any
     port_stats_t stats          # rx written by the receiving thread, tx under tx_lock
+    uint32_t tx_lock            # spin lock the datapath takes around tx and flush unless MULTI_TX
 
 cdef class Port:
     # Python face and owner of one port_t.  Subclasses set `c` in __cinit__ and free it in __dealloc__.

@@ -10,10 +10,19 @@ from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING
 
 from fastpath._bucket cimport lines_new
-from fastpath._bytes cimport load_relaxed64, store_relaxed64
+from fastpath._bytes cimport cas64, fetch_add64, likely, load_relaxed64, store_relaxed64, unlikely
 from fastpath._packet cimport (BATCH_MAX, SMALL_ROOM, batch_free, batch_t, packet_t, packets_new, pool_free, pool_new,
                                pool_t)
-from fastpath._port cimport PORT_CAP_VNET, Port, port_ops_t, port_t
+from fastpath._port cimport PORT_CAP_MULTI_TX, PORT_CAP_VNET, Port, count, port_ops_t, port_t, stats_of
+
+cdef enum:
+    SENDERS = 16                # threads that a sink counts for
+
+# What one thread has sent, on a line of its own: as a device has a queue for each thread.
+ctypedef struct sent_t:
+    uint64_t thread             # its pool; 0: nobody's yet
+    uint64_t packets, n_bytes
+    uint64_t spare[13]
 
 ctypedef struct source_t:
     port_t base
@@ -22,26 +31,31 @@ ctypedef struct source_t:
     uint32_t n, stride, next
     uint64_t handed             # packets handed in; the receiving thread's
     uint64_t until              # hand in until so many; Python's
+    sent_t sent[SENDERS]
 
 
 cdef int source_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     cdef source_t *s = <source_t *>port
     cdef packet_t *p
-    cdef const uint8_t *frame
     cdef uint64_t n_bytes = 0, left = load_relaxed64(&s.until) - s.handed
-    cdef uint32_t i, at = s.next
+    cdef uint32_t i, at = s.next, end = s.n, stride = s.stride, in_port = port.odp_port, size
+    cdef const uint32_t *sizes = s.sizes
+    cdef const uint8_t *frame = s.frames + <uint64_t>at * stride
     b.n = packets_new(pool, b.p, BATCH_MAX if left > BATCH_MAX else <uint32_t>left)
     for i in range(b.n):
         p = b.p[i]
-        frame = s.frames + <uint64_t>at * s.stride
-        if s.stride == 64:
+        size = sizes[at]
+        if likely(stride == 64):
             memcpy(p.data, frame, 64)
         else:
-            memcpy(p.data, frame, s.stride)
-        p.len = s.sizes[at]
-        p.in_port = port.odp_port
-        n_bytes += p.len
-        at = at + 1 if at + 1 < s.n else 0
+            memcpy(p.data, frame, stride)
+        p.len = size
+        p.in_port = in_port
+        n_bytes += size
+        at += 1
+        frame += stride
+        if unlikely(at == end):
+            at, frame = 0, s.frames
     s.next = at
     store_relaxed64(&s.handed, s.handed + b.n)
     store_relaxed64(&port.stats.rx_packets, port.stats.rx_packets + b.n)
@@ -49,13 +63,32 @@ cdef int source_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     return left > b.n
 
 
+cdef sent_t *sent_by(source_t *s, const pool_t *pool) noexcept nogil:
+    """The counters of the thread with this pool, its own since it first sent; NULL: none are left."""
+    cdef uint32_t i
+    cdef uint64_t thread = <uint64_t>pool, owner
+    for i in range(SENDERS):
+        owner = load_relaxed64(&s.sent[i].thread)
+        if owner == thread or (owner == 0 and cas64(&s.sent[i].thread, 0, thread)):
+            return &s.sent[i]
+    return NULL
+
+
 cdef void sink_tx(port_t *port, batch_t *b) noexcept nogil:
+    cdef sent_t *sent
     cdef uint64_t n_bytes = 0
     cdef uint32_t i
+    if b.n == 0:
+        return
+    sent = sent_by(<source_t *>port, b.p[0].pool)
     for i in range(b.n):
         n_bytes += b.p[i].len
-    store_relaxed64(&port.stats.tx_packets, port.stats.tx_packets + b.n)
-    store_relaxed64(&port.stats.tx_bytes, port.stats.tx_bytes + n_bytes)
+    if likely(sent != NULL):
+        count(&sent.packets, b.n)
+        count(&sent.n_bytes, n_bytes)
+    else:
+        fetch_add64(&port.stats.tx_packets, b.n)
+        fetch_add64(&port.stats.tx_bytes, n_bytes)
     batch_free(b)
 
 
@@ -77,12 +110,12 @@ cdef class BenchPort(Port):
         if max([len(f) for f in all_frames], default=0) > SMALL_ROOM:
             raise ValueError(f"frames are longer than {SMALL_ROOM} bytes")
         self.name = name
-        self.s = <source_t *>calloc(1, sizeof(source_t))
+        self.s = <source_t *>lines_new(sizeof(source_t))
         if self.s == NULL:
             raise MemoryError(f"no memory for port {name!r}")
         self.c = &self.s.base
         self.c.ops = &bench_ops
-        self.c.caps = PORT_CAP_VNET
+        self.c.caps = PORT_CAP_VNET | PORT_CAP_MULTI_TX
         self.c.fd = -1
         self.s.n = len(all_frames)
         self.s.stride = (max([len(f) for f in all_frames], default=0) + 63) // 64 * 64
@@ -110,6 +143,21 @@ cdef class BenchPort(Port):
         if packets and not self.s.n:
             raise ValueError(f"port {self.name!r} has no frames to hand in")
         store_relaxed64(&self.s.until, load_relaxed64(&self.s.handed) + packets)
+
+    def stats(self) -> dict:
+        """Counters since the port was opened, those of all threads together."""
+        cdef uint32_t i
+        out = stats_of(&self.c.stats)
+        for i in range(SENDERS):
+            out["tx_packets"] += load_relaxed64(&self.s.sent[i].packets)
+            out["tx_bytes"] += load_relaxed64(&self.s.sent[i].n_bytes)
+        return out
+
+    def send(self, frames, vnets=(), now=None) -> int:
+        """Send *frames*; return how many left, which is all of them."""
+        before = self.stats()["tx_packets"]
+        Port.send(self, frames, vnets, now)
+        return self.stats()["tx_packets"] - before
 
     def floor(self, BenchPort sink not None, uint64_t packets) -> None:
         """Hand *packets* packets straight to *sink*: what the ports alone cost."""
