@@ -103,6 +103,10 @@ class Control:
         self._bridge.switch.push_stats()
         return self._bridge.ofproto.select(wanted)
 
+    def bound(self, match: Match) -> Match:
+        """A match with its tunnel options where the TLV table has them.  Raises OpenFlowError if not."""
+        return match.bound(self._bridge.ofproto.options)
+
     def watch_flows(self, tell: Callable[[list[FlowUpdate]], object]) -> Callable[[], None]:
         """Call *tell* with what becomes of rules, until what is returned is called."""
         watchers = self._bridge.ofproto.watchers

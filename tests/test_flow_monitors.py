@@ -18,10 +18,11 @@ from ofctl_pair import Raw, ofctl, our_bridge, reference_bridge
 
 import fastpath
 from fastpath.controllers import Control
-from fastpath.ofproto.actions.versions import OF10, OF11, OF13, OF14, OF15
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.match import Match
+from fastpath.ofproto.tlv_table import parse_mappings
 from fastpath.openflow import monitors
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.messages import basic
@@ -119,6 +120,49 @@ def a_life(target: str, version: int, mods: list[FlowMod], asks: list[FlowMonito
         other.said()
         out.append(told(watcher.said()))
         return out
+
+
+_OPTIONS = ("tun_metadata0=5", "tun_metadata0=0x5/0xf", "tun_metadata1=7", "tun_metadata0=5,tun_metadata1=7",
+            "tun_metadata0=0,ip", "ip")
+_MAP = "{class=0xffff,type=1,len=4}->tun_metadata0,{class=0xffff,type=2,len=8}->tun_metadata1"
+
+
+@pytest.mark.parametrize("version", [v for v in VERSIONS if v not in (OF11, OF12)])
+@pytest.mark.parametrize(("match", "covered"), [
+    ("tun_metadata0=5", (0, 3)), ("tun_metadata0=0x5/0xf", (0, 1, 3)), ("tun_metadata1=7", (2, 3)),
+    ("tun_metadata0=0x1/0x1", (0, 1, 3)), ("tun_metadata0=5,tun_metadata1=7", (3,)),
+    ("tun_metadata0=0,ip", (4,)), ("ip", (4, 5)), ("", (0, 1, 2, 3, 4, 5))])
+def test_matches_on_tunnel_options_mean_what_the_tlv_table_says(tmp_path: Path, version: int, match: str,
+                                                               covered: tuple[int, ...]) -> None:
+    """The reference takes such matches without looking at its table, and hears of nothing or of others."""
+    ask = FlowMonitorRequest((MonitorRequest(1, 31, Match.parse(match).normalized(), 255, 0xFFFF),))
+    with our_bridge(tmp_path) as (ours, bridge), Raw(ours, version) as watcher:
+        if "tun" in match:              # no table says what that is
+            watcher.send(ask, 40)
+            (refused,) = (frame.message for frame in watcher.said() if isinstance(frame, Frame))
+            assert isinstance(refused, basic.Error) and refused.code == "NXFMFC_INVALID_TLV_FIELD"
+        bridge.tlv_map.add(parse_mappings(_MAP))
+        for flow in _OPTIONS[:3]:
+            bridge.add_flow(f"table=1,{flow},actions=1")
+        watcher.send(ask, 50)
+        assert matches(watcher, Event.INITIAL) == [_OPTIONS[i] for i in covered if i < 3]
+        for flow in _OPTIONS[3:]:
+            bridge.add_flow(f"table=1,{flow},actions=1")
+        assert matches(watcher, Event.ADDED) == [_OPTIONS[i] for i in covered if i >= 3]
+        bridge.mod_flows("table=1,actions=2")
+        assert matches(watcher, Event.MODIFIED) == [_OPTIONS[i] for i in covered]
+        bridge.del_flows()
+        assert matches(watcher, Event.REMOVED) == [_OPTIONS[i] for i in covered]
+
+
+def matches(watcher: Raw, event: Event) -> list[str]:
+    """Which of the rules with options *watcher* was told of, in their order, all by *event*."""
+    updates = [update for frame in watcher.said() if isinstance(frame, Frame)
+               for update in frame.message.updates]
+    # In OpenFlow 1.0 what is there is told as if it had come just now.
+    assert {update.event for update in updates} <= {event, Event.ADDED if event is Event.INITIAL else event}
+    texts = [str(Match.parse(flow)) for flow in _OPTIONS]
+    return [_OPTIONS[i] for i in sorted(texts.index(str(update.match)) for update in updates)]
 
 
 @pytest.mark.parametrize("version", [0, 3, 5])

@@ -32,6 +32,7 @@ from fastpath.openflow.messages.monitor import (
     MonitorRequest,
 )
 from fastpath.openflow.replies import pages
+from fastpath.value import replace
 
 if TYPE_CHECKING:
     from fastpath.openflow.service import Session
@@ -73,6 +74,8 @@ class Monitors:
                 if monitor.command in (MonitorCommand.ADD, MonitorCommand.MODIFY):
                     if monitor.id in self._monitors:
                         raise OpenFlowError("OFPMOFC_MONITOR_EXISTS", f"monitor {monitor.id} is there")
+                    found = self._session.bridge.bound(monitor.match)
+                    monitor = monitor if found is monitor.match else replace(monitor, match=found)
                     self._monitors[monitor.id] = monitor
                     new.append(monitor)
         except OpenFlowError:
