@@ -264,7 +264,7 @@ cdef class Express:
         if port is None or port.no_forward or port.down:
             return True
         odp_port = port.odp_port
-        if (odp_port is None or port.protected or port.tunnel is not None or port.peer is not None
+        if (odp_port is None or port.protected or port.tunnel is not None or port.peer is not None or port.dscps
                 or len(self.actions) >= MAX_ACTIONS):
             return False
         self.mask.f.packet_type = 0xFFFFFFFFU

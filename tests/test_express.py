@@ -166,9 +166,9 @@ def test_an_action_with_more_to_it_takes_the_long_way(actions: str) -> None:
 def test_a_new_setting_is_looked_at_here_first() -> None:
     """What the short way heeds of a port or a bridge, and what only actions of the long way ask for."""
     heeded = {"vlan", "odp_port", "no_flood", "no_forward", "no_receive", "protected", "down", "tunnel",
-              "peer", "ofp_port"}
+              "peer", "ofp_port", "dscps"}
     others = {"bridge", "name", "peer_name", "link_up", "hw_addr", "created", "counts_faults", "no_packet_in",
-              "patch_stats"}
+              "patch_stats", "queues"}
     assert {member.name for member in fields(OfPort)} == heeded | others        # type: ignore[arg-type]
     asked = {"name", "macs", "internal", "mirrors", "miss", "port", "ports"}    # lookup: of its tables
     others = {"features", "recirc", "flood_vlans", "forward_bpdu", "exports_flows",

@@ -315,14 +315,16 @@ class Ofproto:
         self._ports_changed(port, PortChange.DELETE)
 
     def set_port(self, port: OfPort, *, link_up: bool | None = None, vlan: VlanConfig | None = None,
-                 flags: Mapping[str, bool] | None = None) -> None:
-        """Change settings of *port*: its link state, its VLANs, flags of ``OfPort.configure``; None
-        leaves them as they are."""
+                 dscps: Mapping[int, int] | None = None, flags: Mapping[str, bool] | None = None) -> None:
+        """Change settings of *port*: its link state, its VLANs, the DSCP of what leaves by which queue, flags
+        of ``OfPort.configure``; None leaves them as they are."""
         before = port.told
         port.configure(flags or {})
         if vlan is not None and vlan != port.vlan:
             port.vlan = vlan
             self.macs.flush_port(port.ofp_port)
+        if dscps is not None:
+            port.dscps = dscps
         if link_up is not None:
             port.link_up = link_up
         if port.told != before:

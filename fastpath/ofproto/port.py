@@ -85,6 +85,7 @@ class OfPort:
     protected: bool = False
     down: bool = False              # by its bridge's owner, whatever its link says
     vlan: VlanConfig = field(default_factory=VlanConfig)
+    dscps: Mapping[int, int] = field(default_factory=dict)  # of what leaves by a queue, by its number
     tunnel: Tunnel | None = None
     queues: Queues = field(default_factory=Queues, repr=False)
     # Both ends of a patch name each other; kept by the backer, which alone sees all bridges.

@@ -104,6 +104,9 @@ class PortView(Protocol):
     @property
     def vlan(self) -> VlanConfig: ...
     @property
+    def dscps(self) -> Mapping[int, int]:
+        """DSCP of what leaves by a queue, by the queue's number."""
+    @property
     def protected(self) -> bool:
         """Protected ports do not talk to each other under NORMAL."""
     @property

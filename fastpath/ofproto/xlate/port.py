@@ -25,7 +25,8 @@ from fastpath.ofproto.xlate.trace import Kind, report
 from fastpath.ofproto.xlate.tunnel import TUNNEL, enter_tunnel
 from fastpath.ofproto.xlate.walk import enter_table, finish_list, run_on_copy
 
-_IN_PORT = WINDOWS["in_port"]
+_IN_PORT, _PRIORITY = WINDOWS["in_port"], WINDOWS["skb_priority"]
+_DSCP = 0xFC                    # in nw_tos
 _TPID = (WINDOWS["vlan_tpid"], WINDOWS["vlan1_tpid"])
 _TCI = (WINDOWS["vlan_tci"], WINDOWS["vlan1_tci"])
 _OWN = tuple(WINDOWS[m.name] for m in MEMBERS if OFFSETS[m.name] // 8 >= DP_WORDS and m.name != "conj_id")
@@ -51,14 +52,35 @@ def to_port(x: Xlate, ofp_port: int, *, last: bool, truncate: bool = False) -> N
         if truncate:
             report(x, Kind.ERROR, "Cannot truncate output to patch port")
         cross(x, port, *port.peer, last=last)
-    elif port.tunnel is None or enter_tunnel(x, port, port.tunnel):
+    elif port.dscps:
+        tos = hand.flow.nw_tos
+        _remark(x, port)
+        _emit(x, port)
+        hand.flow.nw_tos = tos
+    else:
+        _emit(x, port)
+
+
+def _emit(x: Xlate, port: PortView) -> None:
+    hand = x.hand
+    if port.tunnel is None or enter_tunnel(x, port, port.tunnel):
         if port.odp_port is not None:
             commit(x)
             if 0 < hand.snaplen < mirrors.WHOLE:
                 x.out.actions.append(odp.Trunc(hand.snaplen))
             x.out.actions.append(odp.Output(port.odp_port))
         if hand.bridge.mirrors:
-            mirror.copy(x, port, hand.bridge.mirrors.selecting_target(ofp_port), leave)
+            mirror.copy(x, port, hand.bridge.mirrors.selecting_target(port.ofp_port), leave)
+
+
+def _remark(x: Xlate, port: PortView) -> None:
+    """Write the DSCP that packets have which leave by the queue that was chosen; any queue decides."""
+    hand = x.hand
+    hand.wc.fill(_PRIORITY)
+    dscp = port.dscps.get(hand.flow.get(_PRIORITY))
+    if dscp is not None:
+        hand.wc.nw_tos |= _DSCP
+        hand.flow.nw_tos = hand.flow.nw_tos & ~_DSCP | dscp << 2
 
 
 def _came_in_protected(x: Xlate) -> bool:

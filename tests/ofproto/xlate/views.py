@@ -42,6 +42,7 @@ class Port:
     protected: bool = False
     live: bool = True
     vlan: VlanConfig = field(default_factory=VlanConfig)
+    dscps: dict[int, int] = field(default_factory=dict)
     tunnel: Tunnel | None = None
     peer: tuple[Bridge, Port] | None = None
 

@@ -1,0 +1,9 @@
+from fastpath._port import Port
+
+class Policer:
+    def set(self, *, bits: float = 0, bits_burst: float = 0, packets: float = 0, packets_burst: float = 0
+            ) -> None: ...
+    def admits(self, n_bytes: int, now: float, *, is_segment: bool = False) -> bool: ...
+
+def police(port: Port, *, bits: float = 0, bits_burst: float = 0, packets: float = 0,
+           packets_burst: float = 0) -> None: ...
