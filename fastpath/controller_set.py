@@ -18,6 +18,7 @@ from fastpath.openflow.service import DEFAULT_MISS_SEND_LEN, Session
 from fastpath.openflow.snoop import Tap
 from fastpath.runtime.backoff import MAX_S
 from fastpath.runtime.connector import Connector, Link
+from fastpath.runtime.link_log import LinkLog
 from fastpath.runtime.tls import Tls
 
 if TYPE_CHECKING:
@@ -102,20 +103,23 @@ class Controllers:
         if inactivity_probe < 0 or (rate_limit is not None and rate_limit <= 0):
             raise ConfigError(f"controller {target}: expected a probe of 0 or more and a rate above 0")
         bridge, spoken = self._bridge, frozenset(versions)
-        control = Control(bridge, dpid)
+        control, name = Control(bridge, dpid), f"{bridge.name}<->{target}"
         burst = burst_limit or max(MIN_BURST, int((rate_limit or 0) / BURST_PART))
 
         def connect(controller: Controller) -> Connector:
-            def serve(wake: Callable[[], None]) -> Served:
+            def serve(wake: Callable[[], None], _peer: str) -> Served:
                 with bridge.switch.lock:
                     session = Session(control, spoken, wake, peers=peers_of(bridge),
                                       miss_send_len=DEFAULT_MISS_SEND_LEN, probe_s=inactivity_probe,
-                                      rate=rate_limit, burst=burst)
+                                      rate=rate_limit, burst=burst, name=name)
                 session.connection.on_version = lambda: self._changed(controller)
                 controller.session = session
                 return Served(bridge, control, session, Tap(peers_of(bridge)))
 
+            log = LinkLog(name, max_backoff=max_backoff, probe_s=inactivity_probe)
+
             def changed(link: Link) -> None:
+                log.changed(link, is_silent=controller.session is not None and controller.session.is_silent)
                 if link.state != "ACTIVE":
                     controller.session = None
                 self._changed(controller)

@@ -389,7 +389,7 @@ class Snooped:
 
 def snoop(bridge: Bridge, address: str) -> Listener:
     """Send those who connect to *address* what *bridge* and its controllers say to each other."""
-    def serve(wake: Callable[[], None]) -> Snooped:
+    def serve(wake: Callable[[], None], _peer: str) -> Snooped:
         with bridge.switch.lock:
             return Snooped(bridge, Snooper(peers_of(bridge), wake))
     return Listener(address, serve)
@@ -400,8 +400,8 @@ def listen(bridge: Bridge, address: str, *, dpid: int | None = None, versions: I
     """Serve OpenFlow controllers of *bridge* that connect to *address*, until the Listener is closed."""
     control, spoken = Control(bridge, dpid), frozenset(versions)
 
-    def serve(wake: Callable[[], None]) -> Served:
+    def serve(wake: Callable[[], None], peer: str) -> Served:
         with bridge.switch.lock:
-            session = Session(control, spoken, wake, peers=peers_of(bridge))
+            session = Session(control, spoken, wake, peers=peers_of(bridge), name=f"{bridge.name}<->{peer}")
         return Served(bridge, control, session)
     return Listener(address, serve, tls=tls)

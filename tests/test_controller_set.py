@@ -107,7 +107,7 @@ def test_targets_that_cannot_be_are_refused(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError):
             bridge.controllers.remove("tcp:other")
         (controller,) = bridge.controllers
-        until(lambda: controller.link.last_error == "no such file or directory")
+        until(lambda: controller.link.last_error == "No such file or directory")
 
 
 def test_a_standalone_bridge_whose_controllers_are_gone_switches_by_itself() -> None:

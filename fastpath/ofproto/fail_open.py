@@ -12,12 +12,16 @@ greetings) or the last one is gone.  Nothing here knows a connection or a clock.
 
 from __future__ import annotations
 
+import logging
 from enum import Enum
 from math import inf
 from typing import Protocol
 
 FAIL_OPEN_PRIORITY = 0xF0F0F0
 N_PROBES = 3                    # probe intervals that controllers have
+AGAIN_S = 60.0                  # how often the log says that it is still so
+_log = logging.getLogger("fastpath.fail_open")
+_log.addHandler(logging.NullHandler())
 
 
 class FailMode(Enum):
@@ -47,6 +51,7 @@ class FailOpen:
         self.n_controllers = 0
         self.probe_s = 5.0
         self.is_active = False              # failed open
+        self._told_at = 0.0                 # when the log was told
         self._lost_at: float | None = None  # when controllers were last there; None while one is
 
     @property
@@ -84,14 +89,23 @@ class FailOpen:
             self._lost_at = now
 
     def next_deadline(self) -> float:
-        """When to fail open; infinite if that is not in sight."""
-        if self.is_active or self._lost_at is None or not self._watches:
+        """When to fail open, or to say again that it is so; infinite if neither is in sight."""
+        if self.is_active:
+            return self._told_at + AGAIN_S
+        if self._lost_at is None or not self._watches:
             return inf
         return self._lost_at + N_PROBES * self.probe_s
 
     def wake(self, now: float) -> None:
         """Fail open if it is time."""
-        if now >= self.next_deadline():
+        if now < self.next_deadline():
+            return
+        gone, self._told_at = int(now - (self._lost_at or now)), now
+        if self.is_active:
+            _log.info("Still in fail-open mode after %d seconds disconnected from controller", gone)
+        else:
+            _log.warning("Could not connect to controller (or switch failed controller's post-connection "
+                         "admission control policy) for %d seconds, failing open", gone)
             self.is_active = True
             self._host.flush(now)
             self._host.fail_open(True, now)
@@ -108,4 +122,5 @@ class FailOpen:
     def _leave(self, now: float) -> None:
         if self.is_active:
             self.is_active = False
+            _log.warning("No longer in fail-open mode")
             self._host.fail_open(False, now)

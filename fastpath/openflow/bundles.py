@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastpath.errors import OpenFlowError, StepRefused
 from fastpath.ofproto.admission import check_group
-from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.rule import Rule
 from fastpath.openflow.messages import flow, packet, port
@@ -139,6 +139,10 @@ class Bundles:
         except StepRefused as error:
             session.refuse(error, b.request(error.step))
             raise OpenFlowError("OFPBFC_MSG_FAILED", str(error)) from None
+        for step in b.steps:
+            if isinstance(step, FlowMod | Rule):
+                session.tally.count(step.command if isinstance(step, FlowMod) else Command.ADD,
+                                    session.bridge.now)
         for out in b.packets:
             session.send_packet(out)
 

@@ -31,6 +31,8 @@ class Connection:
         self.version = 0
         self.closed = False
         self.on_version: Callable[[], object] = lambda: None    # called when the version is known
+        # Called with what is wrong with a message that could not be decoded.
+        self.on_refusal: Callable[[OpenFlowError, bytes], object] = lambda _error, _message: None
         self.decode: Callable[[bytes], Frame | None] = decode       # None: it is only part of a message
         # Takes whole messages of some bytes, from a place in them on, by itself; tells where it stopped.
         self.shortcut: Callable[[bytes, int], int] = lambda _data, at: at
@@ -164,6 +166,7 @@ class Connection:
             frame = self.decode(message)
         except OpenFlowError as error:
             if message[1] != _ERROR_TYPE:
+                self.on_refusal(error, message)
                 self._out += refusal(error, message, self.version)
             return None
         if frame is None or type(frame.message) not in OURS:

@@ -48,6 +48,7 @@ from fastpath.openflow.monitors import Monitors
 from fastpath.openflow.multiparts import Multiparts
 from fastpath.openflow.replies import Ready, milliseconds
 from fastpath.openflow.roles import Peers
+from fastpath.openflow.session_log import FlowModTally, tell, tell_refusal
 from fastpath.openflow.table_features import N_TABLES
 from fastpath.openflow.tables import TableView
 from fastpath.value import replace
@@ -127,8 +128,10 @@ class Session:
     def __init__(self, bridge: BridgeControl, versions: Iterable[int] = VERSIONS,
                  wake: Callable[[], object] | None = None, *, peers: Peers | None = None,
                  miss_send_len: int = 0, probe_s: float = 0, rate: float | None = None,
-                 burst: int = 0) -> None:
+                 burst: int = 0, name: str = "") -> None:
         self.bridge, self.connection = bridge, Connection(versions)
+        self._name, self.tally = name, FlowModTally()           # in the log
+        self.connection.on_refusal = lambda error, raw: tell_refusal(name, error.code, raw)
         self._wake = wake or (lambda: None)
         self._packet_in_format = 0
         self._nxm = False               # OpenFlow 1.0: removed rules are told of in Nicira's form
@@ -153,6 +156,7 @@ class Session:
         if not PLAIN:
             self.connection.shortcut = self._take_adds
         self.monitors = Monitors(self)
+        self.is_silent = False          # nothing was heard for too long
         self.n_dropped = 0              # events it was too slow for, or its version has no word for
 
     @property
@@ -169,6 +173,7 @@ class Session:
 
     def ended(self) -> None:
         """The controller is gone."""
+        tell(self._name, self.tally.take(self.bridge.now))
         self.peers.sessions.remove(self)
         self.monitors.end()
 
@@ -189,7 +194,7 @@ class Session:
             self.peers.asker = self, frame.xid
             try:
                 if type(frame.message) is FlowMod and self.role != "secondary":
-                    self.bridge.apply(self.checked(frame.message))
+                    self._apply(frame.message)
                 else:
                     self._answer(frame)
             except OpenFlowError as error:
@@ -228,16 +233,21 @@ class Session:
                 rules.append(item)
                 continue
             if rules:
-                bridge.add_rules(rules)
+                self._add_rules(rules)
                 rules = []
             bridge.settle(self._now)
             self.connection.send_bytes(barrier_reply(self.connection.version, item))
         if rules:
-            bridge.add_rules(rules)
+            self._add_rules(rules)
         return at
+
+    def _add_rules(self, rules: list[Rule]) -> None:
+        self.bridge.add_rules(rules)
+        self.tally.count(Command.ADD, self._now, len(rules))
 
     def refuse(self, error: OpenFlowError, request: bytes) -> None:
         """Tell the controller that *request* is refused."""
+        tell_refusal(self._name, error.code, request)
         self.connection.send_bytes(refusal(error, request, self.connection.version))
 
     def _answer(self, frame: Frame) -> None:
@@ -282,8 +292,12 @@ class Session:
         yield from ()
 
     def _flow_mod(self, mod: FlowMod) -> Iterator[object]:
-        self.bridge.apply(self.checked(mod))
+        self._apply(mod)
         yield from ()
+
+    def _apply(self, mod: FlowMod) -> None:
+        self.bridge.apply(self.checked(mod))
+        self.tally.count(mod.command, self._now)
 
     def checked(self, mod: FlowMod) -> FlowMod:
         """*mod* as the bridge takes it.  Raises OpenFlowError if no table could take it."""
@@ -392,10 +406,11 @@ class Session:
             return self.bridge.now
         waits = NEVER if self._limiter is None else self._limiter.next_deadline()
         return min(self.bundles.next_deadline(), self._parts.next_deadline(), self._keepalive.next_deadline(),
-                   self._deadlines.next(), waits)
+                   self._deadlines.next(), self.tally.next_deadline(), waits)
 
     def wake(self, now: float) -> None:
         """Do what is due."""
+        tell(self._name, self.tally.wake(now))
         if self.connection.has_more:
             self.received(b"")
         if self._deadlines.missed(now) is not None:
@@ -410,6 +425,7 @@ class Session:
             case "probe" if self.connection.version:
                 self.connection.send(basic.EchoRequest())
             case "dead":
+                self.is_silent = True
                 self.connection.hang_up()
 
     # -- statistics ------------------------------------------------------------------------------------

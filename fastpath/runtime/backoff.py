@@ -10,7 +10,7 @@ class Backoff:
 
     def __init__(self, max_s: float = MAX_S) -> None:
         self._max_s = max(max_s, MIN_S)
-        self._wait = 0.0
+        self.wait_s = 0.0               # the present wait, or the last
         self._since: float | None = None
         self.due = 0.0                  # when to try again
         self.n_tries = 0
@@ -25,7 +25,12 @@ class Backoff:
 
     def failed(self, now: float) -> None:
         """It failed, or works no longer."""
-        held = self._since is not None and now - self._since >= self._wait
-        self._wait = MIN_S if held or not self._wait else min(self._wait * 2, self._max_s)
+        held = self._since is not None and now - self._since >= self.wait_s
+        self.wait_s = self._next(held)
         self._since = None
-        self.due = now + self._wait
+        self.due = now + self.wait_s
+
+    def _next(self, held: bool) -> float:
+        if held or not self.wait_s:
+            return MIN_S
+        return self.wait_s * 2 if self.wait_s < self._max_s // 2 else self._max_s

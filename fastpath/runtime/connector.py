@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import socket
@@ -17,16 +18,19 @@ from fastpath.runtime.tls import Keys, Tls, log
 from fastpath.value import value
 
 CONNECT_S = 8.0                 # to wait for an answer
+TIMED_OUT = os.strerror(errno.ETIMEDOUT)
 
 
 @value
 class Link:
-    """How a connection stands: BACKOFF, CONNECTING or ACTIVE, and since when (seconds of this machine)."""
+    """How a connection stands: BACKOFF, CONNECTING or ACTIVE, and since when (seconds of this machine); how
+    long it is, or was last, waited for the next try."""
 
     state: str
     since: float
     last_error: str = ""
     n_tries: int = 0
+    wait_s: float = 0.0
 
 
 class Connector(Streams):
@@ -34,7 +38,7 @@ class Connector(Streams):
     ``start`` until closed, and serves the session that *session* makes of the connection (see ``listener``).
     *changed* is called by the thread of this when ``link`` changes."""
 
-    def __init__(self, address: str, session: Callable[[Callable[[], None]], StreamSession], *,
+    def __init__(self, address: str, session: Callable[[Callable[[], None], str], StreamSession], *,
                  tls: Tls | None = None, max_backoff: float = MAX_S,
                  changed: Callable[[Link], None] = lambda _link: None) -> None:
         self._make, self._changed = session, changed
@@ -53,14 +57,14 @@ class Connector(Streams):
 
     def _tell(self, state: str, error: str | None = None) -> None:
         self.link = Link(state, time.monotonic(), self.link.last_error if error is None else error,
-                         self._backoff.n_tries)
+                         self._backoff.n_tries, self._backoff.wait_s)
         self._changed(self.link)
 
     def _turn(self) -> float:
         now = time.monotonic()
         if self._pending is not None:
             if now >= self._backoff.due:
-                self._fail("connection timed out")
+                self._fail(TIMED_OUT)
             return max(0.0, self._backoff.due - now)
         if self._clients:
             return NEVER
@@ -75,7 +79,7 @@ class Connector(Streams):
         try:
             sock = socket.socket(self._address.family)
         except OSError as error:
-            self._fail((error.strerror or str(error)).lower())
+            self._fail(error.strerror or str(error))
             return
         self._pending, self._backoff.due = sock, now + CONNECT_S
         sock.setblocking(False)
@@ -85,7 +89,7 @@ class Connector(Streams):
             self._selector.register(sock, selectors.EVENT_WRITE)
             return
         except OSError as error:
-            self._fail((error.strerror or str(error)).lower())
+            self._fail(error.strerror or str(error))
             return
         self._connected(sock)
 
@@ -104,7 +108,7 @@ class Connector(Streams):
             return
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
-            self._fail(os.strerror(error).lower())
+            self._fail(os.strerror(error))
             return
         self._selector.unregister(sock)
         self._connected(sock)
@@ -125,7 +129,7 @@ class Connector(Streams):
                 return
         self._pending = None
         self._backoff.succeeded(time.monotonic())
-        self._enter(sock, self._make(self.wake))
+        self._enter(sock, self._make(self.wake, self._address.text))
         self._tell("ACTIVE")
 
     def _ask_whom_to_trust(self, sock: ssl.SSLSocket) -> None:

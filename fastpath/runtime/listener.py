@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import selectors
 import socket
@@ -14,16 +15,18 @@ from fastpath.runtime.streams import Streams, StreamSession
 from fastpath.runtime.tls import Keys, Tls, log
 
 MAX_CLIENTS = 64
+_unnamed = itertools.count()
 
 
 class Listener(Streams):
     """Listens on *address* until closed: ``ptcp:PORT[:HOST]`` (of the loopback by default), the same as
     ``pssl:`` with *tls*, or ``punix:PATH``.
 
-    *session* makes a session of each connection; it is given what to call when something waits to be sent.
+    *session* makes a session of each connection; it is given what to call when something waits to be sent,
+    and the name of the peer.
     """
 
-    def __init__(self, address: str, session: Callable[[Callable[[], None]], StreamSession], *,
+    def __init__(self, address: str, session: Callable[[Callable[[], None], str], StreamSession], *,
                  tls: Tls | None = None) -> None:
         self._make = session
         self._address = parse_address(address, passive=True)
@@ -43,7 +46,7 @@ class Listener(Streams):
 
     def _other(self, sock: socket.socket) -> None:
         try:
-            client, _peer = self._socket.accept()
+            client, peer = self._socket.accept()
         except OSError:
             return
         if len(self._clients) >= MAX_CLIENTS:
@@ -60,7 +63,14 @@ class Listener(Streams):
                 log.error(str(error))
                 client.close()
                 return
-        self._enter(client, self._make(self.wake))
+        self._enter(client, self._make(self.wake, self._name_of(peer)))
+
+    def _name_of(self, peer: tuple[str, int]) -> str:
+        """The name of a peer by its address, as the reference logs it; who came by a Unix socket has none."""
+        if self._address.path:
+            return f"unix#{next(_unnamed)}"
+        host = f"[{peer[0]}]" if ":" in peer[0] else peer[0]
+        return f"{'ssl' if self._address.is_tls else 'tcp'}:{host}:{peer[1]}"
 
     def close(self) -> None:
         """End all connections and listen no more."""

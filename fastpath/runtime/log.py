@@ -69,7 +69,9 @@ _FROM_LOGGING = ((logging.CRITICAL, Level.EMER), (logging.ERROR, Level.ERR), (lo
                  (logging.INFO, Level.INFO))
 LIBRARY = "fastpath"
 # Lines of one kind that the library logs, a minute and at once.
-USUAL_LIMIT, LIMITS = (10, 15), {"dpif": (600, 600), "dpif_netdev": (600, 600)}
+USUAL_LIMIT = (10, 15)
+LIMITS = {"dpif": (600, 600), "dpif_netdev": (600, 600), "connmgr": None, "connmgr.refusals": (10, 10),
+          "rconn": None, "fail_open": None}
 _ESCAPE = re.compile(r"%(?P<left>-?)(?P<zero>0?)(?P<width>\d*)(?P<what>[a-zA-Z%])(?:\{(?P<more>[^}]*)\})?")
 _WORDS = re.compile(r"[ ,:]+")
 
@@ -318,8 +320,8 @@ class RateLimit:
 
 
 class Intake(logging.Handler):
-    """Takes what the library logs under ``fastpath.MODULE`` to *log*, a bounded number of lines of each
-    module and level."""
+    """Takes what the library logs under ``fastpath.MODULE`` to *log*, a bounded number of lines of each level
+    under each name."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
@@ -328,10 +330,11 @@ class Intake(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log *record*."""
-        module = record.name.partition(".")[2]
+        name = record.name.partition(".")[2]
         level = next((level for least, level in _FROM_LOGGING if record.levelno >= least), Level.DBG)
-        limit = self._limits.setdefault((module, level), RateLimit(*LIMITS.get(module, USUAL_LIMIT)))
-        self._log.module(module).write(level, record.getMessage(), limit)
+        limits = LIMITS.get(name, USUAL_LIMIT)
+        limit = None if limits is None else self._limits.setdefault((name, level), RateLimit(*limits))
+        self._log.module(name.partition(".")[0]).write(level, record.getMessage(), limit)
 
     def tune(self) -> None:
         """Have the library put into words what some destination takes, and no more."""

@@ -28,6 +28,7 @@ QUICK_S = 0.001         # a client that asks on within this after an answer wait
 LINGER_S = 0.0001       # how long to look for it to ask on
 ALONE_S = 0.0005        # and how long it may have the thread to itself
 NEVER = float("inf")
+HUNG_UP = "connection closed by peer"
 _log = logging.getLogger("fastpath.rconn")
 
 
@@ -195,7 +196,7 @@ class Streams:
                 self._drop(client, reason(error))
                 return False
             if not data:
-                self._drop(client, "connection closed by peer")
+                self._drop(client, HUNG_UP)
                 return False
             try:
                 session.received(data)
@@ -272,6 +273,7 @@ class Streams:
 
 
 def reason(error: OSError) -> str:
-    """Why a connection failed, in lower case."""
-    why = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else error.strerror
-    return str(why or error).lower().replace("_", " ")
+    """Why a connection failed: as strerror has it, or what TLS says."""
+    if isinstance(error, ssl.SSLError):
+        return str(getattr(error, "reason", None) or error).lower().replace("_", " ")
+    return error.strerror or str(error)
