@@ -208,6 +208,13 @@ class Revalidator:
         self._spent = self._took = 0.0                  # seconds, in this round and in the last one
         self.is_paused = False          # no round begins; what changes is followed still
 
+    def set_limits(self, settings: Limits) -> None:
+        """Keep to other limits from the next round on.  Raises ConfigError for such as make no sense."""
+        settings.check()
+        self.settings = settings
+        self.flow_limit = min(settings.flow_limit, max(self.flow_limit, FLOW_LIMIT_MIN))
+        self._period = min(settings.max_idle, settings.max_revalidator)
+
     def __len__(self) -> int:
         return len(self.ukeys)
 

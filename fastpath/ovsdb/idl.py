@@ -29,6 +29,7 @@ WRITE_ONLY = {
     "Controller": ("is_connected", "role", "status"),
     "Manager": ("is_connected", "status"),
     "Mirror": ("statistics",),
+    "Datapath": ("capabilities",),
 }
 Row = Any                                   # ovs.db.idl.Row: its attributes are the columns
 Write = Callable[[], None]

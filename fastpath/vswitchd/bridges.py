@@ -13,26 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastpath.bridge import Bridge, Port
-from fastpath.controller_set import Controller
 from fastpath.errors import FastpathError, PortError, TableFull
 from fastpath.io._memory import MemoryPort
 from fastpath.ofproto.table import UNLIMITED
-from fastpath.ofproto.xlate.context import OFPP_LOCAL, VlanConfig
-from fastpath.runtime.listener import Listener
-from fastpath.runtime.log import Log, RateLimit
+from fastpath.ofproto.xlate.context import OFPP_LOCAL
+from fastpath.runtime.log import Log
 from fastpath.vswitchd.datapaths import Datapath
-from fastpath.vswitchd.devices import DEVICE_MTU, TUNNELS, Device, DeviceError, Devices, Dummy
+from fastpath.vswitchd.devices import DEVICE_MTU, Device, DeviceError, Devices, Dummy
+from fastpath.vswitchd.dummies import TUNNELS
 from fastpath.vswitchd.port_numbers import LAST, PortNumbers
+from fastpath.vswitchd.remotes import Remotes
 from fastpath.vswitchd.settings import (
     BridgeWanted,
-    ControllerWanted,
     InterfaceWanted,
     PortWanted,
     TableWanted,
 )
 
-_PASSIVE = ("ptcp:", "pssl:", "punix:")
 N_TABLES = 254
+MAX_MACS = 1_000_000
 NO_TABLE = TableWanted("", None, False, ())
 
 
@@ -53,21 +52,17 @@ class ConfiguredBridge:
 
     def __init__(self, wanted: BridgeWanted, datapath: Datapath, devices: Devices, log: Log, rundir: Path
                  ) -> None:
-        self.wanted, self.datapath, self._devices, self._rundir = wanted, datapath, devices, rundir
-        self._log, self._connmgr = log.module("bridge"), log.module("connmgr")
-        self._netdev, self._all_logs = log.module("netdev"), log
+        self.wanted, self.datapath, self._devices = wanted, datapath, devices
+        self._log, self._netdev, self._all_logs = log.module("bridge"), log.module("netdev"), log
         self.interfaces: dict[str, Interface] = {}
         self._numbers = PortNumbers()
         self._default_mac = random.getrandbits(48) & ~(1 << 40) | 1 << 41     # local, not multicast
         self.mac = 0
         self.dpid: int | None = None
-        self._listeners: dict[str, Listener] = {}
-        self._controllers: dict[str, ControllerWanted] = {}
         self._mirrored: object = None       # what the mirrors were made of
         self._is_new = True
-        self._limit = RateLimit(1, 5)
-        self._served: tuple[int | None, tuple[int, ...]] = (None, ())
         self.bridge: Bridge = datapath.switch.add_bridge(wanted.name, fail_mode=wanted.fail_mode)
+        self.remotes = Remotes(self.bridge, rundir, log)
 
     @property
     def name(self) -> str:
@@ -81,8 +76,8 @@ class ConfiguredBridge:
         for name, old in list(self.interfaces.items()):
             if name not in new or old.device is None or _is_other(old.wanted, new[name][0]):
                 self._remove(old)
-        for old in list(self._misnumbered({name: interface for name, (interface, _port) in new.items()})):
-            self._remove(old)
+        for name in self._misnumbered({name: interface for name, (interface, _port) in new.items()}):
+            self._remove(self.interfaces[name])
         for interface, port in sorted(new.values(), key=lambda pair: pair[0].ofport_request is None):
             found = self.interfaces.get(interface.name)
             if found is None:
@@ -92,22 +87,23 @@ class ConfiguredBridge:
         self._address()
         self._mtu()
         self._settings(before)
-        self._remotes()
+        self.remotes.set(wanted.controllers, dpid=self.dpid, versions=wanted.versions, tls=wanted.tls)
         self._is_new = False
 
-    def _misnumbered(self, new: dict[str, InterfaceWanted]) -> Iterator[Interface]:
-        """Those that ask for another number than they have, with those that have it and do not ask for it.
-        What two ask for stays with the one that has it."""
-        owners = {i.number: i for i in self.interfaces.values()}
+    def _misnumbered(self, new: dict[str, InterfaceWanted]) -> set[str]:
+        """Names of those that ask for another number than they have, with those that have it and do not ask
+        for it.  What two ask for stays with the one that has it."""
+        owners, found = {i.number: i for i in self.interfaces.values()}, set()
         for name, interface in self.interfaces.items():
             asked = new[name].ofport_request
             if asked is None or asked == interface.number or interface.number == OFPP_LOCAL:
                 continue
             victim = owners.get(asked)
             if victim is None:
-                yield interface
+                found.add(name)
             elif new[victim.wanted.name].ofport_request != asked:
-                yield from (interface, victim)
+                found |= {name, victim.wanted.name}
+        return found
 
     # -- interfaces --------------------------------------------------------------------------------
 
@@ -134,13 +130,14 @@ class ConfiguredBridge:
             self._log.warn(f"bridge {self.name}: {interface.error}")
             return
         self._set_mtu(device, wanted.mtu_request)
+        self._police(device, wanted)
         self.datapath.types[wanted.name] = device.type
         if interface.of.of.odp_port is not None:
             self.datapath.ports[wanted.name] = interface.of.of.odp_port
         self._log.info(f"bridge {self.name}: added interface {wanted.name} on port {interface.of.number}")
 
     def _enter(self, interface: Interface, device: Device) -> Port:
-        wanted, vlan = interface.wanted, interface.port.vlan
+        wanted = interface.wanted
         number = OFPP_LOCAL if wanted.name == self.name else self._number(wanted.ofport)
         interface.number = number
         if device.type == "patch":
@@ -151,7 +148,7 @@ class ConfiguredBridge:
             port = self.bridge.add_port(wanted.name, device.io, number=number,
                                         odp_port=self.datapath.choose_port(wanted.name),
                                         hw_addr=device.mac)
-        self._configure(port, vlan, interface.port.protected)
+        self._configure(port, interface.port)
         port.of.counts_faults = not isinstance(device, Dummy) and device.io is not None
         if isinstance(device, Dummy):
             port.queues.set(0)
@@ -166,10 +163,16 @@ class ConfiguredBridge:
         except OverflowError as error:
             raise TableFull(str(error)) from None
 
-    def _configure(self, port: Port, vlan: VlanConfig, protected: bool) -> None:
+    def _configure(self, port: Port, wanted: PortWanted) -> None:
+        new = wanted.vlan, wanted.protected, wanted.qos.dscps
         with self.datapath.switch.lock:
-            if port.of.vlan != vlan or port.of.protected != protected:
-                self.bridge.ofproto.set_port(port.of, vlan=vlan, flags={"protected": protected})
+            if (port.of.vlan, port.of.protected, port.of.dscps) != new:
+                self.bridge.ofproto.set_port(port.of, vlan=wanted.vlan, dscps=wanted.qos.dscps,
+                                             flags={"protected": wanted.protected})
+
+    def _police(self, device: Device, wanted: InterfaceWanted) -> None:
+        if not device.police(wanted.policing):
+            self._netdev.warn(f"{device.name}: policing of what the kernel forwards is not supported")
 
     def _update(self, interface: Interface, wanted: InterfaceWanted, port: PortWanted) -> None:
         if isinstance(interface.device, Dummy) and interface.wanted.options != wanted.options:
@@ -179,9 +182,11 @@ class ConfiguredBridge:
                 self._log.warn(f"interface {wanted.name}: {error}")
         if interface.device is not None:
             self._set_mtu(interface.device, wanted.mtu_request)
+            if interface.wanted.policing != wanted.policing:
+                self._police(interface.device, wanted)
         interface.wanted, interface.port = wanted, port
         if interface.of is not None:
-            self._configure(interface.of, port.vlan, port.protected)
+            self._configure(interface.of, port)
 
     def _remove(self, interface: Interface, *, leave: bool = False) -> None:
         if interface.device is not None and not leave:
@@ -206,13 +211,9 @@ class ConfiguredBridge:
         interface.device.io = MemoryPort(name)
         interface.of = port = self.bridge.add_port(name, interface.device.io, number=interface.number,
                                                    odp_port=odp_port, hw_addr=interface.device.mac)
-        self._configure(port, interface.port.vlan, interface.port.protected)
+        self._configure(port, interface.port)
         port.of.counts_faults, port.of.down, port.of.queues = False, flags.down, flags.queues
         self.datapath.ports[name] = odp_port
-
-    def controller(self, target: str) -> Controller | None:
-        """The controller at *target*, if it is one the bridge connects to."""
-        return next((c for c in self.bridge.controllers if c.target == target), None)
 
     def _free(self, interface: Interface) -> None:
         if interface.number is not None:
@@ -311,88 +312,6 @@ class ConfiguredBridge:
             if interface.port.name in names and interface.of is not None:
                 yield interface.of
 
-    # -- controllers -------------------------------------------------------------------------------
-
-    def _remotes(self) -> None:
-        """Listen and connect where the database says; anew if what the bridge is called has changed."""
-        served = self.dpid, self.wanted.versions
-        targets = {c.target: c for c in self.wanted.controllers}
-        management = f"punix:{self._rundir / self.name}.mgmt"
-        snoop = f"punix:{self._rundir / self.name}.snoop"
-        for address in list(self._listeners):
-            if self._served != served or address not in (management, snoop, *targets):
-                self._listeners.pop(address).close()
-        for target, old in list(self._controllers.items()):
-            if self._served != served or targets.get(target) != old:
-                del self._controllers[target]
-                self.bridge.controllers.remove(target)
-        self._served = served
-        targets = {target: c for target, c in targets.items() if self._may_serve(target)}
-        if management not in self._listeners:
-            self._listen(management, "service")
-        if snoop not in self._listeners:
-            try:
-                self._listeners[snoop] = self.bridge.snoop(snoop)
-            except FastpathError as error:
-                self._connmgr.err(f"failed to listen on {snoop}: {error}")
-        for target, controller in targets.items():
-            if target.startswith(_PASSIVE):
-                if target not in self._listeners:
-                    self._listen(target, "service")
-            elif target not in self._controllers:
-                self._connect(controller)
-
-    def _may_serve(self, target: str) -> bool:
-        """Whether a socket of a controller is where who writes the database may reach: others are files of
-        this host."""
-        kind, _, path = target.partition(":")
-        mine = f"{self._rundir}/"
-        instead = f'or connect to "unix:{mine}{self.name}.mgmt" (which is always available without special ' \
-                  "configuration)."
-        if kind == "unix" and "/" in path and not path.startswith(mine):
-            self._tell(f'bridge {self.name}: Not connecting to socket controller "{target}" due to '
-                       "possibility for remote exploit.  Instead, specify socket in permitted directory "
-                       f'"unix:{mine}" {instead}')
-            return False
-        own = f"{mine}{self.name}."
-        if kind == "punix" and (not path.startswith(own) or "/" in path[len(own):]):
-            self._tell(f'bridge {self.name}: Not adding Unix domain socket controller "{target}" due to '
-                       "possibility of overwriting local files. Instead, specify path in permitted format "
-                       f'"punix:{own}*" {instead}')
-            return False
-        return True
-
-    def _tell(self, trouble: str) -> None:
-        self._log.err(trouble, self._limit)
-
-    def reconnect(self) -> None:
-        """Hang up on all controllers, and connect again to those that are connected to."""
-        for target in list(self._controllers):
-            del self._controllers[target]
-            self.bridge.controllers.remove(target)
-        self._remotes()
-
-    def _listen(self, address: str, kind: str) -> None:
-        try:
-            self._listeners[address] = self.bridge.listen(address, dpid=self.dpid,
-                                                          versions=self.wanted.versions)
-        except FastpathError as error:
-            self._connmgr.err(f'failed to listen on {address}: {error}')
-            return
-        self._connmgr.info(f'{self.name}: added {kind} controller "{address}"')
-
-    def _connect(self, wanted: ControllerWanted) -> None:
-        try:
-            self.bridge.controllers.add(
-                wanted.target, dpid=self.dpid, versions=self.wanted.versions,
-                max_backoff=wanted.max_backoff_s, inactivity_probe=wanted.inactivity_probe_s,
-                rate_limit=wanted.rate_limit, burst_limit=wanted.burst_limit)
-        except FastpathError as error:
-            self._connmgr.err(f"{self.name}: {wanted.target}: {error}")
-            return
-        self._controllers[wanted.target] = wanted
-        self._connmgr.info(f'{self.name}: added primary controller "{wanted.target}"')
-
     def close(self, *, leave: bool = False) -> None:
         """Remove the bridge; *leave* its devices to their host, for the next daemon to take over."""
         for interface in list(self.interfaces.values()):
@@ -402,7 +321,8 @@ class ConfiguredBridge:
 
 def _fdb(wanted: BridgeWanted) -> tuple[int, int, tuple[int, ...]]:
     """Aging, size and unlearned VLANs of the MAC table, within the reference's bounds."""
-    return max(15, min(3600, wanted.mac_aging)), max(10, wanted.mac_table_size), wanted.flood_vlans
+    size = max(10, min(MAX_MACS, wanted.mac_table_size))
+    return max(15, min(3600, wanted.mac_aging)), size, wanted.flood_vlans
 
 
 def _is_other(old: InterfaceWanted, new: InterfaceWanted) -> bool:

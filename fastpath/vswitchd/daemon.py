@@ -20,16 +20,18 @@ from fastpath.errors import FastpathError
 from fastpath.ovsdb.idl import Database, Row, Write, put
 from fastpath.runtime.clock import RealClock, WarpClock
 from fastpath.runtime.log import Level, Log
+from fastpath.runtime.usage import peak_memory_kb
 from fastpath.vswitchd import status
 from fastpath.vswitchd.bridges import ConfiguredBridge
 from fastpath.vswitchd.commands.command import CommandError
-from fastpath.vswitchd.commands.counters import count
+from fastpath.vswitchd.commands.counters import count, memory
 from fastpath.vswitchd.datapaths import Datapaths
 from fastpath.vswitchd.devices import Devices
+from fastpath.vswitchd.memory_log import MemoryLog
 from fastpath.vswitchd.neighbors import Neighbors
 from fastpath.vswitchd.rates import Rates
 from fastpath.vswitchd.routes import Routes
-from fastpath.vswitchd.settings import BridgeWanted, Reader, texts
+from fastpath.vswitchd.settings import NO_TLS, BridgeWanted, Reader, TlsWanted, texts
 
 LOCK = "ovs_vswitchd"
 STATUS_S, MIN_STATUS_S = 5.0, 5.0
@@ -40,20 +42,22 @@ class Daemon:
     """Bridges as the database at *remote* wants them."""
 
     def __init__(self, remote: str, log: Log, rundir: Path, devices: Devices, *, types: tuple[str, ...],
-                 pid: int) -> None:
+                 pid: int, tls: TlsWanted = NO_TLS) -> None:
         self.log, self.devices, self._rundir, self._pid = log, devices, rundir, pid
-        self.datapaths = Datapaths(clock=WarpClock(), kinds=types, override=devices.override,
-                                   say=log.module("dpif").warn)
+        self.datapaths = Datapaths(clock=WarpClock(), kinds=types, dummies=devices.modes,
+                                   say=log.module("dpif").warn, tell=log.module("ofproto_dpif").info)
         self.routes = Routes(devices.addresses)
         self.neighbors = Neighbors()
         self._types = types                     # of datapaths bridges may have
+        self._tls = tls
         self.bridges: dict[str, ConfiguredBridge] = {}
         self.exiting = self.cleaning = False
         self.is_configured = False              # the database was carried out once
         self._db = Database(remote, lock=LOCK)
-        self._bridge_log, self._vswitchd = log.module("bridge"), log.module("vswitchd")
+        self._bridge_log, self._memory_log = log.module("bridge"), log.module("memory")
         self._clock = RealClock()
         self.rates = Rates(lambda: count(self), self.datapaths.clock.now())
+        self._memory = MemoryLog(self.datapaths.clock.now())
         self._seen = 0                          # seqno of the database that was carried out
         self._status_at = 0.0
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)     # wakes the loop
@@ -73,13 +77,17 @@ class Daemon:
             self._said_contended = False
             if self._db.seqno != self._seen:
                 self._carry_out()
-            elif self._clock.now() >= self._status_at:
+            elif self.datapaths.clock.now() >= self._status_at:
                 self._tell_status()
         self.move()
 
     def move(self) -> None:
         """Move the packets of dummies and do what is due."""
-        self.rates.look(self.datapaths.clock.now())
+        now = self.datapaths.clock.now()
+        self.rates.look(now)
+        for line in self._memory.look(now, peak_memory_kb()):
+            self._memory_log.info(line)
+            self._memory_log.info(memory(self, []))
         self.devices.hear(self._clock.now())
         self._next_step = self.datapaths.step()
         self.devices.sent()
@@ -92,7 +100,7 @@ class Daemon:
         if not self._db.is_ready or self._db.is_writing:
             return 1.0
         return max(0.0, min(MAX_WAIT_S if len(self.bridges) else 1.0, self._next_step,
-                            self._status_at - self._clock.now()))
+                            self._status_at - self.datapaths.clock.now()))
 
     @property
     def n_cells(self) -> int:
@@ -118,13 +126,16 @@ class Daemon:
             self._close_bridges()
             self.is_configured = True
             return
-        reader = Reader()
+        reader = Reader(self._tls)
         self.datapaths.set_poll_us(reader.poll_us(root))
+        self.datapaths.set_limits(reader.limits(root))
         self.datapaths.wait_for_rules(texts(root, "other_config").get("flow-restore-wait") == "true")
+        # As in the reference a row is told of a datapath that was there before.
+        told = list(status.of_datapaths(root, self.datapaths))
         self._reconcile(reader.bridges(root))
         self._warn(reader.notes)
         self.is_configured = True
-        self._tell(root)
+        self._tell(root, told)
 
     def _reconcile(self, wanted: list[BridgeWanted]) -> None:
         by_name = {bridge.name: bridge for bridge in wanted}
@@ -162,8 +173,8 @@ class Daemon:
 
     # -- status ------------------------------------------------------------------------------------
 
-    def _tell(self, root: Row) -> None:
-        writes = list(status.of_switch(root, datapath_types=sorted({*self._types, "system"}),
+    def _tell(self, root: Row, writes: list[Write]) -> None:
+        writes += list(status.of_switch(root, datapath_types=sorted({*self._types, "system"}),
                                        iface_types=self.devices.types))
         for bridge in self.bridges.values():
             writes += status.of_bridge(bridge, self._clock.now())
@@ -176,7 +187,7 @@ class Daemon:
         root = self._db.root()
         asked = "" if root is None else texts(root, "other_config").get("stats-update-interval", "")
         interval = max(MIN_STATUS_S, int(asked) / 1000) if asked.isdecimal() else STATUS_S
-        self._status_at = self._clock.now() + interval
+        self._status_at = self.datapaths.clock.now() + interval
         self._write(list(self._status()))
 
     def _status(self) -> Iterator[Write]:

@@ -2,8 +2,8 @@
 
 ``netdev`` forwards in threads of its own.  ``system`` is the kernel's datapath; where there is none, bridges
 of that type, which is that of bridges without one, are served as those of ``netdev`` are.
-``dummy`` has a clock that ``time/stop`` stops, and moves packets in the daemon's own loop, so that whatever a
-command starts has happened when the command answers.
+``dummy``, and any whose devices are all dummies, has a clock that ``time/stop`` stops, and moves packets in
+the daemon's own loop, so that whatever a command starts has happened when the command answers.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from dataclasses import dataclass, field, fields
 from fastpath.dpif.userspace import POLL_US
 from fastpath.errors import FastpathError
 from fastpath.ofproto.flow_log import FlowLog
+from fastpath.ofproto.revalidate import Limits
 from fastpath.runtime.clock import WarpClock
 from fastpath.switch import Switch
 from fastpath.value import replace
+from fastpath.vswitchd.dummies import NO_DUMMIES, Dummies
+from fastpath.vswitchd.support import capabilities, log_lines, support
 
 MAX_DUMMY_PORT = 0xFFFF
 TYPES = ("dummy", "netdev", "system")
@@ -60,6 +63,11 @@ class Datapath:
         """Whether it was made by ``dpctl/add-dp``."""
         return bool(self.own_name)
 
+    @property
+    def capabilities(self) -> dict[str, str]:
+        """What it could do from the beginning, in the database's words."""
+        return capabilities(support(self.switch.dpif.features))
+
     def apply_support(self) -> None:
         """Have translation use what is left of what the datapath can do."""
         with self.switch.lock:
@@ -89,10 +97,11 @@ class Datapaths:
     """The datapaths in use, by type."""
 
     def __init__(self, *, clock: WarpClock, kinds: tuple[str, ...] = TYPES, threads: int = 1,
-                 override: bool = False, say: Callable[[str], None] = lambda line: None) -> None:
-        self.clock, self.kinds, self._override = clock, kinds, override
-        self._threads, self._say = threads, say
-        self._poll_us = POLL_US
+                 dummies: Dummies = NO_DUMMIES, say: Callable[[str], None] = lambda line: None,
+                 tell: Callable[[str], None] = lambda line: None) -> None:
+        self.clock, self.kinds, self._dummies = clock, kinds, dummies.datapaths
+        self._threads, self._say, self._tell = threads, say, tell
+        self._poll_us, self._limits = POLL_US, Limits()
         self.lookup_priorities = {"autovalidator": 0, "generic": 1}     # asked for; there is one way
         self.action_way = "scalar"
         self.has_ufid = True            # flows may be asked for by their handles
@@ -116,18 +125,21 @@ class Datapaths:
         return found
 
     def _make(self, kind: str, name: str = "") -> Datapath:
-        made = Datapath(kind, self._switch(kind), name, has_dummies=self._override or kind == "dummy")
+        made = Datapath(kind, self._switch(kind), name, has_dummies=kind in self._dummies)
         made.switch.backer.log = FlowLog(kind, made.name)
+        for line in log_lines(support(made.switch.dpif.features)):
+            self._tell(f"{kind}@{made.name}: {line}")
         return made
 
     def _switch(self, kind: str) -> Switch:
-        switch = self._kernel_switch() if kind == "system" and not self._override else None
+        switch = self._kernel_switch() if kind == "system" and kind not in self._dummies else None
         if switch is None:
             switch = Switch(realtime=True, strict=True, poll_us=self._poll_us,
-                            clock=self.clock if kind == "dummy" else None)
+                            clock=self.clock if kind in self._dummies else None)
+        switch.revalidator.set_limits(self._limits)
         switch.upcalls.is_exact = self._is_exact
         switch.upcalls.is_waiting = self._is_waiting
-        if kind != "dummy":
+        if kind not in self._dummies:
             switch.start(self._threads)
         return switch
 
@@ -170,6 +182,15 @@ class Datapaths:
         self._poll_us = us
         for found in self:
             found.switch.poll_us = us
+
+    def set_limits(self, limits: Limits) -> None:
+        """How many flows there may be and how long they live, in these datapaths and in those to come."""
+        if limits == self._limits:
+            return
+        self._limits = limits
+        for found in self:
+            with found.switch.lock:
+                found.switch.revalidator.set_limits(limits)
 
     def drop_unused(self) -> None:
         """Close the datapaths no bridge is in."""

@@ -19,6 +19,7 @@ from fastpath.errors import ConfigError, FastpathError, PortError
 from fastpath.io import link
 from fastpath.io._af_packet import AfPacketPort
 from fastpath.io._memory import MemoryPort
+from fastpath.io._policer import police
 from fastpath.io._tap import TapPort
 from fastpath.io.pcapfile import PcapWriter
 from fastpath.io.vport import KernelPort
@@ -26,13 +27,14 @@ from fastpath.runtime.clock import wall_ns
 from fastpath.runtime.log import Level
 from fastpath.runtime.packet_stream import Links
 from fastpath.text import format_mac, parse_mac
+from fastpath.vswitchd.dummies import TUNNELS, Dummies
+from fastpath.vswitchd.qos import PolicingWanted
 from fastpath.vswitchd.settings import InterfaceWanted
 
 DUMMY_MTU, DEVICE_MTU = 1500, 1500
 MIN_MTU, MAX_MTU = 68, 65535
 DUMMY_TYPES = ("dummy", "dummy-internal", "dummy-pmd")
 FIRST_DUMMY_MAC = 0xAA55AA550000
-TUNNELS = ("bareudp", "erspan", "geneve", "gre", "gtpu", "ip6erspan", "ip6gre", "lisp", "stt", "vxlan")
 IFACE_TYPES = ("afxdp", "afxdp-nonpmd", *TUNNELS, "internal", "patch", "system", "tap")
 
 
@@ -74,6 +76,18 @@ class Device:
         if isinstance(self.io, TapPort | AfPacketPort | KernelPort) and mtu != self.mtu:
             link.configure(self.name, mtu=mtu)
         self.mtu = mtu
+
+    @property
+    def qos_types(self) -> tuple[str, ...]:
+        """The types of QoS it takes."""
+        return ("linux-noop",) if isinstance(self.io, TapPort | AfPacketPort | KernelPort) else ()
+
+    def police(self, wanted: PolicingWanted) -> bool:
+        """Drop what comes in beyond what is wanted; False if that cannot be had.  As in the reference dummies
+        let everything in."""
+        if isinstance(self.io, TapPort | AfPacketPort):
+            police(self.io, **wanted.limits)
+        return not isinstance(self.io, KernelPort) or not (wanted.kbps or wanted.kpps)
 
     def add_address(self, address: str) -> None:
         """Give it the IP *address*, with or without the length of its prefix.  Raises ConfigError."""
@@ -176,17 +190,17 @@ def _writer(path: str) -> PcapWriter:
 
 
 class Devices:
-    """Opens devices.  *override* makes dummies of those that would be real ones."""
+    """Opens devices; *dummies* says which of them have nothing behind them."""
 
-    def __init__(self, *, has_dummies: bool, override: bool) -> None:
-        self.has_dummies, self.override = has_dummies, override
+    def __init__(self, dummies: Dummies) -> None:
+        self.modes = dummies
         self._open: dict[str, Device] = {}
         self._n_dummies = 0
 
     @property
     def types(self) -> list[str]:
         """The interface types there are."""
-        return sorted((*IFACE_TYPES, *(DUMMY_TYPES if self.has_dummies else ())))
+        return sorted((*IFACE_TYPES, *(DUMMY_TYPES if self.modes.are_known else ())))
 
     def __iter__(self) -> Iterator[Device]:
         return iter(list(self._open.values()))
@@ -216,11 +230,8 @@ class Devices:
 
     def _kind(self, kind: str, datapath_type: str) -> str:
         """The type an interface of type *kind* is on a datapath: dummies have no real devices."""
-        if datapath_type == "dummy" and kind == "internal":
-            return "dummy-internal"
-        if self.override and kind in ("system", "tap", "internal", "afxdp"):
-            return "dummy-internal" if kind == "internal" else "dummy"
-        return kind
+        on_dummies = datapath_type in self.modes.datapaths or kind in self.modes.interfaces
+        return "dummy-internal" if kind == "internal" and on_dummies else kind
 
     @staticmethod
     def _in_kernel(wanted: InterfaceWanted, kind: str) -> Device | None:
@@ -233,7 +244,7 @@ class Devices:
 
     def _make(self, wanted: InterfaceWanted, kind: str) -> Device:
         name = wanted.name
-        if kind in (*DUMMY_TYPES, *(TUNNELS if self.override else ())) and self.has_dummies:
+        if kind in self.modes.interfaces or (kind in DUMMY_TYPES and self.modes.are_known):
             mac, self._n_dummies = FIRST_DUMMY_MAC + self._n_dummies, self._n_dummies + 1
             dummy = Dummy(name, kind, MemoryPort(name), mac, DUMMY_MTU)
             dummy.configure(wanted)

@@ -172,13 +172,17 @@ def _serve(args: argparse.Namespace, log: Any) -> int:
     from fastpath.vswitchd.daemon import Daemon
     from fastpath.vswitchd.datapaths import TYPES
     from fastpath.vswitchd.devices import Devices
-    dummy = args.enable_dummy
-    devices = Devices(has_dummies=dummy is not None, override=dummy == "override")
+    from fastpath.vswitchd.dummies import dummies
+    from fastpath.vswitchd.settings import TlsWanted
+    modes = dummies(args.enable_dummy)
+    devices = Devices(modes)
     rundir = Path(ovs.dirs.RUNDIR)
-    types = tuple(kind for kind in TYPES if (kind != "dummy" or devices.has_dummies)
-                  and (kind != "system" or not args.disable_system))
+    types = tuple(kind for kind in TYPES if (kind != "dummy" or modes.are_known)
+                  and (kind != "system" or not args.disable_system or kind in modes.datapaths))
     daemon = Daemon(args.database or f"unix:{rundir}/db.sock", log, rundir, devices, types=types,
-                    pid=os.getpid())
+                    pid=os.getpid(), tls=TlsWanted(args.private_key or "", args.certificate or "",
+                                                   args.bootstrap_ca_cert or args.ca_cert or "",
+                                                   bool(args.bootstrap_ca_cert)))
     server = serve(daemon, args.unixctl, VERSION)
     if server is None:
         return 1

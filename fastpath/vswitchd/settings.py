@@ -16,14 +16,17 @@ from fastpath.fields import BY_NAME
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.description import Description
 from fastpath.ofproto.port import VLAN_MAX, vlan_config
+from fastpath.ofproto.revalidate import MAX_FLOWS, Limits
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
 from fastpath.ovsdb.idl import Row, get
 from fastpath.runtime.log import Level
 from fastpath.text import parse_mac
 from fastpath.vswitchd import VERSION
+from fastpath.vswitchd.qos import NO_POLICING, NO_QOS, PolicingWanted, QosWanted, QueueWanted
 
 OFPP_MAX = 0xFF00
 MAX_PREFIXES = 3
+_INT_MAX = 0x7FFFFFFF
 PROTOCOLS = {"OpenFlow10": OF10, "OpenFlow11": OF11, "OpenFlow12": OF12, "OpenFlow13": OF13,
              "OpenFlow14": OF14, "OpenFlow15": OF15}
 # Without a word in the database the reference speaks these.
@@ -44,6 +47,7 @@ class InterfaceWanted:
     ofport: int | None = field(compare=False)
     mtu_request: int | None
     mac: int | None
+    policing: PolicingWanted = NO_POLICING
 
     def option(self, name: str, default: str = "") -> str:
         """One of the options."""
@@ -59,6 +63,7 @@ class PortWanted:
     interfaces: tuple[InterfaceWanted, ...]
     vlan: VlanConfig
     protected: bool
+    qos: QosWanted = NO_QOS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,19 @@ class ControllerWanted:
     inactivity_probe_s: float
     rate_limit: int | None
     burst_limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsWanted:
+    """Files for encrypted connections; with *bootstrap* the CA's certificate is taken from the first peer."""
+
+    private_key: str = ""
+    certificate: str = ""
+    ca_cert: str = ""
+    bootstrap: bool = False
+
+
+NO_TLS = TlsWanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +137,15 @@ class BridgeWanted:
     controllers: tuple[ControllerWanted, ...]
     tables: tuple[tuple[int, TableWanted], ...]
     mirrors: tuple[MirrorWanted, ...]
+    tls: TlsWanted = NO_TLS
 
 
 class Reader:
     """Reads rows.  *notes* says what of them made no sense, and how bad that is."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: TlsWanted = NO_TLS) -> None:
         self.notes: list[tuple[Level, str]] = []
+        self._tls = tls                 # where the database does not say
 
     def warn(self, text: str) -> None:
         """Note what is not carried out as it stands."""
@@ -137,7 +157,19 @@ class Reader:
 
     def bridges(self, root: Row) -> list[BridgeWanted]:
         """All bridges, by name."""
-        return [self.bridge(row) for row in _by_name(column(root, "bridges", []))]
+        tls = one(root, "ssl")
+        if tls is not None:
+            key, certificate, ca = (str(get(tls, name)) for name in ("private_key", "certificate", "ca_cert"))
+            self._tls = TlsWanted(key, certificate, ca, bool(get(tls, "bootstrap_ca_cert")))
+        return [self.bridge(row) for row in _by_name(column(root, "bridges", [])) if self._is_named(row)]
+
+    def _is_named(self, row: Row) -> bool:
+        """Whether a bridge may be called so, as files are called by it."""
+        name = str(get(row, "name"))
+        if "/" in name or "\\" in name:
+            self.warn(f'ignoring bridge with invalid name "{name}"')
+            return False
+        return True
 
     def poll_us(self, root: Row) -> int:
         """How long datapath threads look for packets at most: ``other_config:pmd-poll-us``."""
@@ -147,6 +179,18 @@ class Reader:
             return us
         self.warn(f"ignoring pmd-poll-us {asked}: expected 0 to {MAX_POLL_US}")
         return POLL_US
+
+    def limits(self, root: Row) -> Limits:
+        """How many flows there may be and how long they live."""
+        other, usual = texts(root, "other_config"), Limits()
+
+        def asked(name: str, default: float) -> int:
+            number = _int(other.get(name), int(default))
+            return number if number >= 0 else int(default)
+        return Limits(min(asked("flow-limit", usual.flow_limit), MAX_FLOWS),
+                      max(1, asked("max-idle", usual.max_idle * 1000)) / 1000,
+                      max(1, asked("max-revalidator", usual.max_revalidator * 1000)) / 1000,
+                      asked("min-revalidate-pps", usual.min_revalidate_pps))
 
     def bridge(self, row: Row) -> BridgeWanted:
         """What a row of Bridge wants."""
@@ -159,22 +203,18 @@ class Reader:
             _hex(other.get("datapath-id")), self._hwaddr(other.get("hwaddr"), name),
             Description("Nicira, Inc.", "Open vSwitch", VERSION, other.get("dp-sn") or "None",
                         other.get("dp-desc") or "None"),
-            _int(other.get("mac-aging-time"), 300),
-            _int(other.get("mac-table-size"), 8192),
+            _unsigned(other.get("mac-aging-time"), 300),
+            _unsigned(other.get("mac-table-size"), 8192),
             other.get("forward-bpdu") == "true", tuple(sorted(column(row, "flood_vlans", []))),
             tuple(self._ports(row, name)), tuple(self._controllers(row)), tuple(self._tables(row)),
-            tuple(self._mirrors(row)))
+            tuple(self._mirrors(row)), self._tls)
 
     def _ports(self, bridge: Row, name: str) -> Iterator[PortWanted]:
         rows = _by_name(column(bridge, "ports", []))
-        if all(get(row, "name") != name for row in rows):
-            self.warn(f"bridge {name}: no port named {name}, synthesizing one")
-            local = InterfaceWanted(None, name, "internal", (), None, None, None, None)
-            yield PortWanted(None, name, (local,), VlanConfig(), False)
         for row in rows:
             interfaces = _by_name(get(row, "interfaces"))
             yield PortWanted(row, str(get(row, "name")), tuple(self._interface(i, name) for i in interfaces),
-                             self._vlan(row), bool(column(row, "protected", False)))
+                             self._vlan(row), bool(column(row, "protected", False)), _qos(one(row, "qos")))
 
     def _interface(self, row: Row, bridge: str) -> InterfaceWanted:
         name = str(get(row, "name"))
@@ -183,7 +223,7 @@ class Reader:
         return InterfaceWanted(
             row, name, "internal" if name == bridge else kind, tuple(sorted(texts(row, "options").items())),
             request, request or (before if before and 0 < before < OFPP_MAX else None),
-            one(row, "mtu_request"), self._own_mac(row, bridge))
+            one(row, "mtu_request"), self._own_mac(row, bridge), _policing(row))
 
     def _vlan(self, row: Row) -> VlanConfig:
         """VLAN settings as the reference reads them: a tag makes an access port, whatever trunks say."""
@@ -279,6 +319,20 @@ def _mac(text: str | None) -> int | None:
         return None
 
 
+def _policing(row: Row) -> PolicingWanted:
+    return PolicingWanted(*(one(row, f"ingress_policing_{what}") or 0
+                            for what in ("rate", "burst", "kpkts_rate", "kpkts_burst")))
+
+
+def _qos(row: Row | None) -> QosWanted:
+    """What a row of QoS wants; none is as one without a type."""
+    if row is None:
+        return NO_QOS
+    return QosWanted(str(get(row, "type")), tuple(sorted(texts(row, "other_config").items())), tuple(
+        QueueWanted(number, one(queue, "dscp"), tuple(sorted(texts(queue, "other_config").items())))
+        for number, queue in sorted(column(row, "queues", {}).items())))
+
+
 # -- columns -------------------------------------------------------------------------------------------
 
 
@@ -314,13 +368,15 @@ def _names(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def _int(text: str | None, default: int) -> int:
-    """A number of an other_config, *default* for none or nonsense, read as C's atoi reads it."""
-    digits = ""
-    for char in (text or "").strip():
-        if not (char.isdecimal() or (char in "+-" and not digits)):
-            break
-        digits += char
-    return int(digits) if digits.strip("+-") else default if text is None else 0
+    """A number of an other_config, *default* for none or nonsense."""
+    found = (text or "").strip()
+    digits = found[1:] if found[:1] in ("+", "-") else found
+    return int(found) if digits.isascii() and digits.isdecimal() and abs(int(found)) <= _INT_MAX else default
+
+
+def _unsigned(text: str | None, default: int) -> int:
+    """The same where the reference takes what is below zero for a large number."""
+    return _int(text, default) % (_INT_MAX * 2 + 2)
 
 
 def _hex(text: str | None) -> int | None:

@@ -13,12 +13,15 @@ from fastpath.bridge import Port
 from fastpath.errors import PortError
 from fastpath.io import link
 from fastpath.ovsdb.idl import Row, Write, put
+from fastpath.runtime.streams import HUNG_UP
 from fastpath.text import format_mac
 from fastpath.vswitchd.bridges import ConfiguredBridge, Interface
+from fastpath.vswitchd.datapaths import Datapath
 from fastpath.vswitchd.devices import Dummy
-from fastpath.vswitchd.settings import ControllerWanted
+from fastpath.vswitchd.settings import ControllerWanted, column
 
 _ROLES = {"equal": "other", "primary": "master", "secondary": "slave"}
+_END_OF_FILE = "End of file"            # what the reference calls it when the other side hangs up
 _STATISTICS = ("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_dropped", "tx_dropped", "rx_errors",
                "tx_errors")
 
@@ -26,8 +29,8 @@ _STATISTICS = ("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_dropped",
 def _writes(row: Row | None, values: Iterable[tuple[str, Any]]) -> Iterator[Write]:
     if row is None:
         return
-    for column, value in values:
-        write = put(row, column, value)
+    for name, value in values:
+        write = put(row, name, value)
         if write is not None:
             yield write
 
@@ -36,6 +39,14 @@ def of_switch(root: Row, *, datapath_types: list[str], iface_types: list[str]) -
     """What the switch can do."""
     yield from _writes(root, (("datapath_types", datapath_types), ("iface_types", iface_types),
                               ("dpdk_initialized", False), ("dpdk_version", "none")))
+
+
+def of_datapaths(root: Row, found: Iterable[Datapath]) -> Iterator[Write]:
+    """What the datapaths can do that the database has rows for."""
+    rows = column(root, "datapaths", {})
+    for datapath in found:
+        if not datapath.is_extra:
+            yield from _writes(rows.get(datapath.type), (("capabilities", datapath.capabilities),))
 
 
 def of_bridge(bridge: ConfiguredBridge, now: float) -> Iterator[Write]:
@@ -50,14 +61,14 @@ def of_bridge(bridge: ConfiguredBridge, now: float) -> Iterator[Write]:
 
 def of_controller(bridge: ConfiguredBridge, wanted: ControllerWanted, now: float) -> Iterator[Write]:
     """How the connection to a controller stands."""
-    found = bridge.controller(wanted.target)
+    found = bridge.remotes.controller(wanted.target)
     if found is None:               # one that may connect by itself, or cannot be had
         return
     link, up = found.link, found.is_connected
     since = "sec_since_connect" if up else "sec_since_disconnect"
     told = {"state": link.state, since: str(int(now - link.since))}
     if link.last_error:
-        told["last_error"] = link.last_error
+        told["last_error"] = _END_OF_FILE if link.last_error == HUNG_UP else link.last_error
     yield from _writes(wanted.row, (("is_connected", up), ("role", _ROLES[found.role] if up else None),
                                     ("status", told)))
 

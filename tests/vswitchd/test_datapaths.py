@@ -14,6 +14,7 @@ from fastpath.errors import ConfigError
 from fastpath.io.vport import KernelPort
 from fastpath.runtime.clock import WarpClock
 from fastpath.vswitchd.datapaths import Datapaths
+from fastpath.vswitchd.dummies import FOR_ALL
 
 
 def opener(fake: FakeKernel | None) -> Any:
@@ -55,6 +56,6 @@ def test_without_a_module_this_process_serves_them_and_says_so(monkeypatch: pyte
 
 def test_dummies_are_never_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastpath.switch.open_datapath", opener(FakeKernel()))
-    datapaths = Datapaths(clock=WarpClock(), override=True)
+    datapaths = Datapaths(clock=WarpClock(), dummies=FOR_ALL)
     assert not datapaths.use("system").switch.is_kernel
     datapaths.close()

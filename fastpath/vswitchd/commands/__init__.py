@@ -19,8 +19,10 @@ from fastpath.vswitchd.commands import (
     dummy,
     fdb,
     interfaces,
+    normalize,
     ofproto,
     pmd,
+    qos,
     route,
     time,
     upcall,
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
 
 COMMANDS: tuple[Command, ...] = (
     *absent.COMMANDS, *bridge.COMMANDS, *conntrack.COMMANDS, *counters.COMMANDS, *dpctl.COMMANDS,
-    *dpif.COMMANDS, *dummy.COMMANDS, *fdb.COMMANDS, *interfaces.COMMANDS, *ofproto.COMMANDS,
-    *pmd.COMMANDS, *route.COMMANDS, *time.COMMANDS, *upcall.COMMANDS, *vlog.COMMANDS)
+    *dpif.COMMANDS, *dummy.COMMANDS, *fdb.COMMANDS, *interfaces.COMMANDS, *normalize.COMMANDS,
+    *ofproto.COMMANDS, *pmd.COMMANDS, *qos.COMMANDS, *route.COMMANDS, *time.COMMANDS, *upcall.COMMANDS,
+    *vlog.COMMANDS)
 _HIDDEN = {command.name for command in COMMANDS if command.usage is None}
 
 

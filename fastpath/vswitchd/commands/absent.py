@@ -86,23 +86,6 @@ def flush_groups(daemon: Daemon, args: list[str]) -> str:
     return no_groups(daemon, args) if args else "table successfully flushed"
 
 
-def no_qos(daemon: Daemon, args: list[str]) -> str:
-    """No interface shapes its packets."""
-    _interface(daemon, args[0])
-    return f"QoS not configured on {args[0]}"
-
-
-def no_qos_types(daemon: Daemon, args: list[str]) -> str:
-    """No interface could."""
-    _interface(daemon, args[0])
-    return f"No QoS types supported for interface: {args[0]}"
-
-
-def _interface(daemon: Daemon, name: str) -> None:
-    if all(name not in bridge.interfaces for bridge in daemon.bridges.values()):
-        raise CommandError("no such interface")
-
-
 def no_bonds(daemon: Daemon, args: list[str]) -> str:
     """No port is bonded."""
     return "bond\ttype\trecircID\tmembers\n"
@@ -128,8 +111,6 @@ COMMANDS = (
     Command("mdb/flush", "[bridge]", 0, 1, flush_groups),
     Command("mdb/show", "bridge", 1, 1, no_groups),
     Command("ofproto/list-tunnels", "", 0, 0, nothing),
-    Command("qos/show", "interface", 1, 1, no_qos),
-    Command("qos/show-types", "interface", 1, 1, no_qos_types),
     Command("rstp/show", "[bridge]", 0, 1, none_of("No such RSTP object")),
     Command("rstp/tcn", "[bridge]", 0, 1, done_to_none_of("No such RSTP object")),
     Command("stp/show", "[bridge]", 0, 1, none_of("no such stp object")),

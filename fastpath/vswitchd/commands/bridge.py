@@ -31,7 +31,7 @@ def reconnect(daemon: Daemon, args: list[str]) -> None:
     if args and args[0] not in daemon.bridges:
         raise CommandError("Unknown bridge")
     for name in args or list(daemon.bridges):
-        daemon.bridges[name].reconnect()
+        daemon.bridges[name].remotes.reconnect()
 
 
 def leave(daemon: Daemon, args: list[str]) -> None:

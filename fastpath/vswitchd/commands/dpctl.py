@@ -51,7 +51,8 @@ def _show(datapath: Datapath, with_counters: bool) -> Iterator[str]:
     yield f"  flows: {counted.n_flows}"
     own = "dummy-internal" if datapath.has_dummies else "tap"
     for number, name in sorted(port_names(datapath).items()):
-        yield f"  port {number}: {name} ({datapath.types.get(name, own)})"
+        kind = datapath.types.get(name, own)
+        yield f"  port {number}: {name}" + ("" if kind == "system" else f" ({kind})")
         if with_counters:
             yield from _counters(datapath.switch.dpif.port_stats(number) if number else PortStats())
 
@@ -241,9 +242,14 @@ def _key(datapath: Datapath, text: str) -> tuple[FlowKey, FlowKey]:
     return key, mask
 
 
+def separated(text: str) -> str:
+    """Actions with one comma between two of them, where the reference takes any run of commas and blanks."""
+    return ",".join(text.replace(",", " ").split())
+
+
 def _actions(datapath: Datapath, text: str) -> OdpActions:
     try:
-        return parse_actions(text, {name: n for n, name in port_names(datapath).items()})
+        return parse_actions(separated(text), {name: n for n, name in port_names(datapath).items()})
     except ParseError:
         raise CommandError("ovs-vswitchd: parsing actions (Invalid argument)") from None
 
@@ -258,7 +264,7 @@ def _operate(datapath: Datapath, operation: FlowPut | FlowDel, what: str) -> Non
 def show_actions(daemon: Daemon, args: list[str]) -> str:
     """Actions as the datapath prints them."""
     try:
-        return format_actions(parse_actions(args[0]))
+        return format_actions(parse_actions(separated(args[0])))
     except ParseError:
         raise CommandError("ovs-vswitchd: odp_actions_from_string (Invalid argument)") from None
 

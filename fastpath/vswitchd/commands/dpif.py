@@ -9,26 +9,10 @@ from fastpath.vswitchd.bridges import ConfiguredBridge, Interface
 from fastpath.vswitchd.commands.command import Command, CommandError
 from fastpath.vswitchd.commands.dpctl import port_names
 from fastpath.vswitchd.datapaths import Datapath
+from fastpath.vswitchd.support import FEATURES
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
-
-# What translation may use of the userspace datapath: name, what it is called, what there is.  Conntrack is
-# translated, though not executed yet.
-FEATURES: tuple[tuple[str, str, bool | int], ...] = (
-    ("masked_set_action", "Masked set action", True), ("tnl_push_pop", "Tunnel push pop", True),
-    ("ufid", "Ufid", True), ("trunc", "Truncate action", True), ("clone", "Clone action", True),
-    ("sample_nesting", "Sample nesting", 10), ("ct_eventmask", "Conntrack eventmask", True),
-    ("ct_clear", "Conntrack clear", True), ("max_hash_alg", "Max dp_hash algorithm", 1),
-    ("check_pkt_len", "Check pkt length action", True), ("ct_timeout", "Conntrack timeout policy", True),
-    ("explicit_drop_action", "Explicit Drop action", True),
-    ("lb_output_action", "Optimized Balance TCP mode", True),
-    ("ct_zero_snat", "Conntrack all-zero IP SNAT", True), ("add_mpls", "MPLS Label add", True),
-    ("max_vlan_headers", "Max VLAN headers", 1), ("max_mpls_depth", "Max MPLS depth", 3),
-    ("recirc", "Recirc", True), ("ct_state", "CT state", True), ("ct_zone", "CT zone", True),
-    ("ct_mark", "CT mark", True), ("ct_label", "CT label", True), ("ct_state_nat", "CT state NAT", True),
-    ("ct_orig_tuple", "CT orig tuple", True), ("ct_orig_tuple6", "CT orig tuple for IPv6", True),
-    ("nd_ext", "IPv6 ND Extension", True))
 
 
 def show(daemon: Daemon, args: list[str]) -> str:

@@ -1,0 +1,149 @@
+"""Where a bridge meets controllers: the sockets it listens on, and those it connects to.
+
+``NAME.mgmt`` and ``NAME.snoop`` are always there.  A target whose settings alone changed is served anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from fastpath.bridge import Bridge
+from fastpath.controller_set import Controller
+from fastpath.errors import FastpathError
+from fastpath.runtime.listener import Listener
+from fastpath.runtime.log import Log, RateLimit
+from fastpath.runtime.tls import Tls
+from fastpath.vswitchd.settings import ControllerWanted, TlsWanted
+
+_PASSIVE = ("ptcp:", "pssl:", "punix:")
+_ENCRYPTED = ("ssl:", "pssl:")
+_FILES = (("private_key", "Private key"), ("certificate", "Certificate"), ("ca_cert", "CA certificate"))
+
+
+class Remotes:
+    """The controllers of one bridge, and who may ask."""
+
+    def __init__(self, bridge: Bridge, rundir: Path, log: Log) -> None:
+        self._bridge, self._rundir, self._name = bridge, rundir, bridge.name
+        self._log, self._connmgr, self._tls_log = (
+            log.module(name) for name in ("bridge", "connmgr", "stream_ssl"))
+        self._management, self._snoop = (f"punix:{rundir / self._name}.{kind}" for kind in ("mgmt", "snoop"))
+        self._listeners: dict[str, Listener] = {}
+        self._controllers: dict[str, ControllerWanted] = {}
+        self._wanted: tuple[ControllerWanted, ...] = ()
+        self._dpid: int | None = None
+        self._versions: tuple[int, ...] = ()
+        self._tls = TlsWanted()
+        self._limit = RateLimit(1, 5)
+
+    def set(self, wanted: Iterable[ControllerWanted], *, dpid: int | None, versions: tuple[int, ...],
+            tls: TlsWanted) -> None:
+        """Serve those *wanted*, and ovs-ofctl, in *versions*; the bridge is called *dpid*."""
+        self._wanted = tuple(wanted)
+        are_others = versions != self._versions
+        is_other, speaks_anew = are_others or dpid != self._dpid, are_others and bool(self._versions)
+        changed_tls = tls != self._tls
+        self._dpid, self._versions, self._tls = dpid, versions, tls
+        targets = {c.target: c for c in self._wanted if self._may_serve(c.target)}
+        kept = {self._management, self._snoop, *targets}
+        before = {*self._listeners, *self._controllers}
+        for address in list(self._listeners):
+            if is_other or address not in kept or (changed_tls and address.startswith(_ENCRYPTED)):
+                self._listeners.pop(address).close()
+        for target, old in list(self._controllers.items()):
+            if is_other or targets.get(target) != old or (changed_tls and target.startswith(_ENCRYPTED)):
+                self._hang_up(target)
+        for target in (self._management, *targets):
+            if speaks_anew and target in before:
+                self._connmgr.info(f'{self._name}: Changes to controller "{target}" expects '
+                                   "re-initialization: Re-initializing now.")
+            self._serve(target, targets.get(target), is_new=speaks_anew or target not in before)
+        self._serve_snoops()
+        for target in sorted(before - kept):
+            self._connmgr.info(f'{self._name}: removed {_kind(target)} controller "{target}"')
+
+    def _serve(self, target: str, wanted: ControllerWanted | None, *, is_new: bool) -> None:
+        """Listen or connect, unless it is done."""
+        if target in self._listeners or target in self._controllers:
+            return
+        try:
+            if target.startswith(_ENCRYPTED) and not self._has_keys():
+                pass                            # tried again when there are
+            elif wanted is None or target.startswith(_PASSIVE):
+                self._listeners[target] = self._bridge.listen(target, dpid=self._dpid, tls=self._keys(),
+                                                              versions=self._versions)
+            else:
+                self._bridge.controllers.add(
+                    target, dpid=self._dpid, versions=self._versions, tls=self._keys(),
+                    max_backoff=wanted.max_backoff_s, inactivity_probe=wanted.inactivity_probe_s,
+                    rate_limit=wanted.rate_limit, burst_limit=wanted.burst_limit)
+                self._controllers[target] = wanted
+        except FastpathError as error:
+            self._connmgr.err(f"failed to listen on {target}: {error}" if target.startswith(_PASSIVE)
+                              else f"{self._name}: {target}: {error}")
+            return
+        if is_new:
+            self._connmgr.info(f'{self._name}: added {_kind(target)} controller "{target}"')
+
+    def _serve_snoops(self) -> None:
+        if self._snoop in self._listeners:
+            return
+        try:
+            self._listeners[self._snoop] = self._bridge.snoop(self._snoop)
+        except FastpathError as error:
+            self._connmgr.err(f"failed to listen on {self._snoop}: {error}")
+
+    def _has_keys(self) -> bool:
+        """Whether there are all files that encryption takes; says which are not named."""
+        missing = [what for name, what in _FILES if not getattr(self._tls, name)]
+        for what in missing:
+            self._tls_log.err(f"{what} must be configured to use SSL", self._limit)
+        return not missing
+
+    def _keys(self) -> Tls | None:
+        t = self._tls
+        if not (t.private_key and t.certificate and t.ca_cert):
+            return None
+        return Tls(t.private_key, t.certificate, t.ca_cert)
+
+    def _may_serve(self, target: str) -> bool:
+        """Whether a socket of a controller is where who writes the database may reach: others are files of
+        this host."""
+        kind, _, path = target.partition(":")
+        mine = f"{self._rundir}/"
+        instead = (f'or connect to "unix:{mine}{self._name}.mgmt" (which is always available without '
+                   "special configuration).")
+        if kind == "unix" and "/" in path and not path.startswith(mine):
+            self._refuse(f'bridge {self._name}: Not connecting to socket controller "{target}" due to '
+                         "possibility for remote exploit.  Instead, specify socket in permitted directory "
+                         f'"unix:{mine}" {instead}')
+            return False
+        own = f"{mine}{self._name}."
+        if kind == "punix" and (not path.startswith(own) or "/" in path[len(own):]):
+            self._refuse(f'bridge {self._name}: Not adding Unix domain socket controller "{target}" due to '
+                         "possibility of overwriting local files. Instead, specify path in permitted format "
+                         f'"punix:{own}*" {instead}')
+            return False
+        return True
+
+    def _refuse(self, trouble: str) -> None:
+        self._log.err(trouble, self._limit)
+
+    def controller(self, target: str) -> Controller | None:
+        """The controller at *target*, if it is one the bridge connects to."""
+        return next((c for c in self._bridge.controllers if c.target == target), None)
+
+    def _hang_up(self, target: str) -> None:
+        del self._controllers[target]
+        self._bridge.controllers.remove(target)
+
+    def reconnect(self) -> None:
+        """Hang up on all controllers, and connect again to those that are connected to."""
+        for target in list(self._controllers):
+            self._hang_up(target)
+        self.set(self._wanted, dpid=self._dpid, versions=self._versions, tls=self._tls)
+
+
+def _kind(target: str) -> str:
+    return "service" if target.startswith(_PASSIVE) else "primary"
