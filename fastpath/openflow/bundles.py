@@ -139,10 +139,12 @@ class Bundles:
         except StepRefused as error:
             session.refuse(error, b.request(error.step))
             raise OpenFlowError("OFPBFC_MSG_FAILED", str(error)) from None
-        for step in b.steps:
-            if isinstance(step, FlowMod | Rule):
-                session.tally.count(step.command if isinstance(step, FlowMod) else Command.ADD,
-                                    session.bridge.now)
+        now, n_rules = session.bridge.now, sum(isinstance(step, Rule) for step in b.steps)
+        if n_rules:
+            session.tally.count(Command.ADD, now, n_rules)
+        for step in b.steps if n_rules < len(b.steps) else ():
+            if isinstance(step, FlowMod):
+                session.tally.count(step.command, now)
         for out in b.packets:
             session.send_packet(out)
 

@@ -105,7 +105,7 @@ class Remotes:
         t = self._tls
         if not (t.private_key and t.certificate and t.ca_cert):
             return None
-        return Tls(t.private_key, t.certificate, t.ca_cert)
+        return Tls(t.private_key, t.certificate, t.ca_cert, t.bootstrap)
 
     def _may_serve(self, target: str) -> bool:
         """Whether a socket of a controller is where who writes the database may reach: others are files of
