@@ -315,7 +315,6 @@ class Served:
             if self._tap is not None:
                 self._tap.heard(data)
             self.session.received(data)
-            self._hurry()
 
     def take(self) -> bytes:
         with self._lock:
@@ -327,7 +326,6 @@ class Served:
             if self._tap is not None:
                 self._tap.heard(data)
             self.session.received(data)
-            self._hurry()
             self._taken = self.session.connection.take()
             return self._taken
 
@@ -336,6 +334,9 @@ class Served:
             if self._tap is not None:
                 self._tap.said(self._taken[:n])
             self.session.sent(n)
+
+    def rest(self) -> None:
+        self._hurry()               # who asks for a barrier soon sees to that itself
 
     def turn(self) -> float:
         with self._lock:
@@ -374,6 +375,9 @@ class Snooped:
     def answer(self, data: bytes) -> bytes:
         self.received(data)
         return self.take()
+
+    def rest(self) -> None:
+        pass
 
     def sent(self, n: int) -> None:
         with self._lock:

@@ -3,8 +3,10 @@
 
 To fall asleep and be woken takes a thread 10 us, and 50 to 100 us where the core has gone to sleep too, as
 those of virtual machines do.  A peer that asks on as soon as it has its answer is there sooner, so `soon`
-looks for it again and again.  It holds no GIL meanwhile, and gives way to whoever wants the core; when somebody
-had it for longer than an errand takes, looking on costs more than it saves, and it gives up.
+looks for it again and again.  It holds no GIL meanwhile, and gives way to whoever wants the core.  When somebody
+had it for longer than an errand takes, the machine is busy: looking on would cost the others' turns, of some
+milliseconds each, whereas a thread that sleeps is woken past them.  So it does not look for HOLD then, and for
+twice as long each time it meets the same again; each time looking was worth it makes that half as long.
 """
 
 cimport cython
@@ -27,6 +29,8 @@ cdef extern from "<sched.h>" nogil:
 cdef enum:
     SIZE = 65536
     TAKEN_NS = 20000            # a turn of others that is no mere errand
+    HOLD_NS = 500000
+    HOLD_MOST_NS = 256000000
     N_LOOKS = 4                 # before it gives way
 
 
@@ -44,30 +48,33 @@ cdef ssize_t look(int fd, void *data) noexcept nogil:
     return -EAGAIN if errno == EAGAIN or errno == EINTR else -errno
 
 
-cdef ssize_t look_until(int fd, void *data, int64_t end) noexcept nogil:
-    cdef int64_t now = clock_ns(), before
+cdef ssize_t look_until(int fd, void *data, int64_t end, bint *taken) noexcept nogil:
+    """The same until *end*; *taken*: somebody else had the core meanwhile."""
+    cdef int64_t before
     cdef ssize_t n
     cdef int i
+    taken[0] = False
     while True:
         for i in range(N_LOOKS):
             n = look(fd, data)
             if n != -EAGAIN:
+                taken[0] = False        # the peer itself may have had it
                 return n
         before = clock_ns()
-        if before >= end:
+        if before >= end or taken[0]:
             return n
         sched_yield()
-        now = clock_ns()
-        if now - before > TAKEN_NS:
-            return look(fd, data)
+        taken[0] = clock_ns() - before > TAKEN_NS
 
 
 @cython.final
 cdef class Receiver:
     """Receives at most 64 KiB at a time.  One thread's."""
     cdef char *data
+    cdef int64_t hold_ns, held_until
 
     def __cinit__(self):
+        self.hold_ns = self.held_until = 0
         self.data = <char *>malloc(SIZE)
         if self.data == NULL:
             raise MemoryError("no room for what is received")
@@ -77,12 +84,19 @@ cdef class Receiver:
 
     def soon(self, int fd, double wait_s):
         """What the stream socket *fd* has within *wait_s*: empty at its end, None for nothing.  Raises OSError."""
-        cdef int64_t end
+        cdef int64_t now
+        cdef bint taken
         cdef ssize_t n = look(fd, self.data)
         if n == -EAGAIN and wait_s > 0:
-            end = clock_ns() + <int64_t>(wait_s * 1e9)
-            with nogil:
-                n = look_until(fd, self.data, end)
+            now = clock_ns()
+            if now >= self.held_until:
+                with nogil:
+                    n = look_until(fd, self.data, now + <int64_t>(wait_s * 1e9), &taken)
+                if taken:
+                    self.hold_ns = min(max(2 * self.hold_ns, <int64_t>HOLD_NS), <int64_t>HOLD_MOST_NS)
+                    self.held_until = clock_ns() + self.hold_ns
+                elif n != -EAGAIN:
+                    self.hold_ns //= 2
         if n >= 0:
             return PyBytes_FromStringAndSize(self.data, n)
         if n == -EAGAIN:

@@ -43,6 +43,7 @@ class StreamSession(Protocol):
     def take(self) -> bytes: ...        # TAKE_SIZE bytes, or all there are
     def sent(self, n: int) -> None: ...
     def answer(self, data: bytes) -> bytes: ...         # received, then take
+    def rest(self) -> None: ...         # it was told something, and nothing more comes for now
     def turn(self) -> float: ...        # does what is due; seconds until there is more, inf for never
     def ended(self) -> None: ...
 
@@ -61,6 +62,7 @@ class Streams:
         self._events: dict[socket.socket, int] = {}     # that the selector waits for, by client
         self._answered: dict[socket.socket, float] = {}     # when a client was last heard and answered
         self._receiver = Receiver()
+        self._heard: dict[StreamSession, None] = {}         # those told something since they had a rest
         self._look = True               # something happened that other sessions may have to hear of
         self._rung = False
         self._closing = False
@@ -89,6 +91,9 @@ class Streams:
                 self._serve_one(key.fileobj, events)
             asker = self._asker([key.fileobj for key, _ in ready if key.fileobj is not self._bell], lingers)
             lingers = asker if asker is not None and self._linger(asker) else None
+            for session in self._heard:
+                session.rest()
+            self._heard.clear()
         for client in list(self._clients):
             self._flush(client)
         for client in list(self._clients):
@@ -134,6 +139,7 @@ class Streams:
                     if data is not None:
                         self._drop(client, "connection closed by peer")
                     return False
+                self._heard[session] = None
                 out = session.answer(data)
                 if out:
                     n = client.send(out)
@@ -198,6 +204,7 @@ class Streams:
             if not data:
                 self._drop(client, HUNG_UP)
                 return False
+            self._heard[session] = None
             try:
                 session.received(data)
             except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ class Echo:
     closed = is_congested = False
 
     def __init__(self, fails: str | None = None) -> None:
-        self._fails, self._out, self._heard = fails, b"", False
+        self._fails, self._out, self._heard, self.n_rests = fails, b"", False, 0
 
     def _check(self, where: str) -> None:
         if self._heard and where == self._fails:
@@ -38,6 +39,9 @@ class Echo:
 
     def sent(self, n: int) -> None:
         self._out = self._out[n:]
+
+    def rest(self) -> None:
+        self.n_rests += 1
 
     def turn(self) -> float:
         self._check("turn")
@@ -76,6 +80,21 @@ def test_a_fault_in_one_session_ends_that_connection_alone(where: str, caplog: A
     assert "internal error: a connection is closed" in caplog.text
     bad.close()
     good.close()
+
+
+def test_who_was_told_something_has_a_rest_when_nothing_more_comes() -> None:
+    session = Echo()
+    served = Served(session)
+    peer, = served.peers
+    for n in range(500):
+        peer.sendall(b"%d" % n)
+        assert peer.recv(10) == b"%d" % n
+    deadline = time.monotonic() + 20
+    while not session.n_rests and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert 0 < session.n_rests <= 500
+    served.close()
+    peer.close()
 
 
 def test_a_client_that_asks_on_at_once_does_not_keep_others_waiting() -> None:
