@@ -12,9 +12,10 @@ exception in the block drops the bundle.  Packets, of other threads too, meet al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from fastpath.errors import ConfigError, OpenFlowError, StepRefused
 from fastpath.ofproto.admission import check_group
@@ -145,14 +146,28 @@ class Bundle:
             self.commit()
 
 
+def _together(steps: list[_Step], bridge: Bridge) -> Iterator[_Step | list[Rule]]:
+    """*steps*; runs of rules that can be added at once together."""
+    for is_rule, run in groupby(steps, lambda step: isinstance(step, Rule)):
+        rules = cast("list[Rule]", list(run))
+        if is_rule and len(rules) > 1 and bridge.ofproto.stages_together(rules):
+            yield rules
+        else:
+            yield from rules
+
+
 def _carry_out(steps: list[_Step], change: Change, bridge: Bridge) -> None:
     undo: list[_Undo] = []
     events = bridge.ofproto.backer.events
     n_events = len(events)
     try:
-        for number, step in enumerate(steps):
+        number = 0
+        for step in _together(steps, bridge):
             try:
-                if isinstance(step, FlowMod):
+                if isinstance(step, list):
+                    change.add_all(step)
+                    number += len(step) - 1
+                elif isinstance(step, FlowMod):
                     bridge.ofproto.stage(change, step)
                 elif isinstance(step, Rule):
                     bridge.ofproto.stage_rule(change, step)
@@ -160,6 +175,7 @@ def _carry_out(steps: list[_Step], change: Change, bridge: Bridge) -> None:
                     undo.append(step(change))
             except OpenFlowError as error:
                 raise StepRefused(error.code, error.detail or "refused", number) from None
+            number += 1
     except BaseException:
         for back in reversed(undo):
             back()

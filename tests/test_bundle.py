@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 import fastpath
 from fastpath import FastpathError, OpenFlowError, Switch
 from fastpath.ofproto.events import FlowRemoved
-from fastpath.ofproto.rule import RemovedReason
+from fastpath.ofproto.flow_mod import Command
+from fastpath.ofproto.flow_reader import FlowReader
+from fastpath.ofproto.rule import RemovedReason, Rule
 from fastpath.ofproto.table import VacancyReason
 
 FRAME = bytes.fromhex("0200000000020200000000010800") + bytes.fromhex(
@@ -178,3 +182,35 @@ def test_what_a_refused_bundle_would_have_learned_owns_nothing() -> None:
             b.add_flow("table=254,actions=drop")
         br.add_flow("table=1,actions=drop")
         assert len(br.rules("table=3")) == 1
+
+
+def test_rules_of_a_bundle_are_added_together_between_other_steps() -> None:
+    """As each by itself would be, and all taken back likewise."""
+    def texts(i: int) -> list[str]:
+        return [f"table={i % 2},priority={i % 5},in_port={i % 7},actions=output:{i + 1}",
+                "table=1,priority=3,ip,actions=drop"]
+    with fastpath.Switch(seed=0) as switch, fastpath.Switch(seed=0) as other:
+        bridges = [switch.add_bridge("br0"), other.add_bridge("br0")]
+        for bridge in bridges:
+            bridge.add_flow("table=0,priority=1,in_port=1,cookie=7,actions=output:9")
+        before = bridges[0].dump_flows()
+        reader = FlowReader()
+        for wrong in (True, False):
+            with suppress(OpenFlowError), bridges[0].bundle() as bundle:
+                for i in range(40):
+                    for text in texts(i):
+                        mod = reader.read(text, Command.ADD)
+                        bundle.add_rule(Rule(mod.match, mod.priority, mod.actions, table_id=mod.table_id))
+                    if i % 10 == 9:
+                        bundle.del_flows("table=0,in_port=1")
+                if wrong:
+                    bundle.add_flow("table=3,actions=group:9")
+            if wrong:
+                assert bridges[0].dump_flows() == before
+        for i in range(40):
+            for text in texts(i):
+                bridges[1].add_flow(text)
+            if i % 10 == 9:
+                bridges[1].del_flows("table=0,in_port=1")
+        assert bridges[0].dump_flows() == bridges[1].dump_flows() != before
+        assert len({len(bridge.ofproto.tables) for bridge in bridges}) == 1

@@ -48,6 +48,7 @@ from fastpath.value import replace
 NO_ODP_PORT = 0xffffffff
 INTERNAL_TABLE = 254                # holds what translation needs for itself; no user changes it
 FRAG_HANDLING = ("normal", "drop", "nx-match")
+_CHECK_OVERLAP = int(FlowFlags.CHECK_OVERLAP)
 FEW_RULES = 64                      # rules that changed are compared with flows one by one
 
 
@@ -392,6 +393,12 @@ class Ofproto:
             self.stage(change, adding(rule))
         else:
             change.add(rule)
+
+    def stages_together(self, rules: Iterable[Rule]) -> bool:
+        """Whether ``stage_rule`` would only add each of *rules*, and none can be refused."""
+        return not (self.backer.strict or self.tlvs.places) and self.tables.are_plain and not any(
+            TRAITS.of(rule.actions) or rule.flag_bits & _CHECK_OVERLAP or rule.table_id == INTERNAL_TABLE
+            for rule in rules)
 
     @property
     def takes_rules(self) -> bool:

@@ -12,6 +12,7 @@ One Change at a time, by the owner of the tables.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -97,14 +98,17 @@ class _Modified:
 _Step: TypeAlias = "Rule | tuple[Rule, Rule] | _Removed | _Modified"
 
 
-def inherit(rule: Rule, old: Rule) -> bool:
-    """Let *rule* have what stays of *old*, in whose place it comes; whether it takes over the counters."""
+def inherit(rule: Rule, old: Rule) -> None:
+    """Let *rule* have what stays of *old*, in whose place it comes."""
     if rule.cookie == COOKIE_KEEP:
         rule.cookie = old.cookie
-    if rule.flag_bits & _RESET_COUNTS:
-        return False
-    rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
-    return True
+    if hands_on(rule):
+        rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
+
+
+def hands_on(rule: Rule) -> bool:
+    """Whether *rule* takes over the counters of one in whose place it comes."""
+    return not rule.flag_bits & _RESET_COUNTS
 
 
 class Change:
@@ -140,7 +144,7 @@ class Change:
         if self._log:
             self._tables.publish(self._touched)
             for step in self._log if self.result.replaced else ():
-                if isinstance(step, tuple) and not step[0].flag_bits & _RESET_COUNTS:
+                if isinstance(step, tuple) and hands_on(step[0]):
                     step[1].successor = step[0]
             self._buried = self._tables.bury()
             self.result.removed += self._buried
@@ -222,6 +226,19 @@ class Change:
         self._touched.add(table_id)
         self._log.append(rule if old is None else (rule, old))
         self.result.added.append(rule)
+
+    def add_all(self, rules: Sequence[Rule]) -> None:
+        """``add`` each of *rules*, whose actions have none of TRAITS and flags do not check for overlaps, to
+        tables that are plain."""
+        adding = self._tables.adding(self._now)
+        try:
+            self._tables.put_all(rules, adding)
+        finally:
+            added, olds = rules[:adding.n_added], dict(adding.replaced)
+            self._log += [(rule, olds[rule]) if rule in olds else rule for rule in added] if olds else added
+            self._touched.update(adding.tables())
+            self.result.added += added
+            self.result.replaced += olds.values()
 
     def _modify(self, fm: FlowMod) -> None:
         rules = self._tables.select(fm)

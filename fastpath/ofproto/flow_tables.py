@@ -21,7 +21,7 @@ from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.traits import CONJOINS, LEARNS, NESTS, TRAITS
-from fastpath.ofproto.flow_change import Change, FlowModResult, inherit
+from fastpath.ofproto.flow_change import Change, FlowModResult, hands_on, inherit
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod, outputs_to, uses_group
 from fastpath.ofproto.learned_cookies import LearnedCookies
 from fastpath.ofproto.rule import RemovedReason, Rule
@@ -193,31 +193,39 @@ class FlowTables:
     def add_all(self, rules: Sequence[Rule], now: float | None = None) -> Collection[int]:
         """Add *rules*, whose actions have none of TRAITS, to tables that are plain; return which tables.
         They are made *now*, or when they say.  Should that fail nothing has changed."""
-        adding = Adding(self.table, self._order, self.version + 1, now)
+        adding = self.adding(now)
         try:
-            adding.add(rules)
+            self.put_all(rules, adding)
         except BaseException:
-            self._withdraw(rules, adding)
+            olds = dict(adding.replaced)
+            for rule in reversed(rules[:adding.n_added]):
+                self.take_back(rule, olds.get(rule))
+            self.drop(adding.tables())
             raise
-        self.n_rules += adding.n_added - len(adding.replaced)
         for rule, old in adding.replaced:
-            self._replaced(self._tables[old.table_id], old)
-            if inherit(rule, old):
+            if hands_on(rule):
                 old.successor = rule
-        for rule in adding.timed:
-            if not rule.removed:
-                self._entered(self._tables[rule.table_id], rule)
         touched = adding.tables()
         self.publish(touched)
         return touched
 
-    def _withdraw(self, rules: Sequence[Rule], adding: Adding) -> None:
-        """Take back those that were added."""
-        olds = dict(adding.replaced)
-        self.n_rules += adding.n_added - len(olds)
-        for rule in reversed(rules[:adding.n_added]):
-            self.take_back(rule, olds.get(rule))
-        self.drop(adding.tables())
+    def adding(self, now: float | None = None) -> Adding:
+        """What ``put_all`` tells of itself; the rules are made *now*, or when they say."""
+        return Adding(self.table, self._order, self.version + 1, now)
+
+    def put_all(self, rules: Sequence[Rule], adding: Adding) -> None:
+        """``put`` *rules*, whose actions have none of TRAITS, where nothing refuses any.  If one cannot be
+        added those before it were."""
+        try:
+            adding.add(rules)
+        finally:
+            self.n_rules += adding.n_added - len(adding.replaced)
+            for rule, old in adding.replaced:
+                self._replaced(self._tables[old.table_id], old)
+                inherit(rule, old)
+            for rule in adding.timed:
+                if not rule.removed:
+                    self._entered(self._tables[rule.table_id], rule)
     def publish(self, touched: Iterable[int]) -> None:
         """Show the steps since the last version, which were in the tables *touched*."""
         self.version += 1

@@ -164,7 +164,9 @@ class Bundles:
     def add(self, ask: BundleAdd, raw: bytes) -> None:
         """Put a message into its bundle, which is opened if it is not."""
         message = _inner(ask, raw)
-        step = self._step(decode(message).message)
+        step: _Content | packet.PacketOut = self._step(decode(message).message)
+        if isinstance(step, FlowMod):           # its match, met for the first time, may be plain
+            step = self._session.plain_rule(message) or step
         if ask.bundle_id in self._open:
             b = self._take(ask.bundle_id)
             self._usable(b, ask.bundle_id, ask.flags)

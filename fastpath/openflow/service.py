@@ -214,6 +214,14 @@ class Session:
                 raise
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{cls.__name__} from a controller") from None
 
+    def plain_rule(self, message: bytes) -> Rule | None:
+        """The rule that *message* adds, if it is a flow mod that may go the short way."""
+        if self._adds is None or not self.bridge.takes_rules:
+            return None
+        self._adds.by_table = self._by_table
+        items, end = self._adds.read(message, 0, self._now)
+        return items[0] if end == len(message) and len(items) == 1 and isinstance(items[0], Rule) else None
+
     def _take_adds(self, data: bytes, at: int) -> int:
         """Carry out the flow mods of *data* from *at* on that add rules and are plain, and barriers, or put
         such flow mods into a bundle; return where that ends."""

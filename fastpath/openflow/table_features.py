@@ -54,21 +54,28 @@ def _header(f: Field, version: int, *, masked: bool = False) -> bytes:
 
 
 @cache
+def _fields(version: int, beyond: bool) -> tuple[bytes, bytes, bytes]:
+    """Headers of the fields that can be set, of all with a mask where they may have one, and of all."""
+    fields = [f for f in FIELDS if f.ids and (beyond or f.name not in _BEYOND)]
+    return (b"".join(_header(f, version) for f in fields if f.writable),
+            b"".join(_header(f, version, masked=f.maskable) for f in fields),
+            b"".join(_header(f, version) for f in fields))
+
+
+@cache
 def _properties(version: int, table_id: int, beyond: bool) -> bytes:
     """Those of a table; *beyond*: with the fields that are not the reference's."""
-    fields = [f for f in FIELDS if f.ids and (beyond or f.name not in _BEYOND)]
+    settable, matched, wildcards = _fields(version, beyond)
     kinds = range(instructions.GOTO_TABLE + (table_id == N_TABLES - 1),
                   (instructions.METER if version < OF15 else instructions.CLEAR_ACTIONS) + 1)
     actions = b"".join(_HEADER.pack(kind, _HEADER.size) for kind in ACTIONS12)
-    settable = b"".join(_header(f, version) for f in fields if f.writable)
     values = {
         _INSTRUCTIONS: b"".join(_HEADER.pack(kind, _HEADER.size) for kind in kinds),
         _NEXT: bytes(range(table_id + 1, N_TABLES)), _WRITE: actions, _WRITE_SET: settable, _APPLY: actions,
         _APPLY_SET: settable}
     return b"".join(
         [put_property(number + miss, values[number]) for miss in (0, 1) for number in _HIT]
-        + [put_property(_MATCH, b"".join(_header(f, version, masked=f.maskable) for f in fields)),
-           put_property(_WILDCARDS, b"".join(_header(f, version) for f in fields))])
+        + [put_property(_MATCH, matched), put_property(_WILDCARDS, wildcards)])
 
 
 def features(session: Session, ask: stats.TableFeaturesRequest) -> Iterator[object]:
