@@ -81,6 +81,17 @@ static inline uint64_t line_hash(const line_t *line, uint64_t seed)
                     line->w[6] & 0xFF000000, line->w[7], seed);
 }
 
+/* A table of cache lines that is asked next, by (hash & mask). */
+typedef struct ahead {
+    const void *table;
+    uint64_t mask;
+} ahead_t;
+
+static inline void fetch_ahead(ahead_t ahead, uint64_t hash)
+{
+    prefetch((const line_t *)ahead.table + (hash & ahead.mask));
+}
+
 /* What lines_missed() is, for one way of comparing two: the packets of those with a bit in `which` that the
  * flow found for each does not cover. */
 #define LINES_MISSED(way, attribute, covers)                                                                  \

@@ -17,6 +17,10 @@ cdef extern from "_line.h" nogil:
     bint line_covers(const line_t *flow, const line_t *mask, const line_t *packet)
     bint line_covers_scalar(const line_t *flow, const line_t *mask, const line_t *packet)
     uint64_t line_hash(const line_t *line, uint64_t seed)
+    ctypedef struct ahead_t:            # a table of cache lines that is asked next, by (hash & mask)
+        const void *table
+        uint64_t mask
+    void fetch_ahead(ahead_t ahead, uint64_t hash)
     # Those of the packets with a bit in *which* that the flow found for each does not cover.
     uint32_t lines_missed(const line_t *packets, uint32_t which, void *const *found)
     uint32_t lines_missed_any(const line_t *packets, uint32_t which, void *const *found)
@@ -29,8 +33,9 @@ cdef extern from "_line_avx2.h" nogil:
         uint64_t rare           # packet_rare() of all packets, or-ed
 
 # Fill lines[i] and the layer offsets of each b.p[i] that is plain and has a bit in *which*, as extract_packet()
-# would, and set lines[i].w[0] to the line's hash; the rest are left as they are.  Returns the bits of the rest.
-cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed) noexcept nogil
+# would, set lines[i].w[0] to the line's hash and have its line of *ahead* fetched; the rest are left as they
+# are.  Returns the bits of the rest.
+cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed, ahead_t ahead) noexcept nogil
 # The same, but for hashes, of plain packets that *flow* covers; returns the bits of the others, of which some
 # may be plain.  ALIKE_NONE, and nothing else looked at, if it does not cover the first.
 cdef uint32_t read_alike(const batch_t *b, line_t *lines, const line_t *flow, alike_t *sum) noexcept nogil

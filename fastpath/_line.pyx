@@ -23,7 +23,7 @@ from fastpath._packet cimport OFS_NONE, PACKET_MD, packet_rare
 
 cdef extern from "_line_avx2.h" nogil:
     bint LINES_BY_VECTORS
-    uint32_t read_lines_avx2(const batch_t *b, line_t *lines, uint64_t seed)
+    uint32_t read_lines_avx2(const batch_t *b, line_t *lines, uint64_t seed, ahead_t ahead)
     uint32_t read_alike_avx2(const batch_t *b, line_t *lines, const line_t *flow, alike_t *sum)
 
 cdef extern from *:
@@ -94,24 +94,26 @@ cdef inline bint read_ipv4(packet_t *p, line_t *line, uint32_t l3, uint32_t vlan
     return True
 
 
-cdef uint32_t read_lines_any(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed) noexcept nogil:
+cdef uint32_t read_lines_any(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed,
+                             ahead_t ahead) noexcept nogil:
     cdef uint32_t rest = 0, i
     while which:
         i = first_bit(which)
         if likely(read_line(b.p[i], &lines[i])):
             lines[i].w[0] = line_hash(&lines[i], seed)
+            fetch_ahead(ahead, lines[i].w[0])
         else:
             rest |= <uint32_t>1 << i
         which &= which - 1
     return rest
 
 
-cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed) noexcept nogil:
+cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed, ahead_t ahead) noexcept nogil:
     if by_vectors and which == all_of(b):
-        which = read_lines_avx2(b, lines, seed)
+        which = read_lines_avx2(b, lines, seed, ahead)
         if likely(which == 0):
             return 0
-    return read_lines_any(b, which, lines, seed)
+    return read_lines_any(b, which, lines, seed, ahead)
 
 
 cdef uint32_t read_alike_any(const batch_t *b, line_t *lines, const line_t *flow, alike_t *sum) noexcept nogil:
@@ -147,12 +149,14 @@ def read_plain(frame, *, FlowKey md=None, str form="words"):
     cdef line_t line
     cdef batch_t b
     cdef FlowKey key = FlowKey.__new__(FlowKey)
+    cdef ahead_t nothing
     cdef bint plain
+    nothing.table, nothing.mask = &line, 0
     load_frame(&p, md)
     b.n, b.p[0] = 1, &p
     PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
     p.data, p.len = <uint8_t *>view.buf, <uint32_t>view.len
-    plain = (read_lines if form == "best" else read_lines_any)(&b, 1, &line, 1) == 0
+    plain = (read_lines if form == "best" else read_lines_any)(&b, 1, &line, 1, nothing) == 0
     PyBuffer_Release(&view)
     if not plain:
         return None

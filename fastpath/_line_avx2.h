@@ -110,7 +110,7 @@ AVX2_INLINE uint64_t line_hash_of(const packet_t *p, uint32_t tag, uint64_t seed
 }
 
 /* Lines and hashes of the packets it takes; returns the bits of the others. */
-AVX2 static uint32_t read_lines_avx2(const batch_t *b, line_t *lines, uint64_t seed)
+AVX2 static uint32_t read_lines_avx2(const batch_t *b, line_t *lines, uint64_t seed, ahead_t ahead)
 {
     uint32_t others = 0, n = b->n;
     for (uint32_t i = 0; i < n; i++) {
@@ -124,6 +124,7 @@ AVX2 static uint32_t read_lines_avx2(const batch_t *b, line_t *lines, uint64_t s
         store32(&lines[i].w[0], low);
         store32(&lines[i].w[4], high);
         lines[i].w[0] = line_hash_of(p, tag, seed);
+        fetch_ahead(ahead, lines[i].w[0]);
     }
     return others;
 }
@@ -166,7 +167,7 @@ AVX2 static uint32_t read_alike_avx2(const batch_t *b, line_t *lines, const line
 #define LINES_BY_VECTORS has_avx2()
 #else
 #define LINES_BY_VECTORS 0
-#define read_lines_avx2(b, lines, seed) 0
+#define read_lines_avx2(b, lines, seed, ahead) 0
 #define read_alike_avx2(b, lines, flow, sum) 0
 #endif
 #endif

@@ -27,8 +27,8 @@ from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_ac
                               load_relaxed64, store_relaxed64, store_release32, unlikely)
 from fastpath._extract cimport extract_batch_reuse, extract_packet, extract_reuse
 from fastpath._flow_layout cimport flow_t
-from fastpath._line cimport (ALIKE_NONE, LINE_WORDS, alike_t, line_hash, line_of_key, line_t, line_tcp_flags, read_alike,
-                             read_lines)
+from fastpath._line cimport (ALIKE_NONE, LINE_WORDS, ahead_t, alike_t, fetch_ahead, line_hash, line_of_key,
+                             line_t, line_tcp_flags, read_alike, read_lines)
 from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online, mf_program_t,
                                  mf_quiesce)
 from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
@@ -126,14 +126,16 @@ cdef inline uint32_t guess(thread_t *th, batch_t *b, alike_t *sum) noexcept nogi
 cdef inline uint32_t read_batch(thread_t *th, batch_t *b, uint32_t open) noexcept nogil:
     """Lines of the packets that are *open*, and keys of those not plain; returns the bits of these packets."""
     cdef uint32_t every = <uint32_t>((<uint64_t>1 << b.n) - 1)
+    cdef ahead_t ahead
+    ahead.table, ahead.mask = th.cache.buckets, th.cache.bucket_mask
     open &= every
-    th.whole = every if th.dp.whole_keys else read_lines(b, open, th.lines, th.dp.table.seed)
+    th.whole = every if th.dp.whole_keys else read_lines(b, open, th.lines, th.dp.table.seed, ahead)
     if unlikely(th.whole != 0):
-        read_whole(th, b, th.whole == every)
+        read_whole(th, b, th.whole == every, ahead)
     return open
 
 
-cdef void read_whole(thread_t *th, batch_t *b, bint together) noexcept nogil:
+cdef void read_whole(thread_t *th, batch_t *b, bint together, ahead_t ahead) noexcept nogil:
     """Keys of the packets in th.whole, and the lines that these begin with."""
     cdef uint32_t i
     if together:
@@ -144,6 +146,7 @@ cdef void read_whole(thread_t *th, batch_t *b, bint together) noexcept nogil:
                 extract_reuse(b.p[i], &th.keys[i].f, &th.stale, i)
             line_of_key(&th.keys[i].f, b.p[i].hash, &th.lines[i])
             th.lines[i].w[0] = line_hash(&th.lines[i], th.dp.table.seed)
+            fetch_ahead(ahead, th.lines[i].w[0])
 
 
 cdef uint32_t search(thread_t *th, batch_t *b, uint32_t bits) noexcept nogil:
