@@ -72,4 +72,15 @@ static inline void *lines_new(size_t size)      /* the same, zeroed; huge pages 
     return p ? memset(p, 0, size) : p;
 }
 
+/* As realloc() of such memory: what is added is zeroed, what was there freed.  NULL: no memory, nothing done. */
+static inline void *lines_grown(void *old, size_t n_old, size_t size)
+{
+    void *p = lines_new(size);
+    if (p && old) {
+        memcpy(p, old, n_old);
+        free(old);
+    }
+    return p;
+}
+
 #endif

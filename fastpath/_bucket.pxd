@@ -16,3 +16,4 @@ cdef extern from "_bucket.h" nogil:
     void bucket_set_sig(bucket_t *b, int way, uint16_t sig)         # release
     void *lines_alloc(size_t size, int huge)                        # line aligned; free() it
     void *lines_new(size_t size)                                    # the same, zeroed
+    void *lines_grown(void *old, size_t n_old, size_t size)         # as realloc() of these

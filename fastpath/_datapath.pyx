@@ -11,12 +11,12 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 from posix.unistd cimport close, getpid, read, write
 
 from fastpath._actions cimport count_drop
-from fastpath._bucket cimport lines_new
+from fastpath._bucket cimport lines_grown, lines_new
 from fastpath._bytes cimport fence, load_acquire32, load_relaxed64, store_relaxed64, store_release32
 from fastpath._extract cimport extract_packet
 from fastpath._flow cimport FlowKey, hash_finish
@@ -127,8 +127,8 @@ cdef class Datapath:
             free_thread(th)
             raise OSError(errno, "no descriptor free for a datapath thread")
         th.a.pool = pool_new(self.pool_limit)
-        th.out = <outq_t **>calloc(self.dp.n_slots + 1, sizeof(outq_t *))
-        th.dirty = <uint32_t *>calloc(self.dp.n_slots + 1, sizeof(uint32_t))
+        th.out = <outq_t **>lines_new((self.dp.n_slots + 1) * sizeof(outq_t *))
+        th.dirty = <uint32_t *>lines_new((self.dp.n_slots + 1) * sizeof(uint32_t))
         if (th.a.pool == NULL or th.out == NULL or th.dirty == NULL or not sc_init(&th.cache, self.cache_buckets)
                 or not ring_init(&th.ring, self.ring_room) or not self.outqs(th)):
             free_thread(th)
@@ -147,7 +147,7 @@ cdef class Datapath:
         cdef uint32_t i
         for i in range(self.dp.n_slots):
             if self.dp.port[i] != NULL and th.out[i] == NULL:
-                th.out[i] = <outq_t *>calloc(1, sizeof(outq_t))
+                th.out[i] = <outq_t *>lines_new(sizeof(outq_t))
                 if th.out[i] == NULL:
                     return False
         return True
@@ -243,7 +243,7 @@ cdef class Datapath:
             for i in range(DRAIN_BATCHES):
                 if not receive(th, self.dp.port[slot], &b):
                     break
-                forward(th, &b)
+                forward(th, &b, &th.last)
                 recirculate(th)
             gate(th)
             mf_offline(th.reader)
@@ -607,11 +607,10 @@ cdef class Datapath:
 
 
 cdef void *grown(void *old, uint32_t n_old, uint32_t n, size_t size) except NULL:
-    """*old* with room for n elements, those from n_old on zeroed."""
-    cdef void *p = realloc(old, n * size)
+    """*old* with room for n elements, those from n_old on zeroed; on lines of its own, as threads write to theirs."""
+    cdef void *p = lines_grown(old, n_old * size, n * size)
     if p == NULL:
         raise MemoryError(f"no room for {n} ports")
-    memset(<uint8_t *>p + n_old * size, 0, (n - n_old) * size)
     return p
 
 

@@ -676,7 +676,7 @@ cdef class MegaflowTable:
         address = self.programs.get(code)
         if address is not None:
             return <mf_program_t *><size_t>address
-        p = <mf_program_t *>calloc(1, sizeof(mf_program_t) + len(code))
+        p = <mf_program_t *>lines_new(sizeof(mf_program_t) + len(code))
         if p == NULL:
             raise MemoryError(f"no room for a program of {len(code)} bytes")
         p.size = len(code)

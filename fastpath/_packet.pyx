@@ -17,6 +17,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 from posix.stdlib cimport posix_memalign
 
+from fastpath._bucket cimport lines_grown, lines_new
 from fastpath._bytes cimport likely, unlikely
 from fastpath._flow_layout cimport flow_t
 
@@ -30,7 +31,7 @@ cdef enum:
 
 
 cdef pool_t *pool_new(uint32_t limit) noexcept nogil:
-    cdef pool_t *pool = <pool_t *>calloc(1, sizeof(pool_t))
+    cdef pool_t *pool = <pool_t *>lines_new(sizeof(pool_t))
     if pool != NULL:
         pool.limit = limit
     return pool
@@ -59,7 +60,7 @@ cdef uint32_t _grow(pool_t *pool, packet_t ***stack, uint32_t n_free, uint32_t *
     cdef packet_t *p
     if n == 0:
         return 0
-    grown = realloc(stack[0], (n_slots[0] + n) * sizeof(packet_t *))
+    grown = lines_grown(stack[0], n_slots[0] * sizeof(packet_t *), (n_slots[0] + n) * sizeof(packet_t *))
     if grown == NULL:
         return 0
     stack[0] = <packet_t **>grown

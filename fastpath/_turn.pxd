@@ -52,10 +52,11 @@ ctypedef struct group_t:
     mf_program_t *program
     batch_t b
 
-# What waits to be sent to one port.
+# What one thread has for one port: what waits to be sent there.
 ctypedef struct outq_t:
     batch_t b
     bint dirty                  # listed in thread_t.dirty
+    mf_flow_t *last             # what answered for the last packet that came from there
 
 # All that one thread needs for its turn; nobody else touches it while the thread runs.
 ctypedef struct thread_t:
@@ -81,7 +82,7 @@ ctypedef struct thread_t:
     uint32_t stale              # of keys: see extract_batch_reuse
     mf_flow_t *found[BATCH_MAX]
     uint8_t open[BATCH_MAX]     # places in the batch of packets not found yet
-    mf_flow_t *last             # what answered for the last packet of the batch before
+    mf_flow_t *last             # outq_t.last of packets that recirculate
     group_t group[BATCH_MAX]
     uint32_t n_groups
     # the thread itself
@@ -96,7 +97,8 @@ ctypedef struct thread_t:
 
 cdef uint32_t turn(thread_t *th) noexcept nogil                     # packets received
 cdef uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil
-cdef void forward(thread_t *th, batch_t *b) noexcept nogil          # all rooms from read to bench
+# All rooms from guess to bench.  *last: the flow that answered last for packets of the kind.
+cdef void forward(thread_t *th, batch_t *b, mf_flow_t **last) noexcept nogil
 cdef void recirculate(thread_t *th) noexcept nogil                  # until nothing waits to
 cdef void gate(thread_t *th) noexcept nogil                         # send what waits in th.out
 cdef void ring_the_bell(thread_t *th) noexcept nogil                # wake who waits for upcalls

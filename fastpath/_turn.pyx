@@ -65,20 +65,20 @@ cdef uint32_t turn(thread_t *th) noexcept nogil:
         d = th.dp.polled[i]
         if d.thread == th.index and receive(th, d, &b):
             received += b.n
-            forward(th, &b)
+            forward(th, &b, &th.out[d.port.odp_port].last)
             recirculate(th)
     gate(th)
     ring_the_bell(th)
     return received
 
 
-cdef void forward(thread_t *th, batch_t *b) noexcept nogil:
+cdef void forward(thread_t *th, batch_t *b, mf_flow_t **last) noexcept nogil:
     """All rooms between receiving and sending, for one batch; leaves it empty."""
     cdef mf_program_t *program
     cdef alike_t sum
-    cdef uint32_t n = b.n, open = guess(th, b, &sum)
+    cdef uint32_t n = b.n, open = guess(th, b, last[0], &sum)
     if open == 0:
-        program = tally_alike(th, n, &sum)
+        program = tally_alike(th, last[0], n, &sum)
         store_relaxed64(&th.n_cache_hit, th.n_cache_hit + n)
         store_relaxed64(&th.n_hit, th.n_hit + n)
         run(th, program.code, program.size, program.out, b, sum.rare)
@@ -89,7 +89,7 @@ cdef void forward(thread_t *th, batch_t *b) noexcept nogil:
     if unlikely(open != 0):
         bell(th, b, search(th, b, open))
     store_relaxed64(&th.n_hit, th.n_hit + b.n)
-    program = tally(th, b)
+    program = tally(th, b, last)
     if program != NULL:
         run(th, program.code, program.size, program.out, b, RARE_CUT)
     else:
@@ -107,19 +107,19 @@ cdef uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil:
     return b.n
 
 
-cdef inline uint32_t guess(thread_t *th, batch_t *b, alike_t *sum) noexcept nogil:
+cdef inline uint32_t guess(thread_t *th, batch_t *b, mf_flow_t *last, alike_t *sum) noexcept nogil:
     """Where one flow fills batches, packets are compared with it as they are read, and that was all.
 
     Returns the bits of those it does not cover, and has found it for the others; ALIKE_NONE, and nothing
     done, if it does not cover the first.
     """
     cdef uint32_t i, open
-    if unlikely(th.dp.whole_keys or th.last == NULL):
+    if unlikely(th.dp.whole_keys or last == NULL):
         return ALIKE_NONE
-    open = read_alike(b, th.lines, <const line_t *>th.last, sum)
+    open = read_alike(b, th.lines, <const line_t *>last, sum)
     if unlikely(open != 0 and open != ALIKE_NONE):
         for i in range(b.n):
-            th.found[i] = th.last
+            th.found[i] = last
     return open
 
 
@@ -239,14 +239,15 @@ cdef inline uint32_t flags_of(const line_t *line) noexcept nogil:
     return line_tcp_flags(line.w[LINE_WORDS]) if (<const flow_t *>&line.w[1]).nw_proto == PROTO_TCP else 0
 
 
-cdef inline mf_program_t *tally_alike(thread_t *th, uint32_t n, const alike_t *sum) noexcept nogil:
-    """Count a batch of th.last alone; returns its program."""
-    mf_count(&th.last.slow if th.executing else &th.last.fast, n, sum.n_bytes, th.now_us, line_tcp_flags(sum.last))
-    return program_of(th.last)
+cdef inline mf_program_t *tally_alike(thread_t *th, mf_flow_t *flow, uint32_t n, const alike_t *sum) noexcept nogil:
+    """Count a batch of one flow; returns its program."""
+    mf_count(&flow.slow if th.executing else &flow.fast, n, sum.n_bytes, th.now_us, line_tcp_flags(sum.last))
+    return program_of(flow)
 
 
-cdef mf_program_t *tally(thread_t *th, batch_t *b) noexcept nogil:
-    """Count each packet with its flow; returns the program all have, NULL if several."""
+cdef mf_program_t *tally(thread_t *th, batch_t *b, mf_flow_t **last) noexcept nogil:
+    """Count each packet with its flow, the *last* of which is remembered; returns the program all have, NULL if
+    several."""
     cdef mf_flow_t *flow
     cdef mf_program_t *program
     cdef uint64_t other = 0, now_us = th.now_us
@@ -258,7 +259,7 @@ cdef mf_program_t *tally(thread_t *th, batch_t *b) noexcept nogil:
         flow = th.found[i]
         mf_count(&flow.fast + slow, 1, b.p[i].len, now_us, flags_of(&th.lines[i]))
         other |= <uint64_t>program ^ <uint64_t>program_of(flow)
-    th.last = th.found[b.n - 1]
+    last[0] = th.found[b.n - 1]
     return NULL if other else program
 
 
@@ -368,7 +369,7 @@ cdef void recirculate(thread_t *th) noexcept nogil:
         th.n_recirc -= b.n
         for i in range(th.n_recirc):
             th.recirc[i] = th.recirc[i + b.n]
-        forward(th, &b)
+        forward(th, &b, &th.last)
 
 
 ctypedef struct sending_t:
