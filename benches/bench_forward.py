@@ -2,10 +2,11 @@
 
 64-byte UDP frames of N microflows in a cycle (benches/traffic.py), each handed in as a fresh writable copy;
 the whole turn runs (extract, cache, table, statistics, actions) and the output port counts and frees.
-With --threads N, each thread has an input port with its share of the microflows, and windows of one thread
-that has all ports take turns with windows of N.  `scaling` is what N pass over what one does, by CPU time:
-N * one / each, over those windows in which all N had a core at once (`together` of them; null without any).
-`scaling_wall` is the same by the clock, the median of all windows: it means something on an idle machine.
+With --threads N, each thread has an input port with its share of the microflows, and short windows of one
+thread that has all ports take turns with windows of N.  `scaling` is what N pass over what one does, by CPU
+time: N * one / each, over those windows in which all N had a core at once (`together` of them; null without
+any); `scaling_best` compares the best windows.  `scaling_wall` is the same by the clock, over all windows: it
+means something on an idle machine.
 Windows of forwarding and windows of the bare ports alternate; medians and spreads are of those windows.
 cpu_ns (the median window), cpu_best (the least), mpps_a_core and floor_ns, that of the bare ports, count CPU
 time: on a busy machine they say what a core to itself would do.
@@ -23,6 +24,7 @@ import argparse
 import json
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ from fastpath.dpif.provider import Execute, FlowPut, Operation
 from fastpath.dpif.userspace import UserspaceDpif
 from fastpath.io._bench import BenchPort
 
+SHORT_S = 0.004
 MAC = 0xFFFFFFFFFFFF
 BITS = {"dl_src": MAC, "nw_src": 0xFFFFFF00, "nw_dst": 0xFFFFFF00, "tp_src": 0xF000, "tp_dst": 0xFFFF}
 ODP: dict[str, OdpActions] = {
@@ -75,8 +78,14 @@ def sources_of(args: argparse.Namespace, frames: list[bytes]) -> list[BenchPort]
 
 
 def in_ports(sources: list[BenchPort]) -> list[int]:
-    """Their numbers: 1, 3, 4, ...; 2 is the sink."""
-    return [1, *range(3, len(sources) + 2)]
+    """Their numbers.  Ports are dealt out in turn, and each source is to have a thread of its own: the first
+    is 1, the sink 2, and idle ports up to the next make a round."""
+    n = len(sources)
+    return [1, *range(n + 2, 2 * n + 1)]
+
+
+def idle_ports(sources: list[BenchPort]) -> dict[int, BenchPort]:
+    return {number: BenchPort(f"idle{number}") for number in range(3, len(sources) + 2)}
 
 
 def mask_of(subset: tuple[str, ...], grouped: bool, action: str) -> FlowKey:
@@ -95,6 +104,8 @@ def megaflow_driver(args: argparse.Namespace, frames: list[bytes]) -> Setup:
     for number, source in zip(in_ports(sources), sources, strict=True):
         dpif.port_add(source, number)
     dpif.port_add(sink, 2)
+    for number, idle in idle_ports(sources).items():
+        dpif.port_add(idle, number)
     masks = [mask_of(s, True, args.action) for s in traffic.subsets(args.masks)] if args.masks else \
         [mask_of((), False, args.action)]
     actions = ODP[args.action]
@@ -118,8 +129,8 @@ def switch_driver(args: argparse.Namespace, frames: list[bytes]) -> Setup:
     sources, sink = sources_of(args, frames), BenchPort("out")
     bridge.add_port(sources[0].name, sources[0])
     bridge.add_port("out", sink)
-    for source in sources[1:]:
-        bridge.add_port(source.name, source)
+    for port in (*idle_ports(sources).values(), *sources[1:]):
+        bridge.add_port(port.name, port)
     for rule in traffic.openflow_rules(args.masks, args.action, in_ports(sources)):
         bridge.add_flow(rule)
     return Setup(switch.dpif, sources, sink, lambda: (switch.run(), None)[1])
@@ -149,27 +160,49 @@ def window_inline(setup: Setup, seconds: float) -> tuple[float, float]:
     return spent / packets * 1e9, cpu / packets * 1e9
 
 
-def window_threads(setup: Setup, n: int, seconds: float) -> tuple[float, float]:
-    """Nanoseconds a packet over one window of *n* datapath threads: wall time, CPU time of all."""
+def cpu_of_others() -> float:
+    """CPU seconds of all threads but this one, to the moment: that of the process may be milliseconds old."""
+    tids = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+    clocks = [~tid << 3 | 6 for tid in tids if tid != threading.get_native_id()]    # clock_getcpuclockid()
+    return sum(time.clock_gettime(clock) for clock in clocks)
+
+
+def look(setup: Setup) -> tuple[int, float, float, float]:
+    """Packets sent, the clock, CPU time of the datapath's threads, and the clock after these were read."""
+    start = time.perf_counter()
+    return setup.sink.stats()["tx_packets"], start, cpu_of_others(), time.perf_counter()
+
+
+def windows_threads(setup: Setup, n: int, seconds: float) -> list[tuple[float, float]]:
+    """Nanoseconds a packet over windows of *n* datapath threads: wall time, CPU time of all."""
     setup.dpif.start_threads(n)
     setup.supply(1 << 60)
     time.sleep(0.01)
-    before, start, cpu = setup.sink.stats()["tx_packets"], time.perf_counter(), time.process_time()
-    time.sleep(seconds)
-    packets = setup.sink.stats()["tx_packets"] - before
-    spent, cpu = time.perf_counter() - start, time.process_time() - cpu
+    out: list[tuple[float, float]] = []
+    end = time.perf_counter() + seconds
+    while not out or time.perf_counter() < end:
+        first = look(setup)
+        time.sleep(SHORT_S)
+        last = look(setup)
+        packets, at_once = last[0] - first[0], all(seen[3] - seen[1] < SHORT_S / 20 for seen in (first, last))
+        if packets and at_once:
+            out.append(((last[1] - first[1]) / packets * 1e9, (last[2] - first[2]) / packets * 1e9))
     setup.supply(0)
     setup.dpif.stop_threads()
-    return spent / packets * 1e9, cpu / packets * 1e9
+    return out
 
 
 def scaling(n: int, one: list[tuple[float, float]], ours: list[tuple[float, float]]) -> dict[str, Any]:
     """What *n* threads pass over what one does; see the module's docstring."""
-    together = [cpu for wall, cpu in ours if cpu / wall > 0.9 * n]
-    one_cpu = statistics.median(cpu for _, cpu in one)
-    return {"one_cpu_ns": round(one_cpu, 2), "together": len(together),
-            "scaling": round(n * one_cpu / statistics.median(together), 2) if together else None,
-            "scaling_wall": round(statistics.median(a[0] / b[0] for a, b in zip(one, ours, strict=True)), 2)}
+    alone = [cpu for wall, cpu in one if cpu > 0.9 * wall] or [cpu for _, cpu in one]
+    together = [cpu for wall, cpu in ours if cpu > 0.9 * n * wall]
+    wall = statistics.median(wall for wall, _ in one) / statistics.median(wall for wall, _ in ours)
+    told: dict[str, Any] = {"one_cpu_ns": round(statistics.median(alone), 2), "together": len(together),
+                            "scaling": None, "scaling_best": None, "scaling_wall": round(wall, 2)}
+    if together:
+        told["scaling"] = round(n * statistics.median(alone) / statistics.median(together), 2)
+        told["scaling_best"] = round(n * min(alone) / min(together), 2)
+    return told
 
 
 def window_floor(setup: Setup, packets: int) -> float:
@@ -190,8 +223,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     windows = max(5, int(args.seconds / 0.1))
     for _ in range(windows):
         if args.threads:
-            one.append(window_threads(setup, 1, args.seconds / windows))
-            ours.append(window_threads(setup, args.threads, args.seconds / windows))
+            one += windows_threads(setup, 1, args.seconds / windows)
+            ours += windows_threads(setup, args.threads, args.seconds / windows)
         else:
             ours.append(window_inline(setup, args.seconds / windows))
         floor.append(window_floor(floors, 200_000))

@@ -18,11 +18,10 @@ from fastpath._port cimport PORT_CAP_MULTI_TX, PORT_CAP_VNET, Port, count, port_
 cdef enum:
     SENDERS = 16                # threads that a sink counts for
 
-# What one thread has sent, on a line of its own: as a device has a queue for each thread.
+# What one thread has sent, apart from what others write and read: as a device has a queue for each thread.
 ctypedef struct sent_t:
-    uint64_t thread             # its pool; 0: nobody's yet
     uint64_t packets, n_bytes
-    uint64_t spare[13]
+    uint64_t spare[14]
 
 ctypedef struct source_t:
     port_t base
@@ -31,7 +30,8 @@ ctypedef struct source_t:
     uint32_t n, stride, next
     uint64_t handed             # packets handed in; the receiving thread's
     uint64_t until              # hand in until so many; Python's
-    sent_t sent[SENDERS]
+    uint64_t sender[SENDERS]    # their pools; 0: nobody yet
+    sent_t sent[1 + SENDERS]    # the first is nobody's
 
 
 cdef int source_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
@@ -68,9 +68,9 @@ cdef sent_t *sent_by(source_t *s, const pool_t *pool) noexcept nogil:
     cdef uint32_t i
     cdef uint64_t thread = <uint64_t>pool, owner
     for i in range(SENDERS):
-        owner = load_relaxed64(&s.sent[i].thread)
-        if owner == thread or (owner == 0 and cas64(&s.sent[i].thread, 0, thread)):
-            return &s.sent[i]
+        owner = load_relaxed64(&s.sender[i])
+        if owner == thread or (owner == 0 and cas64(&s.sender[i], 0, thread)):
+            return &s.sent[1 + i]
     return NULL
 
 
@@ -149,8 +149,8 @@ cdef class BenchPort(Port):
         cdef uint32_t i
         out = stats_of(&self.c.stats)
         for i in range(SENDERS):
-            out["tx_packets"] += load_relaxed64(&self.s.sent[i].packets)
-            out["tx_bytes"] += load_relaxed64(&self.s.sent[i].n_bytes)
+            out["tx_packets"] += load_relaxed64(&self.s.sent[1 + i].packets)
+            out["tx_bytes"] += load_relaxed64(&self.s.sent[1 + i].n_bytes)
         return out
 
     def send(self, frames, vnets=(), now=None) -> int:
