@@ -34,6 +34,7 @@ _L4_NAMES = {(IPV4, ICMP): "icmp", (IPV6, ICMPV6): "icmp"}
 VLAN_VID, VLAN_CFI, VLAN_PCP = 0x0FFF, 0x1000, 0xE000
 CT_TRACKED, CT_INVALID, CT_NEW = 0x20, 0x10, 0x01
 TUN_OAM, TUN_DF, TUN_CSUM, TUN_KEY = 1, 2, 4, 8
+_TUN_RAW = 0x10                         # options as they came over the wire have no names (``geneve``)
 _TUN_FLAGS = ("oam", "df", "csum", "key")
 
 # Text of nw_frag by mask, then by masked value.
@@ -335,7 +336,7 @@ def _tunnel(out: list[str], key: FlowKey, mask: FlowKey) -> None:
 
 
 def _options(out: list[str], key: FlowKey, mask: FlowKey, options: Options) -> None:
-    for place in present(options, mask):
+    for place in present(options, mask) if not key.tun_flags & _TUN_RAW else ():
         name, m = f"tun_metadata{place.index}", place.read(mask)
         if not place.is_present(key):
             out.append(f"{name}=NP")

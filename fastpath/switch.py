@@ -213,7 +213,8 @@ class Switch:
             raise ConfigError(f"tunnel of kind {tunnel.kind!r}: the kernel's datapath has "
                               f"{', '.join(TUNNEL_KINDS)}")
         name = tunnel_device(tunnel.kind, tunnel.dst_port)
-        return self.dpif.port_add(KernelPort(name, kind=tunnel.kind, dst_port=tunnel.dst_port))
+        return self.dpif.port_add(KernelPort(name, kind=tunnel.kind, dst_port=tunnel.dst_port,
+                                             gbp=tunnel.gbp))
 
     def detach_tunnel(self, odp_port: int) -> None:
         """Remove the port of tunnels when none is left that uses it."""

@@ -1,9 +1,10 @@
 """Where tunnel options lie in the flow key: the places of tun_metadata0 to 63.
 
-The key has TUN_OPTS_LEN bytes for the values of all options and a bit for each that is there.  Which bytes
-are whose is not a fact of the key: a bridge's TLV table says it of keys and rules of that bridge
-(``ofproto.tlv_table``), and a match read from text brings its own until it meets a bridge.  Mappings of
-numbers to places are passed along with keys, and never change once made.
+The key has TUN_OPTS_LEN bytes for the values of all options and a bit for each that is there; a datapath's
+key has the options as they came over the wire instead, see ``geneve``.  Which bytes are whose is not a fact
+of the key: a bridge's TLV table says it of keys and rules of that bridge (``ofproto.tlv_table``), and a match
+read from text brings its own until it meets a bridge.  Mappings of numbers to places are passed along with
+keys, and never change once made.
 """
 
 from __future__ import annotations

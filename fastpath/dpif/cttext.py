@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastpath import text
 from fastpath.dpif.actions import Ct, CtNat
-from fastpath.dpif.keytext import hexa
+from fastpath.dpif.membertext import hexa
 from fastpath.dpif.terms import fields, need, split_terms
 from fastpath.errors import ParseError
 

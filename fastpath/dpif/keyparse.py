@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 
 from fastpath import text
 from fastpath._flow import WINDOWS, FlowKey
-from fastpath.dpif.key import ATTRS, TUNNEL_KINDS, Form, Member
-from fastpath.dpif.keytext import MPLS_SHIFTS, TUNNEL_FLAGS, parse_member
+from fastpath.dpif.key import ATTRS, Form, Member
+from fastpath.dpif.keytext import MPLS_SHIFTS
+from fastpath.dpif.membertext import parse_member
 from fastpath.dpif.terms import fields, need, split_terms
-from fastpath.dpif.tunneltext import parse_kind
+from fastpath.dpif.tunneltext import parse_tunnel_key
 from fastpath.errors import ParseError
 
 _CFI = 0x1000
@@ -187,18 +188,7 @@ class _Parser:
             self._set(rows[term].field, *_member(rows[term], name, value))
 
     def _tunnel(self, inside: str) -> None:
-        rows = {m.name: m for m in ATTRS["tunnel"]}
-        for term, nested in split_terms(inside):
-            name, _, value = term.partition("=")
-            if name == "flags" and nested is not None:
-                self._set("tun_flags", *text.parse_flags(nested, TUNNEL_FLAGS, bits=16, what="tunnel"))
-            elif name in TUNNEL_KINDS and nested is not None:
-                for member, number, mask in parse_kind(name, nested):
-                    self._set(f"tun_{member}", number, mask)
-            elif name in rows and nested is None:
-                self._set(rows[name].field, *_member(rows[name], "tunnel", value))
-            else:
-                raise ParseError(f"tunnel({inside}): {term!r} is unknown")
+        parse_tunnel_key(inside, self._key, self._mask)
 
 
 _OWN: dict[str, Callable[[_Parser, str], None]] = {

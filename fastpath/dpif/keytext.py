@@ -7,79 +7,18 @@ from collections.abc import Mapping
 from fastpath import text
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.key import ATTRS, ETH_IPV6, L3, L4, Form, Member
+from fastpath.dpif.membertext import format_member, hexa
 from fastpath.dpif.provider import DpFlow, FlowStats
-from fastpath.errors import ParseError
+from fastpath.dpif.tunneltext import format_tunnel
 
 MPLS_SHIFTS = {"label": 12, "tc": 9, "bos": 8, "ttl": 0}
-TUNNEL_FLAGS = ("oam", "df", "csum", "key")
-_FRAG = {0: "no", 1: "first", 3: "later"}
 _CFI = 0x1000
 _MPLS = (0x8847, 0x8848)
 _ND = (135, 136)
 _TCP_FLAG_LETTERS = (("S", 0x02), ("F", 0x01), ("P", 0x08), ("R", 0x04), ("U", 0x20), (".", 0x10),
                      ("E", 0x40), ("C", 0x80), ("N", 0x100), ("[200]", 0x200), ("[400]", 0x400),
                      ("[800]", 0x800))
-# Attributes that are their own only member, in the order they are printed around ct_state and recirc_id.
-_BEFORE_CT, _CT = ("skb_priority", "skb_mark"), ("ct_zone", "ct_mark", "ct_label")
-
-
-def hexa(n: int) -> str:
-    """As printf's %#x: 0x... but for zero."""
-    return f"{n:#x}" if n else "0"
-
-
-def _value(m: Member, n: int) -> str:
-    match m.form:
-        case Form.MAC:
-            return text.format_mac(n)
-        case Form.IPV4:
-            return text.format_ipv4(n)
-        case Form.IPV6:
-            return text.format_ipv6(n)
-        case Form.HEX:
-            return f"0x{n:x}" if m.name == "tun_id" else hexa(n)
-        case Form.HEX0:
-            return f"{n:#x}"
-        case Form.FRAG:
-            return _FRAG.get(n, hexa(n))
-        case Form.FLAGS:
-            return "|".join(name for i, name in enumerate(TUNNEL_FLAGS) if n >> i & 1)
-        case Form.DEC:
-            return str(n)
-    raise AssertionError(m.form)
-
-
-def format_member(m: Member, value: int, mask: int) -> str:
-    """``value``, with ``/mask`` unless the mask is exact."""
-    out = _value(m, value)
-    if m.form in (Form.FRAG, Form.FLAGS) or mask == (1 << m.bits) - 1:
-        return out
-    return f"{out}/{hexa(mask) if m.form is Form.DEC else _value(m, mask)}"
-
-
-def parse_member(m: Member, source: str) -> tuple[int, int]:
-    """(value, mask) of what format_member() writes.  Raises ParseError."""
-    value, mask = text.split_mask(source)
-    exact = (1 << m.bits) - 1
-    return _parse_value(m, value), exact if mask is None else _parse_value(m, mask)
-
-
-def _parse_value(m: Member, source: str) -> int:
-    match m.form:
-        case Form.MAC:
-            return text.parse_mac(source)
-        case Form.IPV4:
-            return text.parse_ipv4(source)
-        case Form.IPV6:
-            return text.parse_ipv6(source)
-        case Form.FLAGS:
-            names = [name for name in source.split("|") if name]
-            unknown = [name for name in names if name not in TUNNEL_FLAGS]
-            if unknown:
-                raise ParseError(f"{unknown[0]!r}: not a tunnel flag; known are {', '.join(TUNNEL_FLAGS)}")
-            return sum(1 << TUNNEL_FLAGS.index(name) for name in set(names))
-        case _:
-            return text.parse_int(source, bits=m.bits, what=m.name)
+_CT = ("ct_zone", "ct_mark", "ct_label")        # attributes that are their own only member
 
 
 # ---- keys ---------------------------------------------------------------------------------------------
@@ -90,9 +29,10 @@ def format_key(key: FlowKey, mask: FlowKey, *, names: Mapping[int, str] | None =
 
     Members no bit of which matters are left out, unless *verbose* (dump-flows -m).  Ports by *names*.
     """
-    out = [_whole(attr, key, mask, verbose) for attr in _BEFORE_CT]
+    out = [_whole("skb_priority", key, mask, verbose)]
     if key.tun_dst or key.tun_ipv6_dst:
-        out.append(format_tunnel(key, mask))
+        out.append(format_tunnel(key, mask, verbose=verbose))
+    out.append(_whole("skb_mark", key, mask, verbose))
     if mask.ct_state or verbose:
         out.append(format_ct_state(key.ct_state, mask.ct_state, verbose))
     out += [_whole(attr, key, mask, verbose) for attr in _CT]
@@ -130,19 +70,6 @@ def _whole(attr: str, key: FlowKey, mask: FlowKey, verbose: bool) -> str:
     (m,) = ATTRS[attr]
     value, bits = _get(m, key, mask)
     return f"{attr}({format_member(m, value, bits)})" if bits or verbose else ""
-
-
-def format_tunnel(key: FlowKey, mask: FlowKey) -> str:
-    """The tunnel a packet came by."""
-    terms = []
-    for m in ATTRS["tunnel"]:
-        value, bits = _get(m, key, mask)
-        if m.form is Form.FLAGS:
-            if bits:
-                terms.append(f"flags({text.format_flags_masked(value, bits, TUNNEL_FLAGS)})")
-        elif bits:
-            terms.append(f"{m.name}={format_member(m, value, bits)}")
-    return f"tunnel({','.join(terms)})"
 
 
 def format_ct_state(value: int, mask: int, verbose: bool) -> str:

@@ -46,7 +46,8 @@ from fastpath.dpif.cttext import format_ct, parse_ct
 from fastpath.dpif.encaptext import PARSERS, PLAIN, format_encap, format_lse, format_set_nsh, parse_push_mpls
 from fastpath.dpif.genevetext import format_geneve, parse_geneve
 from fastpath.dpif.key import ATTRS, TUNNEL_KINDS
-from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key, format_member, hexa, parse_member
+from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key
+from fastpath.dpif.membertext import format_member, hexa, parse_member
 from fastpath.dpif.owntext import OWN_NUMBERED, OWN_PARSERS, OWN_PLAIN, format_own
 from fastpath.dpif.terms import fields, need, split_terms
 from fastpath.dpif.tunneltext import format_kind, parse_kind

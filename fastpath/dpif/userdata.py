@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 
 from fastpath.dpif.actions import FlowSample, RawUserdata, SlowPath, ToController, Userdata, Userspace
-from fastpath.dpif.keytext import hexa
+from fastpath.dpif.membertext import hexa
 from fastpath.dpif.terms import fields, need
 from fastpath.errors import ConfigError, FormatError, ParseError
 

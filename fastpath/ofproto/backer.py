@@ -20,13 +20,14 @@ from fastpath.ofproto.events import Event
 from fastpath.ofproto.flow_log import FlowLog
 from fastpath.ofproto.meter import MeterNumbers
 from fastpath.ofproto.recirc import FrozenState, RecircTable
+from fastpath.ofproto.tunnel import Tunnel, TunnelPorts
 from fastpath.ofproto.xlate.context import BridgeView
+from fastpath.ofproto.xlate.tunnel import is_tunnelled
 
 if TYPE_CHECKING:
     from fastpath.ofproto.bridge import Ofproto
     from fastpath.ofproto.port import OfPort
     from fastpath.ofproto.rule import Rule
-    from fastpath.ofproto.tunnel import Tunnel
 
 _IN_PORT, _RECIRC_ID = WINDOWS["in_port"], WINDOWS["recirc_id"]
 ITSELF = 1 << 255                   # in a set of tables: the bridge's ports, groups and settings
@@ -68,8 +69,7 @@ class Backer:
         self.events: deque[Event] = deque()
         self._free_odp = 1                      # all numbers from 1 up to it are in use
         self._patches: dict[str, tuple[Ofproto, OfPort]] = {}
-        # Tunnel ports of one kind and UDP port share a port of the datapath.
-        self._tunnels: dict[int, list[tuple[Ofproto, OfPort]]] = {}
+        self.tunnels: TunnelPorts[Ofproto, OfPort] = TunnelPorts()
 
     def add_bridge(self, bridge: Ofproto) -> None:
         """Enter *bridge*.  Raises ExistsError when its name is taken."""
@@ -90,7 +90,8 @@ class Backer:
         if port.odp_port is not None:
             self.by_odp[port.odp_port] = (bridge, port)
         if port.tunnel is not None and port.odp_port is not None:
-            self._tunnels.setdefault(port.odp_port, []).append((bridge, port))
+            self.tunnels.add(bridge, port)
+            self._touch_tunnels(port.odp_port)
         if port.peer_name is None:
             return
         if port.name in self._patches:
@@ -106,9 +107,11 @@ class Backer:
         """Forget a port; a patch port leaves its peer without one."""
         if port.odp_port is not None:
             self.by_odp.pop(port.odp_port, None)
-            others = [entry for entry in self._tunnels.pop(port.odp_port, ()) if entry[1] is not port]
-            if others:
-                self._tunnels[port.odp_port], self.by_odp[port.odp_port] = others, others[-1]
+            if port.tunnel is not None:
+                self._touch_tunnels(port.odp_port)
+                self.tunnels.remove(port)
+                if others := self.tunnels.of(port.odp_port):
+                    self.by_odp[port.odp_port] = others[-1]
             self._free_odp = min(self._free_odp, port.odp_port)
         if port.peer_name is not None:
             self._patches.pop(port.name, None)
@@ -125,18 +128,28 @@ class Backer:
         self._free_odp = number
         return number
 
+    def _touch_tunnels(self, odp_port: int) -> None:
+        """Have flows of the tunnels that share a port of the datapath be checked: packets may be others'."""
+        for bridge, _port in self.tunnels.of(odp_port):
+            self.dirty[bridge] = EVERYTHING
+
     def tunnel_odp_port(self, tunnel: Tunnel) -> int:
-        """Datapath port number for a tunnel port: that of others of its kind and UDP port, or a free one."""
-        for number, ports in self._tunnels.items():
-            other = ports[0][1].tunnel
-            if other is not None and (other.kind, other.dst_port) == (tunnel.kind, tunnel.dst_port):
-                return number
-        return self.free_odp_port()
+        """Datapath port number for a tunnel port: that of others of its kind and UDP port, or a free one.
+        Raises ExistsError when another has the same addresses and key."""
+        number = self.tunnels.odp_port(tunnel)
+        if number is None:
+            return self.free_odp_port()
+        self.tunnels.check(tunnel, number)
+        return number
 
     def where(self, key: FlowKey) -> tuple[Ofproto, OfPort, FrozenState | None] | None:
         """Bridge and port a datapath key came in by, and the state to resume from if it was
         recirculated.  None when no bridge has the port, or nobody holds that state any more."""
         found = self.by_odp.get(key.get(_IN_PORT))
+        if is_tunnelled(key):
+            found = self.tunnels.receiver(key)
+        elif found is not None and found[1].tunnel is not None:
+            found = None                        # by a tunnel's port, and not out of a tunnel
         if found is None:
             return None
         recirc_id = key.get(_RECIRC_ID)

@@ -25,6 +25,7 @@ from __future__ import annotations
 from fastpath._flow import WINDOWS, FlowKey, MaskedKeys
 from fastpath.dpif.actions import FlowSample, OdpActions, SlowPath, ToController
 from fastpath.dpif.provider import Upcall
+from fastpath.geneve import clear_raw
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
@@ -284,6 +285,7 @@ class UpcallHandler:
         if userdata.dont_send:
             return
         key = upcall.key.copy()
+        clear_raw(key)                          # what it had of options, the frozen state tells
         for name, value in frozen.metadata:
             setattr(key, name, value)
         key.recirc_id = 0

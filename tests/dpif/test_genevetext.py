@@ -44,7 +44,7 @@ def test_words_are_the_references(text: str, options: tuple[GeneveOption, ...]) 
 
 
 @pytest.mark.parametrize("text", [
-    "{class=1,type=1}", "{class=1,type=1,len=3,0x1}", "{class=1,type=1,len=128}", "{class=1,type=1,len=4,0x1",
+    "{class=1,type=1,len=3,0x1}", "{class=1,type=1,len=128}", "{class=1,type=1,len=4,0x1",
     "{class=1,type=256,len=0}", "{class=0x10000,type=1,len=0}", "{class=1,type=1,len=4,0x100000000}", "x",
     "{class=1,type=1,len=0},{class=1,type=1,len=0}", "{class=1,type=1,len=0,0x7}"])
 def test_bad_options_are_refused(text: str) -> None:

@@ -44,6 +44,7 @@ from fastpath.dpif.netlink.rows import ACTION, CHECK_PKT_LEN, KEY, NSH_KEY, SAMP
 from fastpath.dpif.netlink.sets import decode_set, encode_set
 from fastpath.dpif.netlink.tunnel import decode_options, decode_tunnel, encode_tunnel
 from fastpath.errors import ConfigError, FormatError
+from fastpath.geneve import clear_raw
 from fastpath.text import MAC_MAX
 
 MAX_DEPTH = 16                          # levels of actions within actions that are read
@@ -205,7 +206,9 @@ def _read_set(payload: bytes, _depth: int, *, is_masked: bool = False) -> OdpAct
         return decode_set(number, data, is_masked=is_masked)
     raw = bytearray(len(bytes(FlowKey())))
     decode_tunnel(data, raw)
-    return SetMasked("tunnel", tunnel_members(FlowKey.from_bytes(bytes(raw))), decode_options(data))
+    key = FlowKey.from_bytes(bytes(raw))
+    clear_raw(key)                      # the options stand apart from the members
+    return SetMasked("tunnel", tunnel_members(key), decode_options(data))
 
 
 def tunnel_members(key: FlowKey) -> tuple[tuple[str, int, int], ...]:

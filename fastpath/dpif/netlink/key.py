@@ -328,8 +328,6 @@ _FOREIGN_ND = FlowKey(tcp_flags=0xFFFF, igmp_group_ip4=0xFFFFFFFF)
 _FOREIGN_PBB = FlowKey(pbb_itag=0xFFFFFFFF)
 _NOTHING = FlowKey()
 _FOREIGN_TUNNEL = FlowKey(tun_gtpu_flags=0xFF, tun_gtpu_msgtype=0xFF)
-for _name in ("tun_opt_map", "tun_opts"):
-    _FOREIGN_TUNNEL.fill(WINDOWS[_name])
 
 
 def foreign(key: FlowKey) -> FlowKey:

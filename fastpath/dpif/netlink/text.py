@@ -13,14 +13,12 @@ from fastpath._flow import FlowKey
 from fastpath.dpif.key import ATTRS, Form
 from fastpath.dpif.keytext import (
     format_ct_state,
-    format_member,
     format_mpls,
     format_stats,
     format_tci,
     format_tcp_flags,
-    format_tunnel,
-    hexa,
 )
+from fastpath.dpif.membertext import format_member, hexa
 from fastpath.dpif.netlink.actions import decode_actions
 from fastpath.dpif.netlink.kernel import FlowInfo
 from fastpath.dpif.netlink.key import decode_key, decode_mask
@@ -29,6 +27,7 @@ from fastpath.dpif.netlink.rows import KEY
 from fastpath.dpif.netlink.sets import SETTABLE_STRUCTS
 from fastpath.dpif.odptext import format_actions
 from fastpath.dpif.provider import FlowStats
+from fastpath.dpif.tunneltext import format_tunnel
 
 _FRAGS = ("no", "first", "later")
 _NUMBERS = {"priority": "skb_priority", "skb_mark": "skb_mark", "dp_hash": "dp_hash",
@@ -93,7 +92,7 @@ class _Printer:
         if name == "tcp_flags":
             return format_tcp_flags(_be(payload), _be(bits), verbose)
         if name == "tunnel":
-            return format_tunnel(key, mask)
+            return format_tunnel(key, mask, verbose=verbose)
         if name == "mpls":
             return format_mpls(key, mask, verbose)
         if name in ("ct_orig_tuple_ipv4", "ct_orig_tuple_ipv6"):

@@ -3,6 +3,9 @@
 Three of the members are flags, there or not: as parts of a key a set flag is an attribute without payload,
 and so it is in a mask that asks for it.  A tunnel id is there when the flag "key" says so.  What a kind of
 tunnel adds stands in a nest (VXLAN), a struct (ERSPAN) or as its options came over the wire (Geneve).
+
+A mask names options even where the key has none, so that packets with some are not covered: then the key has
+no attribute and the mask an empty one.
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ from collections.abc import Iterable
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.actions import GeneveOption
+from fastpath.dpif.genevetext import pack_options
 from fastpath.dpif.netlink.layout import Struct, part
 from fastpath.dpif.netlink.nla import attr, by_number, need
 from fastpath.dpif.netlink.rows import TUNNEL_KEY, VXLAN_EXT
 from fastpath.errors import FormatError
+from fastpath.geneve import LENGTH_EXACT, is_raw, raw_options, set_raw, walk_options
 
 OAM, DF, CSUM, KEY = 1, 2, 4, 8         # in tun_flags
 
@@ -35,13 +40,14 @@ _LOADED = {s.number: s for s in (_ID, _TTL, *_MEMBERS, *_PORTS)}
 _FLAGS = ((TUNNEL_KEY["dont_fragment"], DF), (TUNNEL_KEY["csum"], CSUM), (TUNNEL_KEY["oam"], OAM))
 _VXLAN, _GBP = TUNNEL_KEY["vxlan_opts"], VXLAN_EXT["gbp"]
 _ERSPAN, _GENEVE = TUNNEL_KEY["erspan_opts"], TUNNEL_KEY["geneve_opts"]
-_IGNORED = (TUNNEL_KEY["pad"], TUNNEL_KEY["ipv4_info_bridge"], _GENEVE)
+_IGNORED = (TUNNEL_KEY["pad"], TUNNEL_KEY["ipv4_info_bridge"])
+_OPTIONS = slice(WINDOWS["tun_opt_map"].ofs, WINDOWS["tun_opts"].ofs + WINDOWS["tun_opts"].size)
 _ERSPAN_SIZE = 12                       # struct erspan_metadata: version, then 8 bytes by version
 
 
 def encode_tunnel(key: FlowKey, mask: FlowKey | None = None,
                   options: Iterable[GeneveOption] = ()) -> bytes:
-    """Attributes of the tunnel members of *key*, or those of *mask* over it."""
+    """Attributes of the tunnel members of *key*, or those of *mask* over it; *options* are of what is set."""
     of = key if mask is None else mask
     raw = bytes(of)
     out = [attr(_ID.number, _ID.pack(raw))] if of.tun_flags & KEY or (mask is not None and of.tun_id) else []
@@ -52,16 +58,14 @@ def encode_tunnel(key: FlowKey, mask: FlowKey | None = None,
     if of.tun_gbp_id or of.tun_gbp_flags:
         gbp = struct.pack("=I", of.tun_gbp_flags << 16 | of.tun_gbp_id)
         out.append(attr(_VXLAN, attr(_GBP, gbp)))
-    packed = b"".join(map(_option, options))
-    if packed:
+    packed = pack_options(options) if options else raw_options(key) if is_raw(key) else b""
+    if mask is not None and is_raw(key) and is_raw(mask):
+        out.append(attr(_GENEVE, raw_options(mask, len(packed))))
+    elif mask is None and packed:
         out.append(attr(_GENEVE, packed))
     if key.tun_erspan_ver:
         out.append(attr(_ERSPAN, _erspan(key.tun_erspan_ver, of)))
     return b"".join(out)
-
-
-def _option(option: GeneveOption) -> bytes:
-    return struct.pack(">HBB", option.cls, option.type, len(option.data) // 4) + option.data
 
 
 def _erspan(version: int, of: FlowKey) -> bytes:
@@ -79,7 +83,14 @@ def decode_tunnel(data: bytes, raw: bytearray, of: FlowKey | None = None) -> Non
     FormatError."""
     is_mask = of is not None
     found = by_number(data, "tunnel")
-    flags = KEY if _ID.number in found else 0
+    if _GENEVE in found:
+        options = FlowKey()
+        set_raw(options, found.pop(_GENEVE), LENGTH_EXACT if is_mask else None)
+        raw[_OPTIONS] = bytes(options)[_OPTIONS]
+        geneve = options.tun_flags
+    else:
+        geneve = 0
+    flags = geneve | (KEY if _ID.number in found else 0)
     for number, payload in found.items():
         if number in _LOADED:
             _LOADED[number].load(payload, raw, is_mask=is_mask)
@@ -99,16 +110,8 @@ def decode_tunnel(data: bytes, raw: bytearray, of: FlowKey | None = None) -> Non
 
 def decode_options(data: bytes) -> tuple[GeneveOption, ...]:
     """The Geneve options among the attributes *data* of a tunnel.  Raises FormatError."""
-    rest = by_number(data, "tunnel").get(_GENEVE, b"")
-    out = []
-    while rest:
-        if len(rest) < 4 or len(rest) < 4 + 4 * (rest[3] & 31):
-            raise FormatError(f"Geneve option of {len(rest)} bytes is cut short")
-        cls, kind, length = struct.unpack(">HBB", rest[:4])
-        end = 4 + 4 * (length & 31)
-        out.append(GeneveOption(cls, kind, rest[4:end]))
-        rest = rest[end:]
-    return tuple(out)
+    return tuple(GeneveOption(*option) for option in walk_options(
+        by_number(data, "tunnel").get(_GENEVE, b"")))
 
 
 def _put(raw: bytearray, member: str, value: int) -> None:

@@ -15,6 +15,7 @@ from functools import cache
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
 from fastpath.fields import DP_WORDS, FLOW_SIZE, TNL_WORD
+from fastpath.geneve import is_raw, name_options, raw_mask
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.tunnel_options import mapped
 from fastpath.ofproto.xlate import freeze, learn, mirror
@@ -68,7 +69,8 @@ def translate(env: XlateIn) -> XlateOut:
     ``error`` set and no actions.
     """
     x = begin(env)
-    if not _run(x):
+    is_readable = name_options(x.hand.flow, env.bridge.options) if is_raw(env.flow) else True
+    if not _run(x, is_readable):
         if _is_unwieldy(x.out.actions):
             x.out.slow.add("action")
         _finish_mask(x)
@@ -82,6 +84,8 @@ def translate(env: XlateIn) -> XlateOut:
         env.trace.finish(out)
     out.mask.fold(x.hand.pins)
     _pin_absent_tag(env.flow, out.mask)
+    if is_raw(env.flow):
+        raw_mask(env.flow, out.mask, env.bridge.options, exact=not is_readable)
     return out
 
 
@@ -132,10 +136,15 @@ def begin(env: XlateIn) -> Xlate:
     return x
 
 
-def _run(x: Xlate) -> bool:
-    """Carry the translation through; True if it failed so early that the mask stays as it is."""
+def _run(x: Xlate, is_readable: bool) -> bool:
+    """Carry the translation through; True if it failed so early that the mask stays as it is.  It does if
+    the options of the tunnel are not *is_readable*."""
     env, hand = x.env, x.hand
     x.node = report(x, Kind.BRIDGE, f'bridge("{hand.bridge.name}")')
+    if not is_readable:
+        report(x, Kind.ERROR, "Invalid Geneve tunnel metadata")
+        x.fail(XlateError.INVALID_TUNNEL_METADATA)
+        return True
     actions = env.actions
     port = env.bridge.port(hand.base.get(_IN_PORT))
     hand.entry = port.name if port is not None and port.peer is None else ""

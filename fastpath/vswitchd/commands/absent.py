@@ -110,7 +110,6 @@ COMMANDS = (
     Command("lacp/show-stats", "[port]", 0, 1, none_of("no such lacp object")),
     Command("mdb/flush", "[bridge]", 0, 1, flush_groups),
     Command("mdb/show", "bridge", 1, 1, no_groups),
-    Command("ofproto/list-tunnels", "", 0, 0, nothing),
     Command("rstp/show", "[bridge]", 0, 1, none_of("No such RSTP object")),
     Command("rstp/tcn", "[bridge]", 0, 1, done_to_none_of("No such RSTP object")),
     Command("stp/show", "[bridge]", 0, 1, none_of("no such stp object")),

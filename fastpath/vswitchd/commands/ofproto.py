@@ -9,7 +9,10 @@ from fastpath._flow import FlowKey
 from fastpath.bridge import Bridge
 from fastpath.dpif.keyparse import parse_key, wrong_term
 from fastpath.errors import FastpathError, ParseError
+from fastpath.geneve import is_raw, name_options
 from fastpath.ofproto.actions.table import parse_actions
+from fastpath.ofproto.tunnel import format_tunnel
+from fastpath.ofproto.xlate.tunnel import is_tunnelled
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
 from fastpath.vswitchd.commands.dpctl import port_names
 from fastpath.vswitchd.datapaths import Datapath
@@ -165,10 +168,13 @@ def _as_openflow(datapath: Datapath, key: FlowKey) -> tuple[Bridge, FlowKey]:
     """The bridge a datapath key came in by, and the key with its OpenFlow port."""
     where = datapath.switch.backer.where(key)
     if where is None:
-        raise CommandError(f"no OpenFlow port for datapath port {key.in_port}")
+        raise CommandError("no OpenFlow tunnel port for this packet" if is_tunnelled(key)
+                           else f"no OpenFlow port for datapath port {key.in_port}")
     ofproto, port, _state = where
     found = key.copy()
     found.in_port = port.ofp_port
+    if is_raw(found) and not name_options(found, ofproto.options):
+        raise CommandError("Failed to parse Geneve options")
     return datapath.switch[ofproto.name], found
 
 
@@ -177,9 +183,17 @@ def list_bridges(daemon: Daemon, args: list[str]) -> str:
     return "".join(f"{name}\n" for name in sorted(daemon.bridges))
 
 
+def list_tunnels(daemon: Daemon, args: list[str]) -> str:
+    """Tunnel ports of all bridges, in the order in which they are looked at."""
+    return "".join(format_tunnel(port.name, port.odp_port, port.tunnel) + "\n"
+                   for datapath in daemon.datapaths for _bridge, port in datapath.switch.backer.tunnels
+                   if port.tunnel is not None and port.odp_port is not None)
+
+
 _FORM = "{[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet]"
 COMMANDS = (
     Command("ofproto/list", "", 0, 0, list_bridges),
+    Command("ofproto/list-tunnels", "", 0, 0, list_tunnels),
     Command("ofproto/trace", _FORM, 1, MANY, trace),
     Command("ofproto/trace-packet-out", f"[-consistent] {_FORM} actions", 2, MANY, trace_packet_out),
 )

@@ -25,9 +25,10 @@ from fastpath.dpif.netlink.key import (
 )
 from fastpath.dpif.netlink.layout import Form, Part, Struct
 from fastpath.dpif.netlink.nla import attr, by_number, need, walk
-from fastpath.dpif.netlink.rows import KEY, TABLES, Kind, Row, Table, decode, encode
+from fastpath.dpif.netlink.rows import KEY, TABLES, TUNNEL_KEY, Kind, Row, Table, decode, encode
 from fastpath.dpif.netlink.tunnel import decode_options, decode_tunnel, encode_tunnel
 from fastpath.errors import FormatError
+from fastpath.geneve import LENGTH_EXACT, MAX_SIZE, is_raw, raw_options, set_raw
 
 SEEDS = st.integers(0, 1 << 48)
 MEMBERS = [m.name for m in fields.MEMBERS if m.size <= 16 and not m.name.startswith(("reg", "pad_"))
@@ -209,11 +210,27 @@ def test_frames_without_a_type_have_none_in_the_key_and_an_exact_one_in_the_mask
 # ---- tunnels ------------------------------------------------------------------------------------------
 
 @given(st.lists(st.builds(GeneveOption, st.integers(0, 0xFFFF), st.integers(0, 255),
-                          st.integers(0, 31).map(lambda n: bytes(range(4 * n)))), max_size=4))
+                          st.integers(0, 31).map(lambda n: bytes(range(4 * n)))), max_size=4)
+       .filter(lambda options: sum(4 + len(option.data) for option in options) <= MAX_SIZE))
 def test_geneve_options_read_back(options: list[GeneveOption]) -> None:
     data = encode_tunnel(FlowKey(tun_dst=1), options=options)
     assert decode_options(data) == tuple(options)
     decode_tunnel(data, bytearray(len(bytes(FlowKey()))))
+
+
+@given(st.binary(max_size=MAX_SIZE), st.binary(max_size=MAX_SIZE))
+def test_options_of_a_packet_are_in_keys_and_masks(data: bytes, bits: bytes) -> None:
+    key = FlowKey(tun_dst=1, tun_ttl=64, dl_type=0x1234)
+    set_raw(key, data)
+    assert decode_key(encode_key(key)) == (key if data else FlowKey(
+        tun_dst=1, tun_ttl=64, dl_type=0x1234))             # of none, a kernel says nothing
+    mask = FlowKey(tun_dst=0xFF)
+    set_raw(mask, bits[:len(data)].ljust(len(data), b"\0"), LENGTH_EXACT)
+    found = decode_mask(encode_mask(key, mask), key)
+    assert raw_options(found, len(data)) == raw_options(mask, len(data)) and is_raw(found)
+    assert found.tun_opt_map == LENGTH_EXACT and fits(key, mask)
+    nest = by_number(by_number(encode_mask(key, mask), "mask")[KEY["tunnel"]], "tunnel")
+    assert len(nest[TUNNEL_KEY["geneve_opts"]]) == len(data)
 
 
 def test_unknown_tunnel_attributes_and_flags_with_a_payload_are_refused() -> None:

@@ -1,0 +1,69 @@
+"""Text of one member of an attribute: an address, a number, flags, with or without a mask."""
+
+from __future__ import annotations
+
+from fastpath import text
+from fastpath.dpif.key import Form, Member
+from fastpath.errors import ParseError
+
+TUNNEL_FLAGS = ("oam", "df", "csum", "key")
+_FRAG = {0: "no", 1: "first", 3: "later"}
+
+
+def hexa(n: int) -> str:
+    """As printf's %#x: 0x... but for zero."""
+    return f"{n:#x}" if n else "0"
+
+
+def _value(m: Member, n: int) -> str:
+    match m.form:
+        case Form.MAC:
+            return text.format_mac(n)
+        case Form.IPV4:
+            return text.format_ipv4(n)
+        case Form.IPV6:
+            return text.format_ipv6(n)
+        case Form.HEX:
+            return f"0x{n:x}" if m.name == "tun_id" else hexa(n)
+        case Form.HEX0:
+            return f"{n:#x}"
+        case Form.FRAG:
+            return _FRAG.get(n, hexa(n))
+        case Form.FLAGS:
+            return "|".join(name for i, name in enumerate(TUNNEL_FLAGS) if n >> i & 1)
+        case Form.DEC:
+            return str(n)
+    raise AssertionError(m.form)
+
+
+def format_member(m: Member, value: int, mask: int) -> str:
+    """``value``, with ``/mask`` unless the mask is exact."""
+    out = _value(m, value)
+    if m.form in (Form.FRAG, Form.FLAGS) or mask == (1 << m.bits) - 1:
+        return out
+    return f"{out}/{hexa(mask) if m.form in (Form.DEC, Form.HEX) else _value(m, mask)}"
+
+
+def parse_member(m: Member, source: str) -> tuple[int, int]:
+    """(value, mask) of what format_member() writes.  Raises ParseError."""
+    value, mask = text.split_mask(source)
+    exact = (1 << m.bits) - 1
+    return _parse_value(m, value), exact if mask is None else _parse_value(m, mask)
+
+
+def _parse_value(m: Member, source: str) -> int:
+    match m.form:
+        case Form.MAC:
+            return text.parse_mac(source)
+        case Form.IPV4:
+            return text.parse_ipv4(source)
+        case Form.IPV6:
+            return text.parse_ipv6(source)
+        case Form.FLAGS:
+            names = [name for name in source.split("|") if name]
+            unknown = [name for name in names if name not in TUNNEL_FLAGS]
+            if unknown:
+                raise ParseError(f"{unknown[0]!r}: not a tunnel flag; known are {', '.join(TUNNEL_FLAGS)}")
+            return sum(1 << TUNNEL_FLAGS.index(name) for name in set(names))
+        case _:
+            return text.parse_int(source, bits=m.bits, what=m.name)
