@@ -1,7 +1,7 @@
 """FakeKernel: the openvswitch module behind netlink sockets, in the plainest Python.
 
-Answers requests message by message as the kernel does, forwards frames by the flows it was given (outputs
-and userspace() only; lookup is linear) and sends misses to the sockets named.  ``faults`` spoil what the
+Answers requests message by message as the kernel does, forwards frames by the flows it was given (of actions
+it knows some; lookup is linear) and sends misses to the sockets named.  ``faults`` spoil what the
 requester receives.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from fastpath import extract
 from fastpath._flow import FlowKey
-from fastpath.dpif.actions import OdpActions, Output, SetMasked, Userspace
+from fastpath.dpif.actions import Clone, Ct, OdpActions, Output, Recirc, SetMasked, Trunc, Userspace
 from fastpath.dpif.netlink.actions import decode_actions
 from fastpath.dpif.netlink.cookie import encode_cookie
 from fastpath.dpif.netlink.kernel import Kernel
@@ -87,6 +87,7 @@ class FakeKernel:
         self.replies: deque[bytes | int] = deque()      # datagrams, or errnos in their place
         self.faults: list[Callable[[bytes], bytes | int | None]] = []
         self.sent: list[tuple[int, bytes]] = []
+        self.done: list[tuple[FlowKey, OdpActions]] = []        # lists carried out, with the key at first
         self.now_ms = 5000
         self.n_requests = 0
         self.is_closed = False
@@ -319,11 +320,31 @@ class FakeKernel:
         return []
 
     def _do(self, index: int, key: FlowKey, frame: bytes, actions: OdpActions) -> None:
+        """Carry out *actions*; those that change a packet only as far as tests ask."""
+        key = key.copy()
+        cut: int | None = None
+        self.done.append((key, actions))
         for action in actions:
-            if isinstance(action, Output):
-                self.sent.append((action.port, frame))
-            elif isinstance(action, Userspace):
-                self._up(index, "action", key, frame, action.pid, userdata=encode_cookie(action.userdata))
+            match action:
+                case Output(port):
+                    self.sent.append((port, frame[:cut]))
+                    cut = None
+                case Userspace(userdata, pid):
+                    self._up(index, "action", key, frame, pid, userdata=encode_cookie(userdata))
+                case Trunc(size):
+                    cut = size
+                case Clone(inner):
+                    self._do(index, key, frame, inner)
+                case Ct(zone=zone, mark=mark):
+                    key.ct_state, key.ct_zone = 0x21, zone
+                    key.ct_mark = mark[0] if mark is not None else key.ct_mark
+                case SetMasked("eth", members):
+                    for name, value, _mask in members:
+                        at = 6 if name == "src" else 0
+                        frame = frame[:at] + value.to_bytes(6, "big") + frame[at + 6:]
+                case Recirc(number):
+                    key.recirc_id = number
+                    self._look_up(index, key, frame, self._dp(index)["ports"][key.in_port]["upcall_pid"][0])
 
     def _up(self, index: int, command: str, key: FlowKey, frame: bytes, pid: int, **more: Any) -> None:
         dp = self.dps[index]
@@ -336,9 +357,15 @@ class FakeKernel:
         except (KeyError, BlockingIOError):
             dp["lost"] += 1
 
-    def receive(self, number: int, frame: bytes, *, index: int = 5) -> None:
-        """A frame comes in by port *number*."""
-        dp, key = self.dps[index], extract(frame, in_port=number)
+    def receive(self, number: int, frame: bytes, *, index: int = 5, tunnel: FlowKey | None = None) -> None:
+        """A frame comes in by port *number*, out of a *tunnel* that a key tells."""
+        key = extract(frame, in_port=number)
+        if tunnel is not None:
+            key.fold(tunnel)
+        self._look_up(index, key, frame, self.dps[index]["ports"][number]["upcall_pid"][0])
+
+    def _look_up(self, index: int, key: FlowKey, frame: bytes, pid: int) -> None:
+        dp = self.dps[index]
         for flow in dp["flows"].values():
             if key.matches(flow["match"], flow["mask_key"]):
                 flow["packets"], flow["bytes"] = flow["packets"] + 1, flow["bytes"] + len(frame)
@@ -347,7 +374,7 @@ class FakeKernel:
                 self._do(index, key, frame, decode_actions(flow["actions"]))
                 return
         dp["missed"] += 1
-        self._up(index, "miss", key, frame, dp["ports"][number]["upcall_pid"][0])
+        self._up(index, "miss", key, frame, pid)
 
     # -- meters and limits -------------------------------------------------------------------------
 

@@ -14,13 +14,12 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from fastpath._extract import extract
 from fastpath._flow import FlowKey
-from fastpath.dpif.actions import OdpActions, Output, SlowPath, Userspace
+from fastpath.dpif.actions import OdpActions, RawUserdata, SlowPath, Userspace
 from fastpath.dpif.netlink.actions import encode_actions
 from fastpath.dpif.netlink.aside import Aside
 from fastpath.dpif.netlink.cookie import decode_cookie
@@ -70,6 +69,7 @@ from fastpath.dpif.provider import (
     Upcall,
 )
 from fastpath.errors import ConfigError, DatapathError, FastpathError, FormatError, NotFoundError
+from fastpath.geneve import is_raw, set_raw
 from fastpath.io.genl import Listener, Reply, Request, split
 from fastpath.io.vport import KernelPort
 from fastpath.value import value
@@ -133,10 +133,11 @@ class NetlinkDpif(Datapath):
         self._kept: dict[str, VportInfo] = {}       # ports of ours that stay
         self._left_until: float | None = None       # when those left go
         self._gone: set[int] = set()
-        self._own: deque[Upcall] = deque()          # upcalls of packets dealt with here
-        self._aside: Aside | None = None
+        self._geneve: set[int] = set()              # ports whose packets may have options of a tunnel
+        self._aside: Aside | None = None            # made when the first packet needs it
         self._watched_at = 0.0
         self._n_bad = 0
+        self.n_undone = 0                           # packets of which an action could not be done
         self._is_closed = False
         try:
             self._open(per_cpu, n_cpus or os.cpu_count() or 1)
@@ -230,6 +231,8 @@ class NetlinkDpif(Datapath):
             self._forget_socket(pid)
             raise
         self._ports[found.number] = _Vport(port, pid, found.stats)
+        if port.kind == "geneve":
+            self._geneve.add(found.number)
         port.attached()
         self._gone.discard(found.number)
         return found.number
@@ -250,6 +253,7 @@ class NetlinkDpif(Datapath):
     def port_del(self, odp_port: int) -> None:
         """Detach a port; an internal device and a tunnel's go with it, but for one that is to stay."""
         port = self._ports.pop(odp_port, None)
+        self._geneve.discard(odp_port)
         with suppress(NotFoundError):               # the device went before, and the port with it
             if port is not None and port.io.stays:
                 found = self.kernel.vport_get(self.index, number=odp_port)
@@ -396,7 +400,10 @@ class NetlinkDpif(Datapath):
     @staticmethod
     def _flow(ufid: int, installed: _Installed, stats: FlowStats) -> DpFlow:
         key = decode_key(installed.key)
-        return DpFlow(ufid, key, decode_mask(installed.mask, key), installed.actions, stats)
+        mask = decode_mask(installed.mask, key)
+        if is_raw(mask) and not is_raw(key):
+            set_raw(key, b"")
+        return DpFlow(ufid, key, mask, installed.actions, stats)
 
     def flow_dump(self) -> Iterator[DpFlow]:
         """Every flow of ours that is there, with its statistics."""
@@ -458,9 +465,10 @@ class NetlinkDpif(Datapath):
                 if not op.actions:
                     continue
                 if self.support.takes(op.actions):
-                    todo.append((i, self._request_execute(op)))
+                    todo.append((i, self._request_execute(
+                        op.packet, op.key, self._encode(op.actions, op.key.in_port), op.vnet)))
                 else:
-                    out[i] = self._execute_aside(op)
+                    out[i] = self._by_turns().run(op.packet, op.key, op.actions, op.vnet)
             except (FastpathError, ValueError) as error:
                 out[i] = error
         for (i, _), reply in zip(todo, self.kernel.transact([request for _, request in todo]), strict=True):
@@ -468,40 +476,63 @@ class NetlinkDpif(Datapath):
                 out[i] = error_of(reply.error, "packet", reply.note)
         return out
 
-    def _request_execute(self, op: Execute) -> Request:
-        mru, number, has_hash = _VNET.unpack(op.vnet) if len(op.vnet) == _VNET.size else (0, 0, False)
-        return self.kernel.execute(self.index, op.packet, encode_metadata(op.key),
-                                   self._encode(op.actions, op.key.in_port), mru=mru,
+    def _request_execute(self, packet: bytes, key: FlowKey, actions: bytes, vnet: bytes) -> Request:
+        mru, number, has_hash = _VNET.unpack(vnet) if len(vnet) == _VNET.size else (0, 0, False)
+        return self.kernel.execute(self.index, packet, encode_metadata(key), actions, mru=mru,
                                    hash=number if has_hash else None)
 
-    def _execute_aside(self, op: Execute) -> object:
+    def _by_turns(self) -> Aside:
         if self._aside is None:
-            self._aside = Aside()
-        result, sent, upcalls = self._aside.run(op.packet, op.key, op.actions)
-        self._own += upcalls
-        if upcalls:
-            self._listener.interrupt()
-        for reply in self.kernel.transact([
-                self._request_execute(Execute(frame, op.key, (Output(number),))) for number, frame in sent]):
-            if reply.error:
-                return error_of(reply.error, "packet", reply.note)
-        return result
+            name = b"fastpath rest" + self._session.to_bytes(8, "big")
+            self._aside = Aside(self.support.takes, self._execute_one, name)
+        return self._aside
+
+    def _execute_one(self, packet: bytes, key: FlowKey, actions: OdpActions, vnet: bytes) -> Exception | None:
+        """Have the kernel run *actions* over one packet; what it has against that."""
+        data = encode_actions(actions, self._pid(key.in_port), drops="drop" in self.support.features)
+        reply, = self.kernel.transact([self._request_execute(packet, key, data, vnet)])
+        return error_of(reply.error, "packet", reply.note) if reply.error else None
 
     def recv(self, limit: int) -> list[Upcall]:
         """Up to *limit* waiting upcalls, oldest first of each socket."""
         out: list[Upcall] = []
-        while self._own and len(out) < limit:
-            out.append(self._own.popleft())
         kind = self.kernel.family_id(PACKET)
-        for message in self._listener.read(limit - len(out)):
+        for message in self._listener.read(limit):
             if message.type != kind:
                 continue
             try:
                 command, body = split(message.body)
-                out.append(_upcall(body, is_miss=command == PACKET.command("miss")))
+                upcall = self._upcall(body, is_miss=command == PACKET.command("miss"))
             except FormatError:
                 self._n_bad += 1
+                continue
+            if self._aside is None or not self._resume(self._aside, upcall):
+                out.append(upcall)
         return out
+
+    def _resume(self, aside: Aside, upcall: Upcall) -> bool:
+        """Go on with a packet that the kernel was to bring back; whether it is one."""
+        if not isinstance(upcall.userdata, RawUserdata):
+            return False
+        try:
+            return aside.resume(upcall.userdata.data, upcall.packet, upcall.key)
+        except FastpathError:
+            self.n_undone += 1
+            return True
+
+    def _upcall(self, body: bytes, *, is_miss: bool) -> Upcall:
+        """What the kernel handed up.  Of members that its key has not, ours is read from the packet."""
+        packet = read_packet(body, is_miss=is_miss)
+        key = decode_key(packet.key)
+        if key.in_port in self._geneve and not is_raw(key):
+            set_raw(key, b"")                   # of no options, which those of a flow must say as well
+        more = foreign(key)
+        if not more.is_zero():
+            key.fold(extract(packet.frame, packet_type=key.packet_type).masked(more))
+        userdata = None if packet.userdata is None else decode_cookie(packet.userdata)
+        has_hash = packet.hash is not None
+        vnet = _VNET.pack(packet.mru, packet.hash or 0, has_hash) if packet.mru or has_hash else b""
+        return Upcall(packet.frame, key, userdata, vnet, packet.length)
 
     def wait(self, timeout: float) -> bool:
         """Block without the GIL until upcalls wait; False when *timeout* seconds pass first."""
@@ -572,19 +603,6 @@ class NetlinkDpif(Datapath):
     def meter_del(self, meter_id: int) -> None:
         """Remove a meter."""
         self.kernel.meter_del(self.index, meter_id)
-
-
-def _upcall(body: bytes, *, is_miss: bool) -> Upcall:
-    """What the kernel handed up.  Of members that its key has not, ours is read from the packet."""
-    packet = read_packet(body, is_miss=is_miss)
-    key = decode_key(packet.key)
-    more = foreign(key)
-    if not more.is_zero():
-        key.fold(extract(packet.frame, packet_type=key.packet_type).masked(more))
-    userdata = None if packet.userdata is None else decode_cookie(packet.userdata)
-    has_hash = packet.hash is not None
-    vnet = _VNET.pack(packet.mru, packet.hash or 0, has_hash) if packet.mru or has_hash else b""
-    return Upcall(packet.frame, key, userdata, vnet, packet.length)
 
 
 def _stats(found: FlowInfo) -> FlowStats:

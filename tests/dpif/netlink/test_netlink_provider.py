@@ -34,7 +34,6 @@ from fastpath.dpif.actions import (
     Trunc,
     Userspace,
 )
-from fastpath.dpif.netlink.aside import Aside, outputs
 from fastpath.dpif.netlink.counters import read_counters
 from fastpath.dpif.netlink.kernel import Kernel, error_of
 from fastpath.dpif.netlink.key import decode_key, encode_key
@@ -63,6 +62,7 @@ from fastpath.errors import (
     PortError,
     PrivilegeError,
 )
+from fastpath.geneve import set_raw
 from fastpath.io import genl
 from fastpath.io.genl import LOST, Requests
 from fastpath.io.vport import KernelPort
@@ -262,7 +262,7 @@ def test_what_the_kernel_cannot_do_is_done_here(fake: FakeKernel, dpif: NetlinkD
     fake.receive(1, frame(), index=dpif.index)
     upcall, = dpif.recv(9)
     assert upcall.userdata == SlowPath(("action",))
-    assert dpif.execute([(upcall, actions)]) == [True]
+    assert dpif.execute([(upcall, actions)]) == [None]
     changed = Frame(proto=UDP).build()
     changed = changed[:23] + b"\x06" + changed[24:]
     assert {(port, data[:14] + data[23:24]) for port, data in fake.sent} == {
@@ -274,7 +274,7 @@ def test_what_the_kernel_cannot_do_is_done_here(fake: FakeKernel, dpif: NetlinkD
 def test_what_goes_up_from_here_comes_back_as_an_upcall(fake: FakeKernel, dpif: NetlinkDpif) -> None:
     ports(dpif)
     actions = (SetProto(6), Userspace(SlowPath(("cfm",))), Recirc(5))
-    assert dpif.operate([Execute(frame(), key_of(frame()), actions)]) == [True]
+    assert dpif.operate([Execute(frame(), key_of(frame()), actions)]) == [None]
     first, second = dpif.recv(9)
     assert {first.userdata, second.userdata} == {SlowPath(("cfm",)), None}
     assert {first.key.recirc_id, second.key.recirc_id} == {0, 5}
@@ -336,14 +336,6 @@ def test_actions_are_taken_by_what_is_supported() -> None:
     for _ in range(MAX_NESTING + 1):
         deep = (Sample(1, deep),)
     assert not able.takes(deep)
-
-
-def test_outputs_are_found_in_nests() -> None:
-    assert outputs((Output(1), Clone((Output(2),)), Sample(1, (Output(3),)),
-                    CheckPktLen(9, (Output(4),), (Output(5),)))) == {1, 2, 3, 4, 5}
-    aside = Aside()
-    assert aside.run(frame(), key_of(frame()), (Trunc(20), Output(4)))[1] == [(4, frame()[:20])]
-    aside.close()
 
 
 # ---- faults -------------------------------------------------------------------------------------------
@@ -542,6 +534,62 @@ def test_tunnels_share_a_port_of_the_kernel(fake: FakeKernel) -> None:
         assert len(there) == 1
         with pytest.raises(ConfigError, match="gtpu"):
             br.add_tunnel("g", "gtpu", remote_ip="1.2.3.4")
+
+
+def test_packets_of_tunnels_that_share_a_port_go_their_ways(fake: FakeKernel) -> None:
+    """By the key of their tunnel and by the options in its header, also once flows are installed."""
+    def out_of(vni: int, options: bytes) -> FlowKey:
+        key = FlowKey(tun_src=0x0A000001, tun_dst=0x0A000009, tun_id=vni, tun_ttl=64, tun_flags=8)
+        if options:
+            set_raw(key, options)
+        return key
+    dpif = dpif_of(fake)
+    with Switch(realtime=True, datapath=dpif, seed=0) as sw:
+        br = sw.add_bridge("br0", normal=False)
+        other = sw.add_bridge("br1", normal=False)
+        br.tlv_map.add("{class=0xffff,type=1,len=4}->tun_metadata0")
+        for i in (1, 2):
+            br.add_port(f"i{i}", f"internal:i{i}")
+        other.add_port("i3", "internal:i3")
+        tunnel = br.add_tunnel("a", "geneve", remote_ip="10.0.0.1", key=5)
+        other.add_tunnel("b", "geneve", remote_ip="flow", key="flow")
+        br.add_flows(["priority=5,in_port=a,tun_metadata0=7/0xf,actions=output:i1",
+                      "priority=1,in_port=a,actions=output:i2"])
+        other.add_flow("in_port=b,actions=output:i3")
+        number, seven = tunnel.of.odp_port, b"\xff\xff\1\1\0\0\0\7"
+        assert number is not None
+        some = ((5, seven, [1]), (5, b"", [2]), (5, seven[:-1] + b"\x17", [1]), (5, seven[:-1] + b"\6", [2]),
+                (9, seven, [3]), (5, b"\0\7\7\0" + seven, [1]), (5, b"\0\7\x87\0", []), (5, seven[:6], []))
+        for _ in range(3):
+            for vni, options, expected in some:
+                fake.sent.clear()
+                fake.receive(number, frame(), index=dpif.index, tunnel=out_of(vni, options))
+                sw.step()
+                assert [port for port, _ in fake.sent] == expected, (vni, options)
+        assert sw.stats().upcalls.n_miss < len(some) + 3
+        other.del_port("b")
+        br.add_tunnel("c", "geneve", remote_ip="10.0.0.1", local_ip="10.0.0.9", key=5)      # which names more
+        br.add_flow("in_port=c,actions=output:i2,output:i1")
+        sw.step()
+        fake.sent.clear()
+        fake.receive(number, frame(), index=dpif.index, tunnel=out_of(5, seven))
+        sw.step()
+        assert [port for port, _ in fake.sent] == [2, 1]
+        br.add_tunnel("g", "vxlan", remote_ip="1.1.1.1", exts="gbp")
+        assert [port for port in dpif.kernel.vport_dump(dpif.index) if port.gbp]
+
+
+def test_actions_are_carried_out_by_turns_with_the_kernel(fake: FakeKernel, dpif: NetlinkDpif) -> None:
+    ports(dpif)
+    actions = (Ct(commit=True, zone=3), SetProto(6), Output(2), Recirc(5))
+    assert dpif.operate([Execute(frame(), key_of(frame()), actions)]) == [None]
+    fake.receive(2, frame(2), index=dpif.index)         # what comes meanwhile is not held up
+    miss, = dpif.recv(2)
+    assert miss.key == key_of(frame(2), 2)
+    again, = dpif.recv(9)
+    assert (again.key.recirc_id, again.key.ct_state, again.key.ct_zone) == (5, 0x21, 3)
+    assert [port for port, _ in fake.sent] == [2] and fake.sent[0][1][23] == 6 and again.packet[23] == 6
+    assert dpif.n_undone == 0
 
 
 def test_the_kernel_needs_real_time() -> None:
