@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ for folder in ("tests/vswitchd", "tests/interop", "tests/kernel", "tests", "."):
 
 import lab  # noqa: E402
 import scenarios  # noqa: E402
-from dpctl_session import NESTED, SESSION, TCP, UDP, VLAN  # noqa: E402
+from dpctl_session import CONNECTIONS, NESTED, SESSION, TCP, UDP, VLAN, write_files  # noqa: E402
 from lab import Wires, sh, switch, until  # noqa: E402
 from model.hostile import packet  # noqa: E402
 
@@ -188,11 +189,15 @@ def case_conntrack() -> str:
                 assert not passes
             server.close()
         assert any("ct_state" in line for line in sw.dump_megaflows().splitlines())
-        ours, theirs = (_sorted(run(("dump-conntrack",))) for run in (_own, _reference))
-        assert ours == theirs and "tcp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=" in ours, (ours, theirs)
+        for words in CONNECTIONS:
+            ours, theirs = (_sorted(run(words)) for run in (_own, _reference))
+            if "-s" in words:               # time passes between the two
+                ours, theirs = (re.sub(r"timeout=\d+", "timeout", told) for told in (ours, theirs))
+            assert ours == theirs, (words, ours, theirs)
+        assert "tcp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=" in _own(("dump-conntrack",))
         assert _own(("flush-conntrack", "zone=7")) == _own(("flush-conntrack", "zone=0")) == "status 0"
         assert "10.0.0.1" not in _reference(("dump-conntrack",))
-    return "a connection one way, none the other"
+    return f"a connection one way, none the other; {len(CONNECTIONS)} commands equal"
 
 
 def case_keys_come_back() -> str:
@@ -234,6 +239,7 @@ def case_keys_come_back() -> str:
 
 def case_dpctl() -> str:
     """fastpath dpctl answers a session as ovs-dpctl does, and each of the two reads what the other made."""
+    write_files()
     ours, theirs = _session(_own), _session(_reference)
     wrong = [f"{' '.join(words)}\n--- ours\n{mine}\n--- ovs-dpctl\n{other}"
              for words, mine, other in zip(SESSION, ours, theirs, strict=True) if mine != other]
@@ -380,6 +386,83 @@ def case_tunnels() -> str:
             sh("ip -n n1 link del vx1; ip -n n2 addr del 10.1.0.2/24 dev e2")
     assert "vxlan_sys_4789" not in link.names()
     return "VXLAN"
+
+
+def case_geneve() -> str:
+    """Tunnels of one UDP port are told apart by key and address, and Geneve's options matched and set."""
+    inner = scenarios.frame(1, 2)
+    with switch(normal=False) as sw, Wires() as wires:
+        bridge = sw["br0"]
+        bridge.tlv_map.add("{class=0xffff,type=1,len=4}->tun_metadata0,"
+                           "{class=0xffff,type=2,len=8}->tun_metadata1")
+        bridge.add_tunnel("ga", "geneve", remote_ip="10.0.0.1", key="5")
+        bridge.add_tunnel("gb", "geneve", remote_ip="flow", key="flow")
+        bridge.add_port("br0", "internal:br0", number=0xFFFE)
+        sh("ip addr add 10.0.0.9/24 dev br0")
+        bridge.add_flows([
+            "in_port=v1,actions=LOCAL", "in_port=LOCAL,actions=output:v1",
+            "priority=9,in_port=ga,tun_metadata0=7,actions=output:v2",
+            "priority=1,in_port=ga,actions=output:v3",
+            "in_port=gb,actions=move:NXM_NX_TUN_METADATA0[0..31]->NXM_NX_TUN_METADATA1[0..31],"
+            "set_tunnel:6,set_field:10.0.0.1->tun_dst,IN_PORT"])
+        sw.start()
+        with lab.datagrams(1, 6081) as udp:
+            rounds = 3 * [(5, _option(1, 4, 7), {2}), (5, b"", {3}), (5, _option(1, 4, 8), {3}),
+                          (5, _option(9, 4, 7) + _option(1, 4, 7), {2}),
+                          (5, _option(0x80, 4, 1), set[int]())]
+            for vni, options, expected in rounds:
+                udp.sendto(_geneve(vni, options, inner), ("10.0.0.9", 6081))
+                got: dict[int, list[bytes]] = {}
+                if expected:
+                    until(options.hex(), lambda got=got: got.update(wires.take()) or got.keys() & {2, 3})
+                assert got.keys() - {1} == expected and all(
+                    got[i] == [inner] for i in expected), (vni, options.hex(), got)
+            udp.sendto(_geneve(77, _option(1, 4, 9), inner), ("10.0.0.9", 6081))
+            assert udp.recv(2000) == _geneve(6, _option(1, 4, 9) + _option(2, 8, 9), inner)
+        flows = sw.dump_megaflows()
+        assert "geneve({class=0xffff,type=0x1,len=4,0x7})" in flows, flows
+        told = _reference(("dump-flows", "-m"))
+        assert _own(("dump-flows", "-m")).count("geneve(") == told.count("geneve(") >= 5, told
+        sw.stop()
+        sw.push_stats()
+        counted = [line for line in bridge.dump_flows().splitlines() if "tun_metadata0=0x7" in line]
+        assert "n_packets=6" in counted[0], counted
+    assert "genev_sys_6081" not in link.names()
+    return f"{len(rounds) + 1} packets"
+
+
+def _option(kind: int, size: int, number: int) -> bytes:
+    return b"\xff\xff" + bytes((kind, size // 4)) + number.to_bytes(size, "big")
+
+
+def _geneve(vni: int, options: bytes, inner: bytes) -> bytes:
+    """What stands in a UDP packet to port 6081."""
+    critical = 0x40 * (b"\xff\xff\x80" in options)
+    head = bytes((len(options) // 4, critical)) + b"\x65\x58" + vni.to_bytes(3, "big") + b"\0"
+    return head + options + inner
+
+
+def case_conntrack_by_turns() -> str:
+    """What no kernel does is done here, and connections are tracked there, in one list of actions."""
+    echo = scenarios.frame(1, 2, scenarios.ICMP)[:34] + bytes.fromhex("0800f7fa00010004")
+    with switch(normal=False) as sw, Wires() as wires:
+        bridge = sw["br0"]
+        bridge.add_flows(["icmp,in_port=v1,actions=ct(commit,zone=7,nat(src=10.0.0.77)),"
+                          "set_field:13->icmp_type,output:v2,ct(table=1,zone=7)",
+                          "table=1,ct_state=+trk+new,icmp,icmp_type=13,actions=output:v3",
+                          "table=1,actions=output:v4"])
+        sw.start()
+        for _ in range(2):
+            wires.send(1, echo)
+            got: dict[int, list[bytes]] = {}
+            until("frames", lambda got=got: got.update(wires.take()) or len(got) == 2)
+            (changed,), *_ = got.values()
+            assert extract(changed).tp_src == 13 and extract(changed).nw_src == 0x0A00004D, got
+        assert sw.dpif.n_undone == 0
+        told = _own(("dump-conntrack", "zone=7"))
+        assert told == _reference(("dump-conntrack", "zone=7")) and "dst=10.0.0.77" in told, told
+        assert _own(("flush-conntrack", "zone=7", "ct_nw_proto=1")) == "status 0"
+    return f"out by {sorted(got)}"
 
 
 def case_run() -> str:

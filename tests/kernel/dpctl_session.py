@@ -5,6 +5,8 @@ Devices are v1 to v4.  The session ends with nothing left.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 UFID = "ufid:00000000-0000-0000-0000-00000000000"
 IP = "eth(src=02:00:00:00:00:01,dst=02:00:00:00:00:02),eth_type(0x0800)"
 IP4 = "ipv4(src=10.0.0.1,dst=10.0.0.0/255.255.255.0,proto={},tos=0/0,ttl=64/0,frag=no)"
@@ -23,6 +25,31 @@ NESTED = ("sample(sample=50.0%,actions(1)),clone(2),check_pkt_len(size=100,gt(1)
           "userspace(pid=7,userdata(0102030405060708)),meter(3)")
 ND = (f"{UFID}9,in_port(1),eth(),eth_type(0x86dd),ipv6(src=fe80::/ffff::,proto=58,frag=no),"
       "icmpv6(type=135,code=0),nd(target=fe80::1,sll=02:00:00:00:00:01)")
+_TUNNEL = ("tunnel(tun_id=0x5,src=10.9.9.1,dst=10.9.9.2,ttl=64/0,{}flags(-df-csum)),in_port({}),eth(),"
+           "eth_type(0x1234)")
+GENEVE = f"{UFID}a," + _TUNNEL.format(
+    "geneve({class=0xffff,type=0x1,len=4,0x7/0xff}{class=0x102,type=0x80,len=8,0x1122334455667788}),", 1)
+VXLAN = f"{UFID}b," + _TUNNEL.format("vxlan(gbp(id=4,flags=0x8/0x8)),", 2)
+NO_OPTIONS = f"{UFID}c," + _TUNNEL.format("", 3)
+SET_GENEVE = ("set(tunnel(tun_id=0x6,dst=10.9.9.3,ttl=64,geneve({class=0xffff,type=0x2,len=8,0x1234}"
+              "{class=0x1,type=0x3,len=0}),flags(df|key))),2")
+SET_VXLAN = "set(tunnel(tun_id=0x6,dst=10.9.9.3,tos=0x4,ttl=64,vxlan(gbp(id=5,flags=0x1)),flags(key))),1"
+# Asked while a connection is there.
+CONNECTIONS: tuple[tuple[str, ...], ...] = (
+    ("dump-conntrack",), ("dump-conntrack", "-m"), ("dump-conntrack", "-s", "-m", "zone=0"),
+    ("dump-conntrack", "zone=3"), ("ct-stats-show",), ("ct-stats-show", "verbose"),
+    ("ct-stats-show", "-m", "zone=0"), ("ct-bkts",), ("flush-conntrack", "ct_nw_src=10.7.7.7"),
+    ("flush-conntrack", "zone=0", "", "ct_nw_proto=17,ct_tp_dst=9"))
+
+
+def write_files() -> None:
+    """The files of flows that the session names."""
+    for name, lines in (
+            ("add", (f"{UDP} 2", "", "# a comment", f"add {MARK} 1", "nonsense")),
+            ("change", (f"{UDP} 1,2", f"modify {MARK} drop", f"delete {UFID}8")),
+            ("remove", (UDP, f"delete {MARK}", f"{UFID}f"))):
+        Path(f"/tmp/flows-to-{name}").write_text("\n".join(lines) + "\n")
+
 
 SESSION: tuple[tuple[str, ...], ...] = (
     ("dump-dps",),
@@ -71,7 +98,42 @@ SESSION: tuple[tuple[str, ...], ...] = (
     ("del-flow", "dp0", MARK),
     ("del-flow", "dp0", f"{UFID}6"),
     ("dump-flows", "dp0"),
-    ("ct-get-limits", "dp0"),
+    *((verb, "dp0", GENEVE, actions) for verb, actions in (("add-flow", SET_GENEVE), ("mod-flow", "drop"),
+                                                           ("add-flow", "1"))),
+    ("add-flow", "dp0", VXLAN, SET_VXLAN),
+    ("add-flow", "dp0", NO_OPTIONS, "1"),
+    ("dump-flows", "dp0"),
+    ("dump-flows", "-m", "dp0"),
+    ("dump-flows", "dp0", "filter=tun_id=5"),
+    ("dump-flows", "dp0", "filter=in_port=2,ip,nw_src=10.0.0.1"),
+    ("del-flow", "dp0", GENEVE),
+    ("add-flows", "dp0", "/tmp/flows-to-add"),
+    ("mod-flows", "dp0", "/tmp/flows-to-change"),
+    ("dump-flows", "dp0"),
+    ("del-flows", "dp0", "/tmp/flows-to-remove"),
+    ("del-flows", "dp0", "/tmp/nosuch"),
+    ("dump-flows", "dp0"),
+    ("set-if", "dp0", "v1,type=system"),
+    ("set-if", "dp0", "v1,type=internal", "v2,port_no=77", "nosuch"),
+    ("offload-stats-show", "dp0"),
+    ("ct-stats-show", "dp0", "zone=999"),
+    ("ct-bkts", "dp0", "gt=5"),
+    ("ct-get-maxconns", "dp0"),
+    ("ct-set-maxconns", "dp0", "100"),
+    ("ct-get-nconns", "dp0"),
+    ("ct-enable-tcp-seq-chk", "dp0"),
+    ("ipf-set-enabled", "dp0", "v4"),
+    ("ipf-set-min-frag", "dp0", "v6", "1000"),
+    ("ipf-get-status", "dp0"),
+    ("dump-conntrack", "dp0", "zone=999"),
+    ("flush-conntrack", "dp0", "zone=999", "ct_nw_src=1.2.3.4,ct_nw_proto=17"),
+    ("flush-conntrack", "dp0", "zone=999", "ct_nw_src=1.2.3.4,ct_nw_dst=1.2.3.5,ct_nw_proto=17,ct_tp_src=1,"
+                                           "ct_tp_dst=2"),
+    ("flush-conntrack", "dp0", "fish=1"),
+    ("list-commands",),
+    ("parse-actions", SET_GENEVE, "fly"),
+    ("ct-get-limits", "dp0", "fish"),
+    ("ct-set-limits", "dp0", "zone=5,fish=1"),
     ("ct-set-limits", "dp0", "default=10", "zone=5,limit=3", "zone=0,limit=7"),
     ("ct-get-limits", "dp0"),
     ("ct-get-limits", "dp0", "zone=5,0"),

@@ -84,6 +84,15 @@ def dial(i: int, to: int, port: int, timeout: float = DEADLINE) -> socket.socket
     return sock
 
 
+def datagrams(i: int, port: int) -> socket.socket:
+    """A UDP socket of namespace *i*."""
+    with link.in_netns(f"n{i}"):
+        sock = socket.socket(type=socket.SOCK_DGRAM)
+    sock.settimeout(DEADLINE)
+    sock.bind((ADDRESSES[i], port))
+    return sock
+
+
 def counters(name: str) -> dict[str, int]:
     """The kernel's own counters of a device here."""
     found = {}

@@ -5,45 +5,67 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from fastpath.cli.dpctl import remote, verbs
+from fastpath.cli.dpctl import ct_verbs, flow_verbs, remote, verbs
 from fastpath.cli.dpctl.verbs import CommandError, Options
 from fastpath.dpif.netlink.kernel import Kernel
 from fastpath.errors import FastpathError
 from fastpath.value import value
 
 PROGRAM = "fastpath dpctl"
+MANY = 1 << 30
 
 
 @value
 class Verb:
-    """How many words a verb takes (-1: any number), and what carries it out."""
+    """What the words of a verb are called, how many it takes (MANY: any number), and what carries it out."""
 
+    usage: str
     least: int
     most: int
     call: Callable[[Kernel, list[str], Options], str]
 
 
+# In the order in which they are listed.
 VERBS: dict[str, Verb] = {
-    "add-dp":            Verb(1, -1, verbs.add_dp),
-    "del-dp":            Verb(1, 1, verbs.del_dp),
-    "dump-dps":          Verb(0, 0, verbs.dump_dps),
-    "show":              Verb(0, -1, verbs.show),
-    "add-if":            Verb(2, -1, verbs.add_if),
-    "del-if":            Verb(2, -1, verbs.del_if),
-    "dump-flows":        Verb(0, 6, verbs.dump_flows),
-    "add-flow":          Verb(2, 3, verbs.add_flow),
-    "mod-flow":          Verb(2, 3, verbs.mod_flow),
-    "get-flow":          Verb(1, 2, verbs.get_flow),
-    "del-flow":          Verb(1, 2, verbs.del_flow),
-    "del-flows":         Verb(0, 1, verbs.del_flows),
-    "parse-actions":     Verb(1, -1, verbs.show_actions),
-    "cache-get-size":    Verb(0, 1, verbs.cache_get_size),
-    "cache-set-size":    Verb(3, 3, verbs.cache_set_size),
-    "dump-conntrack":    Verb(0, 2, verbs.dump_conntrack),
-    "flush-conntrack":   Verb(0, 2, verbs.flush_conntrack),
-    "ct-get-limits":     Verb(0, 2, verbs.ct_get_limits),
-    "ct-set-limits":     Verb(1, -1, verbs.ct_set_limits),
-    "ct-del-limits":     Verb(1, 2, verbs.ct_del_limits),
+    "add-dp":            Verb("dp [iface...]", 1, MANY, verbs.add_dp),
+    "del-dp":            Verb("dp", 1, 1, verbs.del_dp),
+    "add-if":            Verb("dp iface...", 2, MANY, verbs.add_if),
+    "del-if":            Verb("dp iface...", 2, MANY, verbs.del_if),
+    "set-if":            Verb("dp iface...", 2, MANY, verbs.set_if),
+    "dump-dps":          Verb("", 0, 0, verbs.dump_dps),
+    "show":              Verb("[-s] [dp...]", 0, MANY, verbs.show),
+    "dump-flows":        Verb("[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]", 0, 6,
+                              flow_verbs.dump_flows),
+    "add-flow":          Verb("[dp] flow actions", 2, 3, flow_verbs.add_flow),
+    "mod-flow":          Verb("[dp] flow actions", 2, 3, flow_verbs.mod_flow),
+    "get-flow":          Verb("[dp] ufid", 1, 2, flow_verbs.get_flow),
+    "del-flow":          Verb("[dp] flow", 1, 2, flow_verbs.del_flow),
+    "add-flows":         Verb("[dp] file", 1, 2, flow_verbs.add_flows),
+    "mod-flows":         Verb("[dp] file", 1, 2, flow_verbs.mod_flows),
+    "del-flows":         Verb("[dp] [file]", 0, 2, flow_verbs.del_flows),
+    "offload-stats-show": Verb("[dp]", 0, 1, ct_verbs.offload_stats_show),
+    "dump-conntrack":    Verb("[-m] [-s] [dp] [zone=N]", 0, 4, ct_verbs.dump_conntrack),
+    "flush-conntrack":   Verb("[dp] [zone=N] [ct-orig-tuple] [ct-reply-tuple]", 0, 4,
+                              ct_verbs.flush_conntrack),
+    "cache-get-size":    Verb("[dp]", 0, 1, verbs.cache_get_size),
+    "cache-set-size":    Verb("dp cache <size>", 3, 3, verbs.cache_set_size),
+    "ct-stats-show":     Verb("[dp] [zone=N]", 0, 3, ct_verbs.ct_stats_show),
+    "ct-bkts":           Verb("[dp] [gt=N]", 0, 2, ct_verbs.ct_bkts),
+    "ct-set-maxconns":   Verb("[dp] maxconns", 1, 2, ct_verbs.ct_set_maxconns),
+    "ct-get-maxconns":   Verb("[dp]", 0, 1, ct_verbs.ct_get_maxconns),
+    "ct-get-nconns":     Verb("[dp]", 0, 1, ct_verbs.ct_get_nconns),
+    "ct-enable-tcp-seq-chk":  Verb("[dp]", 0, 1, ct_verbs.ct_enable_tcp_seq_chk),
+    "ct-disable-tcp-seq-chk": Verb("[dp]", 0, 1, ct_verbs.ct_disable_tcp_seq_chk),
+    "ct-get-tcp-seq-chk": Verb("[dp]", 0, 1, ct_verbs.ct_get_tcp_seq_chk),
+    "ct-set-limits":     Verb("[dp] [default=L] [zone=N,limit=L]...", 1, MANY, ct_verbs.ct_set_limits),
+    "ct-del-limits":     Verb("[dp] zone=N1[,N2]...", 1, 2, ct_verbs.ct_del_limits),
+    "ct-get-limits":     Verb("[dp] [zone=N1[,N2]...]", 0, 2, ct_verbs.ct_get_limits),
+    "ipf-set-enabled":   Verb("[dp] v4|v6", 1, 2, ct_verbs.ipf_set_enabled),
+    "ipf-set-disabled":  Verb("[dp] v4|v6", 1, 2, ct_verbs.ipf_set_disabled),
+    "ipf-set-min-frag":  Verb("[dp] v4|v6 minfragment", 2, 3, ct_verbs.ipf_set_min_frag),
+    "ipf-set-max-nfrags": Verb("[dp] maxfrags", 1, 2, ct_verbs.ipf_set_max_nfrags),
+    "ipf-get-status":    Verb("[dp]", 0, 1, ct_verbs.ipf_get_status),
+    "parse-actions":     Verb("actions", 1, MANY, flow_verbs.show_actions),
 }
 _FLAGS = {"-s": "statistics", "--statistics": "statistics", "-m": "more", "--more": "more",
           "--may-create": "may_create", "--clear": "clear"}
@@ -92,6 +114,9 @@ def run(words: Sequence[str], kernel: Callable[[], Kernel] = Kernel) -> str:
     if target:
         return remote.ask(target, words)
     rest, options = split(words)
+    if rest == ["list-commands"]:
+        return "The available commands are:\n" + "".join(
+            f"  {name:<23} {verb.usage}\n" for name, verb in VERBS.items())
     if not rest:
         raise CommandError("missing command name; use --help for help")
     name, *arguments = rest
@@ -100,7 +125,7 @@ def run(words: Sequence[str], kernel: Callable[[], Kernel] = Kernel) -> str:
         raise CommandError(f"unknown command '{name}'; use --help for help")
     if len(arguments) < verb.least:
         raise CommandError(f"'{name}' command requires at least {verb.least} arguments")
-    if 0 <= verb.most < len(arguments):
+    if verb.most < len(arguments):
         raise CommandError(f"'{name}' command takes at most {verb.most} arguments")
     opened = kernel()
     try:

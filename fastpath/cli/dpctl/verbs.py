@@ -11,33 +11,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from fastpath.dpif.actions import Drop, OdpActions
-from fastpath.dpif.keyparse import parse_key
-from fastpath.dpif.netlink import conntrack
-from fastpath.dpif.netlink.actions import encode_actions
-from fastpath.dpif.netlink.kernel import OMIT, DpInfo, FlowInfo, Kernel, VportInfo, read_flow
-from fastpath.dpif.netlink.key import decode_key, decode_mask, encode_key, encode_mask
-from fastpath.dpif.netlink.provider import PER_CPU_PID
-from fastpath.dpif.netlink.text import format_kernel_flow, parse_ufid
-from fastpath.dpif.odptext import format_actions, parse_actions
+from fastpath.dpif.netlink.kernel import DpInfo, Kernel, VportInfo
 from fastpath.errors import (
     DatapathError,
     ExistsError,
     FastpathError,
     NotFoundError,
-    ParseError,
     PrivilegeError,
 )
 from fastpath.io import link
-from fastpath.io.genl import Reply, Request
 from fastpath.io.vport import KINDS
-from fastpath.ofproto.match import Match
-from fastpath.runtime.clock import RealClock
 from fastpath.value import value
 
 _COUNTERS = Path("/sys/class/net")
-_EXACT_PORT = 0xFFFFFFFF
-_DEFAULT_ZONE = -1
 
 
 class CommandError(FastpathError):
@@ -103,6 +89,22 @@ def chosen_dp(kernel: Kernel, words: list[str], least: int) -> DpInfo:
         return there[0]
     said = "no datapaths exist" if not there else "multiple datapaths, specify one"
     raise CommandError(said, f"datapath not found ({os.strerror(errno.EINVAL)})")
+
+
+def opened(kernel: Kernel, words: list[str], most: int) -> DpInfo:
+    """The datapath a verb of at most *most* words is about: the one its first word names, which is taken
+    away, else the only one there is."""
+    there = kernel.dp_dump()
+    name = words[0].partition("@")[2] or words[0] if words else ""
+    found = next((dp for dp in there if dp.name == name), None)
+    if found is not None:
+        words.pop(0)
+        return found
+    if len(words) != most and len(there) == 1:
+        return there[0]
+    said = [] if len(words) == most else [
+        "no datapaths exist" if not there else "multiple datapaths, specify one"]
+    raise CommandError(*said, f"datapath not found ({os.strerror(errno.EINVAL)})")
 
 
 # -- datapaths and ports ----------------------------------------------------------------------------------
@@ -177,6 +179,33 @@ def del_if(kernel: Kernel, words: list[str], options: Options) -> str:
             errors.append(f"deleting port {name} from {dp.name} failed ({reason(error)})")
     if errors:
         raise CommandError(*errors)
+    return ""
+
+
+def set_if(kernel: Kernel, words: list[str], options: Options) -> str:
+    """Change settings of ports, of which devices of the system and internal ones have none; what a port is
+    and its number stay."""
+    dp = open_dp(kernel, words[0])
+    errors = [said for spec in words[1:] if (said := _set_port(kernel, dp, words[0], spec))]
+    if errors:
+        raise CommandError(*errors)
+    return ""
+
+
+def _set_port(kernel: Kernel, dp: DpInfo, given: str, spec: str) -> str:
+    """What is wrong with the settings asked for, "" if nothing is."""
+    name, *terms = spec.split(",")
+    try:
+        port = kernel.vport_get(dp.index, name=name)
+    except FastpathError as error:
+        return f"{name}: failed to query port in {given} ({reason(error)})"
+    kind = "system" if port.type == "netdev" else port.type
+    for term in terms:
+        option, _, wanted = term.partition("=")
+        if option == "type" and wanted != kind:
+            return f"{name}: can't change type from {kind} to {wanted}"
+        if option == "port_no" and (not wanted.isdecimal() or int(wanted) != port.number):
+            return f"{name}: can't change port number from {port.number} to {wanted}"
     return ""
 
 
@@ -255,147 +284,7 @@ def _human(size: int) -> str:
     return str(size)
 
 
-# -- flows ------------------------------------------------------------------------------------------------
-
-def _names(kernel: Kernel, dp: DpInfo) -> dict[int, str]:
-    return {port.number: port.name for port in kernel.vport_dump(dp.index)}
-
-
-def _with_names(options: Options) -> bool:
-    return options.more if options.names is None else options.names
-
-
-def dump_flows(kernel: Kernel, words: list[str], options: Options) -> str:
-    """All flows of a datapath, or those a filter matches."""
-    chosen = [word for word in words if word.startswith(("filter=", "type=", "pmd="))]
-    rest = [word for word in words if word not in chosen]
-    for word in chosen:
-        if not word.startswith("filter="):
-            kind = word.partition("=")[0]
-            raise CommandError(f"Invalid argument '{kind}'. Use 'ovs-appctl dpctl/dump-flows' instead.")
-    dp = chosen_dp(kernel, rest, 0)
-    names = _names(kernel, dp)
-    match = _filter(chosen[0].partition("=")[2], names) if chosen else None
-    now = RealClock().now()
-    shown = names if _with_names(options) else None
-    return "".join(format_kernel_flow(flow, now, shown, verbose=options.more) + "\n"
-                   for flow in kernel.flow_dump(dp.index) if match is None or _is_in(flow, match))
-
-
-def _filter(text: str, names: dict[int, str]) -> Match:
-    try:
-        return Match.parse(text, ports={name: number for number, name in names.items()})
-    except ParseError as error:
-        raise CommandError(f"Failed to parse filter ({error}) ({os.strerror(errno.EINVAL)})") from None
-
-
-def _is_in(flow: FlowInfo, match: Match) -> bool:
-    key = decode_key(flow.key)
-    return key.masked(decode_mask(flow.mask, key)).matches(match.key, match.mask)
-
-
-def add_flow(kernel: Kernel, words: list[str], options: Options) -> str:
-    """Install a flow."""
-    return _put(kernel, words, options, modify=False)
-
-
-def mod_flow(kernel: Kernel, words: list[str], options: Options) -> str:
-    """Give a flow other actions."""
-    return _put(kernel, words, options, modify=True)
-
-
-def _put(kernel: Kernel, words: list[str], options: Options, *, modify: bool) -> str:
-    dp = chosen_dp(kernel, words, 2)
-    ports = {name: number for number, name in _names(kernel, dp).items()}
-    ufid, text = _take_ufid(words[0])
-    data, mask = _key(text, ports)
-    request = kernel.flow_put(dp.index, ufid, data, mask, _actions(words[1], ports), modify=modify,
-                              create=not modify or options.may_create, clear=options.clear)
-    _carry_out(kernel, [request], "updating flow table")
-    return ""
-
-
-def _take_ufid(text: str) -> tuple[bytes, str]:
-    """The name a flow's text begins with, b"" for none, and the rest."""
-    if not text.startswith("ufid:"):
-        return b"", text
-    head, _, rest = text.partition(",")
-    ufid = parse_ufid(head)
-    if ufid is None:
-        raise CommandError(f"parsing flow ufid ({os.strerror(errno.EINVAL)})")
-    return ufid, rest
-
-
-def _key(text: str, ports: dict[str, int]) -> tuple[bytes, bytes]:
-    try:
-        key, mask = parse_key(text, ports)
-    except ParseError as error:
-        said = f"syntax error at {text[text.rfind(',') + 1:]}" if "unknown" in str(error) else str(error)
-        raise CommandError(f"parsing flow key ({said}) ({os.strerror(errno.EINVAL)})") from None
-    if "eth(" not in text:
-        key.packet_type = 1 << 16 | key.dl_type
-    if "in_port(" not in text:
-        key.in_port = _EXACT_PORT
-    return encode_key(key), encode_mask(key, mask)
-
-
-def _actions(text: str, ports: dict[str, int]) -> bytes:
-    try:
-        parsed: OdpActions = (Drop(0),) if text.strip() == "drop" else parse_actions(text, ports)
-        return encode_actions(parsed, PER_CPU_PID, drops=True)
-    except FastpathError:
-        raise CommandError(f"parsing actions ({os.strerror(errno.EINVAL)})") from None
-
-
-def _carry_out(kernel: Kernel, requests: list[Request], what: str, printed: str = "") -> list[Reply]:
-    replies = kernel.transact(requests)
-    for reply in replies:
-        if reply.error:
-            raise CommandError(f"{what} ({os.strerror(reply.error)})", printed=printed)
-    return replies
-
-
-def get_flow(kernel: Kernel, words: list[str], options: Options) -> str:
-    """One flow by its name."""
-    dp = chosen_dp(kernel, words, 1)
-    ufid = parse_ufid(words[0])
-    if ufid is None:
-        raise CommandError(f"parsing flow ufid ({os.strerror(errno.EINVAL)})")
-    reply, = _carry_out(kernel, [kernel.flow_get(dp.index, ufid, omit=0)], "getting flow")
-    names = _names(kernel, dp) if _with_names(options) else None
-    return format_kernel_flow(read_flow(reply.bodies[0][1]), RealClock().now(), names,
-                              verbose=options.more) + "\n"
-
-
-def del_flow(kernel: Kernel, words: list[str], options: Options) -> str:
-    """Remove a flow, by its name or its key."""
-    dp = chosen_dp(kernel, words, 1)
-    ports = {name: number for number, name in _names(kernel, dp).items()}
-    ufid, text = _take_ufid(words[0])
-    data = _key(text, ports)[0] if text or not ufid else b""
-    request = kernel.flow_del(dp.index, ufid, key=data, omit=OMIT)
-    reply, = _carry_out(kernel, [request], "deleting flow", "Perhaps you need to specify a UFID?\n")
-    if options.statistics and reply.bodies:
-        flow = read_flow(reply.bodies[0][1])
-        return f"packets:{flow.n_packets}, bytes:{flow.n_bytes}, used:never\n"
-    return ""
-
-
-def del_flows(kernel: Kernel, words: list[str], options: Options) -> str:
-    """Remove all flows of a datapath."""
-    kernel.flow_flush(chosen_dp(kernel, words, 0).index)
-    return ""
-
-
-def show_actions(kernel: Kernel, words: list[str], options: Options) -> str:
-    """Actions as they are printed."""
-    try:
-        return format_actions(parse_actions(words[-1])) + "\n"
-    except ParseError:
-        raise CommandError(f"Parsing actions ({os.strerror(errno.EINVAL)})") from None
-
-
-# -- caches and conntrack ---------------------------------------------------------------------------------
+# -- caches ---------------------------------------------------------------------------------
 
 def cache_get_size(kernel: Kernel, words: list[str], options: Options) -> str:
     """Sizes of a datapath's caches."""
@@ -416,68 +305,3 @@ def cache_set_size(kernel: Kernel, words: list[str], options: Options) -> str:
     except FastpathError as error:
         raise CommandError(f"Setting cache size failed ({reason(error)})") from None
     return f"Setting cache size successful, new size {words[2]}\n"
-
-
-def dump_conntrack(kernel: Kernel, words: list[str], options: Options) -> str:
-    """Connections that the kernel tracks, of all zones or one."""
-    zone = _take_zone(words)
-    chosen_dp(kernel, words, 0)
-    return "".join(conntrack.format_connection(c, verbose=options.more, statistics=options.statistics) + "\n"
-                   for c in conntrack.dump(zone))
-
-
-def flush_conntrack(kernel: Kernel, words: list[str], options: Options) -> str:
-    """Forget connections, of all zones or one."""
-    zone = _take_zone(words)
-    chosen_dp(kernel, words, 0)
-    conntrack.flush(zone)
-    return ""
-
-
-def _take_zone(words: list[str]) -> int | None:
-    found = next((word for word in words if word.startswith("zone=")), None)
-    if found is None:
-        return None
-    words.remove(found)
-    return _zone(found.removeprefix("zone="))
-
-
-def ct_get_limits(kernel: Kernel, words: list[str], options: Options) -> str:
-    """Limits of conntrack."""
-    zones: list[int] = []
-    if words and words[-1].startswith("zone="):
-        zones = [_zone(text) for text in words.pop().removeprefix("zone=").split(",")]
-    dp = chosen_dp(kernel, words, 0)
-    found = kernel.ct_limits(dp.index, [_DEFAULT_ZONE, *zones] if zones else [])
-    out = "".join(f"default limit={limit}\n" for zone, limit, _ in found if zone == _DEFAULT_ZONE)
-    told = {zone: (limit, n) for zone, limit, n in found if zone != _DEFAULT_ZONE}
-    return out + "".join(f"zone={zone},limit={told[zone][0]},count={told[zone][1]}\n"
-                         for zone in (zones or sorted(told)) if zone in told)
-
-
-def ct_set_limits(kernel: Kernel, words: list[str], options: Options) -> str:
-    """Set limits: ``default=N``, ``zone=Z,limit=N``."""
-    wanted: list[tuple[int, int]] = []
-    rest = [word for word in words if "=" not in word]
-    for word in [word for word in words if "=" in word]:
-        given = dict(term.partition("=")[::2] for term in word.split(","))
-        if "default" in given:
-            wanted.append((_DEFAULT_ZONE, int(given["default"])))
-        else:
-            wanted.append((_zone(given.get("zone", "")), int(given.get("limit", "0"))))
-    dp = chosen_dp(kernel, rest, 0)
-    kernel.set_ct_limits(dp.index, wanted)
-    return ""
-
-
-def ct_del_limits(kernel: Kernel, words: list[str], options: Options) -> str:
-    """Let zones have the default limit."""
-    zones = [_zone(text) for text in words.pop().removeprefix("zone=").split(",")]
-    kernel.del_ct_limits(chosen_dp(kernel, words, 0).index, zones)
-    return ""
-
-
-def _zone(text: str) -> int:
-    if not text.isdecimal() or int(text) > 0xFFFF:
-        raise CommandError(f"failed to parse field zone ({os.strerror(errno.EINVAL)})")
-    return int(text)

@@ -1,4 +1,4 @@
-"""The kernel's connections, over ctnetlink: listed, printed as ovs-dpctl prints them, and forgotten.
+"""The kernel's connections, over ctnetlink: listed, counted and forgotten.
 
 ctnetlink's messages begin with ``struct nfgenmsg``, of the size and nearly the form of generic netlink's
 header: address family, version, a number that is zero.  So ``io.genl`` carries them, over a netfilter socket.
@@ -7,58 +7,36 @@ header: address family, version, a number that is zero.  So ``io.genl`` carries 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable
 
 from fastpath import text
+from fastpath.dpif.netlink.connection import TCP, Connection, TcpState, Tuple
+from fastpath.dpif.netlink.ctmatch import CtMatch
 from fastpath.dpif.netlink.kernel import error_of
 from fastpath.dpif.netlink.nla import attr, by_number
 from fastpath.errors import FormatError
-from fastpath.io.genl import DUMP, NETFILTER, Request, Requests, open_requests
-from fastpath.value import value
+from fastpath.io.genl import DUMP, LOST, NETFILTER, Reply, Request, Requests, open_requests
 
 _NEW, _GET, _DELETE = 0x100, 0x101, 0x102               # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_*
 _ORIG, _REPLY, _STATUS, _PROTOINFO, _HELP, _TIMEOUT, _MARK = 1, 2, 3, 4, 5, 7, 8        # CTA_*
-_COUNTERS_ORIG, _COUNTERS_REPLY, _ID, _ZONE, _LABELS = 9, 10, 12, 18, 22
+_COUNTERS_ORIG, _COUNTERS_REPLY, _ID, _MASTER, _ZONE, _TIMES, _LABELS = 9, 10, 12, 14, 18, 20, 22
 _IP, _PROTO = 1, 2                                      # CTA_TUPLE_*
-_PROTOS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp", 33: "dccp", 136: "udplite", 2: "igmp",
-           47: "gre"}
-# By the kernel's numbers, the reference's names.
-_TCP_STATES = ("CLOSED", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT_1", "CLOSE_WAIT", "LAST_ACK",
-               "TIME_WAIT", "CLOSING", "SYN_SENT")
-
-
-@value
-class Tuple:
-    """One direction of a connection; of ICMP *ports* are id, type and code."""
-
-    src: str
-    dst: str
-    proto: int
-    ports: tuple[int, ...] = ()
-
-
-@value
-class Connection:
-    """One connection the kernel tracks."""
-
-    orig: Tuple
-    reply: Tuple
-    zone: int = 0
-    mark: int = 0
-    label: int = 0
-    state: int | None = None            # of TCP
-    helper: str = ""
-    id: int = 0
-    timeout: int = 0
-    # What names it, to have it forgotten.
-    handle: bytes = b""
+_TCP_STATE, _TCP_SCALES, _TCP_FLAGS = 1, (2, 3), (4, 5)         # CTA_PROTOINFO_TCP_*
+_INET, _INET6 = 2, 10
+TRIES = 3
 
 
 def dump(zone: int | None = None, requests: Requests | None = None) -> list[Connection]:
-    """All connections, or those of a zone.  Raises FastpathError."""
+    """All connections, or those of a zone; asked for again when some of the answer was lost.  Raises
+    FastpathError."""
     own = requests or open_requests(NETFILTER)
     try:
-        reply, = own.transact([Request(_GET, 0, 0, b"", DUMP)])
+        reply = Reply(LOST)
+        for _ in range(TRIES):
+            reply, = own.transact([Request(_GET, 0, 0, b"", DUMP)])
+            if reply.error != LOST and not reply.is_torn:
+                break
         if reply.error and reply.error != errno.ENOENT:
             raise error_of(reply.error, "connections", reply.note)
         found = [read_connection(body) for _, body in reply.bodies]
@@ -68,21 +46,46 @@ def dump(zone: int | None = None, requests: Requests | None = None) -> list[Conn
             own.close()
 
 
-def flush(zone: int | None = None, requests: Requests | None = None) -> int:
-    """Forget all connections, or those of a zone; how many of a zone."""
+def flush(zone: int | None = None, requests: Requests | None = None, match: CtMatch | None = None) -> int:
+    """Forget all connections, or those of a zone and those that *match* is about; how many of a choice.
+    Raises FastpathError, NotFoundError for a single one that is not there."""
     own = requests or open_requests(NETFILTER)
     try:
-        if zone is None:
-            reply, = own.transact([Request(_DELETE, 0, 0)])
-            if reply.error:
-                raise error_of(reply.error, "connections", reply.note)
+        if match is not None and match.is_one:
+            return _delete(own, [(_INET if match.family == 4 else _INET6, _named(match, zone))], must=True)
+        if zone is None and match is None:
+            _delete(own, [(0, b"")], must=True)
             return 0
-        some = dump(zone, own)
-        own.transact([Request(_DELETE, 2 if "." in c.orig.src else 10, 0, c.handle) for c in some])
-        return len(some)
+        return _delete(own, [(_INET if "." in c.orig.src else _INET6, c.handle) for c in dump(zone, own)
+                             if match is None or match.covers(c)])
     finally:
         if requests is None:
             own.close()
+
+
+def _delete(requests: Requests, named: Iterable[tuple[int, bytes]], *, must: bool = False) -> int:
+    """Have connections be forgotten; those gone before do not matter, unless there *must* be one."""
+    n = 0
+    for reply in requests.transact([Request(_DELETE, family, 0, data) for family, data in named]):
+        if reply.error and (must or reply.error != errno.ENOENT):
+            raise error_of(reply.error, "connections", reply.note)
+        n += not reply.error
+    return n
+
+
+def _named(match: CtMatch, zone: int | None) -> bytes:
+    """The attributes that name the one connection *match* is about."""
+    size, first = (4, 1) if match.family == 4 else (16, 3)
+    ends = match.orig
+    ip = b"".join(attr(first + i, n.to_bytes(size, "big")) for i, n in enumerate((ends.src, ends.dst)))
+    if match.is_icmp:
+        start = 4 if match.family == 4 else 7
+        ports = b"".join(attr(start + i, n.to_bytes(width, "big"))
+                         for i, (n, width) in enumerate(zip(ends.ports, (2, 1, 1), strict=True)))
+    else:
+        ports = b"".join(attr(2 + i, ends.ports[i].to_bytes(2, "big")) for i in range(2))
+    return (attr(_ORIG, attr(_IP, ip) + attr(_PROTO, attr(1, bytes((match.proto,))) + ports))
+            + (attr(_ZONE, struct.pack(">H", zone)) if zone is not None else b""))
 
 
 def read_connection(data: bytes) -> Connection:
@@ -90,23 +93,40 @@ def read_connection(data: bytes) -> Connection:
     found = by_number(data, "connection")
     if _ORIG not in found or _REPLY not in found:
         raise FormatError("connection: a direction is missing")
-    state = None
-    if _PROTOINFO in found:
-        tcp = by_number(found[_PROTOINFO], "protoinfo").get(1)
-        told = by_number(tcp, "protoinfo").get(1, b"") if tcp is not None else b""
-        state = told[0] if told else None
+    orig = _tuple(found[_ORIG])
     helper = by_number(found[_HELP], "help").get(1, b"") if _HELP in found else b""
     handle = attr(_ORIG, found[_ORIG]) + (attr(_ZONE, found[_ZONE]) if _ZONE in found else b"") + (
         attr(_ID, found[_ID]) if _ID in found else b"")
+    times = by_number(found.get(_TIMES, b""), "timestamp")
     return Connection(
-        _tuple(found[_ORIG]), _tuple(found[_REPLY]), _number(found, _ZONE), _number(found, _MARK),
-        int.from_bytes(found.get(_LABELS, b""), "little"), state,
-        helper.rstrip(b"\0").decode(errors="replace"),
-        _number(found, _ID), _number(found, _TIMEOUT), handle)
+        orig, _tuple(found[_REPLY]), _number(found, _ZONE), _number(found, _MARK),
+        int.from_bytes(found.get(_LABELS, b""), "little"),
+        _tcp(found[_PROTOINFO]) if _PROTOINFO in found and orig.proto == TCP else None,
+        helper.rstrip(b"\0").decode(errors="replace"), _number(found, _ID), _number(found, _TIMEOUT),
+        _number(found, _STATUS), (_counters(found, _COUNTERS_ORIG), _counters(found, _COUNTERS_REPLY)),
+        (_number(times, 1), _number(times, 2)),
+        _tuple(found[_MASTER]) if _MASTER in found else None, handle)
 
 
 def _number(found: dict[int, bytes], number: int) -> int:
     return int.from_bytes(found.get(number, b""), "big")
+
+
+def _counters(found: dict[int, bytes], number: int) -> tuple[int, int]:
+    counters = by_number(found.get(number, b""), "counters")
+    return _number(counters, 1), _number(counters, 2)
+
+
+def _tcp(data: bytes) -> TcpState:
+    found = by_number(by_number(data, "protoinfo").get(1, b""), "protoinfo")
+    scales, flags = ((found.get(a, b"")[:1], found.get(b, b"")[:1]) for a, b in (_TCP_SCALES, _TCP_FLAGS))
+    return TcpState(_number(found, _TCP_STATE), (_first(scales[0]), _first(scales[1])),
+                    (_first(flags[0]), _first(flags[1])))
+
+
+def _first(data: bytes) -> int:
+    """The number in one byte; 0 if there is none."""
+    return int.from_bytes(data, "big")
 
 
 def _tuple(data: bytes) -> Tuple:
@@ -120,36 +140,3 @@ def _tuple(data: bytes) -> Tuple:
         raise FormatError("connection: a tuple without addresses")
     ports = tuple(_number(proto, i) for i in (2, 3, 4, 5, 6, 7, 8, 9) if i in proto)
     return Tuple(src, dst, _number(proto, 1), ports)
-
-
-# ---- text ---------------------------------------------------------------------------------------------
-
-def format_connection(c: Connection, *, verbose: bool = False, statistics: bool = False) -> str:
-    """One line of ovs-dpctl dump-conntrack."""
-    return "".join(_terms(c, verbose, statistics))
-
-
-def _terms(c: Connection, verbose: bool, statistics: bool) -> Iterator[str]:
-    yield _PROTOS.get(c.orig.proto, str(c.orig.proto))
-    yield f",orig=({_direction(c.orig)}),reply=({_direction(c.reply)})"
-    if verbose:
-        yield f",id={c.id}"
-    if c.zone:
-        yield f",zone={c.zone}"
-    if statistics:
-        yield f",timeout={c.timeout}"
-    if c.mark:
-        yield f",mark={c.mark}"
-    if c.label:
-        yield f",labels={c.label:#x}"
-    if c.state is not None:
-        name = _TCP_STATES[c.state] if c.state < len(_TCP_STATES) else str(c.state)
-        yield f",protoinfo=(state={name})"
-    if c.helper:
-        yield f",helper={c.helper}"
-
-
-def _direction(t: Tuple) -> str:
-    names = ("id", "type", "code") if len(t.ports) == 3 else ("sport", "dport")
-    return f"src={t.src},dst={t.dst}" + "".join(
-        f",{name}={port}" for name, port in zip(names, t.ports, strict=False))
