@@ -28,6 +28,7 @@ SO_RCVBUFFORCE = 33
 RECEIVE_BUFFER = 4 << 20
 MESSAGE_MAX = 1 << 17                   # bytes of one datagram: a 64 KiB frame with its key
 PIPELINE, PIPELINE_BYTES = 64, 1 << 17  # requests sent at once, and their bytes
+LEFT_MAX = 1 << 16                      # datagrams that wait in a socket, by far
 TIMEOUT_S = 20.0                        # for an answer; the kernel gives it at once
 
 REQUEST, MULTI, ACK, ECHO, DUMP, CREATE = 0x1, 0x2, 0x4, 0x8, 0x300, 0x400     # NLM_F_*
@@ -152,7 +153,7 @@ def open_socket(groups: Sequence[int] = (), protocol: int = GENERIC) -> socket.s
     try:
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     except OSError as error:
-        raise PortError(f"generic netlink: {(error.strerror or str(error)).lower()}") from error
+        raise _failed(error) from error
     try:
         for level, option, number in ((SOL_NETLINK, CAP_ACK, 1), (SOL_NETLINK, EXT_ACK, 1),
                                       (socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)):
@@ -165,8 +166,12 @@ def open_socket(groups: Sequence[int] = (), protocol: int = GENERIC) -> socket.s
             sock.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, group)
     except OSError as error:
         sock.close()
-        raise PortError(f"generic netlink: {(error.strerror or str(error)).lower()}") from error
+        raise _failed(error) from error
     return sock
+
+
+def _failed(error: OSError) -> PortError:
+    return PortError(f"generic netlink: {(error.strerror or str(error)).lower()}")
 
 
 def port_of(sock: socket.socket) -> int:
@@ -223,7 +228,7 @@ class Requests:
                 if error.errno == errno.ENOBUFS:
                     self._overrun()
                     return LOST, []
-                raise PortError(f"generic netlink: {(error.strerror or str(error)).lower()}") from error
+                raise _failed(error) from error
             kind, flags, seq = _FIRST.unpack_from(data) if len(data) >= _HEADER.size else (0, 0, 0)
             if seq != self._seq:
                 continue                        # of a request given up before
@@ -241,7 +246,7 @@ class Requests:
         try:
             self._sock.send(data)
         except OSError as error:
-            raise PortError(f"generic netlink: {(error.strerror or str(error)).lower()}") from error
+            raise _failed(error) from error
 
     def _replies(self, first: int, n: int) -> list[Reply]:
         """Answers to *n* requests from sequence number *first* on."""
@@ -255,7 +260,7 @@ class Requests:
                 if error.errno == errno.ENOBUFS:
                     self._overrun()
                     break
-                raise PortError(f"generic netlink: {(error.strerror or str(error)).lower()}") from error
+                raise _failed(error) from error
             for message in walk(data):
                 self._enter(message, message.seq - first, bodies, torn, done)
         answers = [done.get(i, (LOST, "")) for i in range(n)]
@@ -283,13 +288,15 @@ class Requests:
         if setblocking is not None:
             setblocking(False)
         try:
-            while self._sock.recv(MESSAGE_MAX):
-                continue
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise PortError(f"generic netlink: {(error.strerror or str(error)).lower()}") from error
+            for _ in range(LEFT_MAX):
+                try:
+                    if not self._sock.recv(MESSAGE_MAX):
+                        break
+                except BlockingIOError:
+                    break
+                except OSError as error:
+                    if error.errno != errno.ENOBUFS:
+                        raise _failed(error) from error
         finally:
             if setblocking is not None:
                 self._sock.settimeout(TIMEOUT_S)        # type: ignore[attr-defined]
@@ -361,7 +368,7 @@ class Listener:
                 continue
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
-                    raise PortError(f"generic netlink: {(error.strerror or str(error)).lower()}") from error
+                    raise _failed(error) from error
                 self.n_overruns += 1
                 continue
             n_empty = 0
