@@ -82,9 +82,14 @@ class Control:
         return self._bridge.ofproto.backer.strict
 
     @property
-    def takes_rules(self) -> bool:
-        """Whether rules of plain flow mods can be added without looking at each."""
-        return self._bridge.ofproto.takes_rules and not self._bridge.is_deleted
+    def standard(self) -> object | None:
+        """By what rules of plain flow mods are judged, which then are only to be added; None while each needs
+        a look."""
+        return None if self._bridge.is_deleted else self._bridge.ofproto.standard
+
+    def judge(self, match: Match, actions: ActionList) -> None:
+        """Raise OpenFlowError for a rule that no table takes, by the standard."""
+        self._bridge.ofproto.judge(match, actions)
 
     def apply(self, mod: FlowMod) -> None:
         """Carry out a flow mod."""
@@ -204,7 +209,7 @@ class Control:
     def commit(self, steps: Sequence[FlowMod | Rule | GroupMod | tuple[int, dict[str, bool]]]) -> None:
         """Carry out all of *steps* or none: flow and group mods, rules to add that agree with themselves, and
         ports with the flags to set."""
-        if self.takes_rules and set(map(type, steps)) == {Rule}:
+        if self.standard is not None and set(map(type, steps)) == {Rule}:
             self._bridge.ofproto.add_rules(cast("Sequence[Rule]", steps), self.now)
             return
         bundle = self._bridge.bundle()

@@ -29,8 +29,8 @@ KINDS = ((OF10, False), (OF10, True), (OF12, False), (OF13, False), (OF13, True)
 class Twins:
     """Two sessions of switches of their own, one without the short way."""
 
-    def __init__(self, version: int, *, by_table: bool = False) -> None:
-        self.switches = [fastpath.Switch(seed=1), fastpath.Switch(seed=1)]
+    def __init__(self, version: int, *, by_table: bool = False, strict: bool = False) -> None:
+        self.switches = [fastpath.Switch(seed=1, strict=strict) for _ in range(2)]
         self.bridges = [switch.add_bridge("br0") for switch in self.switches]
         self.sessions = [Session(Control(bridge, None), (version,)) for bridge in self.bridges]
         self.n_short = 0
@@ -115,7 +115,7 @@ def stream(rng: random.Random, folder: Path, version: int, *, nx: bool) -> list[
 def test_streams_of_flow_mods_do_the_same_either_way(version: int, nx: bool, shared: Path, more: int) -> None:
     rng, n_short, n_all = random.Random(version), 0, 0
     for i in range(6 * more):
-        twins = Twins(version, by_table=bool(i % 2) and version == OF10)
+        twins = Twins(version, by_table=bool(i % 2) and version == OF10, strict=i % 3 == 2)
         try:
             whole = b"".join(stream(rng, shared, version, nx=nx))
             n_all += len(whole)
@@ -153,8 +153,8 @@ def bundles(rng: random.Random, folder: Path, version: int, *, nx: bool) -> list
 @pytest.mark.parametrize(("version", "nx"), [(OF13, False), (OF14, False), (OF14, True), (OF15, False)])
 def test_bundles_do_the_same_either_way(version: int, nx: bool, shared: Path, more: int) -> None:
     rng, n_short, n_all = random.Random(version), 0, 0
-    for _ in range(6 * more):
-        twins = Twins(version)
+    for i in range(6 * more):
+        twins = Twins(version, strict=i % 3 == 2)
         try:
             whole = b"".join(bundles(rng, shared, version, nx=nx))
             n_all += len(whole)
@@ -215,5 +215,20 @@ def test_where_a_table_may_refuse_or_somebody_watches_the_long_way_is_taken() ->
         twins.say(add)
         assert twins.n_short == taken
         twins.compare()
+    finally:
+        twins.close()
+
+
+def test_a_standard_that_changes_is_heeded() -> None:
+    add = encode(parse_flow("ct_state=+trk,ip actions=output:1"), OF13, 5)
+    twins = Twins(OF13, strict=True)
+    try:
+        for can in (True, False, True):
+            for switch in twins.switches:
+                switch.backer.features = fastpath.value.replace(switch.backer.features, ct_state=can)
+            heard = twins.say(add) + twins.say(add)
+            assert bool(heard) is not can
+            twins.compare()
+        assert twins.n_short
     finally:
         twins.close()

@@ -14,7 +14,7 @@ from fastpath._flow import FlowKey
 from fastpath.dpif.provider import Features
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowError
 from fastpath.ofproto.actions.action_set import first_disallowed
-from fastpath.ofproto.actions.base import Action
+from fastpath.ofproto.actions.base import Action, ActionList
 from fastpath.ofproto.actions.output import OFPP_NORMAL, Output
 from fastpath.ofproto.actions.output import Group as GroupAction
 from fastpath.ofproto.actions.traits import NAMES, NESTS, TRAITS
@@ -369,11 +369,11 @@ class Ofproto:
         """Make *mod* part of *change*.  Raises OpenFlowError; then the change must be reverted."""
         if mod.table_id == INTERNAL_TABLE:
             raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
-        if self.backer.strict:
+        if mod.command < Command.DELETE:
+            self.judge(mod.match, mod.actions)
+        elif self.backer.strict:
             refuse_match(mod.match)
             refuse_actions(mod.actions)
-            if mod.command < Command.DELETE:
-                refuse_unsupported(mod.match, mod.actions, self.backer.features)
         traits = TRAITS.of(mod.actions)
         if traits & NESTS:
             wrong = first_disallowed(mod.actions)
@@ -401,10 +401,19 @@ class Ofproto:
             for rule in rules)
 
     @property
-    def takes_rules(self) -> bool:
-        """Whether a rule whose actions have none of TRAITS is only to be added: nothing here can refuse it,
-        give it another meaning or wants to know of it."""
-        return not (self.backer.strict or self.tlvs.places or self.watchers) and self.tables.are_plain
+    def standard(self) -> Features | None:
+        """By what rules are judged.  One whose actions have none of TRAITS is then only to be added; None
+        where something may still refuse it, give it another meaning or wants to know of it."""
+        is_plain = self.tables.are_plain and not (self.tlvs.places or self.watchers)
+        return self.backer.features if is_plain else None
+
+    def judge(self, match: Match, actions: ActionList) -> None:
+        """Raise OpenFlowError for what no table takes, whatever the values that *match* has: by its mask
+        alone, the actions and the ``standard``."""
+        if self.backer.strict:
+            refuse_match(match)
+            refuse_actions(actions)
+            refuse_unsupported(match, actions, self.backer.features)
 
     def add_rules(self, rules: Sequence[Rule], now: float | None = None) -> None:
         """Add such rules together, made *now* or, without it, when they say.  They are all there or none."""

@@ -1,6 +1,6 @@
 """The short way of flow mods that add rules, and of barriers (``_addwire``): what actions it takes.
 
-Sessions take it while messages are plain and the bridge's tables are (``BridgeControl.takes_rules``).
+Sessions take it while messages are plain and the bridge's tables are (``BridgeControl.standard``).
 FASTPATH_PLAIN=1 in the environment closes it.  Called by ``service``.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 
 from fastpath._addwire import AddReader
 from fastpath.ofproto.actions.base import ActionList
@@ -24,11 +25,13 @@ _HEADER = struct.Struct(">BBHI")
 _BARRIER_REPLY10, _BARRIER_REPLY = 19, 21
 
 
-def add_reader(version: int) -> AddReader:
-    """Reads what a controller of *version* sends."""
+def add_reader(version: int, judge: Callable[[Match, ActionList], None]) -> AddReader:
+    """Reads what a controller of *version* sends.  *judge* raises for what is refused, by the mask of a match
+    and the actions."""
     def actions(data: bytes, match: Match, table_id: int) -> ActionList | None:
         found = instructions.known(data, version)
         check_actions(found, match, table_id=table_id)
+        judge(match, found)
         return found if lists_are_good(found) and not TRAITS.of(found) else None
     flags = FlowFlags.RESET_COUNTS if version <= OF11 else FlowFlags.NONE       # as these versions have it
     return AddReader(version, oxm.wire_reader(), FORMS, actions, match=Match, rule=Rule, flags=flags)

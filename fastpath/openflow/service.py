@@ -89,7 +89,8 @@ class BridgeControl(Protocol):
     @property
     def is_strict(self) -> bool: ...        # does nothing that the reference refuses
     @property
-    def takes_rules(self) -> bool: ...      # whether those of plain flow mods need no second look
+    def standard(self) -> object | None: ...        # by what rules are judged; None: each needs a look
+    def judge(self, match: Match, actions: ActionList) -> None: ...
     def apply(self, mod: FlowMod) -> None: ...
     def add_rules(self, rules: list[Rule]) -> None: ...
     def check_options(self, mod: FlowMod) -> None: ...
@@ -152,6 +153,7 @@ class Session:
         self._parts = Multiparts()
         self.connection.decode = self._decode
         self._adds: AddReader | None = None
+        self._standard: object | None = None        # of the bridge, that it judges by
         self._now = bridge.now          # when what is being answered came
         if not PLAIN:
             self.connection.shortcut = self._take_adds
@@ -216,20 +218,23 @@ class Session:
 
     def plain_rule(self, message: bytes) -> Rule | None:
         """The rule that *message* adds, if it is a flow mod that may go the short way."""
-        if self._adds is None or not self.bridge.takes_rules:
+        adds = self._adds
+        if adds is None or self._standard is not self.bridge.standard:
             return None
-        self._adds.by_table = self._by_table
-        items, end = self._adds.read(message, 0, self._now)
+        adds.by_table = self._by_table
+        items, end = adds.read(message, 0, self._now)
         return items[0] if end == len(message) and len(items) == 1 and isinstance(items[0], Rule) else None
 
     def _take_adds(self, data: bytes, at: int) -> int:
         """Carry out the flow mods of *data* from *at* on that add rules and are plain, and barriers, or put
         such flow mods into a bundle; return where that ends."""
         adds, bridge = self._adds, self.bridge
-        if adds is None:
-            adds = self._adds = add_reader(self.connection.version)
-        if not bridge.takes_rules or self.role == "secondary":
+        standard = bridge.standard
+        if standard is None or self.role == "secondary":
             return at
+        if adds is None or standard is not self._standard:
+            adds = self._adds = add_reader(self.connection.version, bridge.judge)
+            self._standard = standard
         adds.by_table = self._by_table
         items, at = adds.read(data, at, self._now)
         if not items:

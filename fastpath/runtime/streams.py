@@ -82,11 +82,13 @@ class Streams:
             now = time.monotonic()
             if self._look or now >= look_at:
                 self._look = self._rung = False
-                timeout = min(self._turn(), *map(self._due, list(self._clients)), MAX_WAIT)
+                waits = MAX_WAIT if self._clients else NEVER
+                timeout = min(self._turn(), *map(self._due, list(self._clients)), waits)
                 for client in list(self._clients):
                     self._flush(client)
                 look_at, until = now + min(timeout, LOOK_S), now + timeout
-            ready = self._selector.select(0 if self._look or lingers else max(0.0, until - now))
+            left = 0.0 if self._look or lingers else max(0.0, until - now)
+            ready = self._selector.select(None if left == NEVER else left)
             for key, events in ready:
                 self._serve_one(key.fileobj, events)
             asker = self._asker([key.fileobj for key, _ in ready if key.fileobj is not self._bell], lingers)

@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,8 @@ class Daemon:
             poller.fd_wait(fd, POLLIN)
         if not self._db.is_ready or self._db.is_writing:
             return 1.0
-        return max(0.0, min(MAX_WAIT_S if len(self.bridges) else 1.0, self._next_step,
+        has_steps = len(self.bridges) and self._next_step < inf      # else threads do what is due
+        return max(0.0, min(MAX_WAIT_S if has_steps else 1.0, self._next_step,
                             self._status_at - self.datapaths.clock.now()))
 
     @property

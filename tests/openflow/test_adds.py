@@ -15,7 +15,7 @@ from fastpath.openflow.service import Session
 
 
 def test_a_reader_stops_at_what_is_not_whole_or_not_plain() -> None:
-    reader = add_reader(OF13)
+    reader = add_reader(OF13, lambda _match, _actions: None)
     plain = encode(parse_flow("table=1,tcp,tp_dst=80 actions=output:1"), OF13, 5)
     flow_of = encode(parse_flow("table=1,tcp,tp_dst=80,send_flow_rem actions=output:1"), OF13, 5)
     barrier, echo = encode(basic.BarrierRequest(), OF13, 77), encode(basic.EchoRequest(b""), OF13, 78)
