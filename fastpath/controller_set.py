@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastpath.controllers import Control, Served, peers_of
 from fastpath.errors import ConfigError, ExistsError, NotFoundError
+from fastpath.in_band import InBandControl
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.service import DEFAULT_MISS_SEND_LEN, Session
 from fastpath.openflow.snoop import Tap
@@ -74,6 +75,7 @@ class Controllers:
         self._probes: dict[str, float] = {}
         self._was_connected = False
         self._listeners: list[Callable[[Controller], object]] = []
+        self.in_band = InBandControl(bridge)
 
     def __iter__(self) -> Iterator[Controller]:
         return iter(list(self._controllers.values()))
@@ -95,9 +97,10 @@ class Controllers:
     def add(self, target: str, *, tls: Tls | None = None, dpid: int | None = None,
             versions: Iterable[int] = VERSIONS, max_backoff: float = MAX_S,
             inactivity_probe: float = PROBE_S, rate_limit: float | None = None,
-            burst_limit: int | None = None) -> Controller:
+            burst_limit: int | None = None, in_band: bool = False) -> Controller:
         """Connect to *target* (``tcp:HOST[:PORT]``, ``ssl:HOST[:PORT]`` with *tls*, ``unix:PATH``) and stay
-        so.  *rate_limit* bounds the packet-ins a second, *burst_limit* how many may come at once and wait."""
+        so.  *rate_limit* bounds the packet-ins a second, *burst_limit* how many may come at once and wait.
+        *in_band* has hidden rules let packets of this connection through the bridge itself."""
         if target in self._controllers:
             raise ExistsError(f"controller {target}: bridge {self._bridge.name!r} has it already")
         if inactivity_probe < 0 or (rate_limit is not None and rate_limit <= 0):
@@ -127,6 +130,9 @@ class Controllers:
         controller = self._controllers[target] = Controller(target, connect)
         self._probes[target] = inactivity_probe or PROBE_S
         bridge.set_controllers(len(self), probe_interval=max(self._probes.values()))
+        if in_band:
+            self.in_band.add(target)
+            self.in_band.refresh()
         controller.start()
         return controller
 
@@ -138,6 +144,7 @@ class Controllers:
                 self._bridge.controller_admitted()
             elif before and not now:
                 self._bridge.controllers_lost()
+        self.in_band.refresh()                  # by other ways, perhaps
         for callback in list(self._listeners):
             callback(controller)
 
@@ -148,6 +155,8 @@ class Controllers:
             raise NotFoundError(f"bridge {self._bridge.name!r} has no controller {target}")
         del self._probes[target]
         found.close()
+        self.in_band.remove(target)
+        self.in_band.refresh()
         self._bridge.set_controllers(len(self), probe_interval=max(self._probes.values(), default=PROBE_S))
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from fastpath.errors import FastpathError, OpenFlowError
+from fastpath.in_band import hw_address
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.description import Description
@@ -41,7 +42,6 @@ from fastpath.openflow.tables import TableView
 from fastpath.runtime.listener import Listener
 from fastpath.runtime.streams import NEVER
 from fastpath.runtime.tls import Tls
-from fastpath.text import parse_mac
 from fastpath.value import replace
 
 if TYPE_CHECKING:
@@ -280,10 +280,9 @@ class Control:
 
 
 def _describe(port: Port) -> PortDesc:
-    mac = port.of.hw_addr or (parse_mac(port.io.mac) if port.io is not None and port.io.mac else 0)
     config = sum(bit for bit, name in _FLAGS if getattr(port.of, name))
     state = STATE_LIVE if port.of.live else STATE_LINK_DOWN
-    return PortDesc(port.number, mac, port.name, config, state)
+    return PortDesc(port.number, hw_address(port), port.name, config, state)
 
 
 def peers_of(bridge: Bridge) -> Peers:

@@ -19,6 +19,7 @@ from fastpath.ofproto.effects import are_done
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import GroupCommand
 from fastpath.ofproto.group_text import parse_group_mod
+from fastpath.ofproto.in_band import NOTHING, InBand, Remote
 from fastpath.ofproto.port import FLAGS, OfPort, vlan_config
 from fastpath.ofproto.revalidate import flow_mask
 from fastpath.ofproto.shortcut import MAX_STEPS, plan_of
@@ -170,7 +171,8 @@ def test_a_new_setting_is_looked_at_here_first() -> None:
     others = {"bridge", "name", "peer_name", "link_up", "hw_addr", "created", "counts_faults", "no_packet_in",
               "patch_stats", "queues"}
     assert {member.name for member in fields(OfPort)} == heeded | others        # type: ignore[arg-type]
-    asked = {"name", "macs", "internal", "mirrors", "miss", "port", "ports"}    # lookup: of its tables
+    asked = {"name", "macs", "internal", "mirrors", "miss", "port", "ports",
+             "is_in_band"}                                          # lookup: of its tables
     others = {"features", "recirc", "flood_vlans", "forward_bpdu", "exports_flows",
               "options", "frag_handling", "lookup", "rules_of", "learn", "may_learn", "knows", "shorten",
               "group", "meter"}
@@ -190,6 +192,9 @@ def test_normal_takes_the_long_way_until_it_knows_the_station() -> None:
         for name, value in more.items():
             setattr(key, name, value)
         assert w.revalidator.shortcut.decide(bridge, key, bridge.port(1)) is None
+    bridge.set_in_band(InBand(5, (Remote(6, 7),)), 0.0)
+    assert w.revalidator.shortcut.decide(bridge, plain(), bridge.port(1)) is None
+    bridge.set_in_band(NOTHING, 0.0)
     bridge.set_port(bridge.port(3), vlan=vlan_config(tag=10))
     assert w.revalidator.shortcut.decide(bridge, plain(), bridge.port(1)) is None
 

@@ -11,6 +11,7 @@
     controllers = ["tcp:10.0.0.1:6653"]                     # as --controller takes them
     listen = ["ptcp:6654"]                                  # as --listen takes them
     protocols = ["OpenFlow13", "OpenFlow15"]                # spoken with both; dpid = "2a" is the datapath id
+    in_band = true                      # controllers are reached through the bridge itself, by its port 65534
 
     [bridges.br0.ports.uplink]
     io = "eth1"                         # as --port takes it; by default a device of the port's name
@@ -82,6 +83,7 @@ class BridgeConfig:
     listen: tuple[tuple[str, str], ...] = ()
     protocols: tuple[int, ...] | None = None
     dpid: int | None = None
+    in_band: bool | None = None
 
 
 @value
@@ -110,7 +112,7 @@ _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
     "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,), "flood_vlans": (list,),
     "static_macs": (list,), "mirrors": (dict,), "fail_mode": (str,), "controllers": (list,),
-    "listen": (list,), "protocols": (list,), "dpid": (str,)}
+    "listen": (list,), "protocols": (list,), "dpid": (str,), "in_band": (bool,)}
 _PORT: dict[str, tuple[type, ...]] = {
     "io": (str,), "patch": (str,), "number": (int,), "tag": (int,), "trunks": (list,), "vlan_mode": (str,),
     "priority_tags": (str,), "no_flood": (bool,), "no_forward": (bool,), "no_receive": (bool,),
@@ -199,8 +201,9 @@ def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
                     for key, value in table.pop("mirrors", {}).items())
     controllers, listen = (tuple(_texts(table, key, where)) for key in ("controllers", "listen"))
     protocols, dpid = _spoken(table, where)
+    in_band = table.pop("in_band", None)
     return BridgeConfig(name, where, ports, tuple(flows), prelude, macs, mirrors, table, controllers, listen,
-                        protocols, dpid)
+                        protocols, dpid, in_band)
 
 
 def _spoken(table: dict[str, Any], where: str) -> tuple[tuple[int, ...] | None, int | None]:

@@ -26,6 +26,9 @@ def add_options(p: argparse.ArgumentParser) -> None:
                    help="serve OpenFlow, to ovs-ofctl for one, at ptcp:PORT[:HOST], pssl:... or punix:PATH")
     p.add_argument("--controller", action="append", default=[], metavar="[BRIDGE@]TARGET",
                    help="connect to a controller, tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH, and stay so")
+    p.add_argument("--in-band", action="store_true",
+                   help="have controllers reached through the bridge itself whatever its rules say, where "
+                        "it has a port number 65534 (LOCAL)")
     p.add_argument("--fail-mode", choices=("standalone", "secure"),
                    help="what bridges do while no controller can be reached: switch by themselves, or keep "
                         "to their rules (default secure)")
@@ -67,10 +70,16 @@ def connect(switch: Switch, args: argparse.Namespace, wanted: Config) -> None:
     for settings in wanted.bridges:
         for place, target in settings.controllers:
             with placed(place):
-                switch[settings.name].controllers.add(target, tls=tls, **_spoken(args, settings))
+                switch[settings.name].controllers.add(target, tls=tls, in_band=_in_band(args, settings),
+                                                         **_spoken(args, settings))
     for text in args.controller:
         settings, target = _bridge(wanted, "--controller", text)
-        switch[settings.name].controllers.add(target, tls=tls, **_spoken(args, settings))
+        switch[settings.name].controllers.add(target, tls=tls, in_band=_in_band(args, settings),
+                                              **_spoken(args, settings))
+
+
+def _in_band(args: argparse.Namespace, settings: BridgeConfig) -> bool:
+    return bool(args.in_band) if settings.in_band is None else settings.in_band
 
 
 def serve(switch: Switch, args: argparse.Namespace, wanted: Config) -> None:

@@ -13,7 +13,7 @@ from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.actions import OdpAction, OdpActions, Output, PopVlan, PushVlan
 from fastpath.dpif.key import ATTRS, L3, L4
 from fastpath.dpif.keyparse import parse_key
-from fastpath.dpif.keytext import format_member
+from fastpath.dpif.membertext import format_member
 from fastpath.dpif.odptext import format_actions
 from fastpath.dpif.terms import split_terms
 

@@ -28,6 +28,7 @@ from fastpath.ofproto.flow_mod import Command, FlowMod, adding
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import Group, GroupMod, GroupModResult, GroupTable
+from fastpath.ofproto.in_band import InBand, InBandRules
 from fastpath.ofproto.internal import InternalRules
 from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.match import Match
@@ -118,6 +119,7 @@ class Ofproto:
         self.internal = InternalRules(now)
         self.failing = FailOpen(self)
         self._fail_open_rule: Rule | None = None
+        self._in_band = InBandRules()
         self.features: Features = backer.features
         self.recirc: RecircTable = backer.recirc
         self.forward_bpdu = False
@@ -524,6 +526,22 @@ class Ofproto:
             self._fail_open_rule = None
         self.tables.publish(())
         self.touch()
+
+    @property
+    def is_in_band(self) -> bool:
+        """Whether packets may be those of connections to its controllers."""
+        return bool(self._in_band)
+
+    @property
+    def in_band(self) -> InBand:
+        """What the hidden rules are made of by which controllers are reached."""
+        return self._in_band.wanted
+
+    def set_in_band(self, wanted: InBand, now: float) -> None:
+        """Have the hidden rules by which controllers are reached; counters must be up to date."""
+        if self._in_band.set(wanted, self.tables.table(0), now):
+            self.tables.publish(())
+            self.touch()
 
     def apply_group(self, gm: GroupMod, now: float) -> GroupModResult:
         """Carry out a group mod.  Rules that use a group it deletes are the caller's to remove

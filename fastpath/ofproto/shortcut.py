@@ -39,7 +39,7 @@ from fastpath.ofproto.xlate.context import (
     Xlate,
     XlateIn,
 )
-from fastpath.ofproto.xlate.packet import is_reserved
+from fastpath.ofproto.xlate.packet import ETH_IP, is_reserved
 from fastpath.ofproto.xlate.pipeline import run
 from fastpath.ofproto.xlate.steps import add_writes
 
@@ -62,8 +62,8 @@ class Shortcut:
     def decide(self, bridge: Ofproto, key: FlowKey, port: OfPort) -> tuple[Decision, FlowKey] | None:
         """Decision for a packet and mask of its flow, None if it takes the long way.  Changes nothing: what
         its packets teach is known already, and the caller's to renew (``Decision.learns``)."""
-        if not self.is_open:
-            return None
+        if not self.is_open or (bridge.is_in_band and key.dl_type == ETH_IP):
+            return None         # an answer to DHCP goes to the local port, too
         name = self._express.translate(bridge, key, port.ofp_port)
         if name is None:
             return None

@@ -20,6 +20,7 @@ from fastpath.ofproto.subfield import Subfield
 
 N_TABLES = 255
 UNLIMITED = (1 << 32) - 1
+MAX_PRIORITY = 0xFFFF           # of rules that are not hidden
 DEFAULT_PREFIXES = ("nw_dst", "nw_src")          # the default of Open vSwitch 3.1
 
 
@@ -188,14 +189,14 @@ class Table:
     def within(self, match: Match) -> list[Rule]:
         """Rules that match only packets that *match* matches."""
         found = self.classifier.within(match.key, match.mask)
-        return [rule for rule in found if rule not in self.hidden] if self.hidden else found
+        return [rule for rule in found if rule.priority <= MAX_PRIORITY] if self.hidden else found
 
     def overlaps(self, match: Match, priority: int) -> Rule | None:
         """A rule of the same priority that some packet could match too, if there is one."""
         return self.classifier.overlaps(match.key, match.mask, priority)
 
     def hide(self, rule: Rule) -> None:
-        """Add *rule* at once, hidden; users' rules have lower priorities."""
+        """Add *rule* at once, hidden; its priority is above MAX_PRIORITY, which users' rules are not."""
         self.insert(rule)
         self.hidden.append(rule)
 
@@ -206,7 +207,7 @@ class Table:
 
     def __iter__(self) -> Iterator[Rule]:
         rules = self.classifier.values()
-        return iter([rule for rule in rules if rule not in self.hidden] if self.hidden else rules)
+        return iter([rule for rule in rules if rule.priority <= MAX_PRIORITY] if self.hidden else rules)
 
     def __len__(self) -> int:
         return len(self.classifier) - len(self.hidden)

@@ -88,7 +88,14 @@ class ConfiguredBridge:
         self._mtu()
         self._settings(before)
         self.remotes.set(wanted.controllers, dpid=self.dpid, versions=wanted.versions, tls=wanted.tls)
+        self.remotes.reach(wanted.in_band, is_dummy=self._is_dummy)
         self._is_new = False
+
+    @property
+    def _is_dummy(self) -> bool:
+        """Whether the local port is no device of this host."""
+        local = self.interfaces.get(self.name)
+        return local is None or local.device is None or isinstance(local.device, Dummy)
 
     def _misnumbered(self, new: dict[str, InterfaceWanted]) -> set[str]:
         """Names of those that ask for another number than they have, with those that have it and do not ask

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from fastpath.bridge import Bridge
 from fastpath.controller_set import Controller
 from fastpath.errors import FastpathError
+from fastpath.io.next_hop import next_hop_mac
 from fastpath.runtime.listener import Listener
 from fastpath.runtime.log import Log, RateLimit
 from fastpath.runtime.tls import Tls
-from fastpath.vswitchd.settings import ControllerWanted, TlsWanted
+from fastpath.text import format_ipv4
+from fastpath.vswitchd.settings import ControllerWanted, InBandWanted, TlsWanted
 
 _PASSIVE = ("ptcp:", "pssl:", "punix:")
 _ENCRYPTED = ("ssl:", "pssl:")
@@ -26,8 +30,8 @@ class Remotes:
 
     def __init__(self, bridge: Bridge, rundir: Path, log: Log) -> None:
         self._bridge, self._rundir, self._name = bridge, rundir, bridge.name
-        self._log, self._connmgr, self._tls_log = (
-            log.module(name) for name in ("bridge", "connmgr", "stream_ssl"))
+        self._log, self._connmgr, self._tls_log, self._in_band_log = (
+            log.module(name) for name in ("bridge", "connmgr", "stream_ssl", "in_band"))
         self._management, self._snoop = (f"punix:{rundir / self._name}.{kind}" for kind in ("mgmt", "snoop"))
         self._listeners: dict[str, Listener] = {}
         self._controllers: dict[str, ControllerWanted] = {}
@@ -62,6 +66,17 @@ class Remotes:
         self._serve_snoops()
         for target in sorted(before - kept):
             self._connmgr.info(f'{self._name}: removed {_kind(target)} controller "{target}"')
+
+    def reach(self, wanted: InBandWanted, *, is_dummy: bool) -> None:
+        """Reach those *wanted* in band; a local port that is a dummy has no routes."""
+        in_band = self._bridge.controllers.in_band
+        in_band.next_hop = self._no_route if is_dummy else next_hop_mac
+        in_band.set(queue=wanted.queue, others=wanted.places)
+
+    def _no_route(self, address: int) -> int:
+        self._in_band_log.warn(f"{self._name}: cannot find route for controller ({format_ipv4(address)}): "
+                               f"{os.strerror(errno.EOPNOTSUPP)}")
+        return 0
 
     def _serve(self, target: str, wanted: ControllerWanted | None, *, is_new: bool) -> None:
         """Listen or connect, unless it is done."""

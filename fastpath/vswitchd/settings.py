@@ -13,6 +13,7 @@ from fastpath._classifier import DEFAULT_PREFIXES, PREFIX_FIELDS
 from fastpath.dpif.userspace import MAX_POLL_US, POLL_US
 from fastpath.errors import ParseError
 from fastpath.fields import BY_NAME
+from fastpath.in_band import place_of
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.description import Description
 from fastpath.ofproto.port import VLAN_MAX, vlan_config
@@ -25,6 +26,7 @@ from fastpath.vswitchd import VERSION
 from fastpath.vswitchd.qos import NO_POLICING, NO_QOS, PolicingWanted, QosWanted, QueueWanted
 
 OFPP_MAX = 0xFF00
+MANAGER_PORT = 6640
 MAX_PREFIXES = 3
 _INT_MAX = 0x7FFFFFFF
 PROTOCOLS = {"OpenFlow10": OF10, "OpenFlow11": OF11, "OpenFlow12": OF12, "OpenFlow13": OF13,
@@ -118,6 +120,17 @@ class MirrorWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class InBandWanted:
+    """Who is to be reached in band: IPv4 addresses and TCP ports, and the queue for what goes there."""
+
+    places: tuple[tuple[int, int], ...] = ()
+    queue: int | None = None
+
+
+NO_IN_BAND = InBandWanted()
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeWanted:
     """One bridge and all that is on it."""
 
@@ -138,6 +151,7 @@ class BridgeWanted:
     tables: tuple[tuple[int, TableWanted], ...]
     mirrors: tuple[MirrorWanted, ...]
     tls: TlsWanted = NO_TLS
+    in_band: InBandWanted = NO_IN_BAND
 
 
 class Reader:
@@ -146,6 +160,7 @@ class Reader:
     def __init__(self, tls: TlsWanted = NO_TLS) -> None:
         self.notes: list[tuple[Level, str]] = []
         self._tls = tls                 # where the database does not say
+        self._managers: tuple[tuple[int, int], ...] = ()        # those to be reached in band
 
     def warn(self, text: str) -> None:
         """Note what is not carried out as it stands."""
@@ -157,6 +172,7 @@ class Reader:
 
     def bridges(self, root: Row) -> list[BridgeWanted]:
         """All bridges, by name."""
+        self._managers = _reached(column(root, "manager_options", []), MANAGER_PORT)
         tls = one(root, "ssl")
         if tls is not None:
             key, certificate, ca = (str(get(tls, name)) for name in ("private_key", "certificate", "ca_cert"))
@@ -207,7 +223,14 @@ class Reader:
             _unsigned(other.get("mac-table-size"), 8192),
             other.get("forward-bpdu") == "true", tuple(sorted(column(row, "flood_vlans", []))),
             tuple(self._ports(row, name)), tuple(self._controllers(row)), tuple(self._tables(row)),
-            tuple(self._mirrors(row)), self._tls)
+            tuple(self._mirrors(row)), self._tls, self._in_band(row, other))
+
+    def _in_band(self, row: Row, other: Mapping[str, str]) -> InBandWanted:
+        if other.get("disable-in-band") == "true":
+            return NO_IN_BAND
+        queue = _int(other.get("in-band-queue"), -1)
+        return InBandWanted((*_reached(column(row, "controller", [])), *self._managers),
+                            None if queue < 0 else queue)
 
     def _ports(self, bridge: Row, name: str) -> Iterator[PortWanted]:
         rows = _by_name(column(bridge, "ports", []))
@@ -331,6 +354,13 @@ def _qos(row: Row | None) -> QosWanted:
     return QosWanted(str(get(row, "type")), tuple(sorted(texts(row, "other_config").items())), tuple(
         QueueWanted(number, one(queue, "dscp"), tuple(sorted(texts(queue, "other_config").items())))
         for number, queue in sorted(column(row, "queues", {}).items())))
+
+
+def _reached(rows: Iterable[Row], default_port: int | None = None) -> tuple[tuple[int, int], ...]:
+    """IPv4 addresses and ports of those of *rows*, controllers or managers, that are not out of band."""
+    places = [place_of(str(get(row, "target")), default_port) for row in rows
+              if one(row, "connection_mode") != "out-of-band"]
+    return tuple(sorted(place for place in places if place is not None))
 
 
 # -- columns -------------------------------------------------------------------------------------------

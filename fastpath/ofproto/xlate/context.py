@@ -174,6 +174,9 @@ class BridgeView(Protocol):
     def forward_bpdu(self) -> bool:
         """Whether NORMAL forwards reserved multicast (01:80:c2:00:00:0x)."""
     @property
+    def is_in_band(self) -> bool:
+        """Whether answers to DHCP requests go to the local port whatever rules say."""
+    @property
     def exports_flows(self) -> bool:
         """Whether there are collectors that sample actions can report to."""
     @property

@@ -18,7 +18,7 @@ from fastpath.fields import DP_WORDS, FLOW_SIZE, TNL_WORD
 from fastpath.geneve import is_raw, name_options, raw_mask
 from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.tunnel_options import mapped
-from fastpath.ofproto.xlate import freeze, learn, mirror
+from fastpath.ofproto.xlate import dhcp, freeze, learn, mirror
 from fastpath.ofproto.xlate import packet as pk
 from fastpath.ofproto.xlate.actions import Call
 from fastpath.ofproto.xlate.context import (
@@ -71,6 +71,8 @@ def translate(env: XlateIn) -> XlateOut:
     x = begin(env)
     is_readable = name_options(x.hand.flow, env.bridge.options) if is_raw(env.flow) else True
     if not _run(x, is_readable):
+        if x.hand.bridge.is_in_band and not x.out.recirc_ids:
+            dhcp.deliver(x)
         if _is_unwieldy(x.out.actions):
             x.out.slow.add("action")
         _finish_mask(x)

@@ -61,6 +61,7 @@ class Bridge:
         self.flood_vlans: frozenset[int] = frozenset()
         self.forward_bpdu = False
         self.exports_flows = False
+        self.is_in_band = False
         self.frag_handling = "normal"
         self.options = NO_OPTIONS
         self.tables = FlowTables(seed=1)

@@ -72,3 +72,8 @@ logged() {
     ovs-appctl vlog/reopen
     tail -c +$(($(cat mark) + 1)) ovs-vswitchd.log | grep -A 2 -- "$1" | cut -d'|' -f3- | sed 's/\(mega_\)\?ufid:[-0-9a-f]* //g; s/([a-z0-9-]*)|/|/'
 }
+
+# hidden BRIDGE: rules that only bridge/dump-flows shows, of table 0, without times.
+hidden() {
+    ovs-appctl bridge/dump-flows "$1" | grep -v table_id | sed 's/duration=[0-9]*s, //' | sort
+}
