@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from fastpath import text
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.key import ATTRS, Form, Member
-from fastpath.dpif.keytext import MPLS_SHIFTS
+from fastpath.dpif.keytext import DL_TYPE_NONE, MAX_LABELS, MPLS_SHIFTS, NO_TYPE
 from fastpath.dpif.membertext import parse_member
-from fastpath.dpif.terms import fields, need, split_terms
+from fastpath.dpif.terms import fields, need, split_attributes, split_terms
 from fastpath.dpif.tunneltext import parse_tunnel_key
 from fastpath.errors import ParseError
 
 _CFI = 0x1000
-_DL_TYPE_NONE = 0x05FF          # frames with a length where others have their type
 _ETHERTYPE_NS = 1 << 16         # of packet types: the number is an Ethernet type
 _FRAGS = {"no": 0, "first": 1, "later": 3, "yes": 1}
 _HEADERS = ("eth", "ipv4", "ipv6", "arp", "pbb", "nsh", "tcp", "udp", "sctp", "icmp", "icmpv6", "nd",
@@ -27,23 +26,27 @@ _SINGLE = ("skb_priority", "skb_mark", "ct_zone", "ct_mark", "ct_label", "dp_has
 _CT_TUPLE = ("src", "dst", "proto", "tp_src", "tp_dst")
 
 
+class DuplicateAttribute(ParseError):
+    """A key that is well written but says something twice."""
+
+
 def parse_key(source: str, ports: Mapping[str, int] | None = None) -> tuple[FlowKey, FlowKey]:
-    """(key, mask) of *source*; ports may be given by the names in *ports*.  Raises ParseError."""
+    """(key, mask) of *source*; ports may be given by the names in *ports*.  Numbers of one or two bytes wrap,
+    as in the reference.  Raises ParseError, for an attribute that is there twice DuplicateAttribute."""
     return _Parser(ports or {}).parse(source)
 
 
 def wrong_term(source: str, ports: Mapping[str, int] | None = None) -> int:
     """Where the first term of *source* begins that ``parse_key`` cannot take; its end if it takes all."""
-    start = depth = 0
-    for at, char in enumerate(source + ","):
-        depth += (char == "(") - (char == ")")
-        if char == "," and not depth:
-            try:
-                parse_key(source[:at], ports)
-            except ParseError:
-                return start
-            start = at + 1
-    return min(start, len(source)) if not depth else start
+    starts = [start for start, _name, _inside in split_attributes(source)]
+    for start, end in zip(starts, (*starts[1:], len(source)), strict=False):
+        try:
+            parse_key(source[:end], ports)
+        except DuplicateAttribute:
+            continue
+        except ParseError:
+            return start
+    return len(source)
 
 
 class _Parser:
@@ -52,29 +55,40 @@ class _Parser:
         self._depth = 0                         # VLAN tags that were entered
         self._is_tagged = False                 # whether the Ethernet type here is a tag's
         self._seen: set[str] = set()
+        self._twice = ""                        # the first attribute that was there before
 
     def parse(self, source: str) -> tuple[FlowKey, FlowKey]:
         self._terms(source)
+        if self._twice:
+            raise DuplicateAttribute(
+                f"duplicate {self._twice} attribute in flow key; the flow key in error is: "
+                + ",".join(name if inside is None else f"{name}({inside})"
+                           for _at, name, inside in split_attributes(source)))
         if "eth" in self._seen and "eth_type" not in self._seen:
-            self._key.dl_type = _DL_TYPE_NONE
+            self._key.dl_type = DL_TYPE_NONE
         if "eth_type" in self._seen and not self._seen & {"eth", "packet_type"}:
             self._key.packet_type = _ETHERTYPE_NS | self._key.dl_type       # nothing in front: no Ethernet
         return self._key, self._mask
 
     def _terms(self, source: str) -> None:
-        terms = list(split_terms(source))
-        self._is_tagged = any(name == "vlan" for name, _inside in terms)
-        for name, inside in terms:
+        terms = list(split_attributes(source))
+        names = {name for _at, name, _inside in terms}
+        self._is_tagged = not names.isdisjoint(("vlan", "encap"))
+        if "encap" in names and "vlan" not in names:
+            self._vlan("")              # a tag of which nothing matters but that it is there
+        for _at, name, inside in terms:
             if inside is None:
                 if name.startswith("ufid:"):
                     continue
                 raise ParseError(f"{name!r}: expected NAME(...)")
-            self._term(name, inside.strip())
+            if name != "encap" and any(map(str.isspace, inside)):
+                raise ParseError(f"{name}({inside}): blanks within")
+            self._term(name, inside)
 
     def _term(self, name: str, inside: str) -> None:
         own = _OWN.get(name)
         if name not in ("eth_type", "vlan", "encap") and name in self._seen:
-            raise ParseError(f"{name}() is given twice")
+            self._twice = self._twice or name
         self._seen.add(name)
         if own is not None:
             own(self, inside)
@@ -123,6 +137,8 @@ class _Parser:
 
     def _eth_type(self, inside: str) -> None:
         value, mask = _number(inside, 16, "eth_type")
+        if f"eth_type({inside})" == NO_TYPE:
+            value = DL_TYPE_NONE
         if self._is_tagged and self._depth < 2:
             self._set("vlan1_tpid" if self._depth else "vlan_tpid", value, 0xFFFF)
         else:
@@ -147,22 +163,16 @@ class _Parser:
         self._terms(inside)
 
     def _mpls(self, inside: str) -> None:
-        for entry, (name, value) in enumerate(_stack(inside)):
-            if entry > 2:
-                raise ParseError(f"mpls({inside}): more than three labels")
-            self._set_lse(f"mpls_lse{entry}", name, value)
-
-    def _set_lse(self, member: str, name: str, value: str) -> None:
-        if name:
-            lse, mask = _number(value, 32, name)
-        else:
+        stack = _stack(inside)
+        if len(stack) > MAX_LABELS:
+            raise ParseError(f"mpls({inside}): more than three labels")
+        for entry, label in enumerate(stack):
             lse = mask = 0
-            for term, source in fields("mpls", value, *MPLS_SHIFTS).items():
+            for term, source in label:
                 bits = next(m.bits for m in ATTRS["mpls"] if m.name == term)
                 number, exact = _number(source, bits, term)
                 lse, mask = lse | number << MPLS_SHIFTS[term], mask | exact << MPLS_SHIFTS[term]
-        setattr(self._key, member, lse)
-        setattr(self._mask, member, mask)
+            self._set(f"mpls_lse{entry}", lse, mask)
 
     def _tcp_flags(self, inside: str) -> None:
         value, mask = text.parse_flags(inside, text.TCP_FLAGS, bits=12, what="TCP")
@@ -214,8 +224,14 @@ def _number(source: str, bits: int, what: str) -> tuple[int, int]:
             exact if mask is None else text.parse_int(mask, bits=bits, what=what))
 
 
-def _stack(inside: str) -> list[tuple[str, str]]:
-    """Labels of ``mpls()``: (name, value) of ``lse0=..,lse1=..``, or the members of one, unnamed."""
-    if not inside.startswith("lse"):
-        return [("", inside)]
-    return [(name, value) for name, value in fields("mpls", inside, "lse0", "lse1", "lse2").items()]
+def _stack(inside: str) -> list[list[tuple[str, str]]]:
+    """Members of each label of ``mpls()``.  The next label begins where a member comes again."""
+    stack: list[list[tuple[str, str]]] = [[]]
+    for term, _nested in split_terms(inside):
+        name, _, value = term.partition("=")
+        if name not in MPLS_SHIFTS:
+            raise ParseError(f"mpls({inside}): {name!r} is not one of {', '.join(MPLS_SHIFTS)}")
+        if any(name == seen for seen, _value in stack[-1]):
+            stack.append([])
+        stack[-1].append((name, value))
+    return stack

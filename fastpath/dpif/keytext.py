@@ -11,8 +11,11 @@ from fastpath.dpif.membertext import format_member, hexa
 from fastpath.dpif.provider import DpFlow, FlowStats
 from fastpath.dpif.tunneltext import format_tunnel
 
+MAX_LABELS = 3
 MPLS_SHIFTS = {"label": 12, "tc": 9, "bos": 8, "ttl": 0}
 _CFI = 0x1000
+DL_TYPE_NONE = 0x05FF           # frames with a length where others have their type
+NO_TYPE = "eth_type(0/0xffff)"  # how these are told
 _MPLS = (0x8847, 0x8848)
 _ND = (135, 136)
 _TCP_FLAG_LETTERS = (("S", 0x02), ("F", 0x01), ("P", 0x08), ("R", 0x04), ("U", 0x20), (".", 0x10),
@@ -85,7 +88,8 @@ def _above_eth(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
     tags = [(key.vlan_tpid, key.vlan_tci, mask.vlan_tci), (key.vlan1_tpid, key.vlan1_tci, mask.vlan1_tci)]
     for tpid, tci, bits in reversed(tags):
         if tci & _CFI:
-            inner = f"eth_type(0x{tpid:04x}),vlan({format_tci(tci, bits, verbose)}),encap({inner})"
+            vlan = f"vlan({format_tci(tci, bits, verbose)})," if bits & ~_CFI or verbose else ""
+            inner = f"eth_type(0x{tpid:04x}),{vlan}encap({inner})"
     return inner
 
 
@@ -102,7 +106,7 @@ def format_tci(tci: int, mask: int, verbose: bool) -> str:
 
 def _network(key: FlowKey, mask: FlowKey, verbose: bool) -> list[str]:
     dl_type = key.dl_type
-    out = [f"eth_type(0x{dl_type:04x})"] if mask.dl_type or verbose else []
+    out = [_format_type(dl_type, is_tagged=bool(key.vlan_tci & _CFI))] if mask.dl_type or verbose else []
     if dl_type in _MPLS:
         out.append(format_mpls(key, mask, verbose))
     elif dl_type in L3:
@@ -119,16 +123,23 @@ def _network(key: FlowKey, mask: FlowKey, verbose: bool) -> list[str]:
     return [term for term in out if term]
 
 
+def _format_type(dl_type: int, *, is_tagged: bool) -> str:
+    """An Ethernet type.  Frames that have none are told by a mask alone, behind a tag by nothing."""
+    if dl_type != DL_TYPE_NONE:
+        return f"eth_type(0x{dl_type:04x})"
+    return "" if is_tagged else NO_TYPE
+
+
 def format_mpls(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
     """The labels of a packet."""
-    stack = [(getattr(key, f"mpls_lse{i}"), getattr(mask, f"mpls_lse{i}")) for i in range(3)]
-    used = [(lse, bits) for lse, bits in stack if lse or bits]
-    if len(used) > 1 and used[1][0]:
-        return "mpls(" + ",".join(f"lse{i}=0x{lse:x}" + (f"/0x{bits:x}" if bits != 0xFFFFFFFF else "")
-                                  for i, (lse, bits) in enumerate(used)) + ")"
-    lse, bits = stack[0]
-    if not bits and not verbose:
+    stack = [(getattr(key, f"mpls_lse{i}"), getattr(mask, f"mpls_lse{i}")) for i in range(MAX_LABELS)]
+    used = max((i + 1 for i, (lse, bits) in enumerate(stack) if lse or bits), default=0)
+    if not any(bits for _lse, bits in stack) and not verbose:
         return ""
+    return f"mpls({','.join(_format_label(lse, bits) for lse, bits in stack[:max(used, 1)])})"
+
+
+def _format_label(lse: int, bits: int) -> str:
     terms = []
     for m in ATTRS["mpls"]:
         shift, limit = MPLS_SHIFTS[m.name], (1 << m.bits) - 1
@@ -137,7 +148,7 @@ def format_mpls(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
             prefix = "0x" if m.name in ("label", "ttl") else ""
             tail = f"/{prefix}{bits >> shift & limit:x}"
         terms.append(f"{m.name}={lse >> shift & limit}{tail}")
-    return f"mpls({','.join(terms)})"
+    return ",".join(terms)
 
 
 def format_tcp_flags(value: int, mask: int, verbose: bool) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from fastpath import text
 from fastpath.dpif.key import Form, Member
 from fastpath.errors import ParseError
 
 TUNNEL_FLAGS = ("oam", "df", "csum", "key")
+_WRAPPING = (8, 16)             # bits of numbers of which the reference keeps what fits
+_DIGITS = {10: re.compile("[0-9]{1,600}"), 16: re.compile("[0-9a-fA-F]{1,600}")}
 _FRAG = {0: "no", 1: "first", 3: "later"}
 
 
@@ -54,9 +58,9 @@ def parse_member(m: Member, source: str) -> tuple[int, int]:
 def _parse_value(m: Member, source: str) -> int:
     match m.form:
         case Form.MAC:
-            return text.parse_mac(source)
+            return _octets(source, ":", 6, 16)
         case Form.IPV4:
-            return text.parse_ipv4(source)
+            return _octets(source, ".", 4, 10)
         case Form.IPV6:
             return text.parse_ipv6(source)
         case Form.FLAGS:
@@ -65,5 +69,17 @@ def _parse_value(m: Member, source: str) -> int:
             if unknown:
                 raise ParseError(f"{unknown[0]!r}: not a tunnel flag; known are {', '.join(TUNNEL_FLAGS)}")
             return sum(1 << TUNNEL_FLAGS.index(name) for name in set(names))
+        case _ if m.bits in _WRAPPING:
+            return text.parse_int(source, what=m.name) & (1 << m.bits) - 1
         case _:
             return text.parse_int(source, bits=m.bits, what=m.name)
+
+
+def _octets(source: str, separator: str, n: int, base: int) -> int:
+    """The number that *n* octets make up.  What is too large for one wraps."""
+    value, parts = 0, source.split(separator)
+    if len(parts) != n or not all(map(_DIGITS[base].fullmatch, parts)):
+        raise ParseError(f"{source!r}: not {n} octets with {separator!r} between them")
+    for part in parts:
+        value = value << 8 | int(part, base) & 0xFF
+    return value

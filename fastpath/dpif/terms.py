@@ -9,6 +9,7 @@ from fastpath import text
 from fastpath.errors import ParseError
 
 _NAME = re.compile(r"[^(),]+")
+_WORD = re.compile(r"[,\s]*([^(),\s]+)?")
 
 
 def split_terms(source: str) -> Iterator[tuple[str, str | None]]:
@@ -29,6 +30,29 @@ def split_terms(source: str) -> Iterator[tuple[str, str | None]]:
             at += 1
             if at == len(source):
                 raise ParseError(f"{source!r}: nothing after the last comma")
+
+
+def split_attributes(source: str) -> Iterator[tuple[int, str, str | None]]:
+    """Yield (where it begins, name, what stands in its parentheses or None) of each attribute of a key.  Any
+    commas and blanks are between them; of one that is not closed the parentheses are left open."""
+    at = 0
+    while True:
+        m = _WORD.match(source, at)
+        assert m is not None
+        if m.end() == len(source) and m[1] is None:
+            return
+        start, at, inside = m.end() if m[1] is None else m.start(1), m.end(), None
+        if m[1] is not None and source[at:at + 1] == "(":
+            try:
+                end = _closing(source, at)
+            except ParseError:
+                yield start, source[start:], None
+                return
+            inside, at = source[at + 1:end], end + 1
+        elif m[1] is None:
+            yield start, source[start:], None
+            return
+        yield start, m[1], inside
 
 
 def _closing(source: str, at: int) -> int:

@@ -171,7 +171,7 @@ def test_ports_may_be_names() -> None:
 
 @pytest.mark.parametrize("text", [
     "2,", ",2", "2,,3", "fly", "fly(2)", "set(ipv4(ttl=63)", "set(ipv4)", "set(ipv4(colour=1))",
-    "set(ipv4(ttl=256))", "set(eth(src=1))", "sample(sample=101.0%,actions(2))", "sample(actions(2))",
+    "set(ipv4(ttl=2x6))", "set(eth(src=1))", "sample(sample=101.0%,actions(2))", "sample(actions(2))",
     "push_vlan(pcp=1)", "hash(l7(0))", "check_pkt_len(gt(1),le(2))", "userspace(slow_path(action))",
     "userspace(pid=0,slow_path(rain))", "userspace(pid=0,userdata(0))", "userspace(pie=0)",
     "trunc(x)", "pop_mpls()", "set()",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions
-from fastpath.dpif.keyparse import parse_key, wrong_term
+from fastpath.dpif.keyparse import DuplicateAttribute, parse_key, wrong_term
 from fastpath.dpif.odptext import format_actions, parse_actions
 from fastpath.dpif.provider import FlowDel, FlowPut, PortStats
 from fastpath.errors import FastpathError, ParseError
@@ -232,9 +232,11 @@ def _find(datapath: Datapath, key: FlowKey, mask: FlowKey) -> Megaflow | None:
 
 
 def _key(datapath: Datapath, text: str) -> tuple[FlowKey, FlowKey]:
-    text, ports = "".join(text.split()), {name: n for n, name in port_names(datapath).items()}
+    ports = {name: n for n, name in port_names(datapath).items()}
     try:
         key, mask = parse_key(text, ports)
+    except DuplicateAttribute:
+        raise CommandError(f"ovs-vswitchd: updating flow table ({_EINVAL})") from None
     except ParseError:
         wrong = text[wrong_term(text, ports):]
         raise CommandError(f"ovs-vswitchd: parsing flow key (syntax error at {wrong}) ({_EINVAL})") from None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastpath._flow import FlowKey
 from fastpath.compose import compose, compose_sized
-from fastpath.dpif.keyparse import parse_key
+from fastpath.dpif.keyparse import DuplicateAttribute, parse_key, wrong_term
 from fastpath.errors import FastpathError, ParseError
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
 from fastpath.vswitchd.devices import Dummy
@@ -54,10 +54,14 @@ def _frame(text: str, size: int | None) -> bytes:
     try:
         frame = bytes.fromhex(text)
     except ValueError:
+        frame = b""
+    if not frame:
         try:
-            key, _mask = parse_key("".join(text.split()))
+            key, _mask = parse_key(text)
+        except DuplicateAttribute as error:
+            raise CommandError(str(error)) from None
         except ParseError:
-            raise CommandError(f"syntax error at {text}") from None
+            raise CommandError(f"syntax error at {text[wrong_term(text):]}") from None
         return _composed(key, size)
     if len(frame) < MIN_FRAME:
         raise CommandError(f"syntax error at {text}")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from fastpath._flow import FlowKey
 from fastpath.bridge import Bridge
-from fastpath.dpif.keyparse import parse_key, wrong_term
+from fastpath.dpif.keyparse import DuplicateAttribute, parse_key, wrong_term
 from fastpath.errors import FastpathError, ParseError
 from fastpath.geneve import is_raw, name_options
 from fastpath.ofproto.actions.table import parse_actions
+from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.tunnel import format_tunnel
 from fastpath.ofproto.xlate.tunnel import is_tunnelled
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
@@ -131,10 +132,11 @@ def _question(daemon: Daemon, words: list[str]) -> tuple[Bridge, str | FlowKey]:
     """The bridge and flow *words* name, [DP] ODP_FLOW or BRIDGE FLOW.  Raises CommandError."""
     *heads, text = words
     datapath = _datapath(daemon, heads)
-    text = "".join(text.split())
     names = {} if datapath is None else {name: n for n, name in port_names(datapath).items()}
     try:
         key = parse_key(text, names)[0]
+    except DuplicateAttribute as error:
+        raise CommandError("Cannot find the datapath" if datapath is None else str(error)) from None
     except ParseError:
         if not heads:
             raise CommandError(f"syntax error at {text[wrong_term(text, names):]} "
@@ -160,7 +162,7 @@ def _in_port(bridge: Bridge, flow: str | FlowKey) -> int:
     """The port of a flow that goes with a packet."""
     if isinstance(flow, FlowKey):
         return flow.in_port
-    value = next((term[8:] for term in flow.split(",") if term.startswith("in_port=")), "0")
+    value = next((value for name, value in key_values(flow) if name == "in_port"), "0")
     return int(value) if value.isdecimal() else bridge.port(value).number
 
 
