@@ -110,6 +110,15 @@ def test_matches_are_written_the_same_either_way(shared: Path) -> None:
     assert n_written > 150
 
 
+@pytest.mark.parametrize("source", ["actset_output=unset", "actset_output=5", "actset_output=local,ip"])
+def test_ports_of_32_bits_are_those_of_16_when_they_come_back(source: str) -> None:
+    match = Match.parse(source).normalized()
+    for version in VERSIONS:
+        data = oxm.put_match(match, version)
+        for _ in range(2):                      # the second time as one that is known
+            assert oxm.get_normal_match(Reader(data, "OFPBMC_BAD_LEN"), len(data))[0] == match
+
+
 def test_a_plan_beyond_its_bytes_is_refused() -> None:
     from fastpath._matchwire import WireWriter
     wire = WireField(WINDOWS["nw_src"], lsb=0, n_bytes=4, number=0, maskable=True, ethernet=True,

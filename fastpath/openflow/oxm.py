@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 
 from fastpath._matchwire import WireField, WireReader, WireWriter
 from fastpath.errors import OpenFlowError, ParseError
-from fastpath.fields import BY_ID, BY_NAME, FIELDS, Field, Id, Prereq
+from fastpath.fields import BY_ID, BY_NAME, FIELDS, Field, Fmt, Id, Prereq
 from fastpath.ofproto.actions.set_field import value_bits
 from fastpath.ofproto.actions.state import HeaderState
 from fastpath.ofproto.actions.versions import OF15
@@ -54,7 +54,8 @@ _ONLY_NXM, _ONLY_OXM = {"in_port", "vlan_tci", "nw_tos"}, {"in_port_oxm", "vlan_
 _EXACT_WHEN_FULL = {"ip_frag", "tcp_flags", "vlan_vid", "mpls_bos", "tun_erspan_ver", "tun_erspan_dir",
                     "tun_erspan_hwid"}
 _SHARING = {"vlan_pcp", "dl_vlan", "dl_vlan_pcp"}          # bits of members that other fields have, too
-_VALUE_BITS = {"vlan_vid": _VID_BITS, "in_port_oxm": 0xFFFFFFFF}
+_WIDE_PORTS = frozenset(f.name for f in FIELDS if f.fmt is Fmt.OFP_PORT32)     # 16 bits in the key
+_VALUE_BITS = {"vlan_vid": _VID_BITS} | dict.fromkeys(_WIDE_PORTS, 0xFFFFFFFF)
 
 
 @lru_cache(maxsize=1024)
@@ -80,7 +81,7 @@ def field_header(f: Field, version: int = NXM, *, masked: bool = False) -> bytes
 
 def put_field(f: Field, value: int, mask: int | None, version: int) -> bytes:
     """A whole TLV; *mask* None means exact.  Numbers have the width of the field on the wire."""
-    if f.name == "in_port_oxm":
+    if f.name in _WIDE_PORTS:
         assert PORT.put is not None
         value = PORT.put(value, OF15)
     if f.name in OPTION_OF:
@@ -151,7 +152,7 @@ def _plan(mask: object, packet_type: int, dl_type: int, nw_proto: int, icmp_type
             continue
         if name == "packet_type" and not packet_type:
             continue
-        if name in ("in_port", "in_port_oxm"):
+        if name == "in_port" or name in _WIDE_PORTS:
             m = (1 << 8 * f.n_bytes) - 1
         exact = not f.maskable or m == (1 << 8 * f.n_bytes) - 1 or (
             name in _EXACT_WHEN_FULL and m == _VALUE_BITS.get(name, value_bits(f)))
@@ -194,7 +195,7 @@ def get_field(reader: Reader, *, loose: bool = False) -> tuple[Field, int, int |
     mask = int.from_bytes(reader.take(size), "big") if masked else None
     if mask is not None and value & ~mask:
         raise OpenFlowError("OFPBMC_BAD_WILDCARDS", f"{f.name}: value has bits outside its mask")
-    if f.name == "in_port_oxm":
+    if f.name in _WIDE_PORTS:
         assert PORT.get is not None
         value = PORT.get(value, OF15)
     elif value & ~_VALUE_BITS.get(f.name, value_bits(f)):
@@ -241,7 +242,7 @@ def _wire_fields() -> dict[str, WireField]:
     """Where the bytes of each field go."""
     return {f.name: WireField(
         SLOTS[f.name].window, lsb=SLOTS[f.name].lsb, n_bytes=f.n_bytes, number=number, maskable=f.maskable,
-        ethernet=f.prereq is not Prereq.NONE, is_port=f.name == "in_port_oxm",
+        ethernet=f.prereq is not Prereq.NONE, is_port=f.name in _WIDE_PORTS,
         full=_VALUE_BITS.get(f.name, (1 << f.bits) - 1), valid=_VALUE_BITS.get(f.name, value_bits(f)),
         bits=SLOTS[f.name].bits, exact=SLOTS[f.name].exact, present=SLOTS[f.name].present)
         for number, f in enumerate(f for f in FIELDS if f.name not in OPTION_OF)}
