@@ -288,7 +288,8 @@ def _describe(port: Port) -> PortDesc:
 def peers_of(bridge: Bridge) -> Peers:
     """What the sessions of *bridge* have in common."""
     if bridge.peers is None:
-        bridge.peers = Peers()
+        peers = bridge.peers = Peers()
+        bridge.ofproto.asks_on_miss = lambda: peers.asks_on_miss
     return bridge.peers
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 from fastpath._flow import FlowKey
 from fastpath.dpif.provider import Features
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowError
+from fastpath.ofproto import group_log
 from fastpath.ofproto.actions.action_set import first_disallowed
 from fastpath.ofproto.actions.base import Action, ActionList
 from fastpath.ofproto.actions.output import OFPP_NORMAL, Output
@@ -127,6 +128,7 @@ class Ofproto:
         self.frag_handling = "normal"
         self.origin: object | None = None       # who has changes made, told with the events of them
         self.tlvs = TlvTable()
+        self.asks_on_miss: Callable[[], bool] = lambda: False   # whether a controller of before 1.3 is there
         self.watchers: list[Callable[[list[FlowUpdate]], object]] = []      # told what becomes of rules
         self._ports: dict[int, OfPort] = {}
         self._by_name: dict[str, OfPort] = {}
@@ -158,10 +160,12 @@ class Ofproto:
         return self.tables.get(table_id) or ()
 
     def miss(self, table_id: int) -> Miss:
-        """What becomes of a packet that no rule of a table matches; the last one has none to go on with."""
+        """What becomes of a packet that no rule of a table matches.  After the last table the controller is
+        asked (OpenFlow 1.1 section 4.1.1)."""
         table = self.tables.get(table_id)
         miss = Miss.DEFAULT if table is None else table.miss
-        return Miss.DROP if miss is Miss.CONTINUE and table_id >= INTERNAL_TABLE - 1 else miss
+        ends = miss is Miss.CONTINUE and table_id >= INTERNAL_TABLE - 1
+        return Miss.CONTROLLER if ends or (miss is Miss.DEFAULT and self.asks_on_miss()) else miss
 
     def count_lookups(self, table_id: int, n: int, *, matched: bool) -> None:
         """Count packets that were looked up in a table, be it one that never had a rule."""
@@ -551,6 +555,8 @@ class Ofproto:
             for bucket in gm.buckets:
                 refuse_actions(bucket.actions)
         result = self.groups.apply(gm, now)
+        for group in result.added:
+            group_log.made(group)
         if result:
             self.touch()
         return result

@@ -27,6 +27,7 @@ BUCKET_MAX, BUCKET_FIRST, BUCKET_LAST, BUCKET_ALL = 0xFFFFFF00, 0xFFFFFFFD, 0xFF
 METHODS = ("", "hash", "dp_hash")
 MAX_SLOTS = 256                 # of the table from a datapath's hash to buckets
 MIN_SLOTS = 16
+HASH_ALGORITHMS = ("l4", "sym_l4")      # of dp_hash, by number: the upper half of selection_method_param
 
 
 class GroupType(IntEnum):
@@ -135,11 +136,8 @@ def spread(buckets: Sequence[Bucket], *, max_slots: int) -> tuple[Bucket, ...]:
     """Buckets dealt out to a power of two of hash values in proportion to their weights, by Webster's
     method (as seats are to parties); () when the least weight would not get one within *max_slots*."""
     weights = [bucket.weight or 0 for bucket in buckets]
-    least = min((w for w in weights if w), default=0)
-    if not least:
-        return ()
-    n_slots = max(MIN_SLOTS, 1 << (-(-sum(weights) // least) - 1).bit_length())
-    if n_slots > max_slots:
+    n_slots = slots_wanted(weights)
+    if not n_slots or n_slots > max_slots:
         return ()
     seats = [0] * len(weights)
     out = []
@@ -148,6 +146,12 @@ def spread(buckets: Sequence[Bucket], *, max_slots: int) -> tuple[Bucket, ...]:
         seats[winner] += 1
         out.append(buckets[winner])
     return tuple(out)
+
+
+def slots_wanted(weights: Sequence[int]) -> int:
+    """How many hash values it takes for the least of *weights* to get one; 0 if there is no weight at all."""
+    least = min((w for w in weights if w), default=0)
+    return max(MIN_SLOTS, 1 << (-(-sum(weights) // least) - 1).bit_length()) if least else 0
 
 
 def _refuse(code: str, detail: str) -> OpenFlowError:

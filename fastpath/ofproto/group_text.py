@@ -268,10 +268,15 @@ def _head(group_id: int, kind: GroupType | None, of: GroupMod | Group, version: 
         if of.method_param:
             out.append(f"selection_method_param={of.method_param}")
         if of.fields:
-            text = ",".join(f.name if mask == (1 << 8 * f.n_bytes) - 1 else
-                            f"{f.name}={format_value(f, mask)}" for f, mask in of.fields)
+            text = format_fields(of.fields)
             out.append(f"fields={text}" if len(of.fields) == 1 else f"fields({text})")
     return ",".join(out)
+
+
+def format_fields(fields: Iterable[tuple[Field, int]]) -> str:
+    """Fields that a hash is taken over, each with its mask unless that is exact."""
+    return ",".join(f.name if mask == (1 << 8 * f.n_bytes) - 1 else f"{f.name}={format_value(f, mask)}"
+                    for f, mask in fields)
 
 
 def format_bucket(bucket: Bucket, kind: GroupType | None, version: int = OF15, *,

@@ -26,7 +26,7 @@ class AsyncConfig:
 
     def __init__(self, version: int) -> None:
         self._version = version
-        packet_in = _ALL_PACKET_INS | (1 << PacketInReason.IMPLICIT_MISS if version <= OF13 else 0)
+        packet_in = _ALL_PACKET_INS | (1 << PacketInReason.IMPLICIT_MISS if version < OF13 else 0)
         self._primary = dict.fromkeys(KINDS, 0) | {
             "packet_in": packet_in, "port_status": _PORT_BITS,
             "flow_removed": _REMOVED14 if version >= OF14 else _REMOVED11 if version > OF10 else _REMOVED10}
@@ -60,7 +60,7 @@ class AsyncConfig:
             bits |= _REFINED if bits >> PacketInReason.ACTION & 1 else 0
         if bits >> PacketInReason.NO_MATCH & 1:
             bits |= 1 << PacketInReason.EXPLICIT_MISS
-            bits |= 1 << PacketInReason.IMPLICIT_MISS if self._version <= OF13 else 0
+            bits |= 1 << PacketInReason.IMPLICIT_MISS if self._version < OF13 else 0
         return bits
 
     def set_invalid_ttl(self, on: bool) -> None:

@@ -39,6 +39,11 @@ class Peers:
         self.asker: tuple[Session, int] | None = None       # whose request is being answered, and its xid
         self._paused: OrderedDict[bytes, PacketIn] = OrderedDict()
 
+    @property
+    def asks_on_miss(self) -> bool:
+        """Whether anybody is told of packets that no rule matches where the tables do not say."""
+        return any(session.asks_on_miss for session in self.sessions)
+
     def claim(self, generation_id: int) -> None:
         """Take note of a claim's number.  Raises OpenFlowError for an old one."""
         if self.generation_id is not None and (generation_id - self.generation_id) >> 63 & 1:

@@ -173,6 +173,11 @@ class Session:
         if not self._miss_send_len:
             self._miss_send_len = DEFAULT_MISS_SEND_LEN
 
+    @property
+    def asks_on_miss(self) -> bool:
+        """Whether, by the version it speaks, packets that no rule matches are for this controller."""
+        return 0 < self.connection.version < OF13 and self._miss_send_len > 0 and not self._controller_id
+
     def ended(self) -> None:
         """The controller is gone."""
         tell(self._name, self.tally.take(self.bridge.now))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _MISSES = {tables.MISS_CONTROLLER: Miss.CONTROLLER, tables.MISS_CONTINUE: Miss.CONTINUE,
            tables.MISS_DROP: Miss.DROP, tables.MISS_MASK: Miss.DEFAULT}
 _MISS_NUMBERS = {miss: number for number, miss in _MISSES.items()}
+# What the reference tells in OpenFlow 1.1, one more than it is told.
+_MISS_NUMBERS11 = {Miss.DEFAULT: 0, Miss.CONTROLLER: 1, Miss.CONTINUE: 2, Miss.DROP: 3}
 
 
 @value
@@ -37,7 +39,9 @@ def config_of(view: TableView | None, version: int) -> int:
     """The config word of a table in *version*; None is a table nobody touched."""
     if version < OF14:
         miss = Miss.DEFAULT if view is None else view.miss
-        return _MISS_NUMBERS[miss] if version in (OF11, OF12) and miss is not Miss.DEFAULT else 0
+        if version == OF11:
+            return _MISS_NUMBERS11[miss]
+        return _MISS_NUMBERS[miss] if version == OF12 and miss is not Miss.DEFAULT else 0
     if view is None:
         return 0
     return (tables.CONFIG_EVICTION if view.evicts else 0) | (

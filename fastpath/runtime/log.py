@@ -68,10 +68,11 @@ MODULES = (
 _FROM_LOGGING = ((logging.CRITICAL, Level.EMER), (logging.ERROR, Level.ERR), (logging.WARNING, Level.WARN),
                  (logging.INFO, Level.INFO))
 LIBRARY = "fastpath"
+_AS_MAIN = ("fastpath-listener", "fastpath-connector")      # do what the reference's main thread does
 # Lines of one kind that the library logs, a minute and at once.
 USUAL_LIMIT = (10, 15)
 LIMITS = {"dpif": (600, 600), "dpif_netdev": (600, 600), "connmgr": None, "connmgr.refusals": (10, 10),
-          "rconn": None, "fail_open": None}
+          "rconn": None, "ofproto_dpif": None, "fail_open": None}
 _ESCAPE = re.compile(r"%(?P<left>-?)(?P<zero>0?)(?P<width>\d*)(?P<what>[a-zA-Z%])(?:\{(?P<more>[^}]*)\})?")
 _WORDS = re.compile(r"[ ,:]+")
 
@@ -220,7 +221,7 @@ class Log:
 
     def _line(self, destination: str, module: str, level: Level, message: str) -> str:
         thread = threading.current_thread()
-        name = "" if thread is threading.main_thread() else thread.name
+        name = "" if thread is threading.main_thread() or thread.name in _AS_MAIN else thread.name
         now = time.time()
         values: dict[str, Callable[[str | None], str]] = {
             "A": lambda _: self.program, "c": lambda _: module, "m": lambda _: message,

@@ -16,7 +16,7 @@ from fastpath.dpif import actions as odp
 from fastpath.ofproto.actions import output as act
 from fastpath.ofproto.actions.action_set import execution_order
 from fastpath.ofproto.actions.base import Action
-from fastpath.ofproto.group import GROUP_ANY, Bucket, Group, GroupType
+from fastpath.ofproto.group import GROUP_ANY, HASH_ALGORITHMS, Bucket, Group, GroupType
 from fastpath.ofproto.xlate import freeze
 from fastpath.ofproto.xlate.beyond import isolated
 from fastpath.ofproto.xlate.context import OFPP_CONTROLLER, OFPP_NONE, GroupHit, Xlate, XlateError
@@ -28,7 +28,6 @@ from fastpath.ofproto.xlate.walk import affordable
 from fastpath.text import format_ofp_port
 
 MAX_WATCH_DEPTH = 128           # groups that watch groups
-_ALGORITHMS = ("l4", "sym_l4")  # by number, as the upper half of selection_method_param names them
 _DP_HASH = WINDOWS["dp_hash"]
 # Errors of one bucket that are no matter of the others; the rest are bounds on the whole translation.
 _OF_BUCKET = (XlateError.TOO_MANY_MPLS_LABELS, XlateError.UNSUPPORTED_PACKET_TYPE)
@@ -136,7 +135,7 @@ def _by_datapath_hash(x: Xlate, of: Group) -> Bucket | None:
     if not dp_hash:                     # a hash that was taken is never 0
         freeze.trigger(x)
         algorithm = of.method_param >> 32
-        name = _ALGORITHMS[algorithm] if algorithm < len(_ALGORITHMS) else _ALGORITHMS[0]
+        name = HASH_ALGORITHMS[algorithm if algorithm < len(HASH_ALGORITHMS) else 0]
         x.out.hash = (odp.Hash(name, of.method_param & 0xFFFFFFFF) if of.method else odp.Hash("sym_l4", 0))
         return None
     limit = len(of.slots) - 1
