@@ -17,6 +17,7 @@ from fastpath.dpif.provider import Execute
 from fastpath.errors import ConfigError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_packet_out
+from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.table import parse_actions
 from fastpath.ofproto.beyond import refuse_actions
 from fastpath.ofproto.exact_flow import parse_exact_flow
@@ -58,6 +59,8 @@ def trace(bridge: Bridge, asked: Question) -> Trace:
     key = _key(bridge, asked.flow)
     if asked.in_port is not None:
         key.in_port = asked.in_port
+    if not key.in_port and not isinstance(asked.flow, FlowKey):
+        key.in_port = OFPP_ANY          # no port was named, and 0 is none
     packet = asked.flow if isinstance(asked.flow, bytes) else None
     if asked.generate and packet is None:
         packet = compose(key, asked.payload)
