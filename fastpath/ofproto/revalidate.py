@@ -60,7 +60,7 @@ FLOW_LIMIT_START, FLOW_LIMIT_MIN, FLOW_LIMIT_STEP = 10_000, 1_000, 1_000
 LINGER = 1.0                    # seconds that the recirculation ids of an answer not installed live on
 FEW_FLOWS = 64                  # are checked for every rule that a packet made its bridge learn
 _IN_PORT, _TCI, _TCI1 = WINDOWS["in_port"], WINDOWS["vlan_tci"], WINDOWS["vlan1_tci"]
-_VID, _PCP = 0x0fff, 0xe000
+_VID = 0x0fff
 _TPID, _TPID1 = WINDOWS["vlan_tpid"], WINDOWS["vlan1_tpid"]
 _ALL_ONES = 0xffffffff
 
@@ -119,9 +119,8 @@ def flow_mask(out: XlateOut, key: FlowKey) -> FlowKey:
 
     in_port is always exact.  So is whether tags are there: translation leaves it out of the mask of a
     packet without a tag, since in the reference's datapath keys the Ethernet type tells.  In ours it
-    does not, it is that of the payload.  For the same reason the type of a tag, and an inner tag as a
-    whole, are exact where there is one, and its priority where its VLAN is: NORMAL may put back tags it
-    took off, inner ones too.  Of a tag nobody looked at the VLAN is exact, as in the reference's datapath.
+    does not, it is that of the payload.  For the same reason the type of a tag is exact where there is one.
+    Of a tag nobody looked at the VLAN is exact, as in the reference's datapath.
     """
     mask = out.mask
     mask.set(_IN_PORT, _ALL_ONES)
@@ -132,12 +131,9 @@ def flow_mask(out: XlateOut, key: FlowKey) -> FlowKey:
         mask.fill(_TPID)
         if not looked_at:
             mask.set(_TCI, tci | _VID)
-        elif tci & _VID:
-            mask.set(_TCI, tci | _PCP)
         mask.set(_TCI1, mask.get(_TCI1) | VLAN_CFI)
         if key.get(_TCI1):
             mask.fill(_TPID1)
-            mask.fill(_TCI1)
     return mask
 
 
@@ -199,7 +195,8 @@ class Revalidator:
         self.ukeys: Ukeys[Decision] = Ukeys()
         self.decisions = Decisions(self.ukeys)
         self.shortcut = Shortcut(self.decisions)
-        self._period = min(settings.max_idle, settings.max_revalidator)
+        self._period = 0.0
+        self.limit(settings)
         self._unchecked: dict[Decision, None] = {}      # those some flows of which wait for a check, in order
         self._lingering: deque[tuple[float, tuple[int, ...]]] = deque()
         self._now = self._next_round = 0.0
@@ -217,6 +214,13 @@ class Revalidator:
 
     def __len__(self) -> int:
         return len(self.ukeys)
+
+    def limit(self, settings: Limits) -> None:
+        """Go by other *settings* from now on; a higher limit of flows is grown into.  Raises ConfigError."""
+        settings.check()
+        self.settings = settings
+        self.flow_limit = min(self.flow_limit, settings.flow_limit)
+        self._period = min(settings.max_idle, settings.max_revalidator)
 
     def __iter__(self) -> Iterator[Ukey]:
         return iter([Ukey(self.ukeys, slot) for slot in self.ukeys.slots()])

@@ -19,7 +19,7 @@ from fastpath.ofproto.xlate.context import MAX_COPIES, VLAN_CFI, VLAN_VID, Mirro
 from fastpath.ofproto.xlate.tags import Tags, carriers, refusal, tags_inside, tags_of
 from fastpath.ofproto.xlate.trace import Kind, report
 
-_TCI, _TCI1, _DL_DST = WINDOWS["vlan_tci"], WINDOWS["vlan1_tci"], WINDOWS["dl_dst"]
+_TCI, _DL_DST = WINDOWS["vlan_tci"], WINDOWS["dl_dst"]
 Leave = Callable[[Xlate, PortView, Tags], None]
 
 
@@ -63,9 +63,7 @@ def _pin_tags(x: Xlate, mirrors: Iterable[Mirror]) -> None:
     """Have the flow depend on the tags if any mirror could be concerned.  Whether there is a copy, and what
     is sent, follows from them; the reference forgets it unless the mirror selects VLANs."""
     if any(True for _ in mirrors):
-        for tci in (_TCI, _TCI1):
-            if x.env.flow.get(tci) & VLAN_CFI:
-                x.hand.pins.fill(tci)
+        pk.pin_tags(x.env.flow, x.hand.pins)
 
 
 def _send(x: Xlate, m: Mirror, tags: Tags, leave: Leave) -> None:

@@ -62,6 +62,8 @@ def normal(x: Xlate) -> None:
         report(x, Kind.WARN, "disallowed VLAN VID for this input port, dropping")
         return
     tags = tags_inside(config, received)
+    if received[1][0]:
+        pk.pin_tags(x.env.flow, hand.pins)      # not every port takes a tag within a tag
     if in_port is not None and not hand.bridge.forward_bpdu and pk.is_reserved(flow.get(_DL_DST)):
         report(x, Kind.DETAIL, "packet has reserved destination MAC, dropping")
         return

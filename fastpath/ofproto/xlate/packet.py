@@ -151,6 +151,13 @@ def pop_vlan(key: FlowKey, wc: FlowKey) -> None:
         key.set(_TCI[n - 1], 0)
 
 
+def pin_tags(key: FlowKey, pins: FlowKey) -> None:
+    """Pin the tags that *key* has: what is done depends on all of them."""
+    for tci in _TCI:
+        if key.get(tci) & VLAN_CFI:
+            pins.fill(tci)
+
+
 def fix_tpid(key: FlowKey) -> None:
     """Give a tag that came into being the usual TPID, and take it from one that is gone."""
     if not key.get(_TCI[0]):

@@ -15,6 +15,7 @@ from fastpath.ofproto.xlate.context import (
     OFPP_UNSET,
     VLAN_CFI,
     VLAN_PCP,
+    VLAN_VID,
     BridgeView,
     PatchCrossing,
     PortView,
@@ -144,6 +145,9 @@ def leave(x: Xlate, port: PortView, tags: Tags) -> None:
     if port.vlan.cvlans is not None:
         x.hand.wc.fill(_TCI[1])
     outer, inner = tags_outside(port.vlan, tags)
+    same = outer[1] and not inner[0] and outer[1] == flow.get(_TCI[0]) & VLAN_VID
+    if not same or port.vlan.priority_tags != "no":
+        pk.pin_tags(x.env.flow, x.hand.pins)    # tags change, and may change back where the packet goes
     always = port.vlan.priority_tags == "always"
     if port.vlan.priority_tags != "no":
         outer = (outer[0], outer[1], flow.get(_TCI[0]) & VLAN_PCP)

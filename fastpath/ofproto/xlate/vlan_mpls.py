@@ -26,7 +26,8 @@ def push_vlan(x: Xlate, a: vlan.PushVlan) -> None:
 
 
 def pop_vlan(x: Xlate, a: vlan.StripVlan) -> None:
-    """Remove the outermost tag."""
+    """Remove the outermost tag.  If one just like it is pushed again nothing is done: all of it matters."""
+    pk.pin_tags(x.env.flow, x.hand.pins)
     pk.pop_vlan(x.hand.flow, x.hand.wc)
 
 
