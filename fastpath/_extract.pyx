@@ -37,6 +37,7 @@ cdef enum:
     ETH_MIN = 0x0600                # below: a length, not a type
     ETH_NONE = 0x05FF               # dl_type of a frame that has no type
     VLAN_PRESENT = 0x1000
+    MAX_TAGS = 2
     FRAG_ANY = 1
     FRAG_LATER = 2
     IP_HOPOPTS = 0
@@ -263,6 +264,9 @@ cdef inline uint16_t pull_link(cursor_t *c, flow_t *key) noexcept nogil:
     return dl_type
 
 
+cdef int max_tags = MAX_TAGS      # that are read; written under the GIL, whoever reads an old value is none the worse
+
+
 cdef uint16_t pull_vlans(cursor_t *c, flow_t *key, uint16_t dl_type) noexcept nogil:
     """Tags whose type field is followed by another type.  Returns the type after the last one kept."""
     if c.left < 6:
@@ -272,7 +276,7 @@ cdef uint16_t pull_vlans(cursor_t *c, flow_t *key, uint16_t dl_type) noexcept no
     c.at += 4
     c.left -= 4
     dl_type = get16(c.at)
-    if (dl_type == ETH_VLAN or dl_type == ETH_QINQ) and c.left >= 6:
+    if (dl_type == ETH_VLAN or dl_type == ETH_QINQ) and c.left >= 6 and max_tags > 1:
         key.vlan1_tpid = load_be16(c.at)
         key.vlan1_tci = load_be16(c.at + 2) | hton16(VLAN_PRESENT)
         c.at += 4
@@ -546,6 +550,15 @@ cdef form_fn form = form_words
 def forms() -> dict:
     """Whether this processor has each form, the best last."""
     return {"walk": True, "words": True, "avx2": bool(has_avx2())}
+
+
+def set_max_tags(int n) -> None:
+    """Read at most *n* VLAN tags of a frame from now on, 1 or 2: to all of this process, what stands behind is
+    then the payload, of the Ethernet type that a tag has."""
+    global max_tags
+    if not 1 <= n <= MAX_TAGS:
+        raise ValueError(f"{n} VLAN tags: expected 1 or 2")
+    max_tags = n
 
 
 def set_form(str name not None) -> str:

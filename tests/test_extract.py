@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model import packets
 
 from fastpath import fields
-from fastpath._extract import extract, l4_hash, layers, symmetric_hash
+from fastpath._extract import extract, l4_hash, layers, set_max_tags, symmetric_hash
 from fastpath._flow import FlowKey
 
 MACS = bytes(range(0x10, 0x1C))
@@ -307,3 +307,17 @@ def test_packet_hash_is_never_zero_and_ignores_metadata() -> None:
 def test_single_conntrack_arguments() -> None:
     key = extract(eth(0x0800, ip(17, UDP)), ct_state=0x22, ct_zone=1, ct_mark=2, ct_label=3)
     assert (key.ct_state, key.ct_zone, key.ct_mark, key.ct_label, key.ct_nw_proto) == (0x22, 1, 2, 3, 0)
+
+
+def test_as_many_tags_are_read_as_asked_for() -> None:
+    frame = bytes.fromhex("505400000007505400000005" "88a80005" "81000007" "0800") + bytes(20)
+    set_max_tags(1)
+    try:
+        key = extract(frame)
+        assert (key.vlan_tci, key.vlan1_tci, key.dl_type) == (0x1005, 0, 0x8100)
+    finally:
+        set_max_tags(2)
+    key = extract(frame)
+    assert (key.vlan_tci, key.vlan1_tci, key.dl_type) == (0x1005, 0x1007, 0x0800)
+    with pytest.raises(ValueError, match="expected 1 or 2"):
+        set_max_tags(3)

@@ -215,13 +215,6 @@ class Revalidator:
     def __len__(self) -> int:
         return len(self.ukeys)
 
-    def limit(self, settings: Limits) -> None:
-        """Go by other *settings* from now on; a higher limit of flows is grown into.  Raises ConfigError."""
-        settings.check()
-        self.settings = settings
-        self.flow_limit = min(self.flow_limit, settings.flow_limit)
-        self._period = min(settings.max_idle, settings.max_revalidator)
-
     def __iter__(self) -> Iterator[Ukey]:
         return iter([Ukey(self.ukeys, slot) for slot in self.ukeys.slots()])
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ovs.poller import POLLIN
 
+from fastpath._extract import set_max_tags
 from fastpath.bridge import Bridge
 from fastpath.errors import FastpathError
 from fastpath.ovsdb.idl import Database, Row, Write, put
@@ -131,6 +132,7 @@ class Daemon:
         reader = Reader(self._tls)
         self.datapaths.set_poll_us(reader.poll_us(root))
         self.datapaths.set_limits(reader.limits(root))
+        set_max_tags(reader.max_tags(root))
         self.datapaths.wait_for_rules(texts(root, "other_config").get("flow-restore-wait") == "true")
         # As in the reference a row is told of a datapath that was there before.
         told = list(status.of_datapaths(root, self.datapaths))

@@ -19,6 +19,7 @@ from fastpath.ofproto.description import Description
 from fastpath.ofproto.port import VLAN_MAX, vlan_config
 from fastpath.ofproto.revalidate import MAX_FLOWS, Limits
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
+from fastpath.ofproto.xlate.packet import MAX_VLANS
 from fastpath.ovsdb.idl import Row, get
 from fastpath.runtime.log import Level
 from fastpath.text import parse_mac
@@ -207,6 +208,11 @@ class Reader:
                       max(1, asked("max-idle", usual.max_idle * 1000)) / 1000,
                       max(1, asked("max-revalidator", usual.max_revalidator * 1000)) / 1000,
                       asked("min-revalidate-pps", usual.min_revalidate_pps))
+
+    def max_tags(self, root: Row) -> int:
+        """How many VLAN tags of a frame are read: ``other_config:vlan-limit``, 0 being all there are."""
+        asked = _int(texts(root, "other_config").get("vlan-limit"), 1)
+        return asked if 0 < asked <= MAX_VLANS else MAX_VLANS
 
     def bridge(self, row: Row) -> BridgeWanted:
         """What a row of Bridge wants."""

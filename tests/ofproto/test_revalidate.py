@@ -236,15 +236,6 @@ def test_the_limit_follows_how_long_a_round_takes(seconds: float, n_flows: int, 
     assert revalidator.flow_limit == expected
 
 
-def test_other_limits_are_gone_by_from_then_on() -> None:
-    revalidator = Revalidator(World().backer, Limits(flow_limit=10_500))
-    revalidator.limit(Limits(flow_limit=50, max_idle=0.25))
-    assert (revalidator.flow_limit, revalidator.settings.max_idle) == (50, 0.25)
-    with pytest.raises(ConfigError, match="max_idle"):
-        revalidator.limit(Limits(max_idle=0))
-    assert revalidator.settings.max_idle == 0.25
-
-
 def test_the_limit_never_passes_its_cap() -> None:
     w = World()
     revalidator = Revalidator(w.backer, Limits(flow_limit=10_500))
