@@ -8,7 +8,6 @@ from model.dpif import SIZE, World
 from fastpath import Switch
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import Output
-from fastpath.errors import ConfigError
 from fastpath.ofproto.events import FlowRemoved
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import GroupCommand
