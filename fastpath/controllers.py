@@ -289,7 +289,7 @@ def peers_of(bridge: Bridge) -> Peers:
     """What the sessions of *bridge* have in common."""
     if bridge.peers is None:
         peers = bridge.peers = Peers()
-        bridge.ofproto.asks_on_miss = lambda: peers.asks_on_miss
+        bridge.ofproto.asks_on_miss, peers.changed = lambda: peers.asks_on_miss, bridge.ofproto.touch
     return bridge.peers
 
 

@@ -195,8 +195,7 @@ class Revalidator:
         self.ukeys: Ukeys[Decision] = Ukeys()
         self.decisions = Decisions(self.ukeys)
         self.shortcut = Shortcut(self.decisions)
-        self._period = 0.0
-        self.limit(settings)
+        self._period = min(settings.max_idle, settings.max_revalidator)
         self._unchecked: dict[Decision, None] = {}      # those some flows of which wait for a check, in order
         self._lingering: deque[tuple[float, tuple[int, ...]]] = deque()
         self._now = self._next_round = 0.0

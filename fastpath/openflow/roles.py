@@ -35,14 +35,18 @@ class Peers:
     def __init__(self) -> None:
         self.sessions: list[Session] = []
         self.snoopers: list[Snooper] = []
+        self.asks_on_miss = False
+        self.changed: Callable[[], object] = lambda: None       # called when that is no longer so
         self.generation_id: int | None = None
         self.asker: tuple[Session, int] | None = None       # whose request is being answered, and its xid
         self._paused: OrderedDict[bytes, PacketIn] = OrderedDict()
 
-    @property
-    def asks_on_miss(self) -> bool:
-        """Whether anybody is told of packets that no rule matches where the tables do not say."""
-        return any(session.asks_on_miss for session in self.sessions)
+    def count_askers(self) -> None:
+        """Find out anew whether anybody is told of packets that no rule matches, where tables do not say."""
+        asks = any(session.asks_on_miss for session in self.sessions)
+        if asks != self.asks_on_miss:
+            self.asks_on_miss = asks
+            self.changed()
 
     def claim(self, generation_id: int) -> None:
         """Take note of a claim's number.  Raises OpenFlowError for an old one."""

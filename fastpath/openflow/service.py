@@ -182,6 +182,7 @@ class Session:
         """The controller is gone."""
         tell(self._name, self.tally.take(self.bridge.now))
         self.peers.sessions.remove(self)
+        self.peers.count_askers()
         self.monitors.end()
 
     # -- requests --------------------------------------------------------------------------------------
@@ -189,8 +190,11 @@ class Session:
     def received(self, data: bytes) -> None:
         """Answer what *data* completes, and what came before and could not be answered yet."""
         self._now, n_taken = self.bridge.now, self.connection.n_taken
+        asked = self.asks_on_miss
         if not self.connection.took(data):
             self._take()
+        if asked != self.asks_on_miss:
+            self.peers.count_askers()
         if self.connection.n_taken != n_taken:      # half a message is no sign of life
             self._keepalive.received(self._now)
         self._deadlines.look(self._now)
