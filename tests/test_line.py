@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import struct
 from random import Random
 
@@ -105,6 +107,23 @@ def test_packets_of_one_flow_are_compared_as_they_are_read(more: int) -> None:
 def mask_agrees(key: FlowKey, flow: FlowKey, mask: FlowKey) -> bool:
     words = [struct.unpack("=83Q", bytes(k)) for k in (key, flow, mask)]
     return all((k ^ f) & m == 0 for k, f, m in zip(*words, strict=True))
+
+
+def test_no_byte_behind_a_frame_is_looked_at(more: int) -> None:
+    """Frames end where their page does, and the next one cannot be read."""
+    page, rng = mmap.PAGESIZE, Random(6)
+    pages = mmap.mmap(-1, 2 * page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(start + page), page, 0) == 0
+    whole = [frame(p, r, tag=t) for p, r in ((17, UDP), (6, TCP), (1, ICMP)) for t in (b"", TAG)]
+    spoiled = [packets.mutate(rng, f) for f in whole * 50 * more]
+    for data in [f[:n] for f in whole for n in range(len(f) + 1)] + spoiled:
+        place = memoryview(pages)[page - len(data):page]
+        place[:] = data
+        assert read_plain(place, form="best") == read_plain(data)
+        place.release()
+    assert libc.mprotect(ctypes.c_void_p(start + page), page, mmap.PROT_READ | mmap.PROT_WRITE) == 0
 
 
 words = st.lists(st.sampled_from([0, 1, 0xFF, 1 << 63, (1 << 64) - 1]), min_size=7, max_size=7)
