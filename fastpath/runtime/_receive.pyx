@@ -28,7 +28,8 @@ cdef extern from "<sched.h>" nogil:
 
 cdef enum:
     SIZE = 65536
-    TAKEN_NS = 20000            # a turn of others that is no mere errand
+    TAKEN_NS = 20000            # a turn of others that is no mere errand, unless it was the peer's
+    SLICE_NS = 200000           # nor can it have been
     HOLD_NS = 500000
     HOLD_MOST_NS = 256000000
     N_LOOKS = 4                 # before it gives way
@@ -50,21 +51,21 @@ cdef ssize_t look(int fd, void *data) noexcept nogil:
 
 cdef ssize_t look_until(int fd, void *data, int64_t end, bint *taken) noexcept nogil:
     """The same until *end*; *taken*: somebody else had the core meanwhile."""
-    cdef int64_t before
+    cdef int64_t before, turn = 0
     cdef ssize_t n
     cdef int i
-    taken[0] = False
     while True:
         for i in range(N_LOOKS):
             n = look(fd, data)
             if n != -EAGAIN:
-                taken[0] = False        # the peer itself may have had it
+                taken[0] = turn > SLICE_NS
                 return n
         before = clock_ns()
+        taken[0] = turn > TAKEN_NS
         if before >= end or taken[0]:
             return n
         sched_yield()
-        taken[0] = clock_ns() - before > TAKEN_NS
+        turn = clock_ns() - before
 
 
 @cython.final
