@@ -13,7 +13,7 @@ from fastpath.dpif.tunneltext import format_tunnel
 
 MAX_LABELS = 3
 MPLS_SHIFTS = {"label": 12, "tc": 9, "bos": 8, "ttl": 0}
-_CFI = 0x1000
+_CFI, _BOS = 0x1000, 0x100
 DL_TYPE_NONE = 0x05FF           # frames with a length where others have their type
 NO_TYPE = "eth_type(0/0xffff)"  # how these are told
 _MPLS = (0x8847, 0x8848)
@@ -133,20 +133,22 @@ def _format_type(dl_type: int, *, is_tagged: bool) -> str:
 def format_mpls(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
     """The labels of a packet."""
     stack = [(getattr(key, f"mpls_lse{i}"), getattr(mask, f"mpls_lse{i}")) for i in range(MAX_LABELS)]
-    used = max((i + 1 for i, (lse, bits) in enumerate(stack) if lse or bits), default=0)
+    bottom = next((i for i, (lse, _bits) in enumerate(stack) if lse & _BOS), None)
+    if bottom is None:          # deeper than what is kept, or a key that was given as text
+        bottom = max((i for i, (lse, bits) in enumerate(stack) if lse or bits), default=0)
+    stack = stack[:bottom + 1]
     if not any(bits for _lse, bits in stack) and not verbose:
         return ""
-    return f"mpls({','.join(_format_label(lse, bits) for lse, bits in stack[:max(used, 1)])})"
+    exact = all(bits == 0xFFFFFFFF for _lse, bits in stack)
+    return f"mpls({','.join(_format_label(lse, None if exact else bits) for lse, bits in stack)})"
 
 
-def _format_label(lse: int, bits: int) -> str:
+def _format_label(lse: int, bits: int | None) -> str:
     terms = []
     for m in ATTRS["mpls"]:
         shift, limit = MPLS_SHIFTS[m.name], (1 << m.bits) - 1
-        tail = ""
-        if bits != 0xFFFFFFFF:
-            prefix = "0x" if m.name in ("label", "ttl") else ""
-            tail = f"/{prefix}{bits >> shift & limit:x}"
+        prefix = "0x" if m.name in ("label", "ttl") else ""
+        tail = "" if bits is None else f"/{prefix}{bits >> shift & limit:x}"
         terms.append(f"{m.name}={lse >> shift & limit}{tail}")
     return ",".join(terms)
 

@@ -648,6 +648,8 @@ def _reason(reason: PacketInReason, version: int) -> int:
     """Number of *reason* in *version*, which may have a wider word for it only."""
     if version < OF14 and reason in _SINCE_14:
         return PacketInReason.ACTION
+    if reason is PacketInReason.EXPLICIT_MISS and version < OF13:
+        return PacketInReason.ACTION            # only 1.3 knows rules that stand for what no rule matches
     if reason in (PacketInReason.EXPLICIT_MISS, PacketInReason.IMPLICIT_MISS):
         return PacketInReason.NO_MATCH
     return int(reason)
