@@ -48,6 +48,12 @@ _IFINDEX = struct.Struct("=i")                      # struct ovs_header
 _MEGAFLOW_STATS = struct.Struct("=QI4xQ")           # hits of masks, masks, hits of the cache
 _ZONE_LIMIT = struct.Struct("=iII")                 # zone, limit, count
 _TYPE_NAMES = {number: name for name, number in VPORT_TYPES.items()}
+# Of the requests that every flow set-up makes.
+_FLOW_NEW, _FLOW_SET, _EXECUTE = FLOW.command("new"), FLOW.command("set"), PACKET.command("execute")
+_UFID, _KEY, _MASK, _ACTIONS, _PROBE = (FLOW.attrs[name] for name in (
+    "ufid", "key", "mask", "actions", "probe"))
+_PACKET, _PACKET_KEY, _PACKET_ACTIONS, _PACKET_PROBE = (PACKET.attrs[name] for name in (
+    "packet", "key", "actions", "probe"))
 OMIT = UFID_OMIT_KEY | UFID_OMIT_MASK | UFID_OMIT_ACTIONS
 TRIES = 3                                           # of requests whose answers were lost
 
@@ -312,9 +318,12 @@ class Kernel:
     def flow_put(self, index: int, ufid: bytes, key: bytes, mask: bytes, actions: bytes, *,
                  modify: bool = False, create: bool = True, probe: bool = False, **more: Any) -> Request:
         """The request to install a flow, or with *modify* to change one's actions."""
-        values: dict[str, Any] = {"ufid": ufid} if ufid else {}
-        values |= {"key": key, "mask": mask, "actions": actions, "probe": probe, **more}
-        return self.request(FLOW, "set" if modify else "new", index, values, CREATE if create else 0)
+        body = _IFINDEX.pack(index) + (attr(_UFID, ufid) if ufid else b"") + attr(_KEY, key) + attr(
+            _MASK, mask) + attr(_ACTIONS, actions) + (attr(_PROBE) if probe else b"")
+        if more:
+            body += encode(FLOW.attrs, more)
+        return Request(self._ids[FLOW.name], _FLOW_SET if modify else _FLOW_NEW, FLOW.version, body,
+                       CREATE if create else 0)
 
     def flow_get(self, index: int, ufid: bytes, *, omit: int = OMIT) -> Request:
         """The request to tell of a flow."""
@@ -352,12 +361,13 @@ class Kernel:
     def execute(self, index: int, frame: bytes, key: bytes, actions: bytes, *, probe: bool = False,
                 mru: int = 0, hash: int | None = None) -> Request:
         """The request to run *actions* over a packet whose metadata are *key*."""
-        values: dict[str, Any] = {"packet": frame, "key": key, "actions": actions, "probe": probe}
+        body = _IFINDEX.pack(index) + attr(_PACKET, frame) + attr(_PACKET_KEY, key) + attr(
+            _PACKET_ACTIONS, actions) + (attr(_PACKET_PROBE) if probe else b"")
         if mru:
-            values["mru"] = mru
+            body += encode(PACKET.attrs, {"mru": mru})
         if hash is not None:
-            values["hash"] = hash
-        return self.request(PACKET, "execute", index, values)
+            body += encode(PACKET.attrs, {"hash": hash})
+        return Request(self._ids[PACKET.name], _EXECUTE, PACKET.version, body)
 
     # -- meters and limits -------------------------------------------------------------------------
 

@@ -7,18 +7,24 @@ adds what is lacking: a mask with more bits covers fewer packets, all of which a
 
 Our key differs from the kernel's in three places.  Ours has the Ethernet type of the payload and the tags
 apart from it, the kernel's has the tag's type and tag, then the payload's.  Frames with a length for a type
-have no type there, and 0x05ff here.  And ours knows of more headers: ``unknown_bits`` tells which of a mask.
+have no type there, and 0x05ff here.  And ours knows of more headers: ``foreign`` tells which.
+
+Of plain packets, which most are, compiled code does the same (``_plainkey``).
 """
 
 from __future__ import annotations
 
+import os
+
 from fastpath._flow import WINDOWS, FlowKey
+from fastpath.dpif.netlink._plainkey import decode_plain, encode_plain, encode_plain_metadata
 from fastpath.dpif.netlink.layout import KEY_SIZE, LATER, Block, Struct, part
 from fastpath.dpif.netlink.nla import attr, by_number
 from fastpath.dpif.netlink.rows import KEY, NSH_KEY
 from fastpath.dpif.netlink.tunnel import decode_tunnel, encode_tunnel
 from fastpath.errors import FormatError
 
+_IS_COMPILED = os.environ.get("FASTPATH_PLAIN", "0") in ("", "0")
 ETH_IP, ETH_IPV6, ETH_ARP, ETH_RARP, ETH_NSH = 0x0800, 0x86DD, 0x0806, 0x8035, 0x894F
 ETH_MPLS = (0x8847, 0x8848)
 DL_TYPE_NONE = 0x05FF                   # in our key: the frame has a length where others have their type
@@ -79,16 +85,31 @@ _HEADERS = {s.number: s for s in (_IPV4, _IPV6, _ARP, _ND, _TCP_FLAGS, *_PORTS.v
 
 def encode_key(key: FlowKey) -> bytes:
     """The attributes of *key*, all that the kernel demands of such a packet."""
-    return _encode(key, bytes(key), None)
+    return (_IS_COMPILED and encode_plain(key)) or encode_key_by_rows(key)
 
 
 def encode_mask(key: FlowKey, mask: FlowKey) -> bytes:
     """The attributes of *mask* over *key*: bits the kernel knows, and those it wants besides."""
+    return (_IS_COMPILED and encode_plain(key, mask)) or encode_mask_by_rows(key, mask)
+
+
+def encode_key_by_rows(key: FlowKey) -> bytes:
+    """The same as ``encode_key``, for packets of all kinds."""
+    return _encode(key, bytes(key), None)
+
+
+def encode_mask_by_rows(key: FlowKey, mask: FlowKey) -> bytes:
+    """The same as ``encode_mask``, likewise."""
     return _encode(key, bytes(key), bytes(mask))
 
 
 def encode_metadata(key: FlowKey) -> bytes:
     """What a packet to be executed comes with; the kernel reads its headers itself."""
+    return (_IS_COMPILED and encode_plain_metadata(key)) or encode_metadata_by_rows(key)
+
+
+def encode_metadata_by_rows(key: FlowKey) -> bytes:
+    """The same as ``encode_metadata``, for packets of all kinds."""
     raw = bytes(key)
     out = [_metadata_of(key, raw, None)]
     if key.packet_type:
@@ -235,6 +256,11 @@ def _nsh(key: FlowKey, raw: bytes, bits: bytes | None) -> bytes:
 
 def decode_key(data: bytes) -> FlowKey:
     """The key whose attributes are *data*.  Raises FormatError."""
+    return (decode_plain(data) if _IS_COMPILED else None) or decode_key_by_rows(data)
+
+
+def decode_key_by_rows(data: bytes) -> FlowKey:
+    """The same as ``decode_key``, for packets of all kinds.  Raises FormatError."""
     raw = bytearray(KEY_SIZE)
     if _BLOCK.load(data, raw):          # as the kernel sends it, with all of them
         found = by_number(data[_BLOCK.size:], "key")
