@@ -21,6 +21,7 @@ from fastpath.cli.dpctl.verbs import CommandError, Options
 from fastpath.cli.main import main
 from fastpath.dpif.keyparse import parse_key
 from fastpath.dpif.netlink.actions import encode_actions
+from fastpath.dpif.netlink.connection import Connection, TcpState, Tuple
 from fastpath.dpif.netlink.kernel import FlowInfo
 from fastpath.dpif.netlink.key import encode_key, encode_mask
 from fastpath.dpif.netlink.nla import attr
@@ -178,6 +179,68 @@ def test_limits_and_caches(do: Callable[..., str]) -> None:
     assert do("cache-get-size") == "system@dp0:\n  caches:\n    masks-cache: size:256\n"
     assert do("cache-set-size", "dp0", "masks-cache", "512") == (
         "Setting cache size successful, new size 512\n")
+
+
+def test_flows_are_read_from_files(do: Callable[..., str], tmp_path: Path) -> None:
+    do("add-dp", "dp0", "v1", "v2")
+    ufid = "ufid:00000000-0000-0000-0000-00000000000"
+    file = tmp_path / "flows"
+    file.write_text(f"{ufid}1,{DUMPED[1]} 2\n\n# none\nadd {ufid}2,{DUMPED[0]} 1 # more\nnonsense\n")
+    assert do("add-flows", "dp0", str(file)) == "error: Failed parsing line number 5, skipped!"
+    assert sorted(line.rpartition(":")[2] for line in do("dump-flows").splitlines()) == ["1", "2"]
+    file.write_text(f"{ufid}1,{DUMPED[1]} drop\ndelete {ufid}2\ndelete {ufid}3\n")
+    assert do("mod-flows", str(file)) == ("Perhaps you need to specify a UFID?\n"
+                                          "error: deleting flow (No such file or directory)")
+    assert do("dump-flows").endswith("actions:drop\n") and do("dump-flows").count("\n") == 1
+    file.write_text(f"{ufid}1\n")
+    assert do("del-flows", str(file)) == do("dump-flows") == ""
+    assert do("del-flows", "dp0", str(tmp_path / "nosuch")).endswith("failed (No such file or directory)")
+
+
+def test_settings_of_ports_are_checked(do: Callable[..., str]) -> None:
+    do("add-dp", "dp0", "v1")
+    assert do("set-if", "dp0", "v1,type=system,port_no=1") == ""
+    assert do("set-if", "dp0", "v1,type=internal", "v1,port_no=7", "v2").splitlines() == [
+        "error: v1: can't change type from system to internal", "v1: can't change port number from 1 to 7",
+        "v2: failed to query port in dp0 (No such device)"]
+
+
+def test_what_the_kernels_conntrack_does_not_tell_is_refused(do: Callable[..., str]) -> None:
+    do("add-dp", "dp0")
+    refused = "(Operation not supported)"
+    for words, message in ((("ct-get-maxconns",), "maxconns could not be retrieved"),
+                           (("ct-set-maxconns", "dp0", "5"), "ct set maxconns failed"),
+                           (("ct-get-nconns", "dp0"), "nconns could not be retrieved"),
+                           (("ct-enable-tcp-seq-chk",), "enabling TCP sequence checking failed"),
+                           (("ipf-set-disabled", "v6"), "disabling fragmentation reassembly failed"),
+                           (("ipf-set-min-frag", "dp0", "v4", "500"),
+                            "requested minimum fragment size too small; see documentation"),
+                           (("ipf-get-status",), "ipf status could not be retrieved"),
+                           (("offload-stats-show",), "retrieving offload statistics")):
+        assert do(*words) == f"error: {message} {refused}"
+    assert do("ct-bkts", "gt=3") == "Command is available for UserSpace ConnTracker only.\n"
+    assert do("ct-bkts", "nosuch") == "error: datapath not found (Invalid argument)"
+    assert do("ipf-set-enabled", "v5") == (
+        "error: parameter missing: 'v4' for IPv4 or 'v6' for IPv6 (Invalid argument)")
+    assert do("flush-conntrack", "dp0", "fish=1") == (
+        "error: invalid conntrack tuple field: fish (Invalid argument)")
+    assert do("flush-conntrack", "zone=x") == "error: failed to parse zone (Invalid argument)"
+    assert "\n  add-dp                  dp [iface...]\n" in do("list-commands")
+
+
+def test_connections_are_told_of(do: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    web = Connection(Tuple("10.0.0.1", "10.0.0.2", 6, (1, 80)), Tuple("10.0.0.2", "10.0.0.1", 6, (80, 1)),
+                     tcp=TcpState(3))
+    monkeypatch.setattr("fastpath.dpif.netlink.conntrack.dump", lambda zone: asked.append(zone) or [web])
+    monkeypatch.setattr("fastpath.dpif.netlink.conntrack.flush",
+                        lambda zone, match=None: asked.append((zone, match and match.proto)))
+    do("add-dp", "dp0")
+    assert do("dump-conntrack", "dp0", "zone=5").startswith("tcp,orig=(src=10.0.0.1,") and asked == [5]
+    assert "state_orig=ESTABLISHED" in do("dump-conntrack", "-m")
+    assert do("ct-stats-show", "verbose", "zone=7").endswith("\t  [ESTABLISHED]=1\n")
+    assert do("flush-conntrack") == do("flush-conntrack", "dp0", "zone=3", "", "ct_nw_proto=6") == ""
+    assert asked == [5, None, 7, (None, None), (3, 6)]
 
 
 def test_words_are_checked(do: Callable[..., str]) -> None:

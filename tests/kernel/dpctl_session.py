@@ -39,7 +39,9 @@ CONNECTIONS: tuple[tuple[str, ...], ...] = (
     ("dump-conntrack",), ("dump-conntrack", "-m"), ("dump-conntrack", "-s", "-m", "zone=0"),
     ("dump-conntrack", "zone=3"), ("ct-stats-show",), ("ct-stats-show", "verbose"),
     ("ct-stats-show", "-m", "zone=0"), ("ct-bkts",), ("flush-conntrack", "ct_nw_src=10.7.7.7"),
-    ("flush-conntrack", "zone=0", "", "ct_nw_proto=17,ct_tp_dst=9"))
+    ("flush-conntrack", "zone=0", "", "ct_nw_proto=17,ct_tp_dst=9"), ("flush-conntrack", "fish=1"),
+    ("flush-conntrack", "zone=9",
+     "ct_nw_src=1.2.3.4,ct_nw_dst=1.2.3.5,ct_nw_proto=17,ct_tp_src=1,ct_tp_dst=2"))
 
 
 def write_files() -> None:
@@ -126,11 +128,6 @@ SESSION: tuple[tuple[str, ...], ...] = (
     ("ipf-set-min-frag", "dp0", "v6", "1000"),
     ("ipf-get-status", "dp0"),
     ("dump-conntrack", "dp0", "zone=999"),
-    ("flush-conntrack", "dp0", "zone=999", "ct_nw_src=1.2.3.4,ct_nw_proto=17"),
-    ("flush-conntrack", "dp0", "zone=999", "ct_nw_src=1.2.3.4,ct_nw_dst=1.2.3.5,ct_nw_proto=17,ct_tp_src=1,"
-                                           "ct_tp_dst=2"),
-    ("flush-conntrack", "dp0", "fish=1"),
-    ("list-commands",),
     ("parse-actions", SET_GENEVE, "fly"),
     ("ct-get-limits", "dp0", "fish"),
     ("ct-set-limits", "dp0", "zone=5,fish=1"),

@@ -143,7 +143,7 @@ def main(words: Sequence[str]) -> int:
         sys.stdout.flush()
         for line in str(error).splitlines():
             print(f"{PROGRAM}: {line}", file=sys.stderr)
-        return 1
+        return error.status
     except FastpathError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1

@@ -58,8 +58,10 @@ def _filter(text: str, names: dict[int, str]) -> Match:
 
 
 def _is_in(flow: FlowInfo, match: Match) -> bool:
+    """Whether packets of a flow may be what is wanted."""
     key = decode_key(flow.key)
-    return key.masked(decode_mask(flow.mask, key)).matches(match.key, match.mask)
+    both = decode_mask(flow.mask, key).masked(match.mask)
+    return key.masked(both) == match.key.masked(both)
 
 
 def add_flow(kernel: Kernel, words: list[str], options: Options) -> str:
@@ -176,14 +178,15 @@ def del_flows(kernel: Kernel, words: list[str], options: Options) -> str:
 
 
 def _from_file(kernel: Kernel, words: list[str], options: Options, default: str) -> str:
-    """Carry out the lines of the file that is the last word.  Those that make no sense are told and left."""
+    """Carry out the lines of the file that is the last word.  What is wrong with them is told, and all that
+    is: the status is that of success, as with the reference."""
     path = words.pop()
     try:
         lines = (sys.stdin.read() if path == "-" else Path(path).read_text()).splitlines()
     except OSError as error:
-        raise CommandError(f'Opening file "{path}" failed ({error.strerror})') from None
+        raise CommandError(f'Opening file "{path}" failed ({error.strerror})', status=0) from None
     dp = opened(kernel, words, 3)
-    errors: list[str] = []
+    errors, printed = list[str](), ""
     for number, line in enumerate(lines, 1):
         given = line.partition("#")[0].split(None, 1)
         verb = default
@@ -194,11 +197,12 @@ def _from_file(kernel: Kernel, words: list[str], options: Options, default: str)
         try:
             _carry_out_line(kernel, dp, verb, given, options)
         except IndexError:
-            errors.append(f"Failed parsing line number {number}, skipped! ({_EINVAL})")
+            errors.append(f"Failed parsing line number {number}, skipped!")
         except FastpathError as error:
             errors += str(error).splitlines()
+            printed += error.printed if isinstance(error, CommandError) else ""
     if errors:
-        raise CommandError(*errors)
+        raise CommandError(*errors, printed=printed, status=0)
     return ""
 
 

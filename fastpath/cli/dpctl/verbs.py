@@ -27,11 +27,11 @@ _COUNTERS = Path("/sys/class/net")
 
 
 class CommandError(FastpathError):
-    """A command that failed: its messages, a line each, and what it had printed before."""
+    """A command that failed: its messages, a line each, what it had printed before, and its exit status."""
 
-    def __init__(self, *lines: str, printed: str = "") -> None:
+    def __init__(self, *lines: str, printed: str = "", status: int = 1) -> None:
         super().__init__("\n".join(lines))
-        self.printed = printed
+        self.printed, self.status = printed, status
 
 
 @value
