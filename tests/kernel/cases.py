@@ -398,7 +398,7 @@ def case_geneve() -> str:
         bridge.add_tunnel("ga", "geneve", remote_ip="10.0.0.1", key="5")
         bridge.add_tunnel("gb", "geneve", remote_ip="flow", key="flow")
         bridge.add_port("br0", "internal:br0", number=0xFFFE)
-        sh("ip addr add 10.0.0.9/24 dev br0")
+        sh("ip addr add 10.0.0.9/24 dev br0; ip -n n1 neigh flush dev e1")    # another br0 had that address
         bridge.add_flows([
             "in_port=v1,actions=LOCAL", "in_port=LOCAL,actions=output:v1",
             "priority=9,in_port=ga,tun_metadata0=7,actions=output:v2",
