@@ -1,7 +1,8 @@
 # _sieve.pxd -- which of up to 64 subtables of a classifier a key can be in at all, and what un-wildcarding asks
 # of them all at once.  Made by the one writer; readers without a lock follow it.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastpath._bytes cimport load_relaxed16, load_relaxed64
 from fastpath._epoch cimport epoch_t
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
 from fastpath._stagegroup cimport mix, stage_group_t
@@ -11,11 +12,13 @@ from fastpath._trie cimport prefix_field_t
 cdef enum:
     SEATS = 64                  # subtables of a sieve: the bits of a word
     MAX_FILTERS = 16
-    MAX_FEW = 8
+    MAX_FIXED = 16
+    SUM_BITS = 5                # subtables whose masks are added up beforehand
+    GATHERED = 8                # bits of what a factor gathers
     MAX_PROBE = 8               # words of a mask that are hashed without a loop
 
 cdef struct filter_t:           # for a value of some bits of one word: who may have a rule with it
-    uint64_t *row               # a word for each hash; atomic
+    void *row                   # a bit for each subtable, for each hash: uint16_t if narrow, else uint64_t; atomic
     uint64_t mask
     uint64_t factor             # odd
     uint32_t word
@@ -30,10 +33,17 @@ cdef struct probe_t:            # one subtable
     uint64_t salt[MAX_PROBE]
     uint8_t word[MAX_PROBE]
 
+cdef struct fixed_t:            # a word that is the same in all rules of some subtables
+    uint64_t mask, value
+    uint64_t users
+    uint32_t word
+
 cdef struct run_t:              # what masks have of one word of the key
     uint32_t word
     uint32_t share              # its stage; MAX_STAGES for the word of the ports
-    uint32_t end                # of its masks, which begin where those of the run before end
+    uint32_t start, end         # of its masks
+    uint64_t *sums              # for each SUM_BITS subtables, for any of these, what they have together; NULL: they
+                                # have so few masks that these are taken one by one
 
 cdef struct shared_t:           # a word of masks
     uint64_t mask
@@ -42,29 +52,58 @@ cdef struct shared_t:           # a word of masks
 cdef struct trie_bits_t:        # for one field with a trie
     uint64_t *longer            # for each length, from 0 on: who has a prefix no shorter
     uint64_t lens[2]            # bit (len - 1): someone has a prefix of this length
-    uint32_t n_few              # number of lengths; 0: more than there are room for
-    uint8_t few[MAX_FEW]        # these
+    uint64_t gather[2]          # a factor that makes an index of any of these bits; 0: they are too many
+    uint64_t *of_lengths        # for what that gives, twice: who has a prefix of these lengths
+
+cdef struct stage_t:            # of a key
+    uint64_t has                # who has words of it
+    uint64_t inner              # and of a later one, too
+    uint64_t still              # and has fixed words alone; atomic
+    uint32_t tries              # bit t: field t has a prefix mask there
+    uint32_t n_filters          # of words of stages up to this
+    uint32_t fixed, fixed_end   # its fixed words
 
 cdef struct sieve_t:            # one block of memory; bits of words are subtables, in the order of lookup
     uint32_t n                  # subtables
-    uint32_t n_filters, n_runs, n_groups
-    uint32_t stage_end[MAX_STAGES]      # filters of the words of stages up to each
-    uint32_t tries[MAX_STAGES]  # bit t: field t has a prefix mask there
+    bint narrow                 # they are 16 at most
+    uint32_t n_filters, n_runs, n_groups, n_sums
     uint32_t odd                # bit t: a mask of field t is no prefix
-    uint64_t has[MAX_STAGES]    # who has words of the stage
-    uint64_t last[MAX_STAGES]   # and none of a later one; without any word, stage 0
     uint64_t ports              # who has ports in the mask
+    stage_t stage[MAX_STAGES]
+    fixed_t fixed[MAX_FIXED]
     filter_t filter[MAX_FILTERS]
     trie_bits_t trie[MAX_TRIES]
     run_t run[FLOW_WORDS]
     shared_t *shared            # distinct words of masks, by run
+    uint64_t *sums              # of runs
     probe_t *probe              # n of them
     stage_group_t **group       # owned
     uint64_t size               # bytes of the block
 
 
-cdef inline const uint64_t *row_of(const filter_t *f, const flow_t *key) noexcept nogil:
-    return &f.row[(key.w[f.word] & f.mask) * f.factor >> f.shift]
+cdef inline uint64_t row_of(const filter_t *f, bint narrow, uint64_t word) noexcept nogil:
+    """Who may have a rule with this *word*."""
+    cdef uint64_t i = (word & f.mask) * f.factor >> f.shift
+    if narrow:
+        return load_relaxed16(&(<const uint16_t *>f.row)[i])
+    return load_relaxed64(&(<const uint64_t *>f.row)[i])
+
+
+# Those that all filters let through; unless *after* is NULL, also those that the first i of them do, for each i.
+cdef inline uint64_t let_through(const sieve_t *sieve, const flow_t *key, uint64_t *after) noexcept nogil:
+    cdef uint64_t maybe = <uint64_t>-1 >> (SEATS - sieve.n)
+    cdef const filter_t *f = &sieve.filter[0]
+    cdef const filter_t *end = f + sieve.n_filters
+    cdef bint narrow = sieve.narrow
+    while f < end:
+        if after != NULL:
+            after[0] = maybe
+            after += 1
+        maybe &= row_of(f, narrow, key.w[f.word])
+        f += 1
+    if after != NULL:
+        after[0] = maybe
+    return maybe
 
 
 # The masked words of *key*, padded with zeros to four or eight, and their hash; only if n_words <= MAX_PROBE.

@@ -19,7 +19,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
-from fastpath._bytes cimport load_relaxed64, store_relaxed64
+from fastpath._bytes cimport store_relaxed16, store_relaxed64
 from fastpath._epoch cimport epoch_retire, epoch_t
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t, flow_word_stage
 from fastpath._stagegroup cimport (free_group, group_add, group_reserve, group_size, new_group,
@@ -28,13 +28,23 @@ from fastpath._subtable cimport (PORTS_WORD, front_stages, lines_zeroed, rule_t,
                                  word_at)
 from fastpath._trie cimport prefix_field_t, trie_flatten
 
+cdef extern from *:
+    """
+    static inline int lowest_bit(uint64_t v) { return __builtin_ctzll(v); }
+    static inline int n_bits_of(uint64_t v) { return __builtin_popcountll(v); }
+    """
+    int lowest_bit(uint64_t v) noexcept nogil
+    int n_bits_of(uint64_t v) noexcept nogil
+
 cdef enum:
+    GATHER_TRIES = 4096         # thirty do for six lengths, three hundred for seven
     MAX_CANDIDATES = 192
     SAMPLE = 1024               # rules, of all subtables
     PLACES = 2048               # of the table that counts their values; a power of two
     MIN_LOG_ROWS = 6
     MAX_ROW_BYTES = 65536       # of one filter
     DENSITY = 4                 # rows for each value of a subtable; eight let fewer through and fit the caches less
+    NARROW = 16                 # subtables of a sieve whose rows are so many bits; there may be four times as many
 
 cdef struct candidate_t:
     uint64_t mask
@@ -167,11 +177,11 @@ cdef double spared_by(const maker_t *m, uint32_t number) noexcept nogil:
     return spared
 
 
-cdef uint32_t log_of_rows(double values) noexcept nogil:
+cdef uint32_t log_of_rows(double values, bint narrow) noexcept nogil:
     cdef uint32_t log = MIN_LOG_ROWS
     while <uint64_t>1 << log < DENSITY * values and <uint64_t>16 << log <= MAX_ROW_BYTES:
         log += 1
-    return log
+    return log + 2 * narrow
 
 
 cdef void choose(maker_t *m, sieve_t *sieve, uint64_t seed) noexcept nogil:
@@ -195,7 +205,7 @@ cdef void choose(maker_t *m, sieve_t *sieve, uint64_t seed) noexcept nogil:
         f = &sieve.filter[sieve.n_filters]
         f.word, f.mask = m.candidate[best].word, m.candidate[best].mask
         f.factor = salt_of(sieve.n_filters, seed) | 1
-        f.shift = 64 - log_of_rows(m.values[best])
+        f.shift = 64 - log_of_rows(m.values[best], sieve.narrow)
         sieve.n_filters += 1
         for k in range(m.n):
             m.passes[k] *= m.chance[best][k]
@@ -214,34 +224,40 @@ cdef void sort_by_stage(sieve_t *sieve) noexcept nogil:
     for stage in range(MAX_STAGES):
         for i in range(sieve.n_filters):
             if flow_word_stage[sieve.filter[i].word] <= stage:
-                sieve.stage_end[stage] = i + 1
+                sieve.stage[stage].n_filters = i + 1
 
 
-cdef inline uint64_t row_bytes(const filter_t *f) noexcept nogil:
-    return <uint64_t>8 << (64 - f.shift)
+cdef inline uint64_t row_bytes(const sieve_t *sieve, const filter_t *f) noexcept nogil:
+    return <uint64_t>(2 if sieve.narrow else 8) << (64 - f.shift)
 
 
-cdef inline void set_bit(const filter_t *f, uint64_t value, uint32_t seat) noexcept nogil:
-    """Note that a subtable has a rule with *value*."""
-    cdef uint64_t *row = &f.row[(value & f.mask) * f.factor >> f.shift]
-    store_relaxed64(row, row[0] | <uint64_t>1 << seat)
+cdef inline void set_bits(const sieve_t *sieve, const filter_t *f, uint64_t word, uint64_t bits) noexcept nogil:
+    """Note that these subtables have a rule with *word*."""
+    cdef uint64_t i = (word & f.mask) * f.factor >> f.shift
+    bits |= row_of(f, sieve.narrow, word)
+    if sieve.narrow:
+        store_relaxed16(&(<uint16_t *>f.row)[i], bits)
+    else:
+        store_relaxed64(&(<uint64_t *>f.row)[i], bits)
 
 
-cdef void fill_filter(const filter_t *f, subtable_t **subtables, uint32_t n) noexcept nogil:
+cdef void fill_filter(const sieve_t *sieve, const filter_t *f, subtable_t **subtables) noexcept nogil:
     cdef uint64_t all = 0, k
     cdef uint32_t i
     cdef int32_t at
     cdef const rule_t *r
-    for i in range(n):
-        at = index_of(subtables[i], f.word, f.mask)
-        all |= <uint64_t>(at < 0) << i
-    for k in range(row_bytes(f) // 8):
-        f.row[k] = all
-    for i in range(n):
+    for i in range(sieve.n):
+        all |= <uint64_t>(index_of(subtables[i], f.word, f.mask) < 0) << i
+    for k in range(<uint64_t>1 << (64 - f.shift)):
+        if sieve.narrow:
+            (<uint16_t *>f.row)[k] = all
+        else:
+            (<uint64_t *>f.row)[k] = all
+    for i in range(sieve.n):
         at = index_of(subtables[i], f.word, f.mask)
         r = subtables[i].first if at >= 0 else NULL
         while r != NULL:
-            set_bit(f, r.w[at], i)
+            set_bits(sieve, f, r.w[at], <uint64_t>1 << i)
             r = r.after
 
 
@@ -267,9 +283,10 @@ cdef void fill_stages(sieve_t *sieve, uint32_t n) noexcept nogil:
     for i in range(s.n_stages):
         stage = stage_of(s, i)
         sieve.probe[n].at_stage[stage] = i
-        sieve.has[stage] |= bit
-        sieve.tries[stage] |= s.tries[i]
-    sieve.last[stage] |= bit
+        sieve.stage[stage].has |= bit
+        sieve.stage[stage].inner |= bit
+        sieve.stage[stage].tries |= s.tries[i]
+    sieve.stage[stage].inner &= ~bit
     if s.ports_len:
         sieve.ports |= bit
 
@@ -300,40 +317,159 @@ cdef void fill_tries(sieve_t *sieve, const prefix_field_t *field, uint32_t n_fie
             for plen in range(s.plen[t] + 1):
                 sieve.trie[t].longer[plen] |= <uint64_t>1 << n
     for t in range(n_fields):
-        list_few(&sieve.trie[t], field[t].n_bits)
+        fill_lengths(&sieve.trie[t])
 
 
-cdef void list_few(trie_bits_t *bits, uint32_t n_bits) noexcept nogil:
-    cdef uint32_t i
-    for i in range(n_bits):
-        if bits.lens[i // 64] >> i % 64 & 1:
-            if bits.n_few == MAX_FEW:
-                bits.n_few = 0
-                return
-            bits.few[bits.n_few] = i + 1
-            bits.n_few += 1
+cdef inline uint64_t gathered(uint64_t lens, uint64_t factor) noexcept nogil:
+    return lens * factor >> (64 - GATHERED)
+
+
+cdef bint gathers(uint64_t factor, uint64_t lens) noexcept nogil:
+    """Whether no two choices of bits of *lens* become one."""
+    cdef uint8_t seen[1 << GATHERED]
+    cdef uint64_t some = lens
+    memset(seen, 0, sizeof(seen))
+    while True:
+        if seen[gathered(some, factor)]:
+            return False
+        seen[gathered(some, factor)] = True
+        if some == 0:
+            return True
+        some = (some - 1) & lens
+
+
+cdef uint64_t find_gather(uint64_t lens) noexcept nogil:
+    """A factor that gathers *lens*, found by trying ones of few bits; 0: none, as there are too many."""
+    cdef uint64_t i, factor
+    for i in range(1, GATHER_TRIES):
+        factor = mix(i, 1) & mix(i, 2) & mix(i, 3)
+        if gathers(factor, lens):
+            return factor
+    return 0
+
+
+cdef void fill_lengths(trie_bits_t *bits) noexcept nogil:
+    cdef uint64_t some, rest, out
+    cdef uint32_t half, plen
+    for half in range(2):
+        bits.gather[half] = find_gather(bits.lens[half]) if n_bits_of(bits.lens[half]) < GATHERED else 0
+        if bits.gather[half] == 0:
+            continue
+        some = bits.lens[half]
+        while some:
+            out, rest = 0, some
+            while rest:
+                plen = 64 * half + lowest_bit(rest) + 1
+                out |= bits.longer[plen] & ~bits.longer[plen + 1]
+                rest &= rest - 1
+            bits.of_lengths[(half << GATHERED) + gathered(some, bits.gather[half])] = out
+            some = (some - 1) & bits.lens[half]
+
+
+cdef void fill_run(sieve_t *sieve, run_t *run) noexcept nogil:
+    """Note the different masks of the word of *run*, from its start on, and who has them."""
+    cdef uint32_t n, i, k
+    cdef const subtable_t *s
+    for n in range(sieve.n):
+        s = sieve.probe[n].subtable
+        for i in range(s.n_words):
+            if word_at(s)[i] != run.word:
+                continue
+            k = run.start
+            while k < run.end and sieve.shared[k].mask != s.mask[i]:
+                k += 1
+            sieve.shared[k].mask = s.mask[i]
+            sieve.shared[k].users |= <uint64_t>1 << n
+            run.end = max(run.end, k + 1)
+
+
+cdef void fill_sums(const sieve_t *sieve, const run_t *run) noexcept nogil:
+    cdef uint32_t n, some, k
+    for k in range(run.start, run.end):
+        for n in range(sieve.n):
+            if sieve.shared[k].users >> n & 1:
+                for some in range(1 << SUM_BITS):
+                    if some >> n % SUM_BITS & 1:
+                        run.sums[(n // SUM_BITS << SUM_BITS) + some] |= sieve.shared[k].mask
 
 
 cdef void fill_runs(sieve_t *sieve) noexcept nogil:
-    cdef uint32_t word, n, i, k, first, end = 0
-    cdef const subtable_t *s
+    """The words of masks; *sums* is where what is to be added up may go."""
+    cdef uint32_t word, end = 0
+    cdef uint64_t *sums = sieve.sums
+    cdef run_t *run = &sieve.run[0]
+    sieve.n_sums = n_sums(sieve)
     for word in range(FLOW_WORDS):
-        first = end
+        run.word, run.start, run.end = word, end, end
+        fill_run(sieve, run)
+        if run.end == end:
+            continue
+        run.share = MAX_STAGES if word == PORTS_WORD else flow_word_stage[word]
+        if sieve.n_sums <= 2 or 2 * (run.end - end) > sieve.n_sums:
+            run.sums = sums
+            fill_sums(sieve, run)
+            sums += sieve.n_sums << SUM_BITS
+        end = run.end
+        run += 1
+        sieve.n_runs += 1
+
+
+# -- words that do not differ --------------------------------------------------------------------------
+
+cdef bint is_fixed(const subtable_t *s, uint32_t i) noexcept nogil:
+    """Whether word *i* is the same in all rules."""
+    cdef const rule_t *r = s.first
+    while r != NULL and r.w[i] == s.first.w[i]:
+        r = r.after
+    return r == NULL
+
+
+cdef void add_fixed(sieve_t *sieve, uint32_t start, uint32_t *end, const subtable_t *s, uint32_t i) noexcept nogil:
+    """Note that word *i* is the same in all rules of *s*, among those of its stage."""
+    cdef uint32_t k = start
+    cdef fixed_t *f
+    while k < end[0] and not (sieve.fixed[k].word == word_at(s)[i] and sieve.fixed[k].mask == s.mask[i]
+                              and sieve.fixed[k].value == s.first.w[i]):
+        k += 1
+    f = &sieve.fixed[k]
+    f.word, f.mask, f.value = word_at(s)[i], s.mask[i], s.first.w[i]
+    f.users |= <uint64_t>1 << s.seat
+    end[0] = max(end[0], k + 1)
+
+
+cdef void fill_fixed(sieve_t *sieve) noexcept nogil:
+    cdef uint32_t stage, n, i, first, start = 0, end = 0, k
+    cdef const subtable_t *s
+    for stage in range(MAX_STAGES):
         for n in range(sieve.n):
             s = sieve.probe[n].subtable
-            for i in range(s.n_words):
-                if word_at(s)[i] != word:
-                    continue
-                k = first
-                while k < end and sieve.shared[k].mask != s.mask[i]:
-                    k += 1
-                sieve.shared[k].mask = s.mask[i]
-                sieve.shared[k].users |= <uint64_t>1 << n
-                end = max(end, k + 1)
-        if end > first:
-            sieve.run[sieve.n_runs].word, sieve.run[sieve.n_runs].end = word, end
-            sieve.run[sieve.n_runs].share = MAX_STAGES if word == PORTS_WORD else flow_word_stage[word]
-            sieve.n_runs += 1
+            if s.first == NULL or not sieve.stage[stage].inner >> n & 1:
+                continue
+            k = sieve.probe[n].at_stage[stage]
+            first = s.end[k - 1] if k else 0
+            i = first
+            while i < s.end[k] and is_fixed(s, i):
+                i += 1
+            if i < s.end[k] or end + i - first > MAX_FIXED:
+                continue
+            for i in range(first, s.end[k]):
+                add_fixed(sieve, start, &end, s, i)
+            sieve.stage[stage].still |= <uint64_t>1 << n
+        sieve.stage[stage].fixed, sieve.stage[stage].fixed_end = start, end
+        start = end
+
+
+cdef void loosen(sieve_t *sieve, const subtable_t *s, const rule_t *r) noexcept nogil:
+    """Note which fixed words of *s* are so no more when *r* is there."""
+    cdef uint32_t i
+    cdef const fixed_t *f
+    cdef stage_t *stage = &sieve.stage[0]
+    while stage < &sieve.stage[MAX_STAGES]:
+        for i in range(stage.fixed, stage.fixed_end):
+            f = &sieve.fixed[i]
+            if f.users >> s.seat & 1 and r.w[index_of(s, f.word, f.mask)] & f.mask != f.value:
+                store_relaxed64(&stage.still, stage.still & ~(<uint64_t>1 << s.seat))
+        stage += 1
 
 
 cdef stage_group_t *group_for(sieve_t *sieve, const subtable_t *s, uint32_t n_words,
@@ -388,8 +524,12 @@ cdef inline uint64_t lines(uint64_t size) noexcept nogil:
     return (size + 63) // 64 * 64
 
 
-cdef uint64_t lay_out(sieve_t *sieve, const sieve_t *plan, uint64_t n_words, const prefix_field_t *field,
-                      uint32_t n_fields) noexcept nogil:
+cdef inline uint64_t n_sums(const sieve_t *sieve) noexcept nogil:
+    return max(2, (sieve.n + SUM_BITS - 1) // SUM_BITS)        # two are read in any case
+
+
+cdef uint64_t lay_out(sieve_t *sieve, const sieve_t *plan, uint64_t n_words, uint64_t n_runs,
+                      const prefix_field_t *field, uint32_t n_fields) noexcept nogil:
     """Let *sieve* point to its parts, which lie behind it; return the size of all."""
     cdef uint8_t *at = <uint8_t *>sieve + lines(sizeof(sieve_t))
     cdef uint32_t i
@@ -402,10 +542,29 @@ cdef uint64_t lay_out(sieve_t *sieve, const sieve_t *plan, uint64_t n_words, con
     for i in range(n_fields):
         sieve.trie[i].longer = <uint64_t *>at
         at += lines((field[i].n_bits + 2) * 8)
+        sieve.trie[i].of_lengths = <uint64_t *>at
+        at += (16 if field[i].n_bits > 64 else 8) << GATHERED
+    sieve.sums = <uint64_t *>at
+    at += n_runs * n_sums(plan) * (8 << SUM_BITS)
     for i in range(plan.n_filters):
-        sieve.filter[i].row = <uint64_t *>at
-        at += row_bytes(&plan.filter[i])
+        sieve.filter[i].row = at
+        at += row_bytes(plan, &plan.filter[i])
     return at - <uint8_t *>sieve
+
+
+cdef uint64_t words_used(subtable_t **subtables, uint32_t n) noexcept nogil:
+    """How many words of a key their masks have."""
+    cdef uint32_t word, i, k = 0
+    cdef uint64_t used = 0
+    for word in range(FLOW_WORDS):
+        for i in range(n):
+            k = 0
+            while k < subtables[i].n_words and word_at(subtables[i])[k] != word:
+                k += 1
+            if k < subtables[i].n_words:
+                used += 1
+                break
+    return used
 
 
 cdef void leave(sieve_t *sieve) noexcept nogil:
@@ -420,16 +579,16 @@ cdef sieve_t *fill(const sieve_t *plan, subtable_t **subtables, const prefix_fie
                    uint64_t seed) noexcept nogil:
     cdef sieve_t layout
     cdef sieve_t *sieve
-    cdef uint64_t n_words = 0
+    cdef uint64_t n_words = 0, n_runs = words_used(subtables, plan.n)
     cdef uint32_t i
     for i in range(plan.n):
         n_words += subtables[i].n_words
     memset(&layout, 0, sizeof(layout))
-    sieve = <sieve_t *>lines_zeroed(lay_out(&layout, plan, n_words, field, n_fields))
+    sieve = <sieve_t *>lines_zeroed(lay_out(&layout, plan, n_words, n_runs, field, n_fields))
     if sieve == NULL:
         return NULL
     sieve[0] = plan[0]
-    sieve.size = lay_out(sieve, plan, n_words, field, n_fields)
+    sieve.size = lay_out(sieve, plan, n_words, n_runs, field, n_fields)
     for i in range(plan.n):
         subtables[i].sieve, subtables[i].seat = sieve, i
         fill_probe(&sieve.probe[i], subtables[i], seed)
@@ -437,8 +596,9 @@ cdef sieve_t *fill(const sieve_t *plan, subtable_t **subtables, const prefix_fie
         trie_flatten(&subtables[i].ports)
     fill_tries(sieve, field, n_fields)
     fill_runs(sieve)
+    fill_fixed(sieve)
     for i in range(plan.n_filters):
-        fill_filter(&sieve.filter[i], subtables, plan.n)
+        fill_filter(sieve, &sieve.filter[i], subtables)
     if not fill_groups(sieve, seed):
         free_sieve(sieve, NULL)
         return NULL
@@ -455,6 +615,7 @@ cdef sieve_t *new_sieve(subtable_t **subtables, uint32_t n, const prefix_field_t
     memset(&plan, 0, sizeof(plan))
     m.subtable = subtables
     m.n = plan.n = n
+    plan.narrow = n <= NARROW
     collect(m)
     draw(m)
     choose(m, &plan, seed)
@@ -465,13 +626,14 @@ cdef sieve_t *new_sieve(subtable_t **subtables, uint32_t n, const prefix_field_t
 
 
 cdef void sieve_add(const subtable_t *s, const rule_t *r) noexcept nogil:
-    cdef const sieve_t *sieve = <const sieve_t *>s.sieve
+    cdef sieve_t *sieve = <sieve_t *>s.sieve
     cdef uint32_t i
     cdef int32_t at
+    loosen(sieve, s, r)
     for i in range(sieve.n_filters):
         at = index_of(s, sieve.filter[i].word, sieve.filter[i].mask)
         if at >= 0:
-            set_bit(&sieve.filter[i], r.w[at], s.seat)
+            set_bits(sieve, &sieve.filter[i], r.w[at], <uint64_t>1 << s.seat)
 
 
 cdef void free_sieve(sieve_t *sieve, epoch_t *e) noexcept nogil:

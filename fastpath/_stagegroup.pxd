@@ -58,10 +58,11 @@ cdef inline uint64_t members_with(const stage_group_t *g, uint64_t hash) noexcep
 
 cdef inline uint64_t members_for(const stage_group_t *g, const flow_t *key) noexcept nogil:
     """The same for the words of *key*."""
-    cdef uint64_t h = 0
+    cdef uint64_t h = mix(key.w[g.word[0]] & g.mask[0], g.salt[0])
     cdef uint32_t i
-    for i in range(FRONT_WORDS):        # without a loop that ends here for one group and there for another
-        h ^= mix(key.w[g.word[i]] & g.mask[i], g.salt[i])
+    if g.n_words > 1:
+        for i in range(1, FRONT_WORDS):     # without a loop that ends here for one group and there for another
+            h ^= mix(key.w[g.word[i]] & g.mask[i], g.salt[i])
     return members_with(g, h)
 
 

@@ -22,6 +22,7 @@ ctypedef struct flat_prefix_t:
 ctypedef struct flat_t:         # the prefixes of a 32-bit field in order; immutable
     uint32_t n
     uint32_t shift              # a value's top bits, from this one on, are the index into `first`
+    uint32_t n_steps            # that halve the most prefixes of one index to one or none
     uint32_t *first             # the first prefix that begins there or later; one more at the end
     flat_prefix_t *prefix       # of those with the same start the shortest comes first; one at each end that
                                 # shares no bit with a value

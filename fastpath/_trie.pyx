@@ -80,8 +80,8 @@ cdef void flat_lookup(const flat_t *f, uint32_t value, trie_answer_t *out) noexc
     cdef uint64_t low = f.first[i], n = f.first[i + 1] - low, half
     cdef const flat_prefix_t *before
     cdef const flat_prefix_t *after
-    cdef uint32_t same_before, same_after, len_before, len_after, same
-    while n > 1:                        # the first that begins after the value; without a branch to foresee
+    cdef uint32_t same_before, same_after, len_before, len_after, same, step
+    for step in range(f.n_steps):       # the first that begins after the value; as many steps for every value
         half = n // 2
         low += half if f.prefix[low + half - 1].start <= value else 0
         n -= half
@@ -132,6 +132,9 @@ cdef void flatten(trie_t *t) noexcept nogil:
             at += 1
         f.first[i] = at
     f.first[n_first] = f.n + 1
+    for i in range(n_first):
+        while <uint64_t>1 << f.n_steps < f.first[i + 1] - f.first[i]:
+            f.n_steps += 1
     store_release_ptr(<void **>&t.flat, f)
 
 

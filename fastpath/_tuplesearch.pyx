@@ -17,9 +17,9 @@ from libc.string cimport memcpy, memset
 from fastpath._bytes cimport (load_acquire_ptr, load_relaxed64, store_relaxed64, store_release_ptr, unlikely)
 from fastpath._epoch cimport epoch_retire, epoch_t
 from fastpath._flow_layout cimport flow_t
-from fastpath._sieve cimport (MAX_PROBE, SEATS, filter_t, free_sieve, new_sieve, probe_t, probe_words, row_of, sieve_size,
+from fastpath._sieve cimport (MAX_PROBE, SEATS, free_sieve, let_through, new_sieve, probe_t, probe_words, sieve_size,
                               sieve_t)
-from fastpath._subtable cimport (MAX_STAGES, MAX_WORDS, conj_t, find_match, rank_of, rule_hash, rule_t,
+from fastpath._subtable cimport (MAX_WORDS, conj_t, find_match, rank_of, rule_hash, rule_t,
                                  subtable_t, words_of)
 from fastpath._trie cimport prefix_field_t
 from fastpath._unwildcard cimport marks_t, probe_plain, tried_t, unwildcard
@@ -104,23 +104,11 @@ cdef inline void sift(const sieve_t *sieve, const entry_t *entry, const flow_t *
                       marks_t *marks) noexcept nogil:
     """Look into the subtables of *sieve*, whose entries these are, the first of them number *first*.
     *marks*, unless NULL, is told who may and who does match."""
-    cdef const filter_t *f = &sieve.filter[0]
-    cdef const filter_t *end = f + sieve.n_filters
-    cdef uint64_t maybe = <uint64_t>-1 >> (SEATS - sieve.n)
+    cdef uint64_t maybe = let_through(sieve, key, marks.maybe if marks != NULL else NULL)
     cdef const rule_t *r
-    cdef uint32_t i, stage
+    cdef uint32_t i
     if marks != NULL:
-        for stage in range(MAX_STAGES):
-            end = &sieve.filter[sieve.stage_end[stage]]
-            while f < end:
-                maybe &= load_relaxed64(row_of(f, key))
-                f += 1
-            marks.maybe[stage] = maybe
         marks.matched = 0
-    else:
-        while f < end:
-            maybe &= load_relaxed64(row_of(f, key))
-            f += 1
     while maybe:
         i = lowest_bit(maybe)
         if most(&entry[i]) <= best.priority:

@@ -3,8 +3,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastpath._flow_layout cimport flow_t
-from fastpath._sieve cimport sieve_t
-from fastpath._subtable cimport MAX_STAGES, MAX_TRIES, rule_t, subtable_t
+from fastpath._sieve cimport MAX_FILTERS, sieve_t
+from fastpath._subtable cimport MAX_TRIES, rule_t, subtable_t
 from fastpath._trie cimport prefix_field_t, trie_answer_t
 
 cdef struct tried_t:            # what the tries said to this lookup, as far as they were asked
@@ -12,7 +12,7 @@ cdef struct tried_t:            # what the tries said to this lookup, as far as 
     trie_answer_t answer[MAX_TRIES]
 
 cdef struct marks_t:            # what a lookup knows of the subtables of a sieve
-    uint64_t maybe[MAX_STAGES]  # those that the filters of stages up to each let through
+    uint64_t maybe[MAX_FILTERS + 1]     # those that the first i filters let through
     uint64_t matched            # those that have a rule for the key
 
 # The rule of *s* that matches *key* in *version*; un-wildcards what shows it or shows that there is none.

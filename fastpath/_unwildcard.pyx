@@ -14,13 +14,16 @@ of a field are no prefixes, the subtables are asked one by one.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastpath._bytes cimport be32, hton16, hton32, load_be32, ntoh32, store_be32
+from fastpath._bytes cimport be32, hton16, hton32, load_be32, load_relaxed64, ntoh32, store_be32
 from fastpath._flow_layout cimport flow_t
-from fastpath._sieve cimport probe_t, run_t, shared_t, sieve_t, trie_bits_t
+from fastpath._sieve cimport GATHERED, SUM_BITS, fixed_t, probe_t, run_t, sieve_t, stage_t, trie_bits_t
 from fastpath._stagegroup cimport members_for, mix_word, stage_group_t
 from fastpath._subtable cimport (
     MAX_STAGES, MAX_WORDS, PORTS_WORD, find_match, has_hash, rule_t, subtable_t, word_at, words_of)
 from fastpath._trie cimport field_value, prefix_field_t, prefix_t, trie_answer_t, trie_lookup
+
+cdef enum:
+    SUM_MASK = (1 << SUM_BITS) - 1
 
 cdef extern from *:
     "static inline int lowest_bit(uint64_t v) { return __builtin_ctzll(v); }"
@@ -46,19 +49,24 @@ cdef inline void fold_words(const subtable_t *s, flow_t *wc, uint32_t start, uin
 # -- the tries ----------------------------------------------------------------------------------------
 
 cdef inline uint32_t prefix_mask32(uint32_t n) noexcept nogil:
-    return ~(<uint32_t>-1 >> n) if n < 32 else <uint32_t>-1
+    return <uint32_t>(<uint64_t>0xffffffff00000000 >> min(n, 32))
 
 
-cdef void set_prefix_bits(flow_t *wc, const prefix_field_t *f, uint32_t n_bits) noexcept nogil:
+cdef inline void set_prefix_bits(flow_t *wc, const prefix_field_t *f, uint32_t n_bits) noexcept nogil:
     cdef uint8_t *p = <uint8_t *>wc + f.ofs
+    if f.n_bits == 32:
+        store_be32(p, load_be32(p) | hton32(prefix_mask32(n_bits)))
+        return
     while n_bits:
         store_be32(p, load_be32(p) | hton32(prefix_mask32(n_bits)))
         n_bits -= min(n_bits, 32)
         p += 4
 
 
-cdef bint prefix_bits_set(const flow_t *wc, const prefix_field_t *f, uint32_t n_bits) noexcept nogil:
+cdef inline bint prefix_bits_set(const flow_t *wc, const prefix_field_t *f, uint32_t n_bits) noexcept nogil:
     cdef const uint8_t *p = <const uint8_t *>wc + f.ofs
+    if f.n_bits == 32:
+        return ~ntoh32(load_be32(p)) & prefix_mask32(n_bits) == 0
     while n_bits:
         if ~ntoh32(load_be32(p)) & prefix_mask32(n_bits):
             return False
@@ -165,15 +173,14 @@ cdef inline uint64_t all_if(uint64_t some) noexcept nogil:
 cdef inline uint64_t with_lengths(const trie_bits_t *bits, const trie_answer_t *answer) noexcept nogil:
     """The subtables whose prefix is of a length that the trie says can match."""
     cdef uint64_t plens, out = 0
-    cdef uint32_t i, plen
-    for i in range(bits.n_few):         # as many steps for every key
-        plen = bits.few[i]
-        out |= (bits.longer[plen] & ~bits.longer[plen + 1]
-                & all_if(answer.plens[(plen - 1) >> 6] >> ((plen - 1) & 63) & 1))
-    for i in range(0 if bits.n_few else 2):
-        plens = answer.plens[i] & bits.lens[i]
+    cdef uint32_t half, plen
+    for half in range(2):
+        plens = answer.plens[half] & bits.lens[half]
+        if bits.gather[half]:
+            out |= bits.of_lengths[(half << GATHERED) + (plens * bits.gather[half] >> (64 - GATHERED))]
+            continue
         while plens:
-            plen = 64 * i + lowest_bit(plens) + 1
+            plen = 64 * half + lowest_bit(plens) + 1
             plens &= plens - 1
             out |= bits.longer[plen] & ~bits.longer[plen + 1]
     return out
@@ -187,7 +194,7 @@ cdef uint64_t ruled_out(const sieve_t *sieve, const prefix_field_t *field, const
                         uint32_t stage, uint64_t come, uint64_t matched, tried_t *tried) noexcept nogil:
     """Those of *come* that the tries of *stage* rule out; the bits that show it are in *wc*.  What matched stays,
     though its rule may be gone by now."""
-    cdef uint32_t t, told = 0, tries = sieve.tries[stage]
+    cdef uint32_t t, told = 0, tries = sieve.stage[stage].tries
     cdef const trie_bits_t *bits
     cdef const trie_answer_t *answer
     cdef uint64_t left = come, out, sure, early, enough
@@ -260,38 +267,69 @@ cdef inline uint64_t passing(const sieve_t *sieve, const flow_t *key, uint64_t s
     return out
 
 
+cdef inline uint64_t differing(const sieve_t *sieve, const flow_t *key, const stage_t *stage) noexcept nogil:
+    """Those that have a fixed word in *stage* that is not the key's."""
+    cdef const fixed_t *f
+    cdef uint64_t out = 0
+    cdef uint32_t i
+    for i in range(stage.fixed, stage.fixed_end):
+        f = &sieve.fixed[i]
+        out |= f.users & all_if((key.w[f.word] & f.mask) ^ f.value)
+    return out
+
+
+cdef inline uint64_t sum_of(const run_t *run, uint32_t n_sums, uint64_t some) noexcept nogil:
+    """What masks of *some* subtables have of the word together."""
+    cdef const uint64_t *sums = run.sums
+    cdef uint64_t bits = sums[some & SUM_MASK] | sums[(1 << SUM_BITS) + (some >> SUM_BITS & SUM_MASK)]
+    while n_sums > 2:                   # as many steps for every key
+        sums += 1 << SUM_BITS
+        some >>= SUM_BITS
+        bits |= sums[(1 << SUM_BITS) + (some >> SUM_BITS & SUM_MASK)]
+        n_sums -= 1
+    return bits
+
+
 cdef inline void unfold(const sieve_t *sieve, flow_t *wc, const uint64_t *used) noexcept nogil:
     """Un-wildcard each word of a mask that one of those *used* in its stage has."""
     cdef const run_t *run = &sieve.run[0]
     cdef const run_t *end = run + sieve.n_runs
-    cdef const shared_t *shared = sieve.shared
-    cdef const shared_t *stop = shared
     cdef uint64_t bits, some
+    cdef uint32_t i
     while run < end:
         some, bits = used[run.share], 0
-        stop = sieve.shared + run.end
-        while shared < stop:
-            bits |= shared.mask & all_if(shared.users & some)
-            shared += 1
+        if run.sums != NULL:
+            bits = sum_of(run, sieve.n_sums, some)
+        else:
+            for i in range(run.start, run.end):
+                bits |= sieve.shared[i].mask & all_if(sieve.shared[i].users & some)
         wc.w[run.word] |= bits
         run += 1
 
 
 cdef void unwildcard(const sieve_t *sieve, const prefix_field_t *field, const flow_t *key, flow_t *wc,
                      uint64_t seed, uint64_t visited, const marks_t *m, tried_t *tried) noexcept nogil:
-    cdef uint32_t stage
-    cdef uint64_t alive = visited, come, miss, ports_missed
+    cdef uint32_t i
+    cdef const stage_t *stage
+    cdef uint64_t alive = visited, come = 0, doubtful, still, ports_missed
     cdef uint64_t used[MAX_STAGES + 1]  # whose words of a stage are to be un-wildcarded; the ports by themselves
-    for stage in range(MAX_STAGES):
-        come = alive & sieve.has[stage]
-        if come and sieve.tries[stage]:
-            miss = ruled_out(sieve, field, key, wc, stage, come, m.matched, tried)
-            come &= ~miss
-            alive &= ~miss
-        used[stage] = come
-        miss = come & ~m.matched
-        alive &= ~(miss & ~passing(sieve, key, seed, stage, miss & ~sieve.last[stage] & m.maybe[stage]))
-    ports_missed = miss & sieve.ports
+    for i in range(MAX_STAGES):
+        stage = &sieve.stage[i]
+        come = alive & stage.has
+        if stage.tries and come:
+            doubtful = ruled_out(sieve, field, key, wc, i, come, m.matched, tried)
+            come &= ~doubtful
+            alive &= ~doubtful
+        used[i] = come
+        if stage.inner == 0:
+            continue
+        doubtful = come & stage.inner & ~m.matched      # they go on if they have a rule with the words so far
+        alive &= ~doubtful
+        doubtful &= m.maybe[stage.n_filters]
+        still = load_relaxed64(&stage.still)
+        alive |= doubtful & still & ~differing(sieve, key, stage)
+        alive |= passing(sieve, key, seed, i, doubtful & ~still)
+    ports_missed = come & ~m.matched & sieve.ports
     used[MAX_STAGES] = come & ~ports_missed
     unfold(sieve, wc, used)
     while ports_missed:
