@@ -108,7 +108,7 @@ def rules(full: bool) -> Curve:
     curve: Curve = []
     for n in (100, 1000, 10_000, 100_000):
         cls, keys = bench_classifier.made_up(n, 10)
-        curve.append((n, float(bench_classifier.measure(cls, keys, True, 11)["ns"])))
+        curve.append((n, float(bench_classifier.measure(cls, keys, (True,), 11)[0]["ns"])))
     return curve
 
 

@@ -24,6 +24,9 @@ cdef class Classifier:
     cdef bint plain             # FASTPATH_PLAIN was set: lookups share nothing between subtables
     cdef uint64_t seed
     cdef uint64_t n_asked       # lookups since the array of subtables changed
+    cdef uint64_t n_steady      # lookups without un-wildcarding since a rule came or went
+    cdef public uint64_t patience       # how many a rule there must be before the table is worked out
+    cdef uint32_t n_refused     # times since the last that it could not be; each makes it four times as many
     cdef epoch_t epoch
     cdef Py_ssize_t n_live      # rules not removed in any version
     cdef dict _by_mask          # mask words -> address of the subtable
@@ -37,9 +40,12 @@ cdef class Classifier:
     cdef uint32_t enter(self) noexcept nogil
     cdef void leave(self, uint32_t reader) noexcept nogil
 
+    cdef const rule_t *find_unknown(self, const flow_t *key, flow_t *wc, uint64_t version) noexcept nogil
     cdef const rule_t *search(self, const flow_t *key, flow_t *wc, uint64_t version,
                               soft_t *soft) noexcept nogil
     cdef void expect(self, uint64_t n, bint wc) noexcept nogil
+    cdef void work_out(self, uint64_t n) noexcept nogil
+    cdef void changes(self) noexcept nogil
     cdef const rule_t *settle(self, const flow_t *key, flow_t *wc, uint64_t version, soft_t *soft,
                               const rule_t *hard) noexcept nogil
     cdef const rule_t *try_conjunctions(self, const flow_t *key, flow_t *wc, uint64_t version,

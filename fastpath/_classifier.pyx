@@ -51,8 +51,8 @@ from fastpath._subtable cimport (
     spread,
     start_chain, subtable_size, subtable_t, swap_rule, unlink, visible, word_at, words_of)
 from fastpath._trie cimport trie_asked, trie_clear
-from fastpath._tuplesearch cimport (N_SOFT, drop_sieves, found_t, make_sieves, relocate, search, search_plain,
-                                    search_wc, sieves_size, soft_t, vector_t)
+from fastpath._tuplesearch cimport (N_SOFT, drop_grid, drop_sieves, found_t, is_known, make_grid, make_sieves,
+                                    relocate, search, search_plain, search_wc, sieves_size, soft_t, vector_t)
 
 import os
 
@@ -60,6 +60,8 @@ from fastpath.fields import OFFSETS
 
 cdef enum:
     AHEAD = 4                   # keys of lookup_many fetched while one is looked up
+    FEW_RULES = 256             # that a table is taken to have besides, to be worth it
+    PATIENCE = 512              # lookups a rule before a table is worked out, which costs a fifth of what they did
 
 VERSION_MAX = 2 ** 64 - 2       # the newest version: sees what is not removed in any
 
@@ -146,7 +148,8 @@ cdef class Classifier:
     mask and the key under it) and priority, and carries any object of yours.
 
     *prefixes* names the fields with a trie, in the order in which they are asked; *seed* fixes the
-    hash, random otherwise.  ``VERSION_MAX``, the default of lookups, sees every rule not removed."""
+    hash, random otherwise.  ``VERSION_MAX``, the default of lookups, sees every rule not removed.
+    *patience* is how many lookups a rule a small table must stand still for before it is worked out."""
 
     def __cinit__(self, prefixes=DEFAULT_PREFIXES, seed=None):
         cdef uint32_t t
@@ -167,6 +170,7 @@ cdef class Classifier:
             self.field[t].ofs = OFFSETS[name]
         self.n_fields = len(names)
         self.plain = os.environ.get("FASTPATH_PLAIN", "0") not in ("", "0")
+        self.patience = PATIENCE
 
     def __dealloc__(self):
         cdef uint32_t t
@@ -174,6 +178,7 @@ cdef class Classifier:
         cdef rule_t *after
         if self.subtables != NULL:
             drop_sieves(self.subtables, NULL)
+            drop_grid(self.subtables, NULL)
         for address in (self._by_mask or {}).values():
             s = <subtable_t *><uintptr_t>address
             r = s.first
@@ -208,7 +213,7 @@ cdef class Classifier:
         return search_wc(v, self.field, key, wc, self.seed, version, soft)
 
     cdef void expect(self, uint64_t n, bint wc) noexcept nogil:
-        """Lookups that un-wildcard are to come, which the tries may prepare for.  The writer's, with the GIL,
+        """Lookups are to come, which sieves, tries and the grid may prepare for.  The writer's, with the GIL,
         though it changes no answer."""
         cdef uint32_t t
         if self.plain or self.subtables == NULL:
@@ -223,6 +228,21 @@ cdef class Classifier:
         for t in range(self.n_fields if wc else 0):
             if self.field[t].n_bits == 32:
                 trie_asked(&self.field[t].trie, n)
+        if not wc and self.subtables.grid == NULL:
+            self.work_out(n)
+
+    cdef void work_out(self, uint64_t n) noexcept nogil:
+        """Make the grid of a table that stood still for long; where it cannot be made, wait longer next time."""
+        self.n_steady += n
+        if self.n_steady >= self.patience * (<uint64_t>self.n_live + FEW_RULES) << 2 * self.n_refused:
+            self.n_steady = 0
+            self.n_refused = 0 if make_grid(self.subtables) else min(self.n_refused + 1, 10)
+
+    cdef void changes(self) noexcept nogil:
+        """A rule is about to come or go."""
+        self.n_steady = 0
+        if self.subtables != NULL:
+            drop_grid(self.subtables, &self.epoch)
 
     cdef const rule_t *settle(self, const flow_t *key, flow_t *wc, uint64_t version, soft_t *soft,
                               const rule_t *hard) noexcept nogil:
@@ -282,6 +302,14 @@ cdef class Classifier:
         return r
 
     cdef const cls_rule_t *find(self, const flow_t *key, flow_t *wc, uint64_t version) noexcept nogil:
+        cdef const vector_t *v = <const vector_t *>load_acquire_ptr(<void *const *>&self.subtables)
+        cdef const rule_t *r
+        if wc == NULL and v != NULL and is_known(v, key, version, &r):
+            return <const cls_rule_t *>r
+        return <const cls_rule_t *>self.find_unknown(key, wc, version)
+
+    cdef const rule_t *find_unknown(self, const flow_t *key, flow_t *wc, uint64_t version) noexcept nogil:
+        """The same of a table that was not worked out."""
         cdef soft_t soft
         cdef const rule_t *r
         soft.n = 0
@@ -292,7 +320,7 @@ cdef class Classifier:
             r = self.settle(key, wc, version, &soft, r)
             if soft.found != soft.stub:
                 free(soft.found)
-        return <const cls_rule_t *>r
+        return r
 
     def lookup(self, FlowKey key not None, FlowKey wc=None, uint64_t version=VERSION_MAX):
         """The object of the best rule that *key* matches in *version*, or None.  With *wc* or-s into it
@@ -403,6 +431,7 @@ cdef class Classifier:
         """Make *r* findable: behind *live*, which it replaces in some version, or where its priority says.
         False: no memory, and *r* is freed."""
         cdef rule_t *prev = live
+        self.changes()
         if head == NULL:
             if s.sieve != NULL:
                 sieve_add(s, r)
@@ -431,6 +460,7 @@ cdef class Classifier:
         """Take *r* out of everything but the list of objects.  Where memory is short, the array of
         subtables may keep one that is empty, or a max priority that is too high: slower, as right."""
         cdef rule_t *head = head_of(s, r.w, rule_hash(s, r.w, self.seed))
+        self.changes()
         if head == r and r.next == NULL:
             end_chain(s, r, self.seed, self.field, self.n_fields, &self.epoch)
         else:
@@ -516,6 +546,7 @@ cdef class Classifier:
         cdef uint32_t old_id = live.id
         if at_once:
             r.add_version = live.add_version
+        self.changes()
         swap_rule(s, head, live, r, self.seed)
         free_rule(live, &self.epoch)
         return self.take_id(old_id)
@@ -681,6 +712,10 @@ cdef class Classifier:
     def waiting(self) -> int:
         """Blocks taken out and not freed yet, for a reader may hold them or nobody has looked since."""
         return self.epoch.n_waiting
+
+    def is_worked_out(self) -> bool:
+        """Whether all answers are known beforehand, as of a small table that stood still for long."""
+        return self.subtables != NULL and self.subtables.grid != NULL
 
     def memory(self) -> int:
         """Bytes held by subtables, their hash tables and rules; tries and Python's lists not counted."""

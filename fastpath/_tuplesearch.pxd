@@ -1,12 +1,14 @@
 # _tuplesearch.pxd -- one lookup over the subtables of a classifier, and the array in which it meets them.
-# The array is immutable but for max priorities and its sieves; one writer publishes it, readers without a lock
-# follow it.
+# The array is immutable but for max priorities, its sieves and its grid; one writer publishes it, readers without
+# a lock follow it.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from fastpath._bytes cimport load_acquire_ptr
 from fastpath._epoch cimport epoch_t
 from fastpath._flow_layout cimport flow_t
+from fastpath._grid cimport grid_find, grid_t
 from fastpath._sieve cimport sieve_t
-from fastpath._subtable cimport conj_t, rule_t, subtable_t
+from fastpath._subtable cimport conj_t, rule_t, subtable_t, visible
 from fastpath._trie cimport prefix_field_t
 
 cdef enum:
@@ -26,6 +28,7 @@ cdef struct sieves_t:           # of an array
 cdef struct vector_t:
     uint64_t n
     sieves_t *sieves            # NULL while there are none; atomic
+    grid_t *grid                # NULL: none; atomic
     entry_t entry[1]
 
 cdef struct found_t:            # a part of a conjunctive match
@@ -36,6 +39,15 @@ cdef struct soft_t:             # parts of conjunctive matches met during one lo
     uint32_t n, room
     found_t *found
     found_t stub[N_SOFT]
+
+# Whether the answer for *key* was worked out beforehand; then it is in *r*.
+cdef inline bint is_known(const vector_t *v, const flow_t *key, uint64_t version, const rule_t **r) noexcept nogil:
+    cdef const grid_t *grid = <const grid_t *>load_acquire_ptr(<void *const *>&v.grid)
+    if grid == NULL:
+        return False
+    r[0] = grid_find(grid, key)
+    return r[0] == NULL or visible(r[0], version)
+
 
 # Best rule that matches *key* by itself in *version*.  Parts of conjunctions go to *soft*, or nowhere if it is
 # NULL.
@@ -54,4 +66,7 @@ cdef bint relocate(vector_t **place, subtable_t *s, bint lowered, bint keep, epo
 cdef void make_sieves(vector_t *v, const prefix_field_t *field, uint32_t n_fields, uint64_t seed) noexcept nogil
 # The writer's: take them away again; e NULL: no reader is left.
 cdef void drop_sieves(vector_t *v, epoch_t *e) noexcept nogil
-cdef uint64_t sieves_size(const vector_t *v) noexcept nogil         # bytes
+# The writer's: work *v* out, where it is small enough; and forget that again, before any rule comes or goes.
+cdef bint make_grid(vector_t *v) noexcept nogil
+cdef void drop_grid(vector_t *v, epoch_t *e) noexcept nogil
+cdef uint64_t sieves_size(const vector_t *v) noexcept nogil         # bytes, of the grid too

@@ -8,6 +8,9 @@ priority is above the rule's.
 The array is made anew when a subtable comes, goes, or moves, and has no sieves then.  They take about as long to
 make as looking up a quarter of the rules without; after so many lookups they are made.  Until then, as always
 with FASTPATH_PLAIN, subtables are asked one by one.
+
+A small table that nobody changes is worked out (_grid) once it was asked often: then a lookup that un-wildcards
+nothing goes to no subtable, unless the rule it comes upon is not visible in its version.
 """
 
 from libc.stdint cimport INT32_MIN, int64_t, uint32_t, uint64_t
@@ -17,12 +20,16 @@ from libc.string cimport memcpy, memset
 from fastpath._bytes cimport (load_acquire_ptr, load_relaxed64, store_relaxed64, store_release_ptr, unlikely)
 from fastpath._epoch cimport epoch_retire, epoch_t
 from fastpath._flow_layout cimport flow_t
+from fastpath._grid cimport free_grid, grid_t, new_grid
 from fastpath._sieve cimport (MAX_PROBE, SEATS, free_sieve, let_through, new_sieve, probe_t, probe_words, sieve_size,
                               sieve_t)
 from fastpath._subtable cimport (MAX_WORDS, conj_t, find_match, rank_of, rule_hash, rule_t,
                                  subtable_t, words_of)
 from fastpath._trie cimport prefix_field_t
 from fastpath._unwildcard cimport marks_t, probe_plain, tried_t, unwildcard
+
+cdef enum:
+    GRID_MASKS = 4              # a table of fewer subtables has no grid
 
 cdef extern from *:
     "static inline int lowest_bit(uint64_t v) { return __builtin_ctzll(v); }"
@@ -235,6 +242,7 @@ cdef bint relocate(vector_t **place, subtable_t *s, bint lowered, bint keep, epo
     store_release_ptr(<void **>place, new)
     if old != NULL:
         drop_sieves(old, e)
+        drop_grid(old, e)
         epoch_retire(e, old)
     return True
 
@@ -275,8 +283,31 @@ cdef void drop_sieves(vector_t *v, epoch_t *e) noexcept nogil:
         epoch_retire(e, sieves)
 
 
+cdef bint make_grid(vector_t *v) noexcept nogil:
+    """Whether there is one now."""
+    cdef subtable_t **subtables
+    cdef uint64_t i
+    if v.n < GRID_MASKS:
+        return False
+    subtables = <subtable_t **>malloc(v.n * sizeof(subtable_t *))
+    if subtables == NULL:
+        return False
+    for i in range(v.n):
+        subtables[i] = v.entry[i].subtable
+    store_release_ptr(<void **>&v.grid, new_grid(subtables, v.n))
+    free(subtables)
+    return v.grid != NULL
+
+
+cdef void drop_grid(vector_t *v, epoch_t *e) noexcept nogil:
+    cdef grid_t *grid = v.grid
+    if grid != NULL:
+        store_release_ptr(<void **>&v.grid, NULL)
+        free_grid(grid, e)
+
+
 cdef uint64_t sieves_size(const vector_t *v) noexcept nogil:
-    cdef uint64_t i, size = 0
+    cdef uint64_t i, size = v.grid.size if v != NULL and v.grid != NULL else 0
     if v != NULL and v.sieves != NULL:
         for i in range(v.sieves.n_sieves):
             size += sieve_size(v.sieves.sieve[i])

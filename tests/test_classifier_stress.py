@@ -10,8 +10,8 @@ from __future__ import annotations
 import pytest
 import sanitize
 
-MODULES = ["_flow", "_epoch", "_trie", "_stagegroup", "_subtable", "_sieve", "_unwildcard", "_tuplesearch",
-           "_classifier"]
+MODULES = ["_flow", "_epoch", "_trie", "_stagegroup", "_subtable", "_sieve", "_unwildcard", "_grid",
+           "_tuplesearch", "_classifier"]
 
 CODE = """
 import random, sys, threading, time
@@ -47,12 +47,14 @@ for t in readers:
     t.start()
 sys.setswitchinterval(1e-4)
 until, there, version = time.monotonic() + seconds, [], 1
+cls.patience = 0                            # be worked out at each lookup
+parts, worked_out = 0.0, 0
 while time.monotonic() < until and not errors:
     step = rng.random()
     if step < 0.5 or not there:
         rule = (rng.choice(keys), rng.choice(masks), rng.randrange(1, 40))
         if cls.replace(*rule, "x", version if rng.random() < .5 else None,
-                       [(1, rng.randrange(2), 2)] if rng.random() < .2 else ()) is None:
+                       [(1, rng.randrange(2), 2)] if rng.random() < parts else ()) is None:
             there.append(rule)
     else:
         rule = there.pop(rng.randrange(len(there)))
@@ -63,12 +65,14 @@ while time.monotonic() < until and not errors:
     if rng.random() < .01:                  # all gone: subtables are freed
         for rule in there:
             cls.remove(*rule)
-        there = []
+        there, parts = [], .2 - parts       # parts of conjunctions, or none: then it can be worked out
+    worked_out += cls.is_worked_out()
 stop.set()
 for t in readers:
     t.join()
 assert not errors, errors[0]
 assert min(rounds) > 3, rounds
+assert worked_out
 print(rounds, len(cls))
 """
 
