@@ -28,7 +28,7 @@ WITHOUT_SWITCH = {
     "parse-group", "parse-nx-match", "parse-nxm", "parse-oxm", "parse-actions", "parse-instructions",
     "parse-ofp10-match", "parse-ofp11-match", "parse-pcap", "check-vlan", "print-error", "encode-error-reply",
     "encode-hello", "parse-key-value", "compose-packet", "parse-packet"}
-ELSEWHERE = {"monitor", "snoop", "dump-desc", "dump-table-features"}
+ELSEWHERE = {"monitor", "snoop", "dump-desc"}
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +100,28 @@ def test_ports_without_queues(tmp_path: Path) -> None:
             run(f"unix:{tmp_path / 'of.sock'}", theirs, version, script, tmp_path)
 
 
+TABLE_FEATURES: tuple[Command, ...] = (
+    ("dump-table-features",), ("add-flow", "table=3,ip,actions=output:2"), ("mod-table", "3", "evict"),
+    ("mod-table", "3", "vacancy:20,80"), ("mod-table", "5", "controller"), ("dump-table-features",),
+    ("-m", "dump-table-features"), ("--no-names", "dump-table-features"))
+
+
+def test_features_of_tables_in_all_versions(theirs: str, folder: Path) -> None:
+    with our_bridge(folder) as (ours, _bridge):
+        for version in range(6):
+            for target in (ours, theirs):
+                ofctl(target, 5, ("del-flows",))
+            run(ours, theirs, version, TABLE_FEATURES, folder)
+            for target in (ours, theirs):
+                for word in ("noevict", "novacancy"):
+                    ofctl(target, 4, ("mod-table", "3", word))
+                ofctl(target, 1, ("mod-table", "5", "default"))
+
+
 def test_every_verb_is_said(ovs_ofctl: str) -> None:
     done = subprocess.run([ovs_ofctl, "list-commands"], capture_output=True, text=True, timeout=30)
     verbs = {line.split()[0] for line in done.stdout.splitlines()[1:]}
-    words = {word for script in ALL.values() for command in (*script, *QUEUES) for word in command}
+    words = {word for script in ALL.values() for command in (*script, *QUEUES, *TABLE_FEATURES)
+             for word in command}
     assert verbs - WITHOUT_SWITCH - ELSEWHERE <= words
     assert sum(map(len, ALL.values())) >= 550

@@ -9,7 +9,7 @@ from functools import reduce
 from operator import or_
 from typing import NoReturn
 
-from fastpath.cli.ofctl import flow_verbs, group_verbs, offline, switch_verbs, watch
+from fastpath.cli.ofctl import capture, flow_verbs, group_verbs, offline, switch_verbs, watch
 from fastpath.cli.ofctl.talk import Options, Quit, Talk
 from fastpath.errors import FastpathError
 from fastpath.ofproto.actions.versions import OF10, OF13, OF14
@@ -94,6 +94,7 @@ _READS = frozenset(verb for verb in VERBS if verb.startswith(_LOOKING) or verb.e
 OFFLINE: dict[str, tuple[int, int, Callable[[list[str], Options], None]]] = {
     "ofp-print":   (1, 2, offline.ofp_print),
     "ofp-parse":   (1, 1, offline.ofp_parse),
+    "ofp-parse-pcap": (1, 999, capture.ofp_parse_pcap),
     "parse-flow":  (1, 1, offline.parse_one),
     "parse-flows": (1, 1, offline.parse_many),
 }
