@@ -127,6 +127,8 @@ class Switch:
         self._bridges: dict[str, Bridge] = {}
         self.timed_ports: set[IoPort] = set()       # those that may hold packets back for a while
         self._loop: Loop | None = None
+        # Without threads: called, by any thread, when ``step`` may be due sooner than it said.
+        self.stirred: Callable[[], object] = lambda: None
         self._links_at = 0.0            # under real time: when links are next looked at
         self._look_again = 0.0          # under real time: when deadlines are next asked for
         self._patience = MAX_WAIT       # and how long to wait for that: longer while nothing happens
@@ -362,10 +364,13 @@ class Switch:
             loop.nudge()
         elif not self._is_forwarding:
             self._publish()
+            self.stirred()
 
     def hurry(self) -> None:
         """Have flows checked that a change may concern, if threads are there to do it."""
-        if self._loop is not None and not self.revalidator.is_settled:
+        if self._loop is None:
+            self.stirred()
+        elif not self.revalidator.is_settled:
             self._loop.nudge()
 
     def _publish(self) -> bool:

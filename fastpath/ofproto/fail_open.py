@@ -19,7 +19,7 @@ from typing import Protocol
 
 FAIL_OPEN_PRIORITY = 0xF0F0F0
 N_PROBES = 3                    # probe intervals that controllers have
-AGAIN_S = 60.0                  # how often the log says that it is still so
+AGAIN_S = 61.0                  # how often the log says that it is still so
 _log = logging.getLogger("fastpath.fail_open")
 _log.addHandler(logging.NullHandler())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from fastpath.dpif.provider import Features
 from fastpath.errors import InvalidFlow
 from fastpath.fields import BY_NAME
@@ -11,6 +13,8 @@ from fastpath.ofproto.actions.misc import Clone
 from fastpath.ofproto.actions.set_field import Load, SetField
 from fastpath.ofproto.match import Match
 
+_log = logging.getLogger("fastpath.ofproto_dpif")
+_log.addHandler(logging.NullHandler())
 _NATTED = 0xC0                  # of ct_state: the source or destination was translated
 # Members of a match that need a feature; of the original tuple, either of two.
 _NEEDS = (("ct_state", "ct_state"), ("ct_zone", "ct_zone"), ("ct_mark", "ct_mark"), ("ct_label", "ct_label"))
@@ -25,8 +29,12 @@ def refuse_unsupported(match: Match, actions: ActionList, features: Features) ->
         return
     if not _can_match(match, features):
         raise InvalidFlow("NXBMC_CT_DATAPATH_SUPPORT", "the datapath does not track connections so")
-    if not all(_can_do(action, features) for action in actions):
-        raise InvalidFlow("NXBAC_CT_DATAPATH_SUPPORT", "the datapath does not track connections so")
+    for action in actions:
+        missing = _missing(action, features)
+        if missing:
+            _log.warning("Rejecting ct action because datapath does not support %s "
+                         "(your kernel module may be out of date)", missing)
+            raise InvalidFlow("NXBAC_CT_DATAPATH_SUPPORT", "the datapath does not track connections so")
 
 
 def _can_match(match: Match, features: Features) -> bool:
@@ -40,16 +48,21 @@ def _can_match(match: Match, features: Features) -> bool:
     return all(has or not any(getattr(mask, name) for name in names) for names, has in asked)
 
 
-def _can_do(action: object, features: Features) -> bool:
+def _missing(action: object, features: Features) -> str:
+    """What the datapath has not that *action* needs, as the reference calls it; empty if it has all."""
     match action:
         case Ct():
-            return (features.ct_state and (features.ct_zone or not action.zone)
-                    and all(_can_do(inner, features) for inner in action.actions))
+            if not features.ct_state:
+                return "ct action"
+            if action.zone and not features.ct_zone:
+                return "ct zones"
+            return next(filter(None, (_missing(inner, features) for inner in action.actions)), "")
         case Nat():
-            return features.ct_state_nat
+            return "" if features.ct_state_nat else "nat"
         case SetField() | Load():
             field = action.field if isinstance(action, SetField) else action.target.field
-            return field not in _KEPT or bool(getattr(features, _KEPT[field]))
+            has = field not in _KEPT or bool(getattr(features, _KEPT[field]))
+            return "" if has else "setting mark and/or label"
         case Clone():
-            return all(_can_do(inner, features) for inner in action.actions)
-    return True
+            return next(filter(None, (_missing(inner, features) for inner in action.actions)), "")
+    return ""

@@ -24,13 +24,16 @@ TIMED_OUT = os.strerror(errno.ETIMEDOUT)
 @value
 class Link:
     """How a connection stands: BACKOFF, CONNECTING or ACTIVE, and since when (seconds of this machine); how
-    long it is, or was last, waited for the next try."""
+    long it is, or was last, waited for the next try; when it was last made, and when it last ended or came
+    to nothing after a while."""
 
     state: str
     since: float
     last_error: str = ""
     n_tries: int = 0
     wait_s: float = 0.0
+    connected_at: float | None = None
+    disconnected_at: float | None = None
 
 
 class Connector(Streams):
@@ -48,6 +51,7 @@ class Connector(Streams):
         self._keys = Keys(tls, server=False) if tls is not None and self._address.is_tls else None
         self._backoff = Backoff(max_backoff)
         self._pending: socket.socket | None = None
+        self._fails_at_once = True      # the present try, if it fails now
         self.link = Link("BACKOFF", time.monotonic())
         super().__init__("fastpath-connector")
 
@@ -56,8 +60,13 @@ class Connector(Streams):
         self._thread.start()
 
     def _tell(self, state: str, error: str | None = None) -> None:
-        self.link = Link(state, time.monotonic(), self.link.last_error if error is None else error,
-                         self._backoff.n_tries, self._backoff.wait_s)
+        now = time.monotonic()
+        before, is_up = self.link, state == "ACTIVE"
+        # As in the reference a try that failed at once ended nothing.
+        has_ended = state == "BACKOFF" and (before.state == "ACTIVE" or not self._fails_at_once)
+        self.link = Link(state, now, before.last_error if error is None else error, self._backoff.n_tries,
+                         self._backoff.wait_s, now if is_up else before.connected_at,
+                         now if has_ended else before.disconnected_at)
         self._changed(self.link)
 
     def _turn(self) -> float:
@@ -75,6 +84,7 @@ class Connector(Streams):
 
     def _connect(self, now: float) -> None:
         self._backoff.tried()
+        self._fails_at_once = True
         self._tell("CONNECTING")
         try:
             sock = socket.socket(self._address.family)
@@ -86,6 +96,7 @@ class Connector(Streams):
         try:
             sock.connect(self._address.where)
         except BlockingIOError:
+            self._fails_at_once = False
             self._selector.register(sock, selectors.EVENT_WRITE)
             return
         except OSError as error:

@@ -69,6 +69,9 @@ _FROM_LOGGING = ((logging.CRITICAL, Level.EMER), (logging.ERROR, Level.ERR), (lo
                  (logging.INFO, Level.INFO))
 LIBRARY = "fastpath"
 _AS_MAIN = ("fastpath-listener", "fastpath-connector")      # do what the reference's main thread does
+# Modules whose lines are the main thread's in the reference, whichever writes them here.
+OF_MAIN = frozenset(("bridge", "connmgr", "fail_open", "in_band", "ofproto", "ofproto_dpif", "rconn",
+                     "stream_ssl", "vconn"))
 # Lines of one kind that the library logs, a minute and at once.
 USUAL_LIMIT = (10, 15)
 LIMITS = {"dpif": (600, 600), "dpif_netdev": (600, 600), "connmgr": None, "connmgr.refusals": (10, 10),
@@ -221,7 +224,8 @@ class Log:
 
     def _line(self, destination: str, module: str, level: Level, message: str) -> str:
         thread = threading.current_thread()
-        name = "" if thread is threading.main_thread() or thread.name in _AS_MAIN else thread.name
+        is_main = thread is threading.main_thread() or thread.name in _AS_MAIN or module in OF_MAIN
+        name = "" if is_main else thread.name
         now = time.time()
         values: dict[str, Callable[[str | None], str]] = {
             "A": lambda _: self.program, "c": lambda _: module, "m": lambda _: message,

@@ -138,6 +138,7 @@ class ConfiguredBridge:
             return
         self._set_mtu(device, wanted.mtu_request)
         self._police(device, wanted)
+        self._tell_notes(device)
         self.datapath.types[wanted.name] = device.type
         if interface.of.of.odp_port is not None:
             self.datapath.ports[wanted.name] = interface.of.of.odp_port
@@ -177,6 +178,10 @@ class ConfiguredBridge:
                 self.bridge.ofproto.set_port(port.of, vlan=wanted.vlan, dscps=wanted.qos.dscps,
                                              flags={"protected": wanted.protected})
 
+    def _tell_notes(self, device: Device) -> None:
+        while isinstance(device, Dummy) and device.notes:
+            self._all_logs.module("netdev_dummy").warn(device.notes.pop())
+
     def _police(self, device: Device, wanted: InterfaceWanted) -> None:
         if not device.police(wanted.policing):
             self._netdev.warn(f"{device.name}: policing of what the kernel forwards is not supported")
@@ -191,6 +196,7 @@ class ConfiguredBridge:
             self._set_mtu(interface.device, wanted.mtu_request)
             if interface.wanted.policing != wanted.policing:
                 self._police(interface.device, wanted)
+            self._tell_notes(interface.device)
         interface.wanted, interface.port = wanted, port
         if interface.of is not None:
             self._configure(interface.of, port)

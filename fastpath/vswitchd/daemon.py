@@ -10,7 +10,6 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,9 @@ from fastpath.vswitchd.settings import NO_TLS, BridgeWanted, Reader, TlsWanted, 
 
 LOCK = "ovs_vswitchd"
 STATUS_S, MIN_STATUS_S = 5.0, 5.0
-MAX_WAIT_S = 0.1                # how late the loop notices what another thread made due
+# The loop sleeps for long until something stirs, and then looks often for a while: what another thread does,
+# flow mods for one, makes other things due, and that is not noticed at once.
+LONG_S, SHORT_S, LIVELY_S = 5.0, 0.1, 1.0
 
 
 class Daemon:
@@ -63,6 +64,8 @@ class Daemon:
         self._seen = 0                          # seqno of the database that was carried out
         self._status_at = 0.0
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)     # wakes the loop
+        self._sleeps, self._n_stirs, self._n_seen, self._lively_until = False, 0, 0, 0.0
+        self.datapaths.stirred = self.stir
         self._said_contended = False
         self._noted: set[str] = set()
 
@@ -85,6 +88,9 @@ class Daemon:
 
     def move(self) -> None:
         """Move the packets of dummies and do what is due."""
+        self._sleeps = False
+        if self._n_seen != self._n_stirs:
+            self._n_seen, self._lively_until = self._n_stirs, self._clock.now() + LIVELY_S
         now = self.datapaths.clock.now()
         self.rates.look(now)
         for line in self._memory.look(now, peak_memory_kb()):
@@ -99,11 +105,19 @@ class Daemon:
         self._db.wait(poller)
         for fd in (self._bell, *self.devices.fds()):
             poller.fd_wait(fd, POLLIN)
+        self._sleeps = True
+        is_lively = self._n_seen != self._n_stirs or self._clock.now() < self._lively_until
+        longest = SHORT_S if is_lively and self.bridges else LONG_S
         if not self._db.is_ready or self._db.is_writing:
-            return 1.0
-        has_steps = len(self.bridges) and self._next_step < inf      # else threads do what is due
-        return max(0.0, min(MAX_WAIT_S if has_steps else 1.0, self._next_step,
-                            self._status_at - self.datapaths.clock.now()))
+            return min(1.0, longest)
+        return max(0.0, min(longest, self._next_step, self._status_at - self.datapaths.clock.now()))
+
+    def stir(self) -> None:
+        """Something was done that may make other things due.  From any thread."""
+        self._n_stirs += 1
+        if self._sleeps and self._clock.now() >= self._lively_until:
+            self._sleeps = False
+            os.eventfd_write(self._bell, 1)
 
     @property
     def n_cells(self) -> int:
@@ -164,6 +178,7 @@ class Daemon:
         self.datapaths.drop_unused()
 
     def _refuse(self, bridge: BridgeWanted) -> None:
+        self.log.module("ofproto").warn(f"unknown datapath type {bridge.type}")
         self.log.module("ofproto").warn(
             f"could not create datapath {bridge.name} of unknown type {bridge.type}")
         self._bridge_log.err(f"failed to create bridge {bridge.name}: {os.strerror(errno.EAFNOSUPPORT)}")
@@ -178,7 +193,7 @@ class Daemon:
     # -- status ------------------------------------------------------------------------------------
 
     def _tell(self, root: Row, writes: list[Write]) -> None:
-        writes += list(status.of_switch(root, datapath_types=sorted({*self._types, "system"}),
+        writes += list(status.of_switch(root, datapath_types=sorted(self._types),
                                        iface_types=self.devices.types))
         for bridge in self.bridges.values():
             writes += status.of_bridge(bridge, self._clock.now())

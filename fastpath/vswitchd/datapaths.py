@@ -101,6 +101,7 @@ class Datapaths:
                  tell: Callable[[str], None] = lambda line: None) -> None:
         self.clock, self.kinds, self._dummies = clock, kinds, dummies.datapaths
         self._threads, self._say, self._tell = threads, say, tell
+        self.stirred: Callable[[], object] = lambda: None   # called when ``step`` may be due sooner
         self._poll_us, self._limits = POLL_US, Limits()
         self.lookup_priorities = {"autovalidator": 0, "generic": 1}     # asked for; there is one way
         self.action_way = "scalar"
@@ -136,6 +137,7 @@ class Datapaths:
         if switch is None:
             switch = Switch(realtime=True, strict=True, poll_us=self._poll_us,
                             clock=self.clock if kind in self._dummies else None)
+        switch.stirred = lambda: self.stirred()
         switch.revalidator.set_limits(self._limits)
         switch.upcalls.is_exact = self._is_exact
         switch.upcalls.is_waiting = self._is_waiting

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
 
@@ -29,10 +29,11 @@ from fastpath.runtime.packet_stream import Links
 from fastpath.text import format_mac, parse_mac
 from fastpath.vswitchd.dummies import TUNNELS, Dummies
 from fastpath.vswitchd.qos import PolicingWanted
-from fastpath.vswitchd.settings import InterfaceWanted
+from fastpath.vswitchd.settings import InterfaceWanted, number_of
 
 DUMMY_MTU, DEVICE_MTU = 1500, 1500
 MIN_MTU, MAX_MTU = 68, 65535
+MAX_QUEUES = 1024
 DUMMY_TYPES = ("dummy", "dummy-internal", "dummy-pmd")
 FIRST_DUMMY_MAC = 0xAA55AA550000
 IFACE_TYPES = ("afxdp", "afxdp-nonpmd", *TUNNELS, "internal", "patch", "system", "tap")
@@ -89,6 +90,11 @@ class Device:
             police(self.io, **wanted.limits)
         return not isinstance(self.io, KernelPort) or not (wanted.kbps or wanted.kpps)
 
+    @property
+    def config(self) -> Mapping[str, int]:
+        """What is told of it with its type."""
+        return {}
+
     def add_address(self, address: str) -> None:
         """Give it the IP *address*, with or without the length of its prefix.  Raises ConfigError."""
         try:
@@ -105,21 +111,36 @@ class Device:
 
 @dataclass(eq=False, slots=True)
 class Dummy(Device):
-    """A device of the dummy kind."""
+    """A device of the dummy kind.  *notes* is what of its settings made no sense."""
 
-    n_queues: int = 1
+    n_rx: int = 1                   # queues
+    n_tx: int = 1
     n_received: int = 0
+    other_queues: dict[int, list[int]] = field(default_factory=dict)    # packets, bytes that came by which
+    notes: list[str] = field(default_factory=list)
     _rx: PcapWriter | None = None
     _tx: PcapWriter | None = None
     links: Links | None = None
 
-    def receive(self, frame: bytes) -> None:
-        """Let *frame* come in."""
+    @property
+    def config(self) -> Mapping[str, int]:
+        """What is told of it with its type."""
+        if self.type != "dummy-pmd":
+            return {}
+        return {"configured_rx_queues": self.n_rx, "configured_tx_queues": self.n_tx,
+                "requested_rx_queues": self.n_rx, "requested_tx_queues": self.n_tx}
+
+    def receive(self, frame: bytes, queue: int = 0) -> None:
+        """Let *frame* come in, by a queue."""
         assert isinstance(self.io, MemoryPort)
         if self._rx is not None:
             self._rx.write(frame, time_ns=wall_ns())
             self._rx.flush()
         self.n_received += 1
+        if queue:
+            counts = self.other_queues.setdefault(queue, [0, 0])
+            counts[0] += 1
+            counts[1] += len(frame)
         if not self.io.inject(frame):
             raise PortError(f"{self.name}: cannot take a frame of {len(frame)} bytes")
 
@@ -149,6 +170,8 @@ class Dummy(Device):
         """Exchange packets with the streams that the options name, and record them: ``pcap`` for both ways,
         or a file for each."""
         self._record(wanted)
+        if self.type == "dummy-pmd":
+            self._set_queues(*(max(1, number_of(wanted.option(name))) for name in ("n_rxq", "n_txq")))
         passive, active = wanted.option("pstream"), wanted.option("stream")
         address = passive or active
         if self.links is not None and (self.links.address, self.links.is_passive) != (address, bool(passive)):
@@ -159,6 +182,12 @@ class Dummy(Device):
                 self.links = Links(address, passive=bool(passive))
             except FastpathError as error:
                 raise DeviceError(f"{wanted.name}: {error}") from None
+
+    def _set_queues(self, n_rx: int, n_tx: int) -> None:
+        if max(n_rx, n_tx) > MAX_QUEUES:
+            self.notes.append(f"The one or both of interface {self.name} queues(rxq: {n_rx}, txq: {n_tx}) "
+                              f"exceed {MAX_QUEUES}. Sets it {MAX_QUEUES}.")
+        self.n_rx, self.n_tx = min(n_rx, MAX_QUEUES), min(n_tx, MAX_QUEUES)
 
     def _record(self, wanted: InterfaceWanted) -> None:
         self._end_records()
@@ -214,6 +243,11 @@ class Devices:
         found = self._open.get(name)
         return [] if found is None else found.addresses
 
+    def config(self, name: str) -> str:
+        """What is told of the device *name* with its type."""
+        found = self._open.get(name)
+        return "" if found is None else ", ".join(f"{what}={value}" for what, value in found.config.items())
+
     def open(self, wanted: InterfaceWanted, datapath_type: str, *, in_kernel: bool = False) -> Device:
         """The device of an interface on a datapath of a type, which may be the kernel's.  Raises
         DeviceError."""
@@ -256,12 +290,15 @@ class Devices:
         if kind in ("internal", "tap"):
             tap = TapPort(name)
             tap.persist(True)           # the host's addresses outlive a restart
-            return _real(name, kind, tap)
+            return _real(name, "tap", tap)
         if kind == "patch":
             _check_patch(wanted)
         if kind == "patch" or kind in TUNNELS:
             return Device(name, kind, mac=random.getrandbits(48) & ~(1 << 40) | 1 << 41)
-        raise DeviceError(f"could not open network device {name}", os.strerror(errno.EAFNOSUPPORT))
+        refused = f"could not open network device {name} ({os.strerror(errno.EAFNOSUPPORT)})"
+        raise DeviceError(refused, lines=(
+            ("netdev", Level.WARN, f"could not create netdev {name} of unknown type {kind}"),
+            ("bridge", Level.WARN, refused)))
 
     def close(self, device: Device) -> None:
         """Forget a device; its port is closed by whoever takes it from the datapath."""

@@ -15,11 +15,12 @@ from fastpath.controller_set import Controller
 from fastpath.errors import FastpathError
 from fastpath.io.next_hop import next_hop_mac
 from fastpath.runtime.listener import Listener
-from fastpath.runtime.log import Log, RateLimit
+from fastpath.runtime.log import Log, Logger, RateLimit
 from fastpath.runtime.tls import Tls
 from fastpath.text import format_ipv4
 from fastpath.vswitchd.settings import ControllerWanted, InBandWanted, TlsWanted
 
+_ACTIVE = ("tcp:", "ssl:", "unix:")
 _PASSIVE = ("ptcp:", "pssl:", "punix:")
 _ENCRYPTED = ("ssl:", "pssl:")
 _FILES = (("private_key", "Private key"), ("certificate", "Certificate"), ("ca_cert", "CA certificate"))
@@ -30,8 +31,10 @@ class Remotes:
 
     def __init__(self, bridge: Bridge, rundir: Path, log: Log) -> None:
         self._bridge, self._rundir, self._name = bridge, rundir, bridge.name
-        self._log, self._connmgr, self._tls_log, self._in_band_log = (
-            log.module(name) for name in ("bridge", "connmgr", "stream_ssl", "in_band"))
+        self._log, self._connmgr, self._in_band_log = (
+            log.module(name) for name in ("bridge", "connmgr", "in_band"))
+        self._tls_log, self._sockets, self._rconn, self._stream = (
+            log.module(name) for name in ("stream_ssl", "socket_util", "rconn", "stream"))
         self._management, self._snoop = (f"punix:{rundir / self._name}.{kind}" for kind in ("mgmt", "snoop"))
         self._listeners: dict[str, Listener] = {}
         self._controllers: dict[str, ControllerWanted] = {}
@@ -49,7 +52,8 @@ class Remotes:
         is_other, speaks_anew = are_others or dpid != self._dpid, are_others and bool(self._versions)
         changed_tls = tls != self._tls
         self._dpid, self._versions, self._tls = dpid, versions, tls
-        targets = {c.target: c for c in self._wanted if self._may_serve(c.target)}
+        targets = {c.target: c for c in self._wanted
+                   if self._is_known(c.target) and self._may_serve(c.target)}
         kept = {self._management, self._snoop, *targets}
         before = {*self._listeners, *self._controllers}
         for address in list(self._listeners):
@@ -83,11 +87,15 @@ class Remotes:
         if target in self._listeners or target in self._controllers:
             return
         try:
+            _tell_of_port(target, self._stream)
             if target.startswith(_ENCRYPTED) and not self._has_keys():
-                pass                            # tried again when there are
+                self._cannot(target)            # tried again when there are
             elif wanted is None or target.startswith(_PASSIVE):
-                self._listeners[target] = self._bridge.listen(target, dpid=self._dpid, tls=self._keys(),
-                                                              versions=self._versions)
+                made = self._listeners[target] = self._bridge.listen(
+                    target, dpid=self._dpid, tls=self._keys(), versions=self._versions)
+                kind, _, where = target.partition(":")
+                if kind != "punix" and where.partition(":")[0] == "0":
+                    self._sockets.info(f"{where}: listening on port {made.port}")
             else:
                 self._bridge.controllers.add(
                     target, dpid=self._dpid, versions=self._versions, tls=self._keys(),
@@ -100,6 +108,13 @@ class Remotes:
             return
         if is_new:
             self._connmgr.info(f'{self._name}: added {_kind(target)} controller "{target}"')
+
+    def _cannot(self, target: str) -> None:
+        """Say that there is no connecting without keys."""
+        if not target.startswith(_PASSIVE):
+            name = f"{self._name}<->{target}"
+            self._rconn.info(f"{name}: connecting...")
+            self._rconn.warn(f"{name}: connection failed ({os.strerror(errno.ENOPROTOOPT)})")
 
     def _serve_snoops(self) -> None:
         if self._snoop in self._listeners:
@@ -121,6 +136,13 @@ class Remotes:
         if not (t.private_key and t.certificate and t.ca_cert):
             return None
         return Tls(t.private_key, t.certificate, t.ca_cert, t.bootstrap)
+
+    def _is_known(self, target: str) -> bool:
+        """Whether it is a way to meet a controller at all."""
+        if target.startswith((*_ACTIVE, *_PASSIVE)):
+            return True
+        self._connmgr.warn(f'{self._name}: unsupported controller "{target}"', self._limit)
+        return False
 
     def _may_serve(self, target: str) -> bool:
         """Whether a socket of a controller is where who writes the database may reach: others are files of
@@ -158,6 +180,20 @@ class Remotes:
         for target in list(self._controllers):
             self._hang_up(target)
         self.set(self._wanted, dpid=self._dpid, versions=self._versions, tls=self._tls)
+
+
+_told_of_port = False           # to this process
+
+
+def _tell_of_port(target: str, log: Logger) -> None:
+    """Say, once, which port is meant where a controller is named without."""
+    global _told_of_port
+    kind, _, rest = target.partition(":")
+    host = rest.rpartition("]")[2]
+    is_bare = (kind in ("tcp", "ssl") and ":" not in host) or (kind in ("ptcp", "pssl") and not rest)
+    if is_bare and not _told_of_port:
+        _told_of_port = True
+        log.warn("The default OpenFlow port number has changed from 6633 to 6653")
 
 
 def _kind(target: str) -> str:

@@ -22,13 +22,14 @@ from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
 from fastpath.ofproto.xlate.packet import MAX_VLANS
 from fastpath.ovsdb.idl import Row, get
 from fastpath.runtime.log import Level
-from fastpath.text import parse_mac
+from fastpath.text import format_mac, parse_mac
 from fastpath.vswitchd import VERSION
 from fastpath.vswitchd.qos import NO_POLICING, NO_QOS, PolicingWanted, QosWanted, QueueWanted
 
 OFPP_MAX = 0xFF00
 MANAGER_PORT = 6640
 MAX_PREFIXES = 3
+_OTHER_NAMES = {"ip_src": "nw_src", "ip_dst": "nw_dst"}         # of fields that prefixes may be of
 _INT_MAX = 0x7FFFFFFF
 PROTOCOLS = {"OpenFlow10": OF10, "OpenFlow11": OF11, "OpenFlow12": OF12, "OpenFlow13": OF13,
              "OpenFlow14": OF14, "OpenFlow15": OF15}
@@ -293,12 +294,12 @@ class Reader:
             field = BY_NAME.get(name)
             if field is None:
                 self.warn(f"bridge {bridge}: 'prefixes' with unknown field: {name}")
-            elif field.name not in PREFIX_FIELDS:
+            elif _OTHER_NAMES.get(field.name, field.name) not in PREFIX_FIELDS:
                 self.warn(f"bridge {bridge}: 'prefixes' with incompatible field: {name}")
             elif len(found) == MAX_PREFIXES:
                 self.warn(f"bridge {bridge}: 'prefixes' with too many fields, field not used: {name}")
             else:
-                found.append(field.name)
+                found.append(_OTHER_NAMES.get(field.name, field.name))
         return tuple(found) or DEFAULT_PREFIXES
 
     def _mirrors(self, bridge: Row) -> Iterator[MirrorWanted]:
@@ -323,7 +324,7 @@ class Reader:
         if mac is None:
             return None
         if mac >> 40 & 1:
-            self.err(f"bridge {bridge}: cannot set MAC address to multicast address {text}")
+            self.err(f"bridge {bridge}: cannot set MAC address to multicast address {format_mac(mac)}")
         elif not mac:
             self.err(f"bridge {bridge}: cannot set MAC address to zero")
         return mac if mac and not mac >> 40 & 1 else None
@@ -408,6 +409,11 @@ def _int(text: str | None, default: int) -> int:
     found = (text or "").strip()
     digits = found[1:] if found[:1] in ("+", "-") else found
     return int(found) if digits.isascii() and digits.isdecimal() and abs(int(found)) <= _INT_MAX else default
+
+
+def number_of(text: str) -> int:
+    """A number among options, 0 for none or nonsense."""
+    return _int(text, 0)
 
 
 def _unsigned(text: str | None, default: int) -> int:

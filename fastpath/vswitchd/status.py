@@ -65,8 +65,10 @@ def of_controller(bridge: ConfiguredBridge, wanted: ControllerWanted, now: float
     if found is None:               # one that may connect by itself, or cannot be had
         return
     link, up = found.link, found.is_connected
-    since = "sec_since_connect" if up else "sec_since_disconnect"
-    told = {"state": link.state, since: str(int(now - link.since))}
+    told = {"state": link.state}
+    for name, when in (("connect", link.connected_at), ("disconnect", link.disconnected_at)):
+        if when is not None:
+            told[f"sec_since_{name}"] = str(int(now - when))
     if link.last_error:
         told["last_error"] = _END_OF_FILE if link.last_error == HUNG_UP else link.last_error
     yield from _writes(wanted.row, (("is_connected", up), ("role", _ROLES[found.role] if up else None),
@@ -108,11 +110,21 @@ def of_statistics(interface: Interface) -> Iterator[Write]:
     values = {name: getattr(counters, name) for name in _STATISTICS if interface.of.of.counts_faults
               or name.rpartition("_")[2] in ("packets", "bytes")}
     if isinstance(interface.device, Dummy):
-        values |= {f"{way}_q0_{what}": values[f"{way}_{what}"] for way in ("rx", "tx")
-                   for what in ("packets", "bytes")}
+        values |= dict(_by_queue(interface.device, values))
         values |= {"rx_custom_packets_1": interface.device.n_received,
                    "rx_custom_packets_2": interface.device.n_received}
     yield from _writes(interface.wanted.row, (("statistics", values),))
+
+
+def _by_queue(device: Dummy, values: dict[str, int]) -> Iterator[tuple[str, int]]:
+    """Counters of the queues: what other queues do not account for went by the first."""
+    for at, what in enumerate(("packets", "bytes")):
+        others = {queue: counts[at] for queue, counts in device.other_queues.items()}
+        for queue in range(device.n_rx):
+            yield (f"rx_q{queue}_{what}", others.get(queue, 0) if queue else
+                   values[f"rx_{what}"] - sum(others.values()))
+        for queue in range(device.n_tx):
+            yield f"tx_q{queue}_{what}", 0 if queue else values[f"tx_{what}"]
 
 
 def _ifindex(name: str) -> int:

@@ -101,3 +101,28 @@ def test_trouble_with_one_device_is_no_others(lab: tuple[Lab, str, list[str], St
     assert " 0% packet loss" in ping(net, hosts[0], "10.0.0.2")
     assert stack.run("ovs-vsctl del-port p3 -- add-port br0 br0x") != ""        # there is no br0x
     assert " 0% packet loss" in ping(net, hosts[0], "10.0.0.2")
+
+
+def test_what_comes_in_beyond_the_rate_is_dropped_until_there_is_none(
+        lab: tuple[Lab, str, list[str], Stack]) -> None:
+    net, switch, hosts, stack = lab
+    # A bucket that takes less than one ping, and a rate that fills it in hours.
+    assert stack.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=netdev -- add-port br0 p1 "
+                     "-- add-port br0 p2 -- set interface p1 ingress_policing_kpkts_rate=0 "
+                     "ingress_policing_rate=1 ingress_policing_burst=1") == ""
+    with pytest.raises(Exception, match="ping"):
+        net.run(hosts[0], "ping", "-q", "-c", "2", "-i", "0.2", "-s", "1000", "-W", "1", "10.0.0.2")
+    assert eventually(lambda: "rx_dropped=0" not in stack.run(
+        "ovs-vsctl set interface p1 external_ids:a=b; ovs-vsctl get interface p1 statistics"), 20)
+    assert "rx_dropped=0" in stack.run("ovs-vsctl get interface p2 statistics")
+    assert stack.run("ovs-vsctl set interface p1 ingress_policing_rate=0") == ""
+    assert " 0% packet loss" in ping(net, hosts[0], "10.0.0.2")
+    # The internal device of the bridge, and packets instead of bits.
+    with link.in_netns(switch):
+        link.configure("br0", up=True)
+    link.add_address("br0", "10.0.0.9/24", netns=switch)
+    assert stack.run("ovs-vsctl set interface br0 ingress_policing_kpkts_rate=1000 "
+                     "ingress_policing_kpkts_burst=1000") == ""
+    assert " 0% packet loss" in ping(net, switch, "10.0.0.1")
+    assert stack.run("ovs-appctl qos/show p1") == "QoS not configured on p1\n"
+    assert "QoS type: linux-noop" in stack.run("ovs-appctl qos/show-types p1")

@@ -28,7 +28,7 @@ from fastpath.vswitchd.commands import (
     upcall,
     vlog,
 )
-from fastpath.vswitchd.commands.command import Command
+from fastpath.vswitchd.commands.command import MANY, Command, CommandError
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
@@ -38,6 +38,7 @@ COMMANDS: tuple[Command, ...] = (
     *dpif.COMMANDS, *dummy.COMMANDS, *fdb.COMMANDS, *interfaces.COMMANDS, *normalize.COMMANDS,
     *ofproto.COMMANDS, *pmd.COMMANDS, *qos.COMMANDS, *route.COMMANDS, *time.COMMANDS, *upcall.COMMANDS,
     *vlog.COMMANDS)
+DPCTL = "dpctl/"
 _HIDDEN = {command.name for command in COMMANDS if command.usage is None}
 
 
@@ -59,6 +60,17 @@ def _line(text: str | None) -> str:
     return text + "\n" if text and not text.endswith("\n") else text or ""
 
 
+def _check_number(command: Command, args: list[str]) -> None:
+    """Raise CommandError unless *command* takes so many arguments, of which options of dpctl are none."""
+    if not command.name.startswith(DPCTL):
+        return                          # checked before
+    n = sum(1 for arg in args if not arg.startswith("-"))
+    if n < command.min_args:
+        raise CommandError(f'"{command.name}" command requires at least {command.min_args} arguments')
+    if n > command.max_args:
+        raise CommandError(f'"{command.name}" command takes at most {command.max_args} arguments')
+
+
 def list_commands(connection: Any, args: list[str], aux: object) -> None:
     """All commands with their arguments."""
     lines = [f"  {name:<23} {command.usage}" for name, command in sorted(ovs.unixctl.commands.items())
@@ -73,9 +85,13 @@ def serve(daemon: Daemon, path: str | None, version: str) -> Any:
 
     def answer(connection: Any, args: list[str], command: Command) -> None:
         log.dbg(f"received request {command.name}[{', '.join(args)}], id=0")
+        daemon.stir()
         try:
+            _check_number(command, args)
             text = command.answer(daemon, args)
         except FastpathError as error:
+            for module, level, line in error.lines if isinstance(error, CommandError) else ():
+                daemon.log.module(module).write(level, line)
             log.dbg(f'replying with error, id=0: "{error}"')
             connection.reply_error(str(error))
             return
@@ -88,8 +104,8 @@ def serve(daemon: Daemon, path: str | None, version: str) -> Any:
 
     for command in COMMANDS:
         ovs.unixctl.commands.pop(command.name, None)        # the package has some of its own
-        ovs.unixctl.command_register(command.name, command.usage or "", command.min_args, command.max_args,
-                                     answer, command)
+        least, most = (0, MANY) if command.name.startswith(DPCTL) else (command.min_args, command.max_args)
+        ovs.unixctl.command_register(command.name, command.usage or "", least, most, answer, command)
     ovs.unixctl.server.UnixctlConnection = Connection       # what the server makes of those who connect
     for name in ("help", "list-commands"):
         ovs.unixctl.commands.pop(name, None)

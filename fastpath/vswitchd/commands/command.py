@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastpath.errors import FastpathError
+from fastpath.runtime.log import Level
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
@@ -15,7 +16,12 @@ MANY = 1 << 30                  # arguments, where there is no limit
 
 
 class CommandError(FastpathError):
-    """A command that cannot be done; its text is what ovs-appctl prints first."""
+    """A command that cannot be done; its text is what ovs-appctl prints first.  *lines* is what is logged of
+    it: module, level, text."""
+
+    def __init__(self, text: str, *lines: tuple[str, Level, str]) -> None:
+        super().__init__(text)
+        self.lines = lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fastpath.vswitchd.commands.command import Command, CommandError
-from fastpath.vswitchd.commands.dpctl import chosen, find
+from fastpath.vswitchd.commands.dpctl import chosen, find, is_datapath
 from fastpath.vswitchd.datapaths import CtSettings, Datapath
 
 if TYPE_CHECKING:
@@ -87,15 +87,23 @@ def get_sequence_check(daemon: Daemon, args: list[str]) -> str:
     return f"TCP sequence checking: {'enabled' if _settings(daemon, args).checks_sequence else 'disabled'}"
 
 
+def _named_or_only(daemon: Daemon, args: list[str]) -> CtSettings:
+    """Of the datapath named; a name that is none's counts for nothing here."""
+    try:
+        return _settings(daemon, args)
+    except CommandError:
+        return _settings(daemon, [])
+
+
 def enable_sequence_check(daemon: Daemon, args: list[str]) -> str:
     """Have them be."""
-    _settings(daemon, args).checks_sequence = True
+    _named_or_only(daemon, args).checks_sequence = True
     return "enabling TCP sequence checking successful"
 
 
 def disable_sequence_check(daemon: Daemon, args: list[str]) -> str:
     """Have them pass."""
-    _settings(daemon, args).checks_sequence = False
+    _named_or_only(daemon, args).checks_sequence = False
     return "disabling TCP sequence checking successful"
 
 
@@ -133,6 +141,8 @@ def _number(text: str, most: int, what: str) -> int:
 
 def get_limits(daemon: Daemon, args: list[str]) -> str:
     """The bounds of zones: of those named, or of all that have one."""
+    if len(args) == 1 and "=" not in args[0] and not is_datapath(daemon, args[0]):
+        raise CommandError(f"ovs-vswitchd: invalid argument {args[0]} (Invalid argument)")
     datapath, words = _split(daemon, args, bool(args) and not args[0].startswith("zone="))
     settings = datapath.ct
     zones = _zones(words[0]) if words else sorted(settings.limits)
@@ -232,7 +242,7 @@ COMMANDS = (
     Command("dpctl/ct-stats-show", "[dp] [zone=N]", 0, 3, stats),
     Command("dpctl/dump-conntrack", "[-m] [-s] [dp] [zone=N]", 0, 4, dump),
     Command("dpctl/flush-conntrack", "[dp] [zone=N] [ct-orig-tuple] [ct-reply-tuple]", 0, 4, flush),
-    Command("dpctl/ipf-get-status", "[dp]", 0, 2, reassembly),
+    Command("dpctl/ipf-get-status", "[dp]", 0, 1, reassembly),
     Command("dpctl/ipf-set-disabled", "[dp] v4|v6", 1, 2, disable_reassembly),
     Command("dpctl/ipf-set-enabled", "[dp] v4|v6", 1, 2, enable_reassembly),
     Command("dpctl/ipf-set-max-nfrags", "[dp] maxfrags", 1, 2, set_max_fragments),

@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions
 from fastpath.dpif.keyparse import DuplicateAttribute, parse_key, wrong_term
+from fastpath.dpif.normalize import format_source
 from fastpath.dpif.odptext import format_actions, parse_actions
 from fastpath.dpif.provider import FlowDel, FlowPut, PortStats
 from fastpath.errors import FastpathError, ParseError
@@ -18,6 +20,7 @@ from fastpath.ofproto.exact_flow import parse_filter
 from fastpath.ofproto.flow_log import format_ufid
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.views import Megaflow
+from fastpath.runtime.log import Level
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
 from fastpath.vswitchd.datapaths import Datapath
 
@@ -33,7 +36,7 @@ def show(daemon: Daemon, args: list[str]) -> str:
     """Ports and counters of all datapaths, or of those named."""
     with_counters, names = "-s" in args, [arg for arg in args if not arg.startswith("-")]
     wanted = [_shown(daemon, name) for name in names] if names else list(daemon.datapaths)
-    return "".join(line + "\n" for datapath in wanted for line in _show(datapath, with_counters))
+    return "".join(line + "\n" for datapath in wanted for line in _show(daemon, datapath, with_counters))
 
 
 def _shown(daemon: Daemon, name: str) -> Datapath:
@@ -44,7 +47,7 @@ def _shown(daemon: Daemon, name: str) -> Datapath:
                            ) from None
 
 
-def _show(datapath: Datapath, with_counters: bool) -> Iterator[str]:
+def _show(daemon: Daemon, datapath: Datapath, with_counters: bool) -> Iterator[str]:
     counted = datapath.switch.stats().datapath
     yield f"{datapath.type}@{datapath.name}:"
     yield f"  lookups: hit:{counted.n_hit} missed:{counted.n_missed} lost:{counted.n_lost}"
@@ -52,6 +55,8 @@ def _show(datapath: Datapath, with_counters: bool) -> Iterator[str]:
     own = "dummy-internal" if datapath.has_dummies else "tap"
     for number, name in sorted(port_names(datapath).items()):
         kind = datapath.types.get(name, own)
+        if config := daemon.devices.config(name):
+            kind += f": {config}"
         yield f"  port {number}: {name}" + ("" if kind == "system" else f" ({kind})")
         if with_counters:
             yield from _counters(datapath.switch.dpif.port_stats(number) if number else PortStats())
@@ -146,7 +151,8 @@ def _put(daemon: Daemon, args: list[str], *, must_exist: bool) -> None:
     actions = _actions(datapath, args[-1])
     if (old is not None) != must_exist:
         reason = os.strerror(errno.ENOENT if must_exist else errno.EEXIST)
-        raise CommandError(f"ovs-vswitchd: updating flow table ({reason})")
+        lines = [_missing(datapath, "put[modify]", args[-2], f", actions:{format_actions(actions)}")]
+        raise CommandError(f"ovs-vswitchd: updating flow table ({reason})", *(lines if must_exist else ()))
     _operate(datapath, FlowPut(key, mask, actions, None if old is None else old.ufid), "updating flow table")
 
 
@@ -185,16 +191,16 @@ def del_flow(daemon: Daemon, args: list[str]) -> None:
     if args[-1].startswith("ufid:"):
         old = _by_ufid(datapath, args[-1])
     else:
-        old = _find(datapath, *_key(datapath, args[-1]))
+        old = _find(datapath, *_key(datapath, args[-1], "syntax error at {}"))
     if old is None:
         raise CommandError(f"ovs-vswitchd: deleting flow ({os.strerror(errno.ENOENT)})\n"
-                           "Perhaps you need to specify a UFID?")
+                           "Perhaps you need to specify a UFID?", _missing(datapath, "flow_del", args[-1]))
     _operate(datapath, FlowDel(old.ufid), "deleting flow")
 
 
 def del_flows(daemon: Daemon, args: list[str]) -> str | None:
     """Remove all flows of a datapath, or those of a file."""
-    is_named = bool(args) and any(args[0] in (d.name, f"{d.type}@{d.name}") for d in daemon.datapaths)
+    is_named = bool(args) and is_datapath(daemon, args[0])
     if len(args) > is_named:
         return _from_file(daemon, args, "delete")
     datapath = chosen(daemon, args)
@@ -211,8 +217,20 @@ def get_flow(daemon: Daemon, args: list[str]) -> str:
         return "ovs-vswitchd: parsing flow ufid"
     found = _by_ufid(datapath, args[-1])
     if found is None:
-        raise CommandError(f"ovs-vswitchd: getting flow ({os.strerror(errno.ENOENT)})")
+        line = _missing(datapath, "flow_get", args[-1], ", packets:0, bytes:0, used:never")
+        raise CommandError(f"ovs-vswitchd: getting flow ({os.strerror(errno.ENOENT)})", line)
     return flow_line(datapath, found, None, verbose=False)
+
+
+def _missing(datapath: Datapath, what: str, flow: str, more: str = "") -> tuple[str, Level, str]:
+    """What is logged of a flow that is not there, named by its handle or by its key."""
+    source, key = "".join(flow.split()), "<empty>"
+    if source.startswith("ufid:"):
+        name = source
+    else:
+        name, key = f"ufid:{format_ufid(crc32(source.encode()))}", format_source(source)
+    return ("dpif", Level.WARN, f"{datapath.type}@{datapath.name}: failed to {what} "
+                                f"({os.strerror(errno.ENOENT)}) {name} {key}{more}")
 
 
 def _by_ufid(datapath: Datapath, text: str) -> Megaflow | None:
@@ -231,7 +249,8 @@ def _find(datapath: Datapath, key: FlowKey, mask: FlowKey) -> Megaflow | None:
                 None)
 
 
-def _key(datapath: Datapath, text: str) -> tuple[FlowKey, FlowKey]:
+def _key(datapath: Datapath, text: str, fault: str = "parsing flow key (syntax error at {})"
+         ) -> tuple[FlowKey, FlowKey]:
     ports = {name: n for n, name in port_names(datapath).items()}
     try:
         key, mask = parse_key(text, ports)
@@ -239,7 +258,7 @@ def _key(datapath: Datapath, text: str) -> tuple[FlowKey, FlowKey]:
         raise CommandError(f"ovs-vswitchd: updating flow table ({_EINVAL})") from None
     except ParseError:
         wrong = text[wrong_term(text, ports):]
-        raise CommandError(f"ovs-vswitchd: parsing flow key (syntax error at {wrong}) ({_EINVAL})") from None
+        raise CommandError(f"ovs-vswitchd: {fault.format(wrong)} ({_EINVAL})") from None
     mask.in_port = mask.recirc_id = EXACT_PORT
     return key, mask
 
@@ -288,6 +307,11 @@ def find(daemon: Daemon, name: str) -> Datapath:
     raise CommandError("ovs-vswitchd: datapath not found (Invalid argument)")
 
 
+def is_datapath(daemon: Daemon, name: str) -> bool:
+    """Whether a datapath goes by *name*."""
+    return any(name in (d.name, f"{d.type}@{d.name}") for d in daemon.datapaths)
+
+
 def chosen(daemon: Daemon, names: list[str]) -> Datapath:
     """The datapath named, or the only one there is."""
     if names:
@@ -317,7 +341,7 @@ COMMANDS = (
     Command("dpctl/dump-dps", "", 0, 0, dump_dps),
     Command("dpctl/dump-flows", "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]", 0, 6, dump_flows),
     Command("dpctl/get-flow", "[dp] ufid", 1, 2, get_flow),
-    Command("dpctl/list-commands", "", 0, 0, list_commands),
+    Command("dpctl/list-commands", "", 0, MANY, list_commands),
     Command("dpctl/mod-flow", "[dp] flow actions", 2, 3, mod_flow),
     Command("dpctl/mod-flows", "[dp] file", 1, 2, mod_flows),
     Command("dpctl/parse-actions", "actions", 1, MANY, show_actions),

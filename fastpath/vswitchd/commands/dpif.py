@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastpath.ofproto.flow_log import format_ufid
 from fastpath.vswitchd.bridges import ConfiguredBridge, Interface
-from fastpath.vswitchd.commands.command import Command, CommandError
+from fastpath.vswitchd.commands.command import MANY, Command, CommandError
 from fastpath.vswitchd.commands.dpctl import port_names
 from fastpath.vswitchd.datapaths import Datapath
 from fastpath.vswitchd.support import FEATURES
@@ -31,8 +31,8 @@ def show(daemon: Daemon, args: list[str]) -> str:
 def _port(interface: Interface) -> str:
     assert interface.of is not None and interface.device is not None
     odp = interface.of.of.odp_port
-    shown = interface.wanted.options if interface.device.io is None else ()
-    options = ", ".join(f"{name}={value}" for name, value in shown)
+    shown = dict(interface.wanted.options) if interface.device.io is None else interface.device.config
+    options = ", ".join(f"{name}={value}" for name, value in shown.items())
     kind = interface.device.type + (f": {options}" if options else "")
     return (f"    {interface.wanted.name} {interface.of.number}/{'none' if odp is None else odp}: "
             f"({kind})")
@@ -122,7 +122,7 @@ def _bridge(daemon: Daemon, name: str) -> ConfiguredBridge:
 COMMANDS = (
     Command("dpif-dummy/change-port-number", "dp port new-number", 3, 3, change_port_number),
     Command("dpif/dump-dps", "", 0, 0, dump_dps),
-    Command("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 3, dump_flows),
+    Command("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, MANY, dump_flows),
     Command("dpif/show", "", 0, 0, show),
     Command("dpif/set-dp-features", "bridge", 1, 3, set_features),
     Command("dpif/show-dp-features", "bridge", 1, 1, show_features),

@@ -21,11 +21,12 @@ MIN_FRAME = 14                  # shorter packets are no Ethernet frames
 def receive(daemon: Daemon, args: list[str]) -> None:
     """Let packets come in by a device: hexadecimal bytes, or datapath keys that they are made of."""
     device = _device(daemon, args[0])
-    at = 1
+    at, queue = 1, 0
     if args[1] == "--qid":
         if len(args) < 4 or not args[2].isdecimal():
             raise CommandError("bad rx queue id.")
-        if int(args[2]) >= device.n_queues:
+        queue = int(args[2])
+        if queue >= device.n_rx:
             raise CommandError("bad rx queue id.")
         at = 3
     frames = []
@@ -39,7 +40,7 @@ def receive(daemon: Daemon, args: list[str]) -> None:
     for frame in frames:
         if len(frame) > MAX_FRAME:          # more than any device takes
             continue
-        device.receive(frame)
+        device.receive(frame, queue)
         daemon.move()
 
 

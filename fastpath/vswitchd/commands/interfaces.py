@@ -10,8 +10,9 @@ import os
 from typing import TYPE_CHECKING
 
 from fastpath.errors import FastpathError
+from fastpath.runtime.log import Level
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
-from fastpath.vswitchd.commands.dpctl import find
+from fastpath.vswitchd.commands.dpctl import find, is_datapath
 from fastpath.vswitchd.datapaths import Datapath
 from fastpath.vswitchd.devices import DeviceError
 from fastpath.vswitchd.settings import InterfaceWanted
@@ -81,7 +82,8 @@ def _add(daemon: Daemon, datapath: Datapath, wanted: InterfaceWanted, number: in
         device = daemon.devices.open(wanted, datapath.type)
     except DeviceError as error:
         reason = str(error).rpartition("(")[2].removesuffix(")")
-        raise CommandError(f"ovs-vswitchd: {name}: failed to open network device ({reason})") from None
+        raise CommandError(f"ovs-vswitchd: {name}: failed to open network device ({reason})",
+                           *(line for line in error.lines if line[0] != "bridge")) from None
     if not datapath.is_extra or device.io is None:
         daemon.devices.close(device)
         if device.io is not None:
@@ -107,7 +109,9 @@ def delete_interface(daemon: Daemon, args: list[str]) -> None:
         name = next((n for n, number in datapath.ports.items() if str(number) == text), text)
         if name not in datapath.ports:
             if text.isdecimal():
-                raise _refuse(f"{failed} failed", errno.ENODEV)
+                raise CommandError(f"ovs-vswitchd: {failed} failed ({os.strerror(errno.ENODEV)})", (
+                    "dpif", Level.WARN,
+                    f"{datapath.type}@{datapath.name}: port_del failed ({os.strerror(errno.ENODEV)})"))
             raise CommandError(f"ovs-vswitchd: no port named {text}")
         if not datapath.is_extra:
             raise _refuse(f"{failed} failed", errno.EBUSY)
@@ -140,18 +144,24 @@ def set_interface(daemon: Daemon, args: list[str]) -> None:
 
 def cache_sizes(daemon: Daemon, args: list[str]) -> str:
     """Sizes of caches of the datapath: none can be asked for."""
+    if args and not is_datapath(daemon, args[0]):
+        raise _refuse(f"Opening datapath {args[0]} failed", errno.ENODEV)
     chosen = [find(daemon, name) for name in args] or list(daemon.datapaths)
     return "".join(f"{d.type}@{d.name}:\n" for d in chosen)
 
 
 def set_cache_size(daemon: Daemon, args: list[str]) -> None:
     """Set one: none can be."""
+    if not args[2].isdecimal():
+        raise _refuse("size is malformed", errno.EINVAL)
     find(daemon, args[0])
     raise _refuse("Setting caches not supported", errno.EOPNOTSUPP)
 
 
 def offload_stats(daemon: Daemon, args: list[str]) -> str:
     """What devices do by themselves: nothing."""
+    if args:
+        find(daemon, args[0])
     raise _refuse("retrieving offload statistics", errno.EINVAL)
 
 

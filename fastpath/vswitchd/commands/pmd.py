@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastpath.runtime.log import Level
 from fastpath.vswitchd.commands.command import Command, CommandError
 from fastpath.vswitchd.datapaths import Datapath
 
@@ -45,11 +46,14 @@ def lookups(daemon: Daemon, args: list[str]) -> str:
 def set_lookup(daemon: Daemon, args: list[str]) -> str:
     """Prefer a way to look packets up."""
     name, priority = args
-    if not priority.isdecimal() or int(priority) > PRIORITY_MAX:
+    number = int(priority) if priority.isdecimal() else 0
+    if number > PRIORITY_MAX:
         raise CommandError("error converting priority, use integer in range 0-255")
     if name not in LOOKUPS:
-        raise CommandError("error, subtable lookup function not found")
-    daemon.datapaths.lookup_priorities[name] = int(priority)
+        line = f"Subtable function '{name}' not found, failed to set priority"
+        raise CommandError("error, subtable lookup function not found",
+                           ("dpif_netdev_lookup", Level.WARN, line))
+    daemon.datapaths.lookup_priorities[name] = number
     return "Lookup priority change affected 0 dpcls ports and 0 subtables."
 
 
@@ -58,10 +62,15 @@ def implementations(daemon: Daemon, args: list[str]) -> str:
     return "Available DPIF implementations:\n  dpif_scalar (pmds: none)\n"
 
 
+def _refusal(text: str) -> CommandError:
+    """A refusal that is logged, too."""
+    return CommandError(text, ("dpif_netdev", Level.ERR, text))
+
+
 def set_implementation(daemon: Daemon, args: list[str]) -> str:
     """Choose how packets are processed: there is one way."""
     if args[0] != "dpif_scalar":
-        raise CommandError(f"DPIF implementation not available: Unknown DPIF implementation {args[0]}.")
+        raise _refusal(f"DPIF implementation not available: Unknown DPIF implementation {args[0]}.")
     return f"DPIF implementation set to {args[0]}."
 
 
@@ -80,10 +89,10 @@ def set_extract(daemon: Daemon, args: list[str]) -> str:
             raise CommandError("Error: invalid core value "
                                f"\"{thread}\", pass a valid pmd thread ID." if thread else
                                "Error: -pmd option requires a thread id argument.")
-        raise CommandError(f"Error: miniflow extract parser not changed, PMD thread {thread} not in use, "
-                           "pass a valid pmd thread ID.")
+        raise _refusal(f"Error: miniflow extract parser not changed, PMD thread {thread} not in use, "
+                       "pass a valid pmd thread ID.")
     if words[0] not in EXTRACTS:
-        raise CommandError(f"Error: unknown miniflow extract implementation {words[0]}.")
+        raise _refusal(f"Error: unknown miniflow extract implementation {words[0]}.")
     studied = f", studying {words[1]} packets" if words[0] == "study" and len(words) > 1 else ""
     return f"Miniflow extract implementation set to {words[0]}{studied}."
 
@@ -102,6 +111,8 @@ def performance(daemon: Daemon, args: list[str]) -> str:
 
 def rebalance(daemon: Daemon, args: list[str]) -> str:
     """Spread queues over polling threads anew."""
+    if _named(daemon, args) is None:
+        raise CommandError("please specify an existing datapath")
     return "pmd rxq rebalance requested.\n"
 
 
@@ -155,7 +166,8 @@ def actions(daemon: Daemon, args: list[str]) -> str:
 def set_actions(daemon: Daemon, args: list[str]) -> str:
     """Choose how actions are carried out."""
     if args[0] not in ACTIONS:
-        raise CommandError(f"Error: unknown action implementation, {args[0]}, specified!")
+        raise CommandError(f"Error: unknown action implementation, {args[0]}, specified!",
+                           ("odp_execute", Level.ERR, f"Failed setting action implementation to {args[0]}"))
     daemon.datapaths.action_way = args[0]
     return f"Action implementation set to {args[0]}."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastpath.errors import ConfigError, NotFoundError, ParseError
+from fastpath.runtime.log import Level
 from fastpath.text import format_mac, parse_mac
 from fastpath.vswitchd.commands.command import Command, CommandError
 from fastpath.vswitchd.neighbors import MAX_AGING_S
@@ -57,7 +58,8 @@ def lookup(daemon: Daemon, args: list[str]) -> str:
     try:
         found = daemon.routes.find(parse_address(args[0]), _mark(args[1]) if len(args) > 1 else 0)
     except ConfigError:
-        raise CommandError("Invalid parameters") from None
+        raise CommandError("Invalid parameters", (
+            "socket_util", Level.ERR, f'"{args[0]}" is not a valid IP address')) from None
     if found is None:
         raise CommandError("Not found")
     return f"src {found.source}\ngateway {found.gateway or '::'}\ndev {found.device}\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastpath.vswitchd.commands.command import Command, CommandError
+from fastpath.vswitchd.commands.command import Command
 from fastpath.vswitchd.datapaths import Datapath
 
 if TYPE_CHECKING:
@@ -13,12 +13,11 @@ if TYPE_CHECKING:
 
 def set_flow_limit(daemon: Daemon, args: list[str]) -> str:
     """Bound the flows of all datapaths."""
-    if not args[0].isdecimal():
-        raise CommandError("invalid flow limit")
+    limit = int(args[0]) if args[0].isdecimal() else 0
     for datapath in daemon.datapaths:
         with datapath.switch.lock:
-            datapath.switch.revalidator.flow_limit = int(args[0])
-    return f"set flow_limit to {int(args[0])}"
+            datapath.switch.revalidator.flow_limit = limit
+    return f"set flow_limit to {limit}"
 
 
 def wait(daemon: Daemon, args: list[str]) -> None:

@@ -77,3 +77,20 @@ logged() {
 hidden() {
     ovs-appctl bridge/dump-flows "$1" | grep -v table_id | sed 's/duration=[0-9]*s, //' | sort
 }
+
+# until_logged PATTERN: until the daemon logged such a line, or for long.
+until_logged() {
+    local i
+    for i in {1..400}; do
+        tail -c +$(($(cat mark) + 1)) ovs-vswitchd.log | grep -q -- "$1" && return
+        sleep 0.05
+        ovs-appctl vlog/reopen
+    done
+}
+
+# lines MODULE...: what these modules logged since, without what differs from run to run.
+lines() {
+    ovs-appctl vlog/reopen
+    tail -c +$(($(cat mark) + 1)) ovs-vswitchd.log | cut -d'|' -f3- | grep -E "^($(IFS="|"; echo "$*"))[|]" \
+        | sed -E 's/unix#[0-9]+/unix#N/; s/port [0-9]{5}$/port N/'
+}
