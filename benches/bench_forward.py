@@ -3,10 +3,11 @@
 64-byte UDP frames of N microflows in a cycle (benches/traffic.py), each handed in as a fresh writable copy;
 the whole turn runs (extract, cache, table, statistics, actions) and the output port counts and frees.
 With --threads N, each thread has an input port with its share of the microflows, and short windows of one
-thread that has all ports take turns with windows of N.  `scaling` is what N pass over what one does, by CPU
-time: N * one / each, over those windows in which all N had a core at once (`together` of them; null without
-any); `scaling_best` compares the best windows.  `scaling_wall` is the same by the clock, over all windows: it
-means something on an idle machine.
+such thread take turns with windows of N.  Beside the one the other cores have processes that forward on their
+own: cores that share a core's units are slower together, whoever uses them.  `scaling` is what N pass over
+what one does, by CPU time: N * one / each, over those windows in which all N had a core at once (`together`
+of them; null without any); `scaling_best` compares the best windows.  `scaling_wall` is the same by the
+clock, over all windows: it means something on an idle machine.
 Windows of forwarding and windows of the bare ports alternate; medians and spreads are of those windows.
 cpu_ns (the median window), cpu_best (the least), mpps_a_core and floor_ns, that of the bare ports, count CPU
 time: on a busy machine they say what a core to itself would do.
@@ -22,7 +23,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -167,6 +171,34 @@ def cpu_of_others() -> float:
     return sum(time.clock_gettime(clock) for clock in clocks)
 
 
+class Neighbours:
+    """Processes that forward on their own, when told to."""
+
+    def __init__(self, n: int, args: argparse.Namespace) -> None:
+        command = [sys.executable, __file__, "--neighbour", "--flows", str(args.flows // (n + 1)),
+                   "--masks", str(args.masks), "--action", args.action, "--driver", args.driver]
+        self._all = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(n)]
+        for one in self._all:
+            assert one.stdout is not None and one.stdout.readline() == "ready\n", "a neighbour failed"
+        self.signal(signal.SIGSTOP)
+
+    def signal(self, number: signal.Signals) -> None:
+        for one in self._all:
+            one.send_signal(number)
+
+    def close(self) -> None:
+        self.signal(signal.SIGKILL)
+        for one in self._all:
+            one.communicate()
+
+
+def be_neighbour(setup: Setup) -> None:
+    setup.supply(1 << 60)
+    print("ready", flush=True)
+    while os.getppid() != 1:
+        setup.dpif.turn(4096)
+
+
 def look(setup: Setup) -> tuple[int, float, float, float]:
     """Packets sent, the clock, CPU time of the datapath's threads, and the clock after these were read."""
     start = time.perf_counter()
@@ -174,9 +206,10 @@ def look(setup: Setup) -> tuple[int, float, float, float]:
 
 
 def windows_threads(setup: Setup, n: int, seconds: float) -> list[tuple[float, float]]:
-    """Nanoseconds a packet over windows of *n* datapath threads: wall time, CPU time of all."""
+    """Nanoseconds a packet over windows of *n* datapath threads and sources: wall time, CPU time of all."""
     setup.dpif.start_threads(n)
-    setup.supply(1 << 60)
+    for source in setup.sources[:n]:
+        source.budget = 1 << 60
     time.sleep(0.01)
     out: list[tuple[float, float]] = []
     end = time.perf_counter() + seconds
@@ -216,18 +249,24 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     frames = list(traffic.frames(args.flows, args.masks))
     setup = (switch_driver if args.driver == "switch" else megaflow_driver)(args, frames)
     warm_up(setup, args.flows)
+    if args.neighbour:
+        be_neighbour(setup)
     before = setup.dpif.stats()
     floor_source, floor_sink = BenchPort("floor", frames), BenchPort("end")
     floors = Setup(setup.dpif, [floor_source], floor_sink, setup.answer)
     ours, one, floor = [], [], []
     windows = max(5, int(args.seconds / 0.1))
+    neighbours = Neighbours(max(0, args.threads - 1), args)
     for _ in range(windows):
         if args.threads:
+            neighbours.signal(signal.SIGCONT)
             one += windows_threads(setup, 1, args.seconds / windows)
+            neighbours.signal(signal.SIGSTOP)
             ours += windows_threads(setup, args.threads, args.seconds / windows)
         else:
             ours.append(window_inline(setup, args.seconds / windows))
         floor.append(window_floor(floors, 200_000))
+    neighbours.close()
     stats = setup.dpif.stats()
     if stats.n_missed != before.n_missed or stats.drops:
         raise SystemExit(f"the timed part had misses or drops: {stats}")
@@ -270,6 +309,7 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--threads", type=int, default=0, help="datapath threads; 0: inline turns")
     parser.add_argument("--driver", choices=("switch", "megaflow"), default="switch")
+    parser.add_argument("--neighbour", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(argv)
 
