@@ -54,11 +54,12 @@ static inline void bucket_set_sig(bucket_t *b, int way, uint16_t sig)
     __atomic_store_n(&b->sig[way], sig, __ATOMIC_RELEASE);
 }
 
-/* `size` bytes on a cache line's boundary, not zeroed; freed with free().  `huge` asks for huge pages:
- * with small ones every access to a table of many MB misses the TLB as well. */
+/* `size` bytes on a cache line's boundary, not zeroed; freed with free().  Two lines' in fact, as processors fetch
+ * the line beside as well, which another thread may write to.  `huge` asks for huge pages: with small ones every
+ * access to a table of many MB misses the TLB as well. */
 static inline void *lines_alloc(size_t size, int huge)
 {
-    size_t align = huge ? (size_t)2 << 20 : 64;
+    size_t align = huge ? (size_t)2 << 20 : 128;
     void *p = aligned_alloc(align, (size + align - 1) / align * align);
     if (p && huge) {
         madvise(p, size, MADV_HUGEPAGE);

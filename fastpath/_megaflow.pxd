@@ -68,7 +68,7 @@ ctypedef struct mf_list_t:      # subtables of one in_port, most hits first.  Im
 
 ctypedef struct mf_reader_t:
     uint64_t seen               # epoch when it last held nothing; MF_OFFLINE: it holds nothing
-    uint64_t pad[7]
+    uint64_t pad[15]
 
 ctypedef struct mf_retired_t:
     uint64_t epoch
