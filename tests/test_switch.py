@@ -352,7 +352,7 @@ def test_import_is_quick_and_pulls_in_neither_numpy_nor_pyroute2() -> None:
 
 def test_the_first_packet_is_forwarded_within_five_milliseconds_of_construction() -> None:
     best = 1.0
-    for _ in range(5):
+    for _ in range(20):
         start = time.perf_counter()
         with Switch() as sw:
             br = sw.add_bridge("br0")
