@@ -476,6 +476,7 @@ def case_run() -> str:
     thread.start()
     try:
         until("the ports", lambda: "lan0" in link.names())
+        until("an answer", lambda: _answers("10.0.0.2"))
         assert "2 received" in sh("ip netns exec n1 ping -c 2 -i 0.2 -W 20 10.0.0.2")
         assert link.device("lan0").mtu == 1400
     finally:

@@ -16,11 +16,11 @@ from stack import Stack
 HERE = Path(__file__).parent / "scenarios"
 # Root tables, whose rows stay when nobody refers to them; the others go with the bridges.
 CLEAR = ("ovs-vsctl clear open_vswitch . bridges manager_options ssl other_config external_ids"
-         " -- --all destroy qos -- --all destroy queue -- --all destroy flow_sample_collector_set")
+         " && ovs-vsctl --all destroy qos -- --all destroy queue -- --all destroy flow_sample_collector_set")
 RESTART = "restart"             # a line that ends the daemon and starts it again
-# Lines of load; of features that one of both has not (controllers in band, collectors); and of what the
-# other's datapath and TLS library have words of their own for.
-_LOAD = re.compile(r"^(timeval|poll_loop|ovs_rcu|in_band|collectors|sflow|stream_ssl|odp_util)\b"
+# Lines of load; of features that one of both has not (controllers in band, collectors); of what the other's
+# datapath and TLS library have words of their own for; and of a signal, from whichever thread it met.
+_LOAD = re.compile(r"^(timeval|poll_loop|ovs_rcu|fatal_signal|in_band|collectors|sflow|stream_ssl|odp_util)\b"
                    r"|bad IP address|internal error parsing flow key|failed to put\[create\]"
                    r"|DPIF meter|Dropped \d+ log messages|ofproto_dpif_upcall.*Spent an")
 _BAD = ("WARN", "ERR", "EMER")
@@ -63,7 +63,8 @@ def warnings(log: str) -> set[str]:
 
 def play(scenario: Scenario, stack: Stack) -> list[str]:
     """What each line printed, and last what the daemon warned of; begins without bridges."""
-    stack.run(CLEAR)
+    if wrong := stack.run(CLEAR):
+        raise RuntimeError(f"what came before {scenario.name} stays: {wrong}")
     size = len(stack.log)
     said = [f"$ {line}\n{_do(line, stack)}" for line in scenario.lines]
     stack.run("ovs-appctl vlog/reopen")         # the reference writes its log in the background
