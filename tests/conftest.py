@@ -29,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 LATER = (("interop", 1), ("netns", 1), ("oracle", 1), ("differential", 1), ("af_packet", 1), ("cli_run", 1),
          ("tests/vswitchd", 1), ("stress", 2), ("asan", 2), ("sanitize", 2))
 SANITIZERS = 2
+REFERENCE = ("tests/vswitchd/", "tests/interop/")       # these wait for other programs most of the time
 
 
 @pytest.hookimpl(tryfirst=True)         # before -m chooses by the marks
@@ -41,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     items.sort(key=turn)
     for item in items:
-        if turn(item) == SANITIZERS or path(item).startswith("tests/vswitchd"):
+        if turn(item) == SANITIZERS or path(item).startswith(REFERENCE):
             item.add_marker("beside")
 
 

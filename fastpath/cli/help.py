@@ -29,10 +29,11 @@ types of ports and their options:
 a file for --config:
   [switch]                        # threads, seed, socket, seconds, flow_limit, max_idle,
   threads = 2                     # max_revalidator (both in seconds), min_revalidate_pps, poll_us, rundir,
-                                  # datapath (netdev or system), private_key, certificate, ca_cert
+                                  # datapath (netdev or system), private_key, certificate, ca_cert,
+                                  # bootstrap_ca_cert
   [bridges.br0]                   # flows, flow_file, groups, group_file, meters, mac_aging, max_macs,
                                   # flood_vlans, static_macs, fail_mode,
-                                  # controllers, listen, protocols, dpid
+                                  # controllers, listen, protocols, dpid, in_band
   flows = ["priority=10,tcp,tp_dst=23,actions=drop", "priority=0,actions=NORMAL"]
   [bridges.br0.ports.office]      # io (as --port takes it) or patch (name of the peer), number, tag, trunks,
   io = "eth1"                     # vlan_mode, priority_tags, no_flood, no_forward, no_receive,
