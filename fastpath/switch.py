@@ -507,6 +507,14 @@ class Switch:
         """The same as text, a line each, as ``dpctl/dump-flows`` prints them."""
         return format_megaflows(self.megaflows(), self.now)
 
+    def settle(self) -> None:
+        """Have every megaflow be as tables and ports are now; upcalls are served in between."""
+        for _ in range(2 + len(self.revalidator.ukeys) // CHECK_SLICE):
+            with self.lock:
+                if self.revalidator.is_settled:
+                    return
+                self.revalidator.settle(self.now, CHECK_SLICE)
+
     def push_stats(self) -> None:
         """Bring the counters of rules and ports up to date with the datapath's."""
         with self.lock:

@@ -324,6 +324,30 @@ def test_rules_added_while_threads_run_take_effect() -> None:
         sw.stop()
 
 
+def test_once_settled_no_flow_of_before_a_change_is_followed() -> None:
+    with Switch(seed=0, realtime=True) as sw:
+        br = sw.add_bridge("br0", normal=True)
+        a, b = br.add_port("a"), br.add_port("b")
+        sw.start()
+        frames, end = [frame(src=1000 + n) for n in range(5000)], time.monotonic() + 30
+        # The second time nothing is learned.  500 are fewer than the upcalls a port may have waiting.
+        for at in [*range(0, len(frames), 500)] * 2:
+            for f in frames[at:at + 500]:
+                a.inject(f)
+            came = 0
+            while came < 500:
+                assert time.monotonic() < end
+                came += len(b.take())
+        while len(sw.megaflows()) < len(frames):    # packets are executed before their flows are put
+            assert time.monotonic() < end
+        br.add_flow("priority=40000,actions=drop")
+        sw.settle()
+        for f in frames:
+            a.inject(f)
+        sw.stop()
+        assert not b.take()
+
+
 def test_run_in_real_time_ends_after_its_seconds() -> None:
     with Switch(realtime=True) as sw:
         br = sw.add_bridge("br0", normal=True)

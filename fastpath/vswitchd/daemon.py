@@ -151,6 +151,8 @@ class Daemon:
         # As in the reference a row is told of a datapath that was there before.
         told = list(status.of_datapaths(root, self.datapaths))
         self._reconcile(reader.bridges(root))
+        for datapath in self.datapaths:         # who waited for the change meets no flow of before it
+            datapath.switch.settle()
         self._warn(reader.notes)
         self.is_configured = True
         self._tell(root, told)

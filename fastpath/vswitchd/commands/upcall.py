@@ -23,9 +23,8 @@ def set_flow_limit(daemon: Daemon, args: list[str]) -> str:
 def wait(daemon: Daemon, args: list[str]) -> None:
     """Answer once every flow is as the tables say now, and all it counted has been counted."""
     for datapath in daemon.datapaths:
-        with datapath.switch.lock:
-            datapath.switch.revalidator.settle(datapath.switch.now)
-            datapath.switch.push_stats()
+        datapath.switch.settle()
+        datapath.switch.push_stats()
 
 
 def purge(daemon: Daemon, args: list[str]) -> None:
