@@ -145,3 +145,17 @@ def run(kind: str, modules: Iterable[str], code: str, *, timeout: float = 120, a
     if shutil.which("setarch"):         # the runtimes want the memory layout they were built for
         command = ["setarch", platform.machine(), "-R", *command]
     return subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=timeout)
+
+
+def finds(modules: Iterable[str], code: str, edit: Edit, *, tries: int = 20) -> bool:
+    """Whether ThreadSanitizer finds the race that *edit* makes.
+
+    A race is seen when threads meet, in the first instants or, often, not at all: many short runs find
+    what a long one may not.  *code* takes for how many seconds to run.
+    """
+    for _ in range(tries):
+        done = run("thread", modules, code, args=["3"], edits=[edit])
+        if done.returncode:
+            assert done.returncode == FAILED and "ThreadSanitizer" in done.stderr, done.stderr[-4000:]
+            return True
+    return False

@@ -86,6 +86,4 @@ def test_datapath_threads_beside_a_writer(kind: str, more: int) -> None:
     ("fastpath/_megaflow.pyx", "store_release_ptr(<void **>&t.lists[slot], fresh)", "t.lists[slot] = fresh"),
 ], ids=["frees-too-early", "plain-store"])
 def test_the_stress_finds_a_spoilt_table(edit: sanitize.Edit) -> None:
-    done = sanitize.run("thread", MODULES, CODE, args=["20"], edits=[edit])
-    assert done.returncode == sanitize.FAILED
-    assert "ThreadSanitizer" in done.stderr
+    assert sanitize.finds(MODULES, CODE, edit)
