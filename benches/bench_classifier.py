@@ -1,15 +1,15 @@
 """How long does one lookup in an OpenFlow table take, with and without un-wildcarding?
 
-    python3 benches/bench_classifier.py --rules 1000 --masks 10 [--two-valued] [--wildcards] [--json]
-    python3 benches/bench_classifier.py --classbench RULES TRACE [--wildcards] [--json]
+    python3 benches/bench_classifier.py --rules 1000 --masks 10 [--two-valued] [--wildcards | --both] [--json]
+    python3 benches/bench_classifier.py --classbench RULES TRACE [--wildcards | --both] [--json]
 
 Made-up tables: N rules spread evenly over M masks, each a choice of in_port, Ethernet addresses and
 type, IP prefixes, protocol and ports; priorities random; of the keys looked up half hit a rule.  Keys are
 looked up in bulk (lookup_many), 4,096 different ones in random order, so that neither Python nor the
 branch predictor's memory of one key is measured.  Figures are nanoseconds of CPU time a lookup: the median of
-the rounds, and the best; first without wildcards, then with, then of one lookup each way.  Rounds of
-the two ways alternate; before them the table stands still for long, as a static one does.  ClassBench
-files are text or .xz, one rule or header a line.
+the rounds, and the best: without wildcards, or with (--wildcards), or a line for each and one for the sum of
+the two, whose rounds alternate (--both).  Before them the table stands still for long, as a static one does.
+ClassBench files are text or .xz, one rule or header a line.
 
 --two-valued is the question that the reference switch's own bench asks (`ovstest test-classifier benchmark
 RULES PRIORITIES MASKS 1 LOOKUPS`): thirteen fields of two values each, masks of any of them, 100
@@ -184,12 +184,14 @@ def main() -> None:
     parser.add_argument("--masks", type=int, default=10)
     parser.add_argument("--two-valued", action="store_true", help="the table of the reference switch's bench")
     parser.add_argument("--classbench", nargs=2, metavar=("RULES", "TRACE"))
-    parser.add_argument("--wildcards", action="store_true", help="only with un-wildcarding")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--wildcards", action="store_true", help="with un-wildcarding")
+    way.add_argument("--both", action="store_true", help="with and without, in turns")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     make = two_valued if args.two_valued else made_up
     cls, keys = from_classbench(*args.classbench) if args.classbench else make(args.rules, args.masks)
-    for row in measure(cls, keys, (True,) if args.wildcards else (False, True)):
+    for row in measure(cls, keys, (False, True) if args.both else (args.wildcards,)):
         print(json.dumps(row) if args.json else "  ".join(f"{k} {v}" for k, v in row.items()))
 
 

@@ -45,7 +45,7 @@ class Row:
         return self.unit not in ("ns", "us", "MB")
 
 
-CLS_1K, CLS_10K = "--rules 1000 --masks 10", "--rules 10000 --masks 50"
+CLS_1K, CLS_10K = "--rules 1000 --masks 10 --both", "--rules 10000 --masks 50 --both"
 VETH = "--rounds 1 --seconds 1.5 --only datapath"
 MEGAFLOW = "--driver megaflow"
 DPDK = "OVS-DPDK built for the CPU"
