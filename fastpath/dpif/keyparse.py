@@ -27,7 +27,11 @@ _CT_TUPLE = ("src", "dst", "proto", "tp_src", "tp_dst")
 
 
 class DuplicateAttribute(ParseError):
-    """A key that is well written but says something twice."""
+    """A key that is well written but says something twice: the attribute called *name*."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
 
 
 def parse_key(source: str, ports: Mapping[str, int] | None = None) -> tuple[FlowKey, FlowKey]:
@@ -61,6 +65,7 @@ class _Parser:
         self._terms(source)
         if self._twice:
             raise DuplicateAttribute(
+                self._twice,
                 f"duplicate {self._twice} attribute in flow key; the flow key in error is: "
                 + ",".join(name if inside is None else f"{name}({inside})"
                            for _at, name, inside in split_attributes(source)))

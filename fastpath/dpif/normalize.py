@@ -6,16 +6,20 @@ grouped by the tags, and outputs that follow each other stand in order.
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
-from fastpath._flow import WINDOWS, FlowKey
+from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpAction, OdpActions, Output, PopVlan, PushVlan
-from fastpath.dpif.key import ATTRS, L3, L4
-from fastpath.dpif.keyparse import parse_key
-from fastpath.dpif.membertext import format_member
-from fastpath.dpif.odptext import format_actions
-from fastpath.dpif.terms import split_terms
+from fastpath.dpif.key import L3, L4
+from fastpath.dpif.keyparse import DuplicateAttribute, parse_key, wrong_term
+from fastpath.dpif.odptext import format_actions, parse_actions
+from fastpath.dpif.sourcetext import format_source
+from fastpath.dpif.terms import separated, split_attributes, split_terms
+from fastpath.errors import ParseError
 
 Tag: TypeAlias = tuple[int, int]        # TPID and TCI; both 0 where there is none
 _NO_TAG: Tag = (0, 0)
@@ -24,6 +28,57 @@ _MPLS = (0x8847, 0x8848)
 _LATER = 2                              # in nw_frag
 _NDS = (135, 136)                       # types of ICMPv6
 _ABOVE = frozenset((*L3.values(), *L4.values(), "nd", "vlan", "encap"))
+_EINVAL = os.strerror(errno.EINVAL)
+_MAX_PORT = 0xFFFFFFFF
+_IN_ERROR = 3                           # how well a key fits that contradicts itself
+
+
+def tell(words: Sequence[str], *, verbose: bool, max_tags: int) -> tuple[str, str]:
+    """What ``normalize-actions FLOW ACTIONS [NAME=NUMBER...]`` prints, and what it finds wrong, or ""."""
+    source, text = words[0], words[1]
+    ports = dict[str, int]()
+    for word in words[2:]:
+        name, equals, number = word.partition("=")
+        if not equals or not number.isdecimal():
+            return "", f"{word}: expected NAME=NUMBER"
+        ports[name] = int(number) & _MAX_PORT
+    twice = ""
+    try:
+        key, _mask = parse_key(source, ports)
+    except DuplicateAttribute as error:
+        key, twice = FlowKey(), error.name
+    except ParseError:
+        wrong = source[wrong_term(source, ports):]
+        return "", f"odp_flow_key_from_string (syntax error at {wrong}) ({_EINVAL})"
+    said = f"input flow: {format_source(source, ports, verbose=verbose)}\n"
+    fault = f"duplicate {twice} attribute in flow key" if twice else _fault(source)
+    if fault:
+        shown = format_source(source, ports, verbose=True)
+        return said, (f"odp_flow_key_to_flow failed ({fault}; the flow key in error is: {shown}) "
+                      f"({os.strerror(_IN_ERROR)})")
+    misfit = fitness(source, ports, max_tags=max_tags)
+    if misfit:
+        return said, f"odp_flow_key_to_flow failed (reason unknown) ({os.strerror(misfit)})"
+    try:
+        actions = parse_actions(separated(text), ports)
+    except ParseError:
+        return said, f"odp_actions_from_string ({_EINVAL})"
+    if verbose:
+        said += f"input actions: {format_actions(actions)}\n"
+    groups = normalize(key, actions)
+    if text.strip() == "drop":              # which is an action here
+        groups = [(tags_of(key), ())]
+    return said + "".join(format_group(key, tags, done) for tags, done in groups), ""
+
+
+def _fault(source: str) -> str:
+    """What contradicts itself in a key, "" if nothing does."""
+    for name, inside in ((name, inside or "") for _at, name, inside in split_attributes(source)):
+        if name == "tunnel" and not any(term.startswith("ttl=") for term, _nested in split_terms(inside)):
+            return "tunnel options missing TTL"
+        if name == "eth_type" and not int(inside.partition("/")[0], 0):
+            return "invalid Ethertype 0 in flow key"
+    return ""
 
 
 def tags_of(key: FlowKey) -> tuple[Tag, Tag]:
@@ -73,34 +128,17 @@ def _tag(tpid: int, tci: int) -> str:
 
 # -- keys ----------------------------------------------------------------------------------------------
 
-def format_source(source: str) -> str:
-    """The text of a key with each term in the form it is printed in, all members told."""
-    return ",".join(_term(name, inside or "") for name, inside in split_terms(source)) or "<empty>"
-
-
-def _term(name: str, inside: str) -> str:
-    if name == "encap":
-        return f"encap({format_source(inside)})"
-    if name not in ATTRS or name in ("mpls", "tunnel"):
-        return f"{name}({inside})"
-    key, _mask = parse_key(f"{name}({inside})")
-    members = [(m.name, format_member(m, key.get(WINDOWS[m.field]), (1 << m.bits) - 1)) for m in ATTRS[name]]
-    if len(members) == 1 and members[0][0] == name:
-        return f"{name}({members[0][1]})"
-    return f"{name}({','.join(f'{member}={value}' for member, value in members)})"
-
-
-def fitness(source: str, *, max_tags: int = 1) -> int:
+def fitness(source: str, ports: Mapping[str, int] | None = None, *, max_tags: int = 1) -> int:
     """How well the terms of a key fit the packet they tell of: 0 just so, 1 more than there can be, 2 less
     than there has to be."""
-    key, _mask = parse_key(source)
-    names = {name: inside or "" for name, inside in split_terms(source)}
+    key, _mask = parse_key(source, ports)
+    names = {name: inside or "" for _at, name, inside in split_attributes(source)}
     kind, tags, outer = _type(names), 0, 0
     while kind in _TPIDS and tags < max_tags:
         if "vlan" not in names or "encap" not in names:
             return 2
         outer = max(outer, int(bool(set(names) & _ABOVE - {"vlan", "encap"})))
-        names = {name: inside or "" for name, inside in split_terms(names["encap"])}
+        names = {name: inside or "" for _at, name, inside in split_attributes(names["encap"])}
         kind, tags = _type(names), tags + 1
     there = set(names) & _ABOVE
     wanted = _wanted(kind, key)

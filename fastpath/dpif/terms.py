@@ -55,6 +55,11 @@ def split_attributes(source: str) -> Iterator[tuple[int, str, str | None]]:
         yield start, m[1], inside
 
 
+def separated(source: str) -> str:
+    """Actions with one comma between two of them, where the reference takes any run of commas and blanks."""
+    return ",".join(source.replace(",", " ").split())
+
+
 def _closing(source: str, at: int) -> int:
     depth = 0
     for i in range(at, len(source)):

@@ -87,7 +87,7 @@ def parse_tunnel_key(inside: str, key: FlowKey, mask: FlowKey) -> None:
     for term, nested in split_terms(inside):
         name, _, value = term.partition("=")
         if name == "flags" and nested is not None:
-            flags, bits = text.parse_flags(nested, TUNNEL_FLAGS, bits=16, what="tunnel")
+            flags, bits = text.parse_flags(nested or "0", TUNNEL_FLAGS, bits=16, what="tunnel")
             key.tun_flags, mask.tun_flags = key.tun_flags | flags & _FLAGS, mask.tun_flags | bits & _FLAGS
         elif name == "geneve" and nested is not None:
             data, data_mask = parse_raw_options(nested)

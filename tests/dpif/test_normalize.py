@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastpath.dpif.keyparse import parse_key
-from fastpath.dpif.normalize import fitness, format_group, format_source, normalize
+from fastpath.dpif.normalize import fitness, format_group, normalize, tell
 from fastpath.dpif.odptext import parse_actions
 
 ETH = "in_port(1),eth(src=50:54:00:00:00:05,dst=50:54:00:00:00:07)"
@@ -66,7 +66,13 @@ def test_terms_are_those_that_such_a_packet_has(key: str, fit: int) -> None:
     assert fitness(key) == fit
 
 
-def test_terms_are_printed_whole_and_in_order() -> None:
-    assert format_source(f"{ETH},{IP},tcp(src=1,dst=2)") == f"{ETH},{IP},tcp(src=1,dst=2)"
-    assert format_source("eth_type(0x1234),in_port(3)") == "eth_type(0x1234),in_port(3)"
-    assert format_source("") == "<empty>"
+def test_ports_may_be_named_and_what_is_wrong_is_told() -> None:
+    key = "in_port(a),eth_type(0x1234)"
+    assert tell((key, "b,a", "a=3", "b=1"), verbose=False, max_tags=2) == (
+        "input flow: in_port(3),eth_type(0x1234)\nno vlan: no mpls: 1,3", "")
+    assert tell((key, "1", "a"), verbose=False, max_tags=2) == ("", "a: expected NAME=NUMBER")
+    said, wrong = tell((key, "b", "a=3"), verbose=False, max_tags=2)
+    assert said.startswith("input flow") and wrong == "odp_actions_from_string (Invalid argument)"
+    two = f"{ETH},eth_type(0x8100),vlan(vid=9,pcp=1),encap(eth_type(0x8100),vlan(vid=7,pcp=0),encap({IP}))"
+    assert [tell((two, "1"), verbose=False, max_tags=n)[1].rpartition("(")[2] for n in (1, 2)] == [
+        "Operation not permitted)", "No such file or directory)"]

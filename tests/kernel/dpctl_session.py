@@ -125,6 +125,7 @@ SESSION: tuple[tuple[str, ...], ...] = (
     ("ipf-get-status", "dp0"),
     ("dump-conntrack", "dp0", "zone=999"),
     ("parse-actions", SET_GENEVE, "fly"),
+    ("normalize-actions", IP.replace("0x0800", "0x1234"), "push_vlan(vid=5,pcp=0),a,1", "a=3"),
     ("ct-set-limits", "dp0", "default=10", "zone=5,limit=3", "zone=0,limit=7"),
     ("ct-get-limits", "dp0"),
     ("ct-get-limits", "dp0", "zone=5,0"),

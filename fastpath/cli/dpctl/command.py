@@ -17,12 +17,23 @@ MANY = 1 << 30
 
 @value
 class Verb:
-    """What the words of a verb are called, how many it takes (MANY: any number), and what carries it out."""
+    """What the words of a verb are called, how many it takes (MANY: any number), and what carries it out:
+    *call*, or *tell* where it is about text alone and needs no kernel."""
 
     usage: str
     least: int
     most: int
-    call: Callable[[Kernel, list[str], Options], str]
+    call: Callable[[Kernel, list[str], Options], str] | None = None
+    tell: Callable[[list[str], Options], str] | None = None
+
+
+def _help(words: list[str], options: Options) -> str:
+    return HELP
+
+
+def _list(words: list[str], options: Options) -> str:
+    return "The available commands are:\n" + "".join(
+        f"  {name:<23} {verb.usage}\n" for name, verb in VERBS.items())
 
 
 # In the order in which they are listed.
@@ -65,7 +76,10 @@ VERBS: dict[str, Verb] = {
     "ipf-set-min-frag":  Verb("[dp] v4|v6 minfragment", 2, 3, ct_verbs.ipf_set_min_frag),
     "ipf-set-max-nfrags": Verb("[dp] maxfrags", 1, 2, ct_verbs.ipf_set_max_nfrags),
     "ipf-get-status":    Verb("[dp]", 0, 1, ct_verbs.ipf_get_status),
-    "parse-actions":     Verb("actions", 1, MANY, flow_verbs.show_actions),
+    "help":              Verb("", 0, MANY, tell=_help),
+    "list-commands":     Verb("", 0, MANY, tell=_list),
+    "parse-actions":     Verb("actions", 1, MANY, tell=flow_verbs.show_actions),
+    "normalize-actions": Verb("actions", 2, MANY, tell=flow_verbs.normalize_actions),
 }
 _FLAGS = {"-s": "statistics", "--statistics": "statistics", "-m": "more", "--more": "more",
           "--may-create": "may_create", "--clear": "clear"}
@@ -114,9 +128,6 @@ def run(words: Sequence[str], kernel: Callable[[], Kernel] = Kernel) -> str:
     if target:
         return remote.ask(target, words)
     rest, options = split(words)
-    if rest == ["list-commands"]:
-        return "The available commands are:\n" + "".join(
-            f"  {name:<23} {verb.usage}\n" for name, verb in VERBS.items())
     if not rest:
         raise CommandError("missing command name; use --help for help")
     name, *arguments = rest
@@ -127,6 +138,9 @@ def run(words: Sequence[str], kernel: Callable[[], Kernel] = Kernel) -> str:
         raise CommandError(f"'{name}' command requires at least {verb.least} arguments")
     if verb.most < len(arguments):
         raise CommandError(f"'{name}' command takes at most {verb.most} arguments")
+    if verb.tell is not None:
+        return verb.tell(arguments, options)
+    assert verb.call is not None
     opened = kernel()
     try:
         return verb.call(opened, arguments, options)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from fastpath.cli.dpctl.verbs import CommandError, Options, chosen_dp, opened
+from fastpath.dpif import normalize
 from fastpath.dpif.actions import Drop, OdpActions
 from fastpath.dpif.keyparse import parse_key
 from fastpath.dpif.netlink.actions import encode_actions
@@ -16,6 +17,7 @@ from fastpath.dpif.netlink.key import decode_key, decode_mask, encode_key, encod
 from fastpath.dpif.netlink.provider import PER_CPU_PID
 from fastpath.dpif.netlink.text import format_kernel_flow, parse_ufid
 from fastpath.dpif.odptext import format_actions, parse_actions
+from fastpath.dpif.terms import separated
 from fastpath.errors import FastpathError, ParseError
 from fastpath.io.genl import Reply, Request
 from fastpath.ofproto.match import Match
@@ -213,12 +215,20 @@ def _carry_out_line(kernel: Kernel, dp: DpInfo, verb: str, words: list[str], opt
         _put_in(kernel, dp, [words[0], words[1]], options, modify=verb == "modify")
 
 
-def show_actions(kernel: Kernel, words: list[str], options: Options) -> str:
+def show_actions(words: list[str], options: Options) -> str:
     """Actions as they are printed."""
     out = ""
     for word in words:
         try:
-            out += format_actions(parse_actions(word)) + "\n"
+            out += format_actions(parse_actions(separated(word))) + "\n"
         except ParseError:
             raise CommandError(f"odp_actions_from_string ({_EINVAL})", printed=out) from None
     return out
+
+
+def normalize_actions(words: list[str], options: Options) -> str:
+    """What actions do to the packets of a flow, by the tags they have then."""
+    printed, wrong = normalize.tell(words, verbose=options.more, max_tags=2)
+    if wrong:
+        raise CommandError(wrong, printed=printed)
+    return printed

@@ -12,9 +12,10 @@ from zlib import crc32
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions
 from fastpath.dpif.keyparse import DuplicateAttribute, parse_key, wrong_term
-from fastpath.dpif.normalize import format_source
 from fastpath.dpif.odptext import format_actions, parse_actions
 from fastpath.dpif.provider import FlowDel, FlowPut, PortStats
+from fastpath.dpif.sourcetext import format_source
+from fastpath.dpif.terms import separated
 from fastpath.errors import FastpathError, ParseError
 from fastpath.ofproto.exact_flow import parse_filter
 from fastpath.ofproto.flow_log import format_ufid
@@ -261,11 +262,6 @@ def _key(datapath: Datapath, text: str, fault: str = "parsing flow key (syntax e
         raise CommandError(f"ovs-vswitchd: {fault.format(wrong)} ({_EINVAL})") from None
     mask.in_port = mask.recirc_id = EXACT_PORT
     return key, mask
-
-
-def separated(text: str) -> str:
-    """Actions with one comma between two of them, where the reference takes any run of commas and blanks."""
-    return ",".join(text.replace(",", " ").split())
 
 
 def _actions(datapath: Datapath, text: str) -> OdpActions:
