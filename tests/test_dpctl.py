@@ -17,7 +17,6 @@ from fastpath import extract
 from fastpath._flow import FlowKey
 from fastpath.cli.dpctl import command
 from fastpath.cli.dpctl.command import VERBS, run, split
-from fastpath.cli.dpctl.verbs import CommandError, Options
 from fastpath.cli.main import main
 from fastpath.dpif.keyparse import parse_key
 from fastpath.dpif.netlink.actions import encode_actions
@@ -26,6 +25,7 @@ from fastpath.dpif.netlink.kernel import FlowInfo
 from fastpath.dpif.netlink.key import encode_key, encode_mask
 from fastpath.dpif.netlink.nla import attr
 from fastpath.dpif.netlink.text import format_kernel_flow, format_kernel_key, format_ufid, parse_ufid
+from fastpath.dpif.netlink.verb import CommandError, Options
 from fastpath.dpif.odptext import parse_actions
 
 # Lines that ovs-dpctl 3.1 printed of flows in a kernel 6.1, but for attributes only that kernel adds.

@@ -25,14 +25,16 @@ for folder in ("tests/vswitchd", "tests/interop", "tests/kernel", "tests", "."):
 
 import lab  # noqa: E402
 import scenarios  # noqa: E402
-from dpctl_session import CONNECTIONS, NESTED, SESSION, TCP, UDP, VLAN, write_files  # noqa: E402
+from dpctl_session import CONNECTIONS, DAEMON, NESTED, SESSION, TCP, UDP, VLAN, write_files  # noqa: E402
 from lab import Wires, sh, switch, until  # noqa: E402
 from model.hostile import packet  # noqa: E402
 
 from fastpath import extract  # noqa: E402
 from fastpath._flow import FlowKey  # noqa: E402
 from fastpath.cli.dpctl import command as dpctl  # noqa: E402
+from fastpath.cli.dpctl import remote  # noqa: E402
 from fastpath.dpif.actions import Output  # noqa: E402
+from fastpath.dpif.netlink import conntrack  # noqa: E402
 from fastpath.dpif.netlink.actions import decode_actions, encode_actions  # noqa: E402
 from fastpath.dpif.netlink.kernel import Kernel, read_flow  # noqa: E402
 from fastpath.dpif.netlink.key import decode_key, decode_mask, encode_key, encode_mask  # noqa: E402
@@ -510,6 +512,54 @@ def case_vswitchd() -> str:
         until("the end", lambda: not sh("ovs-dpctl dump-dps 2>/dev/null").strip())
     lab.check_nothing_left()
     return ""
+
+
+def case_daemon_conntrack() -> str:
+    """The daemon tells of the kernel's connections, and sets what can be set, as ovs-vswitchd does."""
+    import stack
+    stack.START_S = 200.0
+    told: list[list[str]] = []
+    for program in (stack.OURS, stack.THEIRS):
+        with stack.Stack(program) as daemon:
+            daemon.env["OVS_CTL_TIMEOUT"] = "100"
+            wrong = daemon.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=system "
+                               "-- add-port br0 v1 -- add-port br0 v2; ovs-ofctl del-flows br0; "
+                               "ovs-ofctl add-flows br0 - <<END\n"
+                               "priority=2,udp,tp_dst=7 actions=ct(commit,zone=3),NORMAL\n"
+                               "priority=1,udp actions=ct(commit),NORMAL\narp actions=NORMAL\nEND")
+            assert not wrong, wrong + daemon.log
+            until("an answer", lambda: _tracked() >= {0, 3})
+            path = str(daemon.dir / f"ovs-vswitchd.{daemon.pid()}.ctl")
+            told.append([_without_times(_asked(path, line.split())) for line in DAEMON])
+            daemon.run("ovs-appctl exit --cleanup")
+        _clean()
+    wrong = [f"{line}\n--- ours\n{ours}\n--- ovs-vswitchd\n{theirs}"
+             for line, ours, theirs in zip(DAEMON, *told, strict=True) if ours != theirs]
+    assert not wrong, f"{len(wrong)} of {len(DAEMON)} differ:\n" + "\n".join(wrong)
+    flushed = DAEMON.index("flush-conntrack")
+    assert told[0][0].count("5555") == 4 and "zone=3" in told[0][0] and not told[0][flushed - 1], told[0]
+    return f"{len(DAEMON)} commands equal"
+
+
+def _tracked() -> set[int]:
+    """Zones with connections, two of which host 1 has just begun."""
+    with lab.datagrams(1, 5555) as udp:
+        for port in (7, 8):
+            udp.sendto(b"fastpath", (lab.ADDRESSES[2], port))
+    return {connection.zone for connection in conntrack.dump() if connection.orig.src == lab.ADDRESSES[1]}
+
+
+def _asked(path: str, words: list[str]) -> str:
+    """What a daemon answers to a command of dpctl."""
+    try:
+        return remote.ask(path, words)
+    except FastpathError as error:
+        return f"{error} [refused]"
+
+
+def _without_times(told: str) -> str:
+    """*told* in order, without what goes by."""
+    return _sorted(re.sub(r"\b(timeout|id)=\d+", r"\1", told))
 
 
 def _answers(address: str) -> bool:

@@ -42,6 +42,23 @@ CONNECTIONS: tuple[tuple[str, ...], ...] = (
     ("flush-conntrack", "zone=0", "", "ct_nw_proto=17,ct_tp_dst=9"), ("flush-conntrack", "fish=1"),
     ("flush-conntrack", "zone=9",
      "ct_nw_src=1.2.3.4,ct_nw_dst=1.2.3.5,ct_nw_proto=17,ct_tp_src=1,ct_tp_dst=2"))
+# Asked of the daemon that has the datapath, with connections in zones 3 and 0.
+DAEMON: tuple[str, ...] = (
+    "dump-conntrack", "dump-conntrack -m system@ovs-system zone=3", "dump-conntrack -s ovs-system",
+    "dump-conntrack zone=4", "dump-conntrack nosuch", "ct-stats-show", "ct-stats-show -m ovs-system",
+    "ct-stats-show zone=3 verbose",
+    "flush-conntrack fish=1", "flush-conntrack zone=x", "flush-conntrack ct_nw_src=10.7.7.7",
+    "flush-conntrack zone=9 ct_nw_src=1.2.3.4,ct_nw_dst=1.2.3.5,ct_nw_proto=17,ct_tp_src=1,ct_tp_dst=2",
+    "flush-conntrack zone=0", "dump-conntrack", "flush-conntrack zone=3 ct_nw_proto=17",
+    "dump-conntrack zone=3", "flush-conntrack",
+    "ct-bkts", "ct-bkts ovs-system gt=5", "ct-get-maxconns",
+    "ct-set-maxconns 5", "ct-get-nconns", "ct-get-tcp-seq-chk", "ct-enable-tcp-seq-chk",
+    "ct-disable-tcp-seq-chk", "ct-get-limits", "ct-set-limits default=10 zone=5,limit=3 zone=0,limit=7",
+    "ct-set-limits system@ovs-system zone=9,limit=2", "ct-get-limits", "ct-get-limits zone=5,0",
+    "ct-get-limits ovs-system zone=9", "ct-get-limits nosuch", "ct-del-limits zone=5,9", "ct-get-limits",
+    "ct-set-limits zone=99999,limit=1", "ct-set-limits zone=1", "ct-del-limits fish",
+    "ct-set-limits default=0", "ct-del-limits zone=0", "ipf-get-status", "ipf-set-enabled v4",
+    "ipf-set-disabled v5", "ipf-set-min-frag v6 1500", "ipf-set-max-nfrags 99", "offload-stats-show")
 
 
 def write_files() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from fastpath.cli.dpctl import ct_verbs, flow_verbs, remote, verbs
-from fastpath.cli.dpctl.verbs import CommandError, Options
+from fastpath.cli.dpctl import flow_verbs, remote, verbs
+from fastpath.dpif.netlink import ctverbs
 from fastpath.dpif.netlink.kernel import Kernel
+from fastpath.dpif.netlink.verb import CommandError, Options, Target
 from fastpath.errors import FastpathError
 from fastpath.value import value
 
@@ -18,12 +19,13 @@ MANY = 1 << 30
 @value
 class Verb:
     """What the words of a verb are called, how many it takes (MANY: any number), and what carries it out:
-    *call*, or *tell* where it is about text alone and needs no kernel."""
+    *call*; *ask* if the daemon can be asked the same; or *tell* if it is about text and needs no kernel."""
 
     usage: str
     least: int
     most: int
     call: Callable[[Kernel, list[str], Options], str] | None = None
+    ask: Callable[[Target, list[str], Options], str] | None = None
     tell: Callable[[list[str], Options], str] | None = None
 
 
@@ -54,28 +56,28 @@ VERBS: dict[str, Verb] = {
     "add-flows":         Verb("[dp] file", 1, 2, flow_verbs.add_flows),
     "mod-flows":         Verb("[dp] file", 1, 2, flow_verbs.mod_flows),
     "del-flows":         Verb("[dp] [file]", 0, 2, flow_verbs.del_flows),
-    "offload-stats-show": Verb("[dp]", 0, 1, ct_verbs.offload_stats_show),
-    "dump-conntrack":    Verb("[-m] [-s] [dp] [zone=N]", 0, 4, ct_verbs.dump_conntrack),
+    "offload-stats-show": Verb("[dp]", 0, 1, ask=ctverbs.offload_stats_show),
+    "dump-conntrack":    Verb("[-m] [-s] [dp] [zone=N]", 0, 4, ask=ctverbs.dump_conntrack),
     "flush-conntrack":   Verb("[dp] [zone=N] [ct-orig-tuple] [ct-reply-tuple]", 0, 4,
-                              ct_verbs.flush_conntrack),
+                              ask=ctverbs.flush_conntrack),
     "cache-get-size":    Verb("[dp]", 0, 1, verbs.cache_get_size),
     "cache-set-size":    Verb("dp cache <size>", 3, 3, verbs.cache_set_size),
-    "ct-stats-show":     Verb("[dp] [zone=N]", 0, 3, ct_verbs.ct_stats_show),
-    "ct-bkts":           Verb("[dp] [gt=N]", 0, 2, ct_verbs.ct_bkts),
-    "ct-set-maxconns":   Verb("[dp] maxconns", 1, 2, ct_verbs.ct_set_maxconns),
-    "ct-get-maxconns":   Verb("[dp]", 0, 1, ct_verbs.ct_get_maxconns),
-    "ct-get-nconns":     Verb("[dp]", 0, 1, ct_verbs.ct_get_nconns),
-    "ct-enable-tcp-seq-chk":  Verb("[dp]", 0, 1, ct_verbs.ct_enable_tcp_seq_chk),
-    "ct-disable-tcp-seq-chk": Verb("[dp]", 0, 1, ct_verbs.ct_disable_tcp_seq_chk),
-    "ct-get-tcp-seq-chk": Verb("[dp]", 0, 1, ct_verbs.ct_get_tcp_seq_chk),
-    "ct-set-limits":     Verb("[dp] [default=L] [zone=N,limit=L]...", 1, MANY, ct_verbs.ct_set_limits),
-    "ct-del-limits":     Verb("[dp] zone=N1[,N2]...", 1, 2, ct_verbs.ct_del_limits),
-    "ct-get-limits":     Verb("[dp] [zone=N1[,N2]...]", 0, 2, ct_verbs.ct_get_limits),
-    "ipf-set-enabled":   Verb("[dp] v4|v6", 1, 2, ct_verbs.ipf_set_enabled),
-    "ipf-set-disabled":  Verb("[dp] v4|v6", 1, 2, ct_verbs.ipf_set_disabled),
-    "ipf-set-min-frag":  Verb("[dp] v4|v6 minfragment", 2, 3, ct_verbs.ipf_set_min_frag),
-    "ipf-set-max-nfrags": Verb("[dp] maxfrags", 1, 2, ct_verbs.ipf_set_max_nfrags),
-    "ipf-get-status":    Verb("[dp]", 0, 1, ct_verbs.ipf_get_status),
+    "ct-stats-show":     Verb("[dp] [zone=N]", 0, 3, ask=ctverbs.ct_stats_show),
+    "ct-bkts":           Verb("[dp] [gt=N]", 0, 2, ask=ctverbs.ct_bkts),
+    "ct-set-maxconns":   Verb("[dp] maxconns", 1, 2, ask=ctverbs.ct_set_maxconns),
+    "ct-get-maxconns":   Verb("[dp]", 0, 1, ask=ctverbs.ct_get_maxconns),
+    "ct-get-nconns":     Verb("[dp]", 0, 1, ask=ctverbs.ct_get_nconns),
+    "ct-enable-tcp-seq-chk":  Verb("[dp]", 0, 1, ask=ctverbs.ct_enable_tcp_seq_chk),
+    "ct-disable-tcp-seq-chk": Verb("[dp]", 0, 1, ask=ctverbs.ct_disable_tcp_seq_chk),
+    "ct-get-tcp-seq-chk": Verb("[dp]", 0, 1, ask=ctverbs.ct_get_tcp_seq_chk),
+    "ct-set-limits":     Verb("[dp] [default=L] [zone=N,limit=L]...", 1, MANY, ask=ctverbs.ct_set_limits),
+    "ct-del-limits":     Verb("[dp] zone=N1[,N2]...", 1, 2, ask=ctverbs.ct_del_limits),
+    "ct-get-limits":     Verb("[dp] [zone=N1[,N2]...]", 0, 2, ask=ctverbs.ct_get_limits),
+    "ipf-set-enabled":   Verb("[dp] v4|v6", 1, 2, ask=ctverbs.ipf_set_enabled),
+    "ipf-set-disabled":  Verb("[dp] v4|v6", 1, 2, ask=ctverbs.ipf_set_disabled),
+    "ipf-set-min-frag":  Verb("[dp] v4|v6 minfragment", 2, 3, ask=ctverbs.ipf_set_min_frag),
+    "ipf-set-max-nfrags": Verb("[dp] maxfrags", 1, 2, ask=ctverbs.ipf_set_max_nfrags),
+    "ipf-get-status":    Verb("[dp]", 0, 1, ask=ctverbs.ipf_get_status),
     "help":              Verb("", 0, MANY, tell=_help),
     "list-commands":     Verb("", 0, MANY, tell=_list),
     "parse-actions":     Verb("actions", 1, MANY, tell=flow_verbs.show_actions),
@@ -140,9 +142,11 @@ def run(words: Sequence[str], kernel: Callable[[], Kernel] = Kernel) -> str:
         raise CommandError(f"'{name}' command takes at most {verb.most} arguments")
     if verb.tell is not None:
         return verb.tell(arguments, options)
-    assert verb.call is not None
     opened = kernel()
     try:
+        if verb.ask is not None:
+            return verb.ask(verbs.Every(opened), arguments, options)
+        assert verb.call is not None
         return verb.call(opened, arguments, options)
     finally:
         opened.close()

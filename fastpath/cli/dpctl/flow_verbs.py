@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from fastpath.cli.dpctl.verbs import CommandError, Options, chosen_dp, opened
+from fastpath.cli.dpctl.verbs import Every, chosen_dp
 from fastpath.dpif import normalize
 from fastpath.dpif.actions import Drop, OdpActions
 from fastpath.dpif.keyparse import parse_key
@@ -16,6 +16,7 @@ from fastpath.dpif.netlink.kernel import OMIT, DpInfo, FlowInfo, Kernel, read_fl
 from fastpath.dpif.netlink.key import decode_key, decode_mask, encode_key, encode_mask
 from fastpath.dpif.netlink.provider import PER_CPU_PID
 from fastpath.dpif.netlink.text import format_kernel_flow, parse_ufid
+from fastpath.dpif.netlink.verb import CommandError, Options
 from fastpath.dpif.odptext import format_actions, parse_actions
 from fastpath.dpif.terms import separated
 from fastpath.errors import FastpathError, ParseError
@@ -175,7 +176,7 @@ def del_flows(kernel: Kernel, words: list[str], options: Options) -> str:
     names = {name for dp in kernel.dp_dump() for name in (dp.name, f"system@{dp.name}")}
     if len(words) == 2 or (words and words[0] not in names):
         return _from_file(kernel, words, options, "delete")
-    kernel.flow_flush(opened(kernel, words, 1).index)
+    kernel.flow_flush(Every(kernel).opened(words, 1).index)
     return ""
 
 
@@ -187,7 +188,7 @@ def _from_file(kernel: Kernel, words: list[str], options: Options, default: str)
         lines = (sys.stdin.read() if path == "-" else Path(path).read_text()).splitlines()
     except OSError as error:
         raise CommandError(f'Opening file "{path}" failed ({error.strerror})', status=0) from None
-    dp = opened(kernel, words, 3)
+    dp = Every(kernel).opened(words, 3)
     errors, printed = list[str](), ""
     for number, line in enumerate(lines, 1):
         given = line.partition("#")[0].split(None, 1)

@@ -9,7 +9,7 @@ import json
 import socket
 from collections.abc import Sequence
 
-from fastpath.cli.dpctl.verbs import CommandError
+from fastpath.dpif.netlink.verb import CommandError
 from fastpath.errors import PortError
 
 TIMEOUT_S = 30.0

@@ -12,47 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from fastpath.dpif.netlink.kernel import DpInfo, Kernel, VportInfo
-from fastpath.errors import (
-    DatapathError,
-    ExistsError,
-    FastpathError,
-    NotFoundError,
-    PrivilegeError,
-)
+from fastpath.dpif.netlink.verb import CommandError, Options, reason
+from fastpath.errors import ExistsError, FastpathError
 from fastpath.io import link
 from fastpath.io.vport import KINDS
-from fastpath.value import value
 
 _COUNTERS = Path("/sys/class/net")
-
-
-class CommandError(FastpathError):
-    """A command that failed: its messages, a line each, what it had printed before, and its exit status."""
-
-    def __init__(self, *lines: str, printed: str = "", status: int = 1) -> None:
-        super().__init__("\n".join(lines))
-        self.printed, self.status = printed, status
-
-
-@value
-class Options:
-    """Options, as given anywhere among the words."""
-
-    statistics: bool = False
-    more: bool = False
-    names: bool | None = None
-    may_create: bool = False
-    clear: bool = False
-
-
-def reason(error: FastpathError | int) -> str:
-    """What strerror says of an error."""
-    if isinstance(error, int):
-        return os.strerror(error)
-    if isinstance(error, DatapathError):
-        return os.strerror(error.errno)
-    kinds = {NotFoundError: errno.ENODEV, ExistsError: errno.EEXIST, PrivilegeError: errno.EPERM}
-    return os.strerror(kinds.get(type(error), errno.EINVAL))
 
 
 def split_name(name: str) -> str:
@@ -91,20 +56,29 @@ def chosen_dp(kernel: Kernel, words: list[str], least: int) -> DpInfo:
     raise CommandError(said, f"datapath not found ({os.strerror(errno.EINVAL)})")
 
 
-def opened(kernel: Kernel, words: list[str], most: int) -> DpInfo:
-    """The datapath a verb of at most *most* words is about: the one its first word names, which is taken
-    away, else the only one there is."""
-    there = kernel.dp_dump()
-    name = words[0].partition("@")[2] or words[0] if words else ""
-    found = next((dp for dp in there if dp.name == name), None)
-    if found is not None:
-        words.pop(0)
-        return found
-    if len(words) != most and len(there) == 1:
-        return there[0]
-    said = [] if len(words) == most else [
-        "no datapaths exist" if not there else "multiple datapaths, specify one"]
-    raise CommandError(*said, f"datapath not found ({os.strerror(errno.EINVAL)})")
+class Every:
+    """The kernel's datapaths, whoever made them."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    def names(self, word: str) -> bool:
+        """Whether *word* is the name of one, with its type or without."""
+        return any(word in (dp.name, f"system@{dp.name}") for dp in self.kernel.dp_dump())
+
+    def opened(self, words: list[str], most: int) -> DpInfo:
+        """The datapath that *words* name, or the only one; of a type only the name counts."""
+        there = self.kernel.dp_dump()
+        name = words[0].partition("@")[2] or words[0] if words else ""
+        found = next((dp for dp in there if dp.name == name), None)
+        if found is not None:
+            words.pop(0)
+            return found
+        if len(words) != most and len(there) == 1:
+            return there[0]
+        said = [] if len(words) == most else [
+            "no datapaths exist" if not there else "multiple datapaths, specify one"]
+        raise CommandError(*said, f"datapath not found ({os.strerror(errno.EINVAL)})")
 
 
 # -- datapaths and ports ----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """``dpctl/*`` of connection tracking and of reassembly: settings that are kept, and counts of nothing.
 
-No connection is tracked yet: what is told is what a switch tells to which none has come.
+In this process no connection is tracked yet: what is told is what a switch tells to which none has come.
+What the kernel tracks is told where the datapath is the kernel's (``of_kernel``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fastpath.vswitchd.commands.command import Command, CommandError
 from fastpath.vswitchd.commands.dpctl import chosen, find, is_datapath
+from fastpath.vswitchd.commands.of_kernel import by_kernel
 from fastpath.vswitchd.datapaths import CtSettings, Datapath
 
 if TYPE_CHECKING:
@@ -228,7 +230,7 @@ def reassembly(daemon: Daemon, args: list[str]) -> str:
     return text + ("\n        Fragment Lists:\n\n" if "-m" in args else "")
 
 
-COMMANDS = (
+COMMANDS = tuple(map(by_kernel, (
     Command("dpctl/ct-bkts", "[dp] [gt=N]", 0, 2, buckets),
     Command("dpctl/ct-del-limits", "[dp] zone=N1[,N2]...", 1, 2, delete_limits),
     Command("dpctl/ct-disable-tcp-seq-chk", "[dp]", 0, 1, disable_sequence_check),
@@ -247,4 +249,4 @@ COMMANDS = (
     Command("dpctl/ipf-set-enabled", "[dp] v4|v6", 1, 2, enable_reassembly),
     Command("dpctl/ipf-set-max-nfrags", "[dp] maxfrags", 1, 2, set_max_fragments),
     Command("dpctl/ipf-set-min-frag", "[dp] v4|v6 minfragment", 2, 3, set_min_fragment),
-)
+)))

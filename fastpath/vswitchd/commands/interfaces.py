@@ -13,6 +13,7 @@ from fastpath.errors import FastpathError
 from fastpath.runtime.log import Level
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
 from fastpath.vswitchd.commands.dpctl import find, is_datapath
+from fastpath.vswitchd.commands.of_kernel import by_kernel
 from fastpath.vswitchd.datapaths import Datapath
 from fastpath.vswitchd.devices import DeviceError
 from fastpath.vswitchd.settings import InterfaceWanted
@@ -172,6 +173,6 @@ COMMANDS = (
     Command("dpctl/cache-set-size", "dp cache <size>", 3, 3, set_cache_size),
     Command("dpctl/del-dp", "dp", 1, 1, delete_datapath),
     Command("dpctl/del-if", "dp iface...", 2, MANY, delete_interface),
-    Command("dpctl/offload-stats-show", "[dp]", 0, 1, offload_stats),
+    by_kernel(Command("dpctl/offload-stats-show", "[dp]", 0, 1, offload_stats)),
     Command("dpctl/set-if", "dp iface...", 2, MANY, set_interface),
 )

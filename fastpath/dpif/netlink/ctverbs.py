@@ -1,4 +1,4 @@
-"""The verbs of ``fastpath dpctl`` about the kernel's connection tracking.
+"""The verbs of dpctl about the kernel's connection tracking.
 
 The kernel has one for all datapaths of a network namespace, with settings of its own (sysctl); so what the
 reference lets users set of its own tracker it refuses here, and so does this.
@@ -9,16 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable
 
-from fastpath.cli.dpctl.verbs import CommandError, Options, opened, reason
 from fastpath.dpif.netlink import conntrack
 from fastpath.dpif.netlink.connection import format_connection, format_counts
 from fastpath.dpif.netlink.ctmatch import CtMatch
-from fastpath.dpif.netlink.kernel import Kernel
+from fastpath.dpif.netlink.verb import CommandError, Options, Target, Verb, reason
 from fastpath.errors import FastpathError, NotFoundError, ParseError
 
-Verb = Callable[[Kernel, list[str], Options], str]
 _DEFAULT_ZONE = -1
 _ZONE = re.compile(r"zone=(\d+)")
 _EINVAL, _EOPNOTSUPP = os.strerror(errno.EINVAL), os.strerror(errno.EOPNOTSUPP)
@@ -40,19 +37,18 @@ def _zone_of(words: list[str], at: int = -1) -> int | None:
 
 # -- connections ------------------------------------------------------------------------------------------
 
-def dump_conntrack(kernel: Kernel, words: list[str], options: Options) -> str:
+def dump_conntrack(target: Target, words: list[str], options: Options) -> str:
     """Connections that the kernel tracks, of all zones or one."""
     zone = _zone_of(words)
-    opened(kernel, words, 1)
+    target.opened(words, 1)
     return "".join(format_connection(c, verbose=options.more, statistics=options.statistics) + "\n"
                    for c in conntrack.dump(zone))
 
 
-def flush_conntrack(kernel: Kernel, words: list[str], options: Options) -> str:
+def flush_conntrack(target: Target, words: list[str], options: Options) -> str:
     """Forget connections: all, those of a zone, those of which a tuple or two say enough."""
     there = list(words)
-    rest = there[1:] if there and any(there[0] in (dp.name, f"system@{dp.name}")
-                                      for dp in kernel.dp_dump()) else there
+    rest = there[1:] if there and target.names(there[0]) else there
     is_zoned = bool(rest) and rest[0].startswith("zone=")
     zone = _zone_of(rest, 0) if is_zoned else None
     if is_zoned and zone is None:
@@ -66,7 +62,7 @@ def flush_conntrack(kernel: Kernel, words: list[str], options: Options) -> str:
     if len(rest) > 2:
         raise CommandError(f"invalid arguments ({_EINVAL})")
     try:
-        opened(kernel, words, 4)
+        target.opened(words, 4)
     except CommandError as error:
         raise CommandError(*str(error).splitlines(), f"Cannot open dpif ({_EINVAL})") from None
     try:
@@ -76,7 +72,7 @@ def flush_conntrack(kernel: Kernel, words: list[str], options: Options) -> str:
     return ""
 
 
-def ct_stats_show(kernel: Kernel, words: list[str], options: Options) -> str:
+def ct_stats_show(target: Target, words: list[str], options: Options) -> str:
     """How many connections there are, by protocol and, of TCP, by state."""
     zone, is_verbose = None, options.more
     while words:
@@ -86,34 +82,34 @@ def ct_stats_show(kernel: Kernel, words: list[str], options: Options) -> str:
             zone = found
         else:
             break
-    opened(kernel, words, 1)
+    target.opened(words, 1)
     return format_counts(conntrack.dump(zone), verbose=is_verbose)
 
 
-def ct_bkts(kernel: Kernel, words: list[str], options: Options) -> str:
+def ct_bkts(target: Target, words: list[str], options: Options) -> str:
     """How connections are spread over a hash table, which the kernel does not tell."""
     if words and re.match(r"gt=\d+", words[-1]):
         words.pop()
-    opened(kernel, words, 1)
+    target.opened(words, 1)
     return "Command is available for UserSpace ConnTracker only.\n"
 
 
 # -- limits -----------------------------------------------------------------------------------------------
 
-def ct_get_limits(kernel: Kernel, words: list[str], options: Options) -> str:
+def ct_get_limits(target: Target, words: list[str], options: Options) -> str:
     """Limits of conntrack, by zone."""
-    dp = opened(kernel, words, 2)
+    dp = target.opened(words, 2)
     zones = _zones(words[0]) if words else []
-    found = kernel.ct_limits(dp.index, [_DEFAULT_ZONE, *zones] if zones else [])
+    found = target.kernel.ct_limits(dp.index, [_DEFAULT_ZONE, *zones] if zones else [])
     out = "".join(f"default limit={limit}\n" for zone, limit, _ in found if zone == _DEFAULT_ZONE)
     told = {zone: (limit, n) for zone, limit, n in found if zone != _DEFAULT_ZONE}
     return out + "".join(f"zone={zone},limit={told[zone][0]},count={told[zone][1]}\n"
                          for zone in (zones or sorted(told)) if zone in told)
 
 
-def ct_set_limits(kernel: Kernel, words: list[str], options: Options) -> str:
+def ct_set_limits(target: Target, words: list[str], options: Options) -> str:
     """Set limits: ``default=N``, ``zone=Z,limit=N``."""
-    dp = opened(kernel, words, -1)
+    dp = target.opened(words, -1)
     wanted: list[tuple[int, int]] = []
     if words and words[0].startswith("default="):
         found = re.match(r"default=(\d+)", words.pop(0))
@@ -122,7 +118,7 @@ def ct_set_limits(kernel: Kernel, words: list[str], options: Options) -> str:
         wanted.append((_DEFAULT_ZONE, int(found.group(1)) & 0xFFFFFFFF))
     wanted += [_limit(word) for word in words]
     try:
-        kernel.set_ct_limits(dp.index, wanted)
+        target.kernel.set_ct_limits(dp.index, wanted)
     except FastpathError as error:
         raise CommandError(f"failed to set conntrack limit ({_why(error)})") from None
     return ""
@@ -145,11 +141,11 @@ def _limit(word: str) -> tuple[int, int]:
     return given["zone"], given["limit"]
 
 
-def ct_del_limits(kernel: Kernel, words: list[str], options: Options) -> str:
+def ct_del_limits(target: Target, words: list[str], options: Options) -> str:
     """Let zones have the default limit."""
-    dp = opened(kernel, words, 2)
+    dp = target.opened(words, 2)
     try:
-        kernel.del_ct_limits(dp.index, _zones(words[0]))
+        target.kernel.del_ct_limits(dp.index, _zones(words[0]))
     except CommandError:
         raise
     except FastpathError as error:
@@ -170,35 +166,35 @@ def _zones(word: str) -> list[int]:
 
 def _refusal(most: int, message: str) -> Verb:
     """A verb that the kernel's connection tracking cannot do."""
-    def refuse(kernel: Kernel, words: list[str], options: Options) -> str:
-        opened(kernel, words, most)
+    def refuse(target: Target, words: list[str], options: Options) -> str:
+        target.opened(words, most)
         raise CommandError(f"{message} ({_EOPNOTSUPP})")
     return refuse
 
 
-def ct_set_maxconns(kernel: Kernel, words: list[str], options: Options) -> str:
+def ct_set_maxconns(target: Target, words: list[str], options: Options) -> str:
     """Bound the number of connections: the kernel's is a sysctl."""
     last = words[-1]
-    opened(kernel, words, 2)
+    target.opened(words, 2)
     if not last[:1].isdecimal():
         raise CommandError(f"maxconns missing or malformed ({_EINVAL})")
     raise CommandError(f"ct set maxconns failed ({_EOPNOTSUPP})")
 
 
 def _switch_reassembly(what: str) -> Verb:
-    def switch(kernel: Kernel, words: list[str], options: Options) -> str:
+    def switch(target: Target, words: list[str], options: Options) -> str:
         last = words[-1]
-        opened(kernel, words, 3)
+        target.opened(words, 3)
         if not last.startswith(("v4", "v6")):
             raise CommandError(f"{_PARAMETER.format(repr('v4'), repr('v6'))} ({_EINVAL})")
         raise CommandError(f"{what} fragmentation reassembly failed ({_EOPNOTSUPP})")
     return switch
 
 
-def ipf_set_min_frag(kernel: Kernel, words: list[str], options: Options) -> str:
+def ipf_set_min_frag(target: Target, words: list[str], options: Options) -> str:
     """The least size of fragments."""
     family, size = words[-2:]
-    opened(kernel, words, 3)
+    target.opened(words, 3)
     if not family.startswith(("v4", "v6")):
         raise CommandError(f"{_PARAMETER.format('v4', 'v6')} ({_EINVAL})")
     if not size[:1].isdecimal():
@@ -206,10 +202,10 @@ def ipf_set_min_frag(kernel: Kernel, words: list[str], options: Options) -> str:
     raise CommandError(f"requested minimum fragment size too small; see documentation ({_EOPNOTSUPP})")
 
 
-def ipf_set_max_nfrags(kernel: Kernel, words: list[str], options: Options) -> str:
+def ipf_set_max_nfrags(target: Target, words: list[str], options: Options) -> str:
     """How many fragments are kept."""
     last = words[-1]
-    opened(kernel, words, 2)
+    target.opened(words, 2)
     if not last[:1].isdecimal():
         raise CommandError(f"parameter missing for maximum fragments ({_EINVAL})")
     raise CommandError(f"setting maximum fragments failed ({_EOPNOTSUPP})")
@@ -224,3 +220,15 @@ ipf_get_status = _refusal(1, "ipf status could not be retrieved")
 offload_stats_show = _refusal(1, "retrieving offload statistics")
 ipf_set_enabled = _switch_reassembly("enabling")
 ipf_set_disabled = _switch_reassembly("disabling")
+
+# By name, without what a program puts in front.
+VERBS: dict[str, Verb] = {
+    "dump-conntrack": dump_conntrack, "flush-conntrack": flush_conntrack, "ct-stats-show": ct_stats_show,
+    "ct-bkts": ct_bkts, "ct-set-maxconns": ct_set_maxconns, "ct-get-maxconns": ct_get_maxconns,
+    "ct-get-nconns": ct_get_nconns, "ct-enable-tcp-seq-chk": ct_enable_tcp_seq_chk,
+    "ct-disable-tcp-seq-chk": ct_disable_tcp_seq_chk, "ct-get-tcp-seq-chk": ct_get_tcp_seq_chk,
+    "ct-set-limits": ct_set_limits, "ct-del-limits": ct_del_limits, "ct-get-limits": ct_get_limits,
+    "ipf-set-enabled": ipf_set_enabled, "ipf-set-disabled": ipf_set_disabled,
+    "ipf-set-min-frag": ipf_set_min_frag, "ipf-set-max-nfrags": ipf_set_max_nfrags,
+    "ipf-get-status": ipf_get_status, "offload-stats-show": offload_stats_show,
+}
