@@ -55,6 +55,7 @@ from fastpath._tuplesearch cimport (N_SOFT, drop_grid, drop_sieves, found_t, is_
                                     relocate, search, search_plain, search_wc, sieves_size, soft_t, vector_t)
 
 import os
+from types import GenericAlias
 
 from fastpath.fields import OFFSETS
 
@@ -108,6 +109,26 @@ cdef bint conjunction_met(const soft_t *soft, int64_t priority, uint32_t n_parts
         if f.rule.priority == priority and add_clauses(seen, n_seen, f.conj, n_parts, id):
             return True
     return False
+
+
+cdef object in_one_piece(np, keys, str what):
+    """*keys* if they lie one behind the other, else a copy of which that is so: slices of an array are
+    welcome.  Raises TypeError for what is no array of flow keys."""
+    if isinstance(keys, (bytes, bytearray, memoryview)):
+        return keys
+    check_words(keys, what)
+    return np.ascontiguousarray(keys)
+
+
+cdef int check_words(array, str what) except -1:
+    """Raise TypeError for an array whose elements cannot be the words, bytes or rows of flow keys in memory."""
+    dtype = getattr(array, "dtype", None)
+    if dtype is None:
+        raise TypeError(f"{what}: {type(array).__name__} given, expected an array of flow keys, "
+                        "such as extract_many makes")
+    if dtype.hasobject or dtype.kind not in "iuV" or (dtype.kind != "V" and not dtype.isnative):
+        raise TypeError(f"{what}: an array of {dtype.str} given, expected rows as extract_many makes, or uint64")
+    return 0
 
 
 cdef conj_t *new_conj(parts) except? NULL:
@@ -332,7 +353,7 @@ cdef class Classifier:
 
     def lookup_many(self, keys, wc=False, uint64_t version=VERSION_MAX):
         """Rule ids, -1 for a miss, of the rows of *keys*: an array of flow keys in memory order, uint64 of
-        shape (n, FLOW_WORDS) or structured.  With *wc* (ids, masks), masks uint64 of that shape; *wc* may be
+        shape (n, FLOW_WORDS) or structured, or slices of one.  With *wc* (ids, masks), masks uint64 of that shape; *wc* may be
         such an array, which is overwritten.
 
         Runs without the GIL, so a rule may be removed meanwhile: `objects` and `rule_of` know an id
@@ -340,6 +361,9 @@ cdef class Classifier:
         import numpy as np
         cdef Py_buffer k, i, m
         cdef bint filled = wc is not False and wc is not None
+        keys = in_one_piece(np, keys, "keys")
+        if filled and wc is not True:
+            check_words(wc, "masks")
         PyObject_GetBuffer(keys, &k, PyBUF_C_CONTIGUOUS)
         try:
             if k.len % sizeof(flow_t) or (k.ndim and k.shape[k.ndim - 1] * k.itemsize % sizeof(flow_t)):
@@ -381,6 +405,14 @@ cdef class Classifier:
                 r = self.find(&keys[i], NULL if wc == NULL else &wc[i], version)
                 ids[i] = -1 if r == NULL else <int64_t>r.id
             self.leave(reader)
+
+    __class_getitem__ = classmethod(GenericAlias)       # Classifier[str], as the stub has it
+
+    def __reduce__(self):
+        raise TypeError("a Classifier cannot be copied or pickled: insert what it yields into another")
+
+    def __repr__(self):
+        return f"<Classifier of {len(self)} rules>"
 
     def rule_of(self, Py_ssize_t id):
         """The object of rule *id*; None for -1 and for one that is gone."""

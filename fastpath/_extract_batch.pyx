@@ -62,8 +62,7 @@ def extract_many(frames, *, uint32_t in_port=0, FlowKey md=None, out=None):
     if md is not None:
         like.md, like.kind = &md.f, PACKET_MD
     if isinstance(frames, tuple) and len(frames) == 3 and not isinstance(frames[1], (bytes, bytearray, memoryview)):
-        offsets = numpy.ascontiguousarray(frames[1], dtype=numpy.int64)
-        lengths = numpy.ascontiguousarray(frames[2], dtype=numpy.int64)
+        offsets, lengths = _numbers(frames[1], "offsets"), _numbers(frames[2], "lengths")
         if offsets.ndim != 1 or offsets.shape != lengths.shape:
             raise ValueError(f"offsets {offsets.shape} and lengths {lengths.shape} are not two lists of one length")
         out = _rows(out, len(offsets))
@@ -77,10 +76,25 @@ def extract_many(frames, *, uint32_t in_port=0, FlowKey md=None, out=None):
     return out
 
 
+def _numbers(given, what):
+    """Array of int64 of *given*; numbers with fractions and those too large are refused, not cut."""
+    import numpy
+    found = numpy.asarray(given)
+    if found.size and found.dtype.kind not in "iu":
+        raise TypeError(f"{what} of {found.dtype.str}, expected whole numbers")
+    if found.dtype.kind == "u" and found.size and found.max() > numpy.iinfo(numpy.int64).max:
+        raise ValueError(f"{what}: {found.max()} lies outside any buffer")
+    return numpy.ascontiguousarray(found, dtype=numpy.int64)
+
+
 def _rows(out, n):
     import numpy
     if out is None:
         return numpy.zeros(n, flow_dtype())
+    if not isinstance(out, numpy.ndarray):
+        raise TypeError(f"out is {type(out).__name__}, expected an array that an earlier call returned")
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise ValueError("out is a slice or read-only, expected an array that an earlier call returned")
     if out.dtype != flow_dtype() or out.shape != (n,):
         raise ValueError(f"out holds {out.shape} of {out.dtype.itemsize} bytes, "
                          f"expected ({n},) of {flow_dtype().itemsize} bytes")
@@ -89,13 +103,15 @@ def _rows(out, n):
 
 def key_of(row) -> FlowKey:
     """The FlowKey of one row of such an array."""
+    if getattr(row, "dtype", None) != flow_dtype() or row.size != 1:
+        raise TypeError(f"{type(row).__name__} given, expected one row of an array that extract_many made")
     return FlowKey.from_bytes(row.tobytes())
 
 
 def as_rows(keys):
     """Array of the given FlowKeys: what `key_of` undoes."""
     import numpy
-    return numpy.frombuffer(b"".join([bytes(k) for k in keys]), flow_dtype())
+    return numpy.frombuffer(b"".join([bytes(<FlowKey?>k) for k in keys]), flow_dtype())
 
 
 cdef int _from_list(list frames, out, const packet_t *like) except -1:
@@ -119,7 +135,7 @@ cdef int _from_buffer(data, offsets, lengths, out, const packet_t *like) except 
     cdef int64_t bad = -1
     PyObject_GetBuffer(data, &bytes_, PyBUF_SIMPLE)
     try:
-        PyObject_GetBuffer(offsets, &at, PyBUF_C_CONTIGUOUS)
+        PyObject_GetBuffer(offsets, &at, PyBUF_C_CONTIGUOUS)        # these three are as they must be: see callers
         PyObject_GetBuffer(lengths, &size, PyBUF_C_CONTIGUOUS)
         PyObject_GetBuffer(out, &rows, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         with nogil:

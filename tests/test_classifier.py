@@ -311,8 +311,17 @@ def test_lookup_many_is_many_lookups() -> None:
     assert cls.lookup_many(array[:0]).shape == (0,)
     with pytest.raises(ValueError, match="rows of 656 bytes"):
         cls.lookup_many(np.ascontiguousarray(array[:, 1:]))
-    with pytest.raises(ValueError, match="contiguous"):
+    with pytest.raises(ValueError, match="rows of 656 bytes"):
         cls.lookup_many(array[:, 1:])
+    for step in (3, -1):
+        assert (cls.lookup_many(array[::step]) == ids[::step]).all()
+    assert (cls.lookup_many(np.asfortranarray(array)) == ids).all()
+    for wrong in (array.astype(float), array.astype(">u8"), array.astype(object), list(array), None):
+        with pytest.raises(TypeError, match="expected "):
+            cls.lookup_many(wrong)                                  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="masks: an array of <f8"):
+        cls.lookup_many(array, wc=np.zeros(array.shape))
+    assert Classifier[int] is not None                              # as annotations have it
 
 
 def test_arguments_that_make_no_sense() -> None:

@@ -102,3 +102,25 @@ def test_out_of_the_wrong_shape_is_refused() -> None:
 def test_numpy_is_not_imported_before_it_is_needed() -> None:
     code = "import sys, fastpath._extract_batch; assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_numbers_with_fractions_and_arrays_of_another_kind_are_refused() -> None:
+    frame = bytes(60)
+    with pytest.raises(TypeError, match="offsets of <f8, expected whole numbers"):
+        extract_many((frame, [0.5], [60]))
+    with pytest.raises(ValueError, match="lies outside any buffer"):
+        extract_many((frame, np.array([1 << 63], np.uint64), [60]))
+    rows = extract_many([frame] * 4)
+    fixed = rows[:2].copy()
+    fixed.flags.writeable = False
+    for out in (rows[::2], fixed):
+        with pytest.raises(ValueError, match="a slice or read-only"):
+            extract_many([frame] * 2, out=out)
+    with pytest.raises(TypeError, match="out is list"):
+        extract_many([frame], out=[])                               # type: ignore[arg-type]
+    for row in (7, rows, np.zeros(1)):
+        with pytest.raises(TypeError, match="expected one row"):
+            key_of(row)
+    with pytest.raises(TypeError, match="FlowKey"):
+        as_rows([7])                                                # type: ignore[list-item]
+    assert extract_many((frame, [], [])).shape == (0,)
