@@ -71,7 +71,11 @@ def _transport(proto: str, pseudo: bytes, sport: int, dport: int, flags: str, pa
     if proto == "udp":
         at, header = 6, pack("!HHHH", sport, dport, 8 + len(payload), 0)
     elif proto == "tcp":
-        bits = sum(TCP_FLAG[name] for name in flags.split("|") if name)
+        names = [name for name in flags.split("|") if name]
+        unknown = [name for name in names if name not in TCP_FLAG]
+        if unknown:
+            raise ParseError(f"flags={flags!r}: {unknown[0]!r} is none of {', '.join(TCP_FLAG)}")
+        bits = sum(TCP_FLAG[name] for name in set(names))
         at, header = 16, pack("!HHIIBBHHH", sport, dport, 1, 0, 0x50, bits, 8192, 0, 0)
     else:
         at, header = 2, pack("!BBHHH", sport, dport, 0, 1, 1)
@@ -121,6 +125,14 @@ def _network(kind: str, *, src: Address, dst: Address, ip_src: Address | None, i
     return 0x0800, _ipv4(body, proto=number, src=s, dst=d, ttl=ttl, tos=tos, frag=frag)
 
 
+def _check_numbers(*rows: tuple[str, object, int]) -> None:
+    """Raise ParseError for a number that does not fit its field; text and None are others' affair."""
+    for name, number, bits in rows:
+        if not isinstance(number, str | None) and not (isinstance(number, int) and 0 <= number < 1 << bits):
+            raise ParseError(f"{name}={number!r}: not a whole number from 0 to {(1 << bits) - 1}")
+
+
+MAX_PAYLOAD = 65_000            # with any headers still an IP packet
 KINDS = ("eth", "arp", "rarp", "ip", "ip6", "udp", "udp6", "tcp", "tcp6", "icmp", "icmp6")
 
 
@@ -137,13 +149,19 @@ def frame(kind: str = "udp", *, src: Address = 1, dst: Address = 2, vlan: int | 
     """
     if kind not in KINDS:
         raise ParseError(f"{kind!r}: not a kind of frame ({', '.join(KINDS)})")
+    vids = [] if vlan is None else [vlan] if isinstance(vlan, int) else list(vlan)
+    _check_numbers(("pcp", pcp, 3), ("eth_type", eth_type, 16), ("sport", sport, 16), ("dport", dport, 16),
+                   ("op", op, 16), ("ttl", ttl, 8), ("tos", tos, 8), ("frag", frag, 16),
+                   ("src", src, 48), ("dst", dst, 48), ("ip_src", ip_src, 128), ("ip_dst", ip_dst, 128),
+                   *(("vlan", vid, 12) for vid in vids))
+    if kind != "eth" and len(payload) > MAX_PAYLOAD:
+        raise ParseError(f"payload of {len(payload)} bytes: not at most {MAX_PAYLOAD}")
     if kind == "eth":
         dl_type, body = eth_type, payload
     else:
         dl_type, body = _network(kind, src=src, dst=dst, ip_src=ip_src, ip_dst=ip_dst, sport=sport,
                                  dport=dport, op=op, ttl=ttl, tos=tos, frag=frag, flags=flags,
                                  payload=payload)
-    vids = [] if vlan is None else [vlan] if isinstance(vlan, int) else list(vlan)
     tags = b"".join(pack("!HH", 0x8100 if i == len(vids) - 1 else 0x88a8, pcp << 13 | vid)
                     for i, vid in enumerate(vids))
     return (mac(dst) + mac(src) + tags + pack("!H", dl_type) + body).ljust(size, b"\0")

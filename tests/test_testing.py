@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,14 @@ def test_messages_say_in_words_what_came_out() -> None:
     with pytest.raises(AssertionError, match="port p1"):
         assert_dropped({"p1": [frame()]})
     assert describe(b"").startswith("0 bytes") and isinstance(extract(b""), FlowKey)
+
+
+@pytest.mark.parametrize("wrong", [
+    {"src": -1}, {"src": 1 << 48}, {"src": 1.0}, {"sport": 70000}, {"vlan": 5000}, {"vlan": [1, -1]},
+    {"pcp": 8}, {"ttl": 300}, {"flags": "syn|ask"}, {"payload": bytes(70000)}, {"ip_dst": 1 << 128}], ids=str)
+def test_what_does_not_fit_a_frame_is_named(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ParseError, match=next(iter(wrong))):
+        frame("tcp", **wrong)
 
 
 def test_pytest_finds_the_fixture(tmp_path: Path) -> None:
