@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from fastpath import Switch
 from fastpath.cli import config, control, help, openflow, run, signals, table
 from fastpath.cli.main import main, parser
 from fastpath.dpif.provider import DatapathStats, PortStats
-from fastpath.errors import ConfigError, FastpathError
+from fastpath.errors import ConfigError, FastpathError, PortError
 from fastpath.io.pcapfile import PcapWriter, read_pcap
 from fastpath.io.port import FAULTS, PORT_TYPES, RECORDERS
 from fastpath.testing import frame
@@ -427,15 +428,22 @@ def test_requests_that_make_no_sense_are_answered(served: str) -> None:
 
 def test_a_socket_in_use_is_not_taken_and_a_stale_one_is(served: str, tmp_path: Path) -> None:
     with Switch() as switch:
-        with pytest.raises(FastpathError, match="another instance"):
+        with pytest.raises(FastpathError, match="another process"):
             control.Server(switch, served)
         stale = tmp_path / "stale"
-        os.close(os.open(stale, os.O_CREAT))
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(str(stale))
         server = control.Server(switch, str(stale))
         assert oct(stale.stat().st_mode & 0o777) == "0o600"
         assert "flows 0" in control.ask(str(stale), "show", {})
         server.close()
         assert not stale.exists()
+        stale.write_text("a letter")
+        with pytest.raises(PortError, match="exists and is no socket"):
+            control.Server(switch, str(stale))
+        with pytest.raises(PortError, match="exists and is no socket"):
+            switch.add_bridge("br1").listen(f"punix:{stale}")
+        assert stale.read_text() == "a letter"
 
 
 # -- the table -----------------------------------------------------------------------------------------

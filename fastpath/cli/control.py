@@ -20,6 +20,7 @@ from fastpath.bridge import Bridge
 from fastpath.cli import table
 from fastpath.errors import ConfigError, FastpathError, PortError
 from fastpath.io.port import open_port
+from fastpath.runtime.addresses import unlink_stale
 from fastpath.switch import Switch
 
 MAX_LINE = 1 << 20              # bytes of a request
@@ -150,11 +151,7 @@ class Server:
         self._thread.start()
 
     def _bind(self) -> None:
-        if os.path.exists(self._path):
-            with socket.socket(socket.AF_UNIX) as probe:
-                if probe.connect_ex(self._path) == 0:
-                    raise OSError(0, "another instance serves it")
-            os.unlink(self._path)       # left behind by one that was killed
+        unlink_stale(self._path)        # left behind by one that was killed
         old = os.umask(0o177)
         try:
             self._socket.bind(self._path)

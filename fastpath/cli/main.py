@@ -73,6 +73,12 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _odp_port(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 1 << 32:
+        raise argparse.ArgumentTypeError(f"{text!r}: not a port number, 0 to {(1 << 32) - 1}")
+    return int(text)
+
+
 def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
     p = add("run", help="forward packets between ports until stopped", description=help.RUN,
             epilog=help.RUN_MORE)
@@ -139,7 +145,7 @@ def _add_offline(add: Callable[..., argparse.ArgumentParser]) -> None:
 
     p = add("extract", help="print the flow key of every packet of a capture", description=help.EXTRACT)
     p.add_argument("pcap", metavar="FILE.pcap", help="classic pcap of Ethernet frames")
-    p.add_argument("--in-port", type=int, default=0, metavar="N", help="port number to put in the keys")
+    p.add_argument("--in-port", type=_odp_port, default=0, metavar="N", help="port number to put in the keys")
     p.set_defaults(call=_extract)
 
 

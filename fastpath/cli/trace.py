@@ -28,6 +28,8 @@ def main(args: argparse.Namespace) -> int:
         return 0
     if not args.flows:
         raise ConfigError("trace: give --flows FILE, or --socket PATH of a running instance")
+    if args.bridge is not None:
+        raise ConfigError("trace: --bridge names one of a running instance, it goes with --socket")
     in_port = _port_number(args.in_port)
     with Switch(seed=0) as switch:
         bridge = lab.build(switch, args.flows, n_ports=args.ports, in_port=in_port or 1,

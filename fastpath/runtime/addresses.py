@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
+from contextlib import suppress
 
 from fastpath.errors import ConfigError
 from fastpath.value import value
@@ -41,6 +43,8 @@ class Address:
 
 def parse_address(text: str, *, passive: bool) -> Address:
     """Read *text*.  Raises ConfigError."""
+    if not isinstance(text, str):
+        raise ConfigError(f"address {text!r}: expected text such as {'ptcp' if passive else 'tcp'}:...")
     kind, _, rest = text.partition(":")
     wanted = "ptcp:PORT[:HOST], pssl:PORT[:HOST] or punix:PATH" if passive else \
         "tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH"
@@ -72,8 +76,12 @@ def _host_and_port(rest: str) -> tuple[str, str]:
 
 
 def unlink_stale(path: str) -> None:
-    """Remove the socket of one that was killed.  Raises OSError if somebody serves it."""
-    if os.path.exists(path):
+    """Remove the socket of one that was killed.  Raises OSError if somebody serves it, or if what is there
+    is no socket: nobody's file is lost because it was named."""
+    with suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+        if not stat.S_ISSOCK(mode):
+            raise OSError(0, "is a directory" if stat.S_ISDIR(mode) else "exists and is no socket")
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(path) == 0:
                 raise OSError(0, "another process serves it")
