@@ -11,6 +11,8 @@ from libc.string cimport memcpy, memset
 from fastpath._bytes cimport load_relaxed64
 from fastpath._packet cimport BATCH_MAX, VNET_NEEDS_CSUM, batch_free, packet_free, packet_new, pool_free, pool_new
 
+from fastpath.errors import FormatError
+
 cdef enum:
     POOL_LIMIT = 256            # packets recv() and send() may have in flight
     FRAME_LIMIT = 65600         # a 64 KiB IP packet with its Ethernet header and tags
@@ -22,7 +24,7 @@ cdef packet_t *packet_of(pool_t *pool, frame, vnet) except? NULL:
     PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
     try:
         if view.len > FRAME_LIMIT:
-            raise ValueError(f"frame is {view.len} bytes, a packet holds at most {FRAME_LIMIT}")
+            raise FormatError(f"frame is {view.len} bytes, a packet holds at most {FRAME_LIMIT}")
         p = packet_new(pool, <uint32_t>view.len)
         if p == NULL:
             return NULL
@@ -72,6 +74,17 @@ cdef class Port:
     def __dealloc__(self):
         if self.pool != NULL:
             pool_free(self.pool)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    def __reduce__(self):
+        raise TypeError(f"{self!r} is one open port: it cannot be copied or pickled")
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed for good, as far as it can tell."""
+        return False
 
     @property
     def number(self) -> int:

@@ -118,6 +118,8 @@ class Port:
         """Change VLAN settings (all of them, if any is given) or flags: ``no_flood``, ``no_forward``,
         ``no_receive``, ``no_packet_in``, ``protected``, ``down``.  *link_up* says how the link is, for ports
         that have none of their own to watch, such as memory and patch ports."""
+        if link_up is not None and not isinstance(link_up, bool):
+            raise ConfigError(f"link_up={link_up!r}: expected True or False")
         with self.bridge.switch.lock:
             self.bridge.port(self)
             vlan = None
@@ -208,8 +210,8 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             if not isinstance(opened, IoPort):
                 raise ConfigError(f"port {name!r}: {opened!r} given, expected a port of fastpath.io, a text "
                                   "that names one, or None for memory")
-            if isinstance(opened, MemoryPort) and not opened.link_up():
-                raise ConfigError(f"port {name!r}: the memory port {opened.name!r} is closed")
+            if opened.is_closed:
+                raise ConfigError(f"port {name!r}: {opened!r} is closed, and cannot be used again")
             of = OfPort(self.ofproto, name, number, vlan=vlan, link_up=opened.link_up(), hw_addr=hw_addr)
             try:
                 of.configure(flags)
@@ -379,7 +381,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             self.switch.push_stats()
             self.ofproto.configure_table(table, self.switch.now, name=name, max_rules=max_flows, evict=groups,
                                          evicts=evicts, vacancy=vacancy, prefixes=prefixes,
-                                         miss=None if miss is None else Miss(miss))
+                                         miss=None if miss is None else Miss.of(miss))
             self.switch.announce()
 
     def mod_flows(self, flow: str | FlowMod, *, strict: bool = False) -> list[Rule]:
@@ -476,6 +478,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         with self._lock:
             for frame in frames:
                 if not memory.inject(frame):
+                    self.port(port)                 # a callback may have removed it
                     raise ConfigError(f"port {port.name!r}: cannot take a frame of {len(frame)} bytes")
                 self.switch.forward()
             return self.outputs()
@@ -652,13 +655,11 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
 
     def _on(self, kind: type[E], callback: Callable[[E], object]) -> Callable[[], None]:
         name = self.name
-        if not callable(callback):
-            raise TypeError(f"{callback!r} cannot be called with events")
 
         def mine(event: E) -> None:
             if event.bridge == name:
                 callback(event)
-        return self.switch.on(kind, mine)
+        return self.switch.on(kind, mine if callable(callback) else callback)
 
     def events(self) -> AsyncIterator[Event]:
         """Events of this bridge from now on, for ``async for``; ends when the switch is closed."""

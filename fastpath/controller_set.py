@@ -9,9 +9,10 @@ there (fail modes).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 from typing import TYPE_CHECKING
 
-from fastpath.controllers import Control, Served, peers_of
+from fastpath.controllers import Control, Served, check_versions, peers_of
 from fastpath.errors import ConfigError, ExistsError, NotFoundError
 from fastpath.in_band import InBandControl
 from fastpath.openflow.codec import VERSIONS
@@ -103,9 +104,11 @@ class Controllers:
         *in_band* has hidden rules let packets of this connection through the bridge itself."""
         if target in self._controllers:
             raise ExistsError(f"controller {target}: bridge {self._bridge.name!r} has it already")
-        if inactivity_probe < 0 or (rate_limit is not None and rate_limit <= 0):
-            raise ConfigError(f"controller {target}: expected a probe of 0 or more and a rate above 0")
-        bridge, spoken = self._bridge, frozenset(versions)
+        if not (0 <= inactivity_probe < inf and 0 < max_backoff < inf):
+            raise ConfigError(f"controller {target}: expected a probe of 0 or more and a backoff above 0")
+        if (rate_limit is not None and not rate_limit > 0) or (burst_limit is not None and burst_limit < 0):
+            raise ConfigError(f"controller {target}: expected a rate above 0 and a burst of 0 or more")
+        bridge, spoken = self._bridge, check_versions(versions)
         control, name = Control(bridge, dpid), f"{bridge.name}<->{target}"
         burst = burst_limit or max(MIN_BURST, int((rate_limit or 0) / BURST_PART))
 
@@ -127,7 +130,8 @@ class Controllers:
                     controller.session = None
                 self._changed(controller)
             return Connector(target, serve, tls=tls, max_backoff=max_backoff, changed=changed)
-        controller = self._controllers[target] = Controller(target, connect)
+        with bridge.switch.lock:                # raises once closed, before there is anything to close
+            controller = self._controllers[target] = Controller(target, connect)
         self._probes[target] = inactivity_probe or PROBE_S
         bridge.set_controllers(len(self), probe_interval=max(self._probes.values()))
         if in_band:

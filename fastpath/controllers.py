@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from fastpath.errors import FastpathError, OpenFlowError
+from fastpath.errors import ConfigError, FastpathError, OpenFlowError
 from fastpath.in_band import hw_address
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import format_list
@@ -63,6 +63,8 @@ class Control:
     """A bridge as sessions see it (``openflow.service.BridgeControl``)."""
 
     def __init__(self, bridge: Bridge, dpid: int | None) -> None:
+        if dpid is not None and not (type(dpid) is int and 0 < dpid < 1 << 64):
+            raise ConfigError(f"bridge {bridge.name!r}: dpid {dpid!r}: expected 64 bits, not all 0")
         self._bridge, self._clock = bridge, bridge.switch.clock
         self.dpid = default_dpid(bridge.name) if dpid is None else dpid
 
@@ -396,6 +398,16 @@ class Snooped:
             self._snooper.ended()
 
 
+def check_versions(versions: Iterable[int]) -> frozenset[int]:
+    """The versions to speak.  Raises ConfigError for those there are none of, and if none is left."""
+    spoken = frozenset(versions)
+    unknown = spoken - set(VERSIONS)
+    if unknown or not spoken:
+        raise ConfigError(f"versions {sorted(spoken, key=str)}: expected some of {min(VERSIONS)} "
+                          f"(OpenFlow 1.0) to {max(VERSIONS)} (1.5)")
+    return spoken
+
+
 def snoop(bridge: Bridge, address: str) -> Listener:
     """Send those who connect to *address* what *bridge* and its controllers say to each other."""
     def serve(wake: Callable[[], None], _peer: str) -> Snooped:
@@ -407,7 +419,7 @@ def snoop(bridge: Bridge, address: str) -> Listener:
 def listen(bridge: Bridge, address: str, *, dpid: int | None = None, versions: Iterable[int] = VERSIONS,
            tls: Tls | None = None) -> Listener:
     """Serve OpenFlow controllers of *bridge* that connect to *address*, until the Listener is closed."""
-    control, spoken = Control(bridge, dpid), frozenset(versions)
+    control, spoken = Control(bridge, dpid), check_versions(versions)
 
     def serve(wake: Callable[[], None], peer: str) -> Served:
         with bridge.switch.lock:

@@ -149,7 +149,7 @@ class GroupsAndMeters:
 
     def _put_meter(self, meter: str | MeterMod, command: MeterCommand) -> Meter:
         with self._lock:
-            mm = meter_text.parse_meter_mod(meter, command) if isinstance(meter, str) else meter
+            mm = _meter_mod(meter, command)
             return self.ofproto.put_meter(mm, self.switch.now)
 
     def apply_meter(self, mod: MeterMod) -> Meter:
@@ -159,7 +159,7 @@ class GroupsAndMeters:
     def del_meters(self, meter: str | MeterMod = "meter=all") -> list[Meter]:
         """Remove a meter, ``meter=1``, or all, and the rules that name it; return what is gone."""
         with self._lock:
-            mm = meter_text.parse_meter_mod(meter, MeterCommand.DELETE) if isinstance(meter, str) else meter
+            mm = _meter_mod(meter, MeterCommand.DELETE)
             ofproto = self.ofproto
             gone = ofproto.meters.find(mm.meter_id)
             if gone:
@@ -198,3 +198,11 @@ class GroupsAndMeters:
         """What meters can do, as ``ovs-ofctl meter-features`` prints it."""
         meters = self.ofproto.meters
         return meter_text.format_meter_features(meters.max_meters, strict=meters.strict)
+
+
+def _meter_mod(meter: str | MeterMod, command: MeterCommand) -> MeterMod:
+    if isinstance(meter, str):
+        return meter_text.parse_meter_mod(meter, command)
+    if not isinstance(meter, MeterMod):
+        raise TypeError(f"{meter!r} given, expected a meter: text as ovs-ofctl takes it, or a MeterMod")
+    return meter

@@ -161,6 +161,8 @@ class Switch:
 
     def del_bridge(self, bridge: Bridge | str) -> None:
         """Remove a bridge, its ports and its flows."""
+        if not isinstance(bridge, Bridge | str):
+            raise NotFoundError(f"no bridge {bridge!r}")
         name = bridge if isinstance(bridge, str) else bridge.name
         if name in self and (isinstance(bridge, str) or self[name] is bridge):
             self[name].close_listeners()
@@ -524,6 +526,10 @@ class Switch:
 
     def on(self, kind: type[E], callback: Callable[[E], object]) -> Callable[[], None]:
         """Call *callback* for every event of *kind*; returns a function that ends it."""
+        if not isinstance(kind, type):
+            raise TypeError(f"{kind!r} is no kind of event, expected a class such as PacketIn")
+        if not callable(callback):
+            raise TypeError(f"{callback!r} cannot be called with events")
         return self.feed.call(kind, callback)      # type: ignore[arg-type]
 
     # -- the end -----------------------------------------------------------------------------------------
@@ -551,6 +557,10 @@ class Switch:
     def __enter__(self) -> Switch:
         with self.lock:             # raises once closed
             return self
+
+    def __repr__(self) -> str:
+        state = "closed" if self.is_closed else "running" if self.is_running else f"at {self.now:.3f} s"
+        return f"<Switch with {len(self)} bridges, {state}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Switch is one running thing: it cannot be copied or pickled")

@@ -6,12 +6,22 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
 
 import fastpath
-from fastpath import Bridge, ConfigError, ExistsError, MemoryPort, NotFoundError, OpenFlowError, Switch
+from fastpath import (
+    Bridge,
+    ConfigError,
+    ExistsError,
+    MemoryPort,
+    NotFoundError,
+    OpenFlowError,
+    PythonPort,
+    Switch,
+)
 from fastpath.testing import frame
 
 
@@ -30,6 +40,24 @@ def closed_port() -> MemoryPort:
     return port
 
 
+def closed_python_port() -> PythonPort:
+    port = PythonPort("idle")
+    port.close()
+    return port
+
+
+@cache
+def other_switch() -> Switch:
+    return Switch(seed=1)
+
+
+def port_of_another_switch() -> MemoryPort:
+    port = MemoryPort("taken")
+    switch = other_switch()
+    switch.add_bridge(f"b{len(switch)}").add_port("taken", port)
+    return port
+
+
 @pytest.mark.parametrize("call, error, words", [
     (lambda br: br.add_port("a"), ExistsError, "has one of that name"),
     (lambda br: br.add_port(""), ConfigError, "expected a name"),
@@ -40,12 +68,32 @@ def closed_port() -> MemoryPort:
     (lambda br: br.add_port("x", number=2), ExistsError, "has it as 'b'"),
     (lambda br: br.add_port("x", 42), ConfigError, "42 given, expected a port"),
     (lambda br: br.add_port("x", MemoryPort), ConfigError, "expected a port"),
-    (lambda br: br.add_port("x", closed_port()), ConfigError, "'gone' is closed"),
+    (lambda br: br.add_port("x", closed_port()), ConfigError, "'gone'> is closed"),
+    (lambda br: br.add_port("x", closed_python_port()), ConfigError, "'idle'> is closed"),
+    (lambda br: br.add_port("x", port_of_another_switch()), ExistsError, "'taken' is in .* another switch"),
     (lambda br: br.add_port("x", br.port("a").io), ExistsError, "in the datapath already"),
     (lambda br: br.add_port("x", tag="10"), ConfigError, "VLAN '10'"),
     (lambda br: br.add_port("x", trunks=10), ConfigError, r"expected several VLANs, such as \[10\]"),
     (lambda br: br.add_port("x", no_flood="yes"), ConfigError, "expected True or False"),
     (lambda br: br.port("a").set(no_flood=1), ConfigError, "expected True or False"),
+    (lambda br: br.port("a").set(link_up="no"), ConfigError, "link_up='no': expected True or False"),
+    (lambda br: br.set_table(1, max_flows=-1), ConfigError, "max_flows -1"),
+    (lambda br: br.set_table(1, miss="flood"), ConfigError, "miss 'flood': not one of default"),
+    (lambda br: br.add_meter(None), TypeError, "None given, expected a meter"),
+    (lambda br: br.del_meters(5), TypeError, "5 given, expected a meter"),
+    (lambda br: br.packet_out(b"x" * 100_000, "output:1"), fastpath.FormatError, "at most 65600"),
+    (lambda br: br.switch.on(5, print), TypeError, "5 is no kind of event"),
+    (lambda br: br.switch.on(fastpath.PacketIn, 5), TypeError, "5 cannot be called"),
+    (lambda br: br.switch.del_bridge(None), NotFoundError, "no bridge None"),
+    (lambda br: br.listen(None), ConfigError, "address None"),
+    (lambda br: br.listen("ptcp:0", versions=[9]), ConfigError, r"versions \[9\]: expected some of 1"),
+    (lambda br: br.listen("ptcp:0", versions=[]), ConfigError, "expected some of 1"),
+    (lambda br: br.listen("ptcp:0", dpid=1 << 64), ConfigError, "dpid 18446744073709551616"),
+    (lambda br: br.controllers.add(None), ConfigError, "address None"),
+    (lambda br: br.controllers.add("tcp:127.0.0.1:1", versions=["1.3"]), ConfigError, "versions"),
+    (lambda br: br.controllers.add("tcp:127.0.0.1:1", inactivity_probe=float("nan")), ConfigError, "a probe"),
+    (lambda br: br.controllers.add("tcp:127.0.0.1:1", max_backoff=0), ConfigError, "a backoff above 0"),
+    (lambda br: br.controllers.add("tcp:127.0.0.1:1", burst_limit=-1), ConfigError, "a burst of 0 or more"),
     (lambda br: br.add_flow(None), TypeError, "None given, expected a flow"),
     (lambda br: br.add_flow(b"actions=drop"), TypeError, "expected a flow"),
     (lambda br: br.add_flows(["actions=drop", None]), TypeError, "expected a flow"),
@@ -122,7 +170,8 @@ def test_a_closed_switch_says_so(br: Bridge) -> None:
         lambda: switch.add_bridge("x"), lambda: br.add_port("x"), lambda: br.add_flow("actions=drop"),
         lambda: br.inject(port, frame()), lambda: br.packet_out(frame(), "output:1"), br.dump_ports,
         port.stats, switch.stats, switch.forward, lambda: switch.advance(1), switch.__enter__,
-        lambda: port.inject(frame())]
+        lambda: port.inject(frame()), lambda: br.listen("ptcp:0"),
+        lambda: br.controllers.add("tcp:127.0.0.1:1")]
     for use in uses:
         with pytest.raises(ConfigError, match="closed"):
             use()
@@ -140,7 +189,10 @@ def test_connecting_leaves_nothing_when_the_other_end_cannot_be_made(br: Bridge)
 
 
 def test_what_is_one_running_thing_is_not_copied(br: Bridge) -> None:
-    for thing in (br.switch, br, br.port("a")):
+    br.add_flow("actions=output:b")
+    with pytest.raises(TypeError, match="such as a Trace"):
+        pickle.dumps(br.trace("in_port=1"))
+    for thing in (br.switch, br, br.port("a"), br.port("a").io, fastpath.Classifier()):
         for copied in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(TypeError, match="cannot be copied"):
                 copied(thing)                                       # type: ignore[operator]
@@ -185,3 +237,39 @@ def test_events_are_not_kept_for_a_reader_that_is_gone(br: Bridge) -> None:
     del stream
     br.inject("a", frame())
     assert len(feed._streams) == 0
+
+
+def test_things_say_what_they_are(br: Bridge) -> None:
+    switch = br.switch
+    assert repr(switch) == "<Switch with 1 bridges, at 1.000 s>"
+    assert repr(br.port("a").io) == "<MemoryPort 'a'>"
+    assert repr(fastpath.Classifier()) == "<Classifier of 0 rules>"
+    switch.close()
+    assert repr(switch) == "<Switch with 1 bridges, closed>"
+
+
+def test_a_port_may_move_to_another_switch_once_the_first_let_it_go() -> None:
+    class Kept(PythonPort):
+        def close(self) -> None:
+            """Stays open."""
+
+    port = Kept("kept")
+    with Switch(seed=0) as one, Switch(seed=0) as two:
+        one.add_bridge("br0").add_port("kept", port)
+        here = two.add_bridge("br0")
+        with pytest.raises(ExistsError, match="another switch"):
+            here.add_port("kept", port)
+        one["br0"].del_port("kept")
+        here.add_port("kept", port)
+    with Switch(seed=0) as three:
+        three.add_bridge("br0").add_port("kept", port)
+
+
+def test_a_callback_that_removes_the_port_is_told_of() -> None:
+    with Switch(seed=0) as switch:
+        br = switch.add_bridge("br0")
+        br.add_port("a")
+        br.add_flow("actions=controller")
+        br.on_packet_in(lambda event: br.del_port("a"))
+        with pytest.raises(NotFoundError, match="no port 'a' any more"):
+            br.inject("a", frame(), frame())

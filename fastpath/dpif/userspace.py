@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, ref
 
 from fastpath._datapath import MAX_METERS
 from fastpath._datapath import Datapath as Engine
@@ -33,7 +34,7 @@ from fastpath.dpif.provider import (
     Upcall,
 )
 from fastpath.dpif.userdata import decode_userdata
-from fastpath.errors import ConfigError, FastpathError, NotFoundError
+from fastpath.errors import ConfigError, ExistsError, FastpathError, NotFoundError
 
 if TYPE_CHECKING:
     from fastpath._megaflow import Counters
@@ -42,6 +43,10 @@ RANK_EVERY_S = 1.0              # how often subtables are put in order of their 
 MAX_NOW_S = 1e10                # three centuries: nanoseconds of it fit 64 bits
 POLL_US, MAX_POLL_US = 10_000, 1_000_000
 KEEP_PROGRAMS = 1024            # compiled programs remembered beyond those in use
+
+
+# Which datapath polls a port: the packets of two must not meet in one.
+_OWNERS: WeakKeyDictionary[Port, ref[UserspaceDpif]] = WeakKeyDictionary()
 
 
 class UserspaceDpif(Datapath):
@@ -78,11 +83,16 @@ class UserspaceDpif(Datapath):
         if odp_port is None:
             taken = set(self._dp.numbers())
             odp_port = next(n for n in range(1, len(taken) + 2) if n not in taken)
-        return self._dp.add_port(port, odp_port)
+        owner = _OWNERS.get(port)
+        if owner is not None and owner() not in (None, self):
+            raise ExistsError(f"port {port.name!r} is in the datapath of another switch")
+        number = self._dp.add_port(port, odp_port)
+        _OWNERS[port] = ref(self)
+        return number
 
     def port_del(self, odp_port: int) -> None:
         """Detach a port, once what it had accepted is forwarded; its owner closes it."""
-        self._dp.del_port(odp_port)
+        _OWNERS.pop(self._dp.del_port(odp_port), None)
 
     def port_stats(self, odp_port: int) -> PortStats:
         """Counters of one port.  Raises NotFoundError when there is none."""
@@ -323,7 +333,7 @@ class UserspaceDpif(Datapath):
         """Stop the threads and let the ports go; they are closed by their owners."""
         self._dp.stop()
         for number in self._dp.numbers():
-            self._dp.del_port(number)
+            self.port_del(number)
 
 
 def _stats(counters: Counters) -> FlowStats:

@@ -361,6 +361,11 @@ cdef class MemoryPort(Port):
         close(self.c.fd)
         self.c.fd = -1
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self.m.closed != 0
+
     def link_up(self) -> bool:
         """True until closed."""
         return not self.m.closed

@@ -1,9 +1,10 @@
 """PythonPort: a port whose receive and send are written in Python, for tests and slow devices.
 
 Every batch takes the GIL, so a datapath thread that polls such a port waits for whatever Python is doing.
-An exception in rx() or tx() is reported as unraisable and counted; the datapath goes on.
+An exception in rx() or tx() is reported as unraisable and counted; the datapath goes on, but a
+KeyboardInterrupt interrupts the main thread again once it is out of the datapath.
 """
-from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
+from cpython.exc cimport PyErr_SetInterrupt, PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -95,8 +96,7 @@ cdef class PythonPort(Port):
                 b.n += 1
         except BaseException as error:
             count(&self.c.stats.rx_errors, 1)
-            PyErr_SetObject(type(error), error)
-            PyErr_WriteUnraisable(self)
+            self._report(error)
         return 1 if b.n == BATCH_MAX else 0     # a full batch: there may be more
 
     cdef int _tx(self, batch_t *b) noexcept:
@@ -109,16 +109,29 @@ cdef class PythonPort(Port):
         except BaseException as error:
             count(&self.c.stats.tx_errors, 1)
             count(&self.c.stats.tx_dropped, b.n)
-            PyErr_SetObject(type(error), error)
-            PyErr_WriteUnraisable(self)
+            self._report(error)
             return 0
         count(&self.c.stats.tx_packets, b.n)
         count(&self.c.stats.tx_bytes, size)
         return 0
 
+    cdef int _report(self, error) except -1:
+        """Tell of what rx() or tx() raised.  Who interrupts the program means the program: it hears of that as
+        soon as the datapath is left."""
+        PyErr_SetObject(type(error), error)
+        PyErr_WriteUnraisable(self)
+        if isinstance(error, KeyboardInterrupt):
+            PyErr_SetInterrupt()
+        return 0
+
     def close(self) -> None:
         """Call rx() and tx() no more."""
         self.y.closed = 1
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self.y.closed != 0
 
     def link_up(self) -> bool:
         """True until closed."""

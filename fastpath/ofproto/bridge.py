@@ -8,7 +8,7 @@ beyond port numbers, no clock and no thread: the owner of the Switch calls it an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.provider import Features
@@ -138,6 +138,10 @@ class Ofproto:
 
     def __str__(self) -> str:
         return self.name
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"bridge {self.name!r} is part of a Switch: neither it nor what refers to it, such "
+                        "as a Trace or a paused PacketIn, can be copied or pickled")
 
     # -- what translation asks ---------------------------------------------------------------------
 

@@ -44,6 +44,14 @@ class Miss(Enum):
     CONTINUE = "continue"
     DROP = "drop"
 
+    @classmethod
+    def of(cls, text: str | Miss) -> Miss:
+        """The one called *text*.  Raises ConfigError."""
+        try:
+            return cls(text)
+        except ValueError:
+            raise ConfigError(f"miss {text!r}: not one of {', '.join(miss.value for miss in cls)}") from None
+
 
 class Table:
     """Rules of table *table_id*, with how often it was searched and how often a rule was found."""
@@ -74,6 +82,8 @@ class Table:
         which give up rules when the table is full, True for one group of all, False for refusing the
         new rule instead, unless a controller asks for eviction, which is *evicts*.  *vacancy* is the marks
         (down, up), False for none.  *prefixes* are the fields looked up by prefix."""
+        if max_rules is not None and (type(max_rules) is not int or max_rules < 0):
+            raise ConfigError(f"table {self.table_id}: max_flows {max_rules!r}: expected 0 or more")
         if name is not None:
             self.name = name
         if max_rules is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 
@@ -81,3 +82,17 @@ def test_a_closed_port_is_left_alone() -> None:
     assert port.send([b"b"]) == 0
     assert port.waiting == [b"a"]
     assert not port.link_up()
+
+
+class Interrupted(PythonPort):
+    def rx(self, limit: int) -> list[bytes]:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_in_a_port_reaches_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda info: told.append(info.exc_type.__name__))
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted("i").recv()
+        time.sleep(20)
+    assert told == ["KeyboardInterrupt"]
