@@ -9,7 +9,8 @@ revalidated, and collects the events bridges raise.  Called from the owner of th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -161,6 +162,19 @@ class Backer:
     def is_dirty(self) -> bool:
         """Whether anything changed that installed flows may depend on."""
         return bool(self.touched or self.dirty or self.dirty_macs)
+
+    @contextmanager
+    def changes_apart(self) -> Iterator[None]:
+        """Meanwhile ``dirty_macs`` and ``learned`` hold only what changes from here on."""
+        macs, tables = set(self.dirty_macs), dict(self.learned)
+        self.dirty_macs.clear()
+        self.learned.clear()
+        try:
+            yield
+        finally:
+            self.dirty_macs.update(macs)
+            for bridge, bits in tables.items():
+                self.learned[bridge] = self.learned.get(bridge, 0) | bits
 
     def take_events(self) -> list[Event]:
         """Events raised since the last call, oldest first."""

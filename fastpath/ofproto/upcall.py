@@ -179,12 +179,13 @@ class UpcallHandler:
         key, revalidator = upcall.key, self.revalidator
         revalidator.credit()            # what a translation changes is told with counters up to date
         changes = self.backer.n_changes
-        asked = self._translate(upcall, now)
-        if asked is None:
-            return
-        bridge, frozen, out = asked
-        credit_effects(out.effects, 1, size, now)
-        self._drop_outdated(now)
+        with self.backer.changes_apart():
+            asked = self._translate(upcall, now)
+            if asked is None:
+                return
+            bridge, frozen, out = asked
+            credit_effects(out.effects, 1, size, now)
+            self._drop_outdated(now)
         self._executes.append((upcall, out.actions))
         if self.backer.n_changes != changes:
             # It learned a rule: what the next packet meets may be another answer.
@@ -214,16 +215,20 @@ class UpcallHandler:
 
     def _drop_outdated(self, now: float) -> None:
         """Do not install answers of this batch that the translation just made has outdated, by what it
-        learned: all else that changed did so before the batch."""
+        learned: all else that changed did so before them."""
         backer = self.backer
         if not self._keys or not (backer.learned or backer.dirty_macs):
             return
-        batch = list(zip(self._keys, self._flow_masks, self._decisions, strict=True))
+        is_outdated = [decision.asked(backer.dirty_macs) or decision.depends_on(backer.learned)
+                       for decision in self._decisions]
+        if not any(is_outdated):
+            return
+        batch = list(zip(self._keys, self._flow_masks, self._decisions, is_outdated, strict=True))
         self._keys, self._flow_masks, self._decisions, self._covers = [], [], [], MaskedKeys()
         outdated = []
-        for key, mask, decision in batch:
+        for key, mask, decision, is_bad in batch:
             decision.is_awaited = False
-            if decision.depends_on(backer.learned) or decision.asked(backer.dirty_macs):
+            if is_bad:
                 outdated.append(decision)
                 self.stats.n_not_cached += 1
             else:

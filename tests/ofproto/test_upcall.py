@@ -65,6 +65,20 @@ def test_an_answer_that_a_later_packet_of_the_batch_outdates_is_not_shared() -> 
     assert w.send(udp(1, A, B)) == [(Output(2),)]
 
 
+def test_answers_to_stations_that_begin_to_speak_together_all_become_flows() -> None:
+    w = World()
+    w.bridge("actions=NORMAL")
+    assert w.send(*[udp(1, C + i, B) for i in range(20)]) == [(Output(2), Output(3))] * 20
+    assert (w.upcalls.stats.n_installed, w.upcalls.stats.n_not_cached) == (20, 0)
+
+
+def test_an_address_that_moves_twice_in_a_batch_outdates_what_was_decided_in_between() -> None:
+    w = World()
+    w.bridge("actions=NORMAL")
+    assert w.send(udp(1, A, B), udp(3, C, A), udp(2, A, B))[1] == (Output(1),)
+    assert w.send(udp(3, C, A)) == [(Output(2),)]
+
+
 def test_learning_an_address_rechecks_only_the_flows_that_asked_for_it() -> None:
     w = World()
     w.bridge("actions=NORMAL")
