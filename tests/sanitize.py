@@ -127,7 +127,7 @@ def build(kind: str, modules: frozenset[str], edits: tuple[Edit, ...] = ()) -> P
     return tree
 
 
-def run(kind: str, modules: Iterable[str], code: str, *, timeout: float = 120, args: Iterable[str] = (),
+def run(kind: str, modules: Iterable[str], code: str, *, timeout: float = 900, args: Iterable[str] = (),
         edits: Iterable[Edit] = ()) -> subprocess.CompletedProcess[str]:
     """Run *code* in a new interpreter over *modules* built with sanitizer *kind*.
 

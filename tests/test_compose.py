@@ -29,7 +29,7 @@ KINDS = ("ip,nw_proto=2", "ip,nw_proto=2,nw_frag=later", "sctp,sctp_src=5,sctp_d
 
 def their_frame(flow: str) -> bytes:
     """Frame that ovs-ofctl makes of *flow*; it prints it as a hex dump on standard output."""
-    done = subprocess.run(["ovs-ofctl", "compose-packet", flow], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["ovs-ofctl", "compose-packet", flow], capture_output=True, text=True, timeout=60)
     rows = re.findall(r"^[0-9a-f]{8}  ((?:[0-9a-f]{2}[ -]?)+)", done.stdout, re.M)
     assert rows, done.stderr
     return bytes.fromhex("".join(rows).replace("-", " "))

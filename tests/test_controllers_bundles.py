@@ -190,7 +190,7 @@ def test_after_a_barrier_no_packet_is_treated_by_the_old_tables(tmp_path: Path, 
                 peer.send(parse_flow(text))
             assert not any(isinstance(f.message, basic.Error) for f in peer.said() if isinstance(f, Frame))
             bridge.port("p1").inject(frame)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not (out := bridge.port(f"p{port_now}").take()) and time.monotonic() < deadline:
                 time.sleep(0.0005)
             assert out == [frame] and not bridge.port(f"p{other}").take()

@@ -161,7 +161,7 @@ def test_the_environment_leaves_all_to_the_walk() -> None:
     code = "from fastpath._extract import set_form; print(set_form('words'))"
     for env, want in (({"FASTPATH_PLAIN": "1"}, "walk"), ({}, "avx2" if forms()["avx2"] else "words")):
         done = subprocess.run(
-            [sys.executable, "-c", code], env=env, check=True, timeout=30, capture_output=True, text=True
+            [sys.executable, "-c", code], env=env, check=True, timeout=60, capture_output=True, text=True
         )
         assert done.stdout == f"{want}\n"
 

@@ -190,7 +190,7 @@ def test_ovs_ofctl_watches_both_alike(theirs: str, tmp_path: Path, version: int)
             texts = []
             for child in children:
                 child.send_signal(signal.SIGTERM)
-                text = child.communicate(timeout=10)[0]
+                text = child.communicate(timeout=60)[0]
                 texts.append([line for line in text.splitlines() if "fatal_signal" not in line])
         one, other = texts
         assert one == other and sum("event=" in line for line in one) == 8, one

@@ -133,7 +133,7 @@ def test_match_text_is_what_the_reference_prints_back(
     text: str, key: dict[str, int], mask: dict[str, int], ovs_ofctl: str
 ) -> None:
     run = subprocess.run(
-        [ovs_ofctl, "parse-flow", f"{text},actions=drop"], capture_output=True, text=True, timeout=20
+        [ovs_ofctl, "parse-flow", f"{text},actions=drop"], capture_output=True, text=True, timeout=60
     )
     m = re.search(r"FLOW_MOD .*: ADD (.*?) ?actions=drop", run.stdout)
     assert m, run.stdout + run.stderr

@@ -46,7 +46,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
 
 
 def ask(control: Path, *words: str) -> None:
-    subprocess.run(["ovs-appctl", "-t", str(control), *words], capture_output=True, timeout=20)
+    subprocess.run(["ovs-appctl", "-t", str(control), *words], capture_output=True, timeout=60)
 
 
 def monitored(target: str, version: int, way: tuple[str, ...], folder: Path) -> list[str]:
@@ -62,7 +62,7 @@ def monitored(target: str, version: int, way: tuple[str, ...], folder: Path) -> 
             ["ovs-ofctl", "-t", "30", "-O", f"OpenFlow1{version}", f"--unixctl={control}", *options,
              "monitor", target, *args], stdout=file, stderr=subprocess.STDOUT)
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not control.exists() and child.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.01)
             if child.poll() is None:

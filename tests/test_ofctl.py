@@ -130,7 +130,7 @@ def test_messages_of_a_file_are_printed(ovs_ofctl: str, tmp_path: Path, capsys: 
     path = tmp_path / "stream"
     path.write_bytes(b"".join(encode(basic.EchoRequest(b"abc"), version, version) for version in VERSIONS))
     assert main(["ofctl", "ofp-parse", str(path)]) == 0
-    told = subprocess.run([ovs_ofctl, "ofp-parse", str(path)], capture_output=True, text=True, timeout=30)
+    told = subprocess.run([ovs_ofctl, "ofp-parse", str(path)], capture_output=True, text=True, timeout=60)
     assert capsys.readouterr().out == told.stdout
     path.write_bytes(path.read_bytes()[:-1])
     assert main(["ofctl", "ofp-parse", str(path)]) == 1
@@ -144,7 +144,7 @@ def test_messages_of_a_file_are_printed(ovs_ofctl: str, tmp_path: Path, capsys: 
     ("-F", "bogus", "parse-flow", "ip,actions=drop"), ("-O", "OpenFlow11", "-F", "NXM", "show", "x")])
 def test_flows_are_printed_in_the_format_that_can_say_them(
         ovs_ofctl: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    done = subprocess.run([ovs_ofctl, *words], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([ovs_ofctl, *words], capture_output=True, text=True, timeout=60)
     assert main(["ofctl", *words]) == done.returncode
     told = capsys.readouterr()
     assert (told.out, told.err.replace("fastpath ofctl", "ovs-ofctl")) == (done.stdout, done.stderr)

@@ -77,7 +77,7 @@ def test_captures_print_as_with_ovs_ofctl(ovs_ofctl: str, tmp_path: Path, name: 
             writer.write(data, time_ns=1_700_000_000_000_000_000 + i * 1_234_567_000)
     options = [word for word in words if word.startswith("-")]
     args = ["ofp-parse-pcap", str(path), *(word for word in words if not word.startswith("-"))]
-    theirs = subprocess.run([ovs_ofctl, *options, *args], capture_output=True, text=True, timeout=30)
+    theirs = subprocess.run([ovs_ofctl, *options, *args], capture_output=True, text=True, timeout=60)
     assert main(["ofctl", *options, *args]) == theirs.returncode == 0
     assert capsys.readouterr().out == theirs.stdout
 

@@ -69,7 +69,7 @@ def test_an_idle_switch_takes_fewer_steps_and_does_what_is_asked_all_the_same(
     with Switch(seed=0, realtime=True) as switch:
         bridge = switch.add_bridge("br0")
         switch.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(steps) < 3 or steps[-1] - steps[-2] < IDLE_WAIT / 2:
             assert time.monotonic() < deadline, steps
             time.sleep(0.01)

@@ -119,7 +119,7 @@ def test_features_of_tables_in_all_versions(theirs: str, folder: Path) -> None:
 
 
 def test_every_verb_is_said(ovs_ofctl: str) -> None:
-    done = subprocess.run([ovs_ofctl, "list-commands"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([ovs_ofctl, "list-commands"], capture_output=True, text=True, timeout=60)
     verbs = {line.split()[0] for line in done.stdout.splitlines()[1:]}
     words = {word for script in ALL.values() for command in (*script, *QUEUES, *TABLE_FEATURES)
              for word in command}

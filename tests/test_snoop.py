@@ -62,7 +62,7 @@ def test_ovs_ofctl_snoops(ovs_ofctl: str, tmp_path: Path, capsys: pytest.Capture
                 told += peer.recv(1000)
             time.sleep(0.3)
         child.send_signal(signal.SIGTERM)
-        seen = child.communicate(timeout=10)[0]
+        seen = child.communicate(timeout=60)[0]
         assert "OFPT_HELLO (OF1.3) (xid=0x4d)" in seen, seen
         assert "OFPT_ECHO_REQUEST (OF1.3) (xid=0x99): 3 bytes" in seen
         assert "OFPT_ECHO_REPLY (OF1.3) (xid=0x99): 3 bytes" in seen

@@ -56,7 +56,7 @@ def test_ovs_ofctl_is_served_over_tls(ovs_ofctl: str, keys: Path) -> None:
             return subprocess.run(
                 [ovs_ofctl, "-t", "5", "-O", "OpenFlow13", f"--private-key={keys / name}.key",
                  f"--certificate={keys / name}.pem", f"--ca-cert={keys / 'ca.pem'}", "dump-flows",
-                 f"ssl:127.0.0.1:{listener.port}"], capture_output=True, text=True, timeout=30)
+                 f"ssl:127.0.0.1:{listener.port}"], capture_output=True, text=True, timeout=60)
         done = dump("theirs")
         assert done.returncode == 0 and done.stdout.count("table=3") == 3000
         assert dump("stranger").returncode != 0

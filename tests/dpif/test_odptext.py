@@ -141,7 +141,7 @@ def test_equals_the_reference(more: int) -> None:
         text = format_actions(wanted)
         # Its parser reads recirculation ids in decimal only, although it prints them in hexadecimal.
         given_text = re.sub(r"recirc\((0x[0-9a-f]+)\)", lambda m: f"recirc({int(m.group(1), 16)})", text)
-        done = subprocess.run([tool, "parse-actions", given_text], capture_output=True, text=True, timeout=20,
+        done = subprocess.run([tool, "parse-actions", given_text], capture_output=True, text=True, timeout=60,
                               check=False)
         assert done.stdout.strip() == text, done.stderr
 

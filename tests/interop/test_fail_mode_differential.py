@@ -87,7 +87,7 @@ class Run:
         for _ in range(seconds):
             self.ref.appctl("time/warp", "1000")
             time.sleep(0.005)
-        deadline = time.monotonic() + 2     # the daemon looks at its connections when it is done answering
+        deadline = time.monotonic() + 20    # the daemon looks at its connections when it is done answering
         while self.br.is_fail_open and time.monotonic() < deadline \
                 and str(FAIL_OPEN_PRIORITY) not in self.ref.appctl("bridge/dump-flows", "br0"):
             time.sleep(0.01)

@@ -106,7 +106,7 @@ def test_what_was_frozen_thaws_alike(pair: Pair, label: int) -> None:
     frame = bytes.fromhex("0000000000020000000000018847") + (label << 12 | 0x140).to_bytes(4, "big") + ip
     # Only a packet makes the reference keep what it froze; its flow then holds the recirculation id.
     pair.ref.appctl("netdev-dummy/receive", "p1", frame.hex())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (ids := re.findall(r"recirc\((0x[0-9a-f]+)\)", pair.ref.appctl("dpctl/dump-flows"))):
         assert time.monotonic() < deadline, "the reference installed no flow"
         time.sleep(0.02)

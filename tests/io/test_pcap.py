@@ -183,7 +183,7 @@ def test_a_full_disk_is_counted_and_told_at_close() -> None:
 
 
 def output_of(*argv: str) -> str:
-    return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=True).stdout
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def test_the_reference_reads_what_we_write(tmp_path: Path, ovs_ofctl: str) -> None:

@@ -98,4 +98,4 @@ def test_a_bundle_a_meter_and_a_group_that_fails_over(root: None, ovs_ofctl: str
             site.ofctl("del-flows")
             until(site.pings, "an answer without a controller and rules")
         site.switch.terminate()
-        assert site.switch.communicate(timeout=20)[0] == ""
+        assert site.switch.communicate(timeout=60)[0] == ""

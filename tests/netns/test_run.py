@@ -48,7 +48,7 @@ class Running:
         with self.process:
             self.process.send_signal(number)
             try:
-                out, err = self.process.communicate(timeout=10)
+                out, err = self.process.communicate(timeout=60)
             finally:
                 self.process.kill()
         return self.process.returncode, out, err
@@ -118,14 +118,14 @@ def test_without_flows_hosts_find_each_other(lab: Lab) -> None:
 def test_it_ends_by_itself_after_its_seconds(lab: Lab) -> None:
     began = time.monotonic()
     run = Running("--port", "p1", "--port", "p2", "--seconds", "1")
-    run.process.communicate(timeout=10)
+    run.process.communicate(timeout=60)
     assert run.process.returncode == 0
     assert 1 <= time.monotonic() - began < 6
 
 
 def test_a_missing_interface_is_one_line(lab: Lab) -> None:
     run = Running("--port", "p1", "--port", "nosuch0")
-    _, err = run.process.communicate(timeout=10)
+    _, err = run.process.communicate(timeout=60)
     assert run.process.returncode == 2
     assert "nosuch0" in err and err.count("\n") == 1 and "Traceback" not in err
 

@@ -49,7 +49,7 @@ def test_a_strict_switch_refuses_it(flow: str, code: str, words: str) -> None:
 @pytest.mark.parametrize("flow, code, words", STRICT)
 def test_the_words_are_those_of_ovs_ofctl(ovs_ofctl: str, flow: str, code: str, words: str) -> None:
     done = subprocess.run([ovs_ofctl, "-O", "OpenFlow13,OpenFlow10", "parse-flow", flow], capture_output=True,
-                          text=True, timeout=20)
+                          text=True, timeout=60)
     if "load:" in flow:                 # which ovs-ofctl finds only when it checks the whole
         assert code in done.stderr
     elif words != "pbb_isid":           # it names the field as it was written

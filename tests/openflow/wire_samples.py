@@ -210,5 +210,5 @@ def _told(version: int) -> tuple[int, ...]:
 
 def printed(ovs_ofctl: str, data: bytes) -> str:
     """What ``ovs-ofctl ofp-print`` says of *data*."""
-    done = subprocess.run([ovs_ofctl, "ofp-print", data.hex()], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([ovs_ofctl, "ofp-print", data.hex()], capture_output=True, text=True, timeout=60)
     return done.stdout.strip() + done.stderr.strip()

@@ -87,7 +87,7 @@ class DatabaseServer:
         pid = self.pid(program)
         if pid is None:
             return
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         try:
             os.kill(pid, how)
             while time.monotonic() < deadline:
