@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,16 +24,7 @@ from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.messages.meter import MeterCounts
-from fastpath.openflow.messages.port import (
-    CONFIG_DOWN,
-    CONFIG_NO_FLOOD,
-    CONFIG_NO_FWD,
-    CONFIG_NO_PACKET_IN,
-    CONFIG_NO_RECV,
-    STATE_LINK_DOWN,
-    STATE_LIVE,
-    PortDesc,
-)
+from fastpath.openflow.messages.port import CONFIG_NAMES, STATE_LINK_DOWN, STATE_LIVE, PortDesc
 from fastpath.openflow.messages.stats import PortCounts
 from fastpath.openflow.replies import milliseconds
 from fastpath.openflow.roles import Peers
@@ -47,10 +39,8 @@ from fastpath.value import replace
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge, Port
 
-_FLAGS = ((CONFIG_DOWN, "down"), (CONFIG_NO_RECV, "no_receive"), (CONFIG_NO_FLOOD, "no_flood"),
-          (CONFIG_NO_FWD, "no_forward"), (CONFIG_NO_PACKET_IN, "no_packet_in"))
-
-
+_log = logging.getLogger("fastpath.ofproto")
+_log.addHandler(logging.NullHandler())
 _METADATA = ("metadata", "tun_id", "pkt_mark", *(f"reg{i}" for i in range(16)))
 
 
@@ -139,6 +129,8 @@ class Control:
         s = port.stats()
         told = PortCounts(number, s.rx_packets, s.tx_packets, s.rx_bytes, s.tx_bytes,
                           duration=milliseconds(self.now - port.of.created))
+        if port.of.more_counts is not None:
+            told = replace(told, custom=tuple(sorted(port.of.more_counts(s).items())))
         if not port.of.counts_faults:
             return told
         return replace(told, rx_dropped=s.rx_dropped, tx_dropped=s.tx_dropped, rx_errors=s.rx_errors,
@@ -194,8 +186,10 @@ class Control:
             self._bridge.tlv_map.delete(mappings)
 
     def frag_handling(self, how: str | None = None) -> str:
-        """How fragments are handled, after changing it to *how* if given."""
-        if how is not None:
+        """How fragments are handled, after changing it to *how* if given and possible."""
+        if how == "reassemble":
+            _log.warning("%s: unsupported fragment handling mode %s", self._bridge.name, how)
+        elif how is not None:
             self._bridge.ofproto.set_frag_handling(how)
         return self._bridge.ofproto.frag_handling
 
@@ -282,7 +276,7 @@ class Control:
 
 
 def _describe(port: Port) -> PortDesc:
-    config = sum(bit for bit, name in _FLAGS if getattr(port.of, name))
+    config = sum(bit for bit, name in CONFIG_NAMES if getattr(port.of, name))
     state = STATE_LIVE if port.of.live else STATE_LINK_DOWN
     return PortDesc(port.number, hw_address(port), port.name, config, state)
 

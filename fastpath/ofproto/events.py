@@ -27,11 +27,13 @@ class PortChange(IntEnum):
 
 @value
 class PacketIn:
-    """A packet for the controller.  *packet* is cut to *max_len* where the action asked for it;
-    *key* holds the metadata and registers as they were, its in_port being the ofp_port.
+    """A packet for the controller.  *key* holds the metadata and registers as they were, its in_port being
+    the ofp_port.
 
-    Where the action said "pause", the packet is whole and waits for ``Bridge.resume`` to be given this
-    event, or one with another packet or key in it; *continuation* says how to go on then.
+    *packet* is whole whatever the "max_len" of the action: that is how much to tell of a packet that the
+    switch keeps, and none is ever kept.  Where the action said "pause", the packet waits for
+    ``Bridge.resume`` to be given this event, or one with another packet or key in it; *continuation* says
+    how to go on then.
     """
 
     bridge: str

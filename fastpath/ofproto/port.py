@@ -7,7 +7,7 @@ counts a new generation so that flows built on the old settings are revalidated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from fastpath.dpif.provider import PortStats
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from fastpath.ofproto.bridge import Ofproto
 
 VLAN_MAX = 4095
-FLAGS = ("no_flood", "no_forward", "no_receive", "no_packet_in", "protected", "down")
+FLAGS = ("no_flood", "no_forward", "no_receive", "no_packet_in", "protected", "down", "no_stp",
+         "no_receive_stp")
 TOLD_FLAGS = tuple(name for name in FLAGS if name != "protected")      # those that OpenFlow knows
 PRIORITY_TAGS = ("no", "if-nonzero", "always")
 
@@ -77,11 +78,14 @@ class OfPort:
     link_up: bool = True
     created: float = 0.0            # when it became a port of its bridge
     counts_faults: bool = True      # whether its device knows of drops and errors
+    more_counts: Callable[[PortStats], Mapping[str, int]] | None = field(default=None, repr=False)  # its own
     hw_addr: int = 0                # Ethernet address told to controllers; 0: that of its device
     no_flood: bool = False
     no_forward: bool = False
     no_receive: bool = False
     no_packet_in: bool = False
+    no_stp: bool = False            # kept for controllers of OpenFlow 1.0, as is the next
+    no_receive_stp: bool = False
     protected: bool = False
     down: bool = False              # by its bridge's owner, whatever its link says
     vlan: VlanConfig = field(default_factory=VlanConfig)

@@ -22,6 +22,8 @@ The first packet of a flow is counted here, since the datapath counts from the s
 
 from __future__ import annotations
 
+import logging
+
 from fastpath._flow import WINDOWS, FlowKey, MaskedKeys
 from fastpath.dpif.actions import FlowSample, OdpActions, SlowPath, ToController
 from fastpath.dpif.provider import Upcall
@@ -34,11 +36,15 @@ from fastpath.ofproto.effects import are_done, credit_effects, renew
 from fastpath.ofproto.events import PacketIn, Sampled
 from fastpath.ofproto.recirc import Continuation, FrozenState
 from fastpath.ofproto.revalidate import Revalidator, exact_mask, flow_mask
-from fastpath.ofproto.xlate.context import XlateIn, XlateOut
+from fastpath.ofproto.xlate.context import XlateError, XlateIn, XlateOut
 from fastpath.ofproto.xlate.packet import tcp_flags
 from fastpath.ofproto.xlate.pipeline import translate
-from fastpath.value import record
+from fastpath.ofproto.xlate.retrace import Explanation
+from fastpath.value import record, replace
 
+_log = logging.getLogger("fastpath.ofproto_dpif_upcall")
+_log.addHandler(logging.NullHandler())
+_ENDLESS = (XlateError.RECURSION_TOO_DEEP, XlateError.TOO_MANY_RESUBMITS)
 BATCH = 64                          # upcalls taken at a time, as the reference does
 KEEP_MASKS = 1024                   # different ones remembered
 _IN_PORT = WINDOWS["in_port"]
@@ -247,10 +253,13 @@ class UpcallHandler:
         flow = upcall.key.copy()
         flow.set(_IN_PORT, port.ofp_port)
         self.backer.asked_macs.clear()
-        out = translate(XlateIn(bridge=bridge, flow=flow, now=now, packet=upcall.packet, frozen=frozen,
-                                side_effects=side_effects))
+        env = XlateIn(bridge=bridge, flow=flow, now=now, packet=upcall.packet, frozen=frozen,
+                      side_effects=side_effects)
+        out = translate(env)
         if out.error is not None:
             self.stats.n_error += 1
+            if out.error in _ENDLESS:
+                _log.warning("%s", Explanation(replace(env, side_effects=False)))
         return bridge, frozen, out
 
     def count(self, out: XlateOut, size: int, now: float) -> None:
@@ -294,11 +303,9 @@ class UpcallHandler:
         for name, value in frozen.metadata:
             setattr(key, name, value)
         key.recirc_id = 0
-        packet = upcall.packet
         waits = Continuation(frozen, upcall.key.get(_IN_PORT)) if userdata.continuation else None
         self.backer.events.append(PacketIn(
-            bridge=frozen.bridge.name, in_port=key.get(_IN_PORT),
-            packet=packet if waits else packet[:userdata.max_len],
-            total_len=upcall.total_len or len(packet), reason=PacketInReason(userdata.reason),
+            bridge=frozen.bridge.name, in_port=key.get(_IN_PORT), packet=upcall.packet,
+            total_len=upcall.total_len or len(upcall.packet), reason=PacketInReason(userdata.reason),
             table_id=frozen.table_id, cookie=userdata.rule_cookie, controller_id=userdata.controller_id,
             userdata=frozen.userdata, key=key, continuation=waits))

@@ -63,11 +63,9 @@ _CAPABILITIES = port.CAP_FLOW_STATS | port.CAP_TABLE_STATS | port.CAP_PORT_STATS
 _OF10_ACTIONS = 0xFFF
 _AGREED_MAX = 4096
 _RESETS = [FlowFlags(bits) | FlowFlags.RESET_COUNTS for bits in range(32)]
-_FRAGS = {"normal": basic.FRAG_NORMAL, "drop": basic.FRAG_DROP, "nx-match": basic.FRAG_NX_MATCH}
+_FRAGS = {"normal": basic.FRAG_NORMAL, "drop": basic.FRAG_DROP, "reassemble": basic.FRAG_REASM,
+          "nx-match": basic.FRAG_NX_MATCH}
 _FRAG_NAMES = {number: name for name, number in _FRAGS.items()}
-_PORT_FLAGS = ((port.CONFIG_DOWN, "down"),
-               (port.CONFIG_NO_RECV, "no_receive"), (port.CONFIG_NO_FLOOD, "no_flood"),
-               (port.CONFIG_NO_FWD, "no_forward"), (port.CONFIG_NO_PACKET_IN, "no_packet_in"))
 
 
 Told: TypeAlias = "PacketIn | FlowRemoved | PortStatus | TableStatus"
@@ -305,8 +303,8 @@ class Session:
         known = basic.FRAG_MASK | (basic.INVALID_TTL if self.connection.version < OF13 else 0)
         if ask.flags & ~known:
             raise OpenFlowError("OFPSCFC_BAD_FLAGS", f"configuration flags {ask.flags:#x}")
-        how = _FRAG_NAMES.get(ask.flags & basic.FRAG_MASK)
-        if how is not None and how != self.bridge.frag_handling():
+        how = _FRAG_NAMES[ask.flags & basic.FRAG_MASK]
+        if how != self.bridge.frag_handling():
             self.bridge.frag_handling(how)
         self._miss_send_len = ask.miss_send_len
         if self.connection.version < OF13:
@@ -388,7 +386,7 @@ class Session:
             raise OpenFlowError("OFPPMFC_BAD_PORT", f"port {ask.port}")
         if found.mac != ask.mac:
             raise OpenFlowError("OFPPMFC_BAD_HW_ADDR", f"port {ask.port} has another address")
-        return ask.port, {name: bool(ask.config & bit) for bit, name in _PORT_FLAGS if ask.mask & bit}
+        return ask.port, {name: bool(ask.config & bit) for bit, name in port.CONFIG_NAMES if ask.mask & bit}
 
     def _set_flow_format(self, ask: basic.SetFlowFormat) -> Iterator[object]:
         if ask.format not in (0, 2):
@@ -592,7 +590,7 @@ class Session:
 
     def _port_status(self, event: PortStatus) -> object:
         found = next((p for p in self.bridge.ports() if p.port == event.ofp_port), None)
-        config = sum(bit for bit, name in _PORT_FLAGS if name in event.flags)
+        config = sum(bit for bit, name in port.CONFIG_NAMES if name in event.flags)
         live = event.link_up and "down" not in event.flags
         desc = replace(found or port.PortDesc(event.ofp_port, 0, event.name), config=config,
                        state=port.STATE_LIVE if live else port.STATE_LINK_DOWN)
@@ -627,10 +625,11 @@ _SINCE_14 = (PacketInReason.ACTION_SET, PacketInReason.GROUP, PacketInReason.PAC
 
 
 def _as_version(desc: port.PortDesc, version: int) -> port.PortDesc:
-    """*desc* with the bits that *version* has: only 1.0 tells no_flood, only later ones "live"."""
+    """*desc* with the bits that *version* has: only 1.0 tells of floods and of spanning
+    trees, only later ones "live"."""
     if version == OF10:
         return replace(desc, state=desc.state & port.STATE_LINK_DOWN)
-    return replace(desc, config=desc.config & ~port.CONFIG_NO_FLOOD)
+    return replace(desc, config=desc.config & ~port.CONFIG_OF10)
 
 
 def _metadata(event: PacketIn) -> Match:

@@ -75,7 +75,7 @@ OF_MAIN = frozenset(("bridge", "connmgr", "fail_open", "in_band", "ofproto", "of
 # Lines of one kind that the library logs, a minute and at once.
 USUAL_LIMIT = (10, 15)
 LIMITS = {"dpif": (600, 600), "dpif_netdev": (600, 600), "connmgr": None, "connmgr.refusals": (10, 10),
-          "rconn": None, "ofproto_dpif": None, "fail_open": None}
+          "rconn": None, "ofproto_dpif": None, "fail_open": None, "ofproto_dpif_upcall": (1, 1)}
 _ESCAPE = re.compile(r"%(?P<left>-?)(?P<zero>0?)(?P<width>\d*)(?P<what>[a-zA-Z%])(?:\{(?P<more>[^}]*)\})?")
 _WORDS = re.compile(r"[ ,:]+")
 
@@ -270,14 +270,19 @@ class Logger:
 
     def write(self, level: Level, message: str, limit: RateLimit | None = None) -> None:
         """Log *message*, unless *limit* says there were too many of its kind."""
+        if self.admits(level, limit):
+            self._log.write(self.name, level, message)
+
+    def admits(self, level: Level, limit: RateLimit | None) -> bool:
+        """Whether a line may be logged now, which counts as one if so."""
         if not self._log.takes(self.name, level):
-            return
+            return False
         if limit is not None and self._log.is_limited(self.name):
             if not limit.admits():
-                return
+                return False
             if limit.n_dropped:
                 self._log.write(self.name, level, limit.summary())
-        self._log.write(self.name, level, message)
+        return True
 
     def dbg(self, message: str, limit: RateLimit | None = None) -> None:
         """Log what only who looks for a fault wants to know."""
@@ -339,7 +344,9 @@ class Intake(logging.Handler):
         level = next((level for least, level in _FROM_LOGGING if record.levelno >= least), Level.DBG)
         limits = LIMITS.get(name, USUAL_LIMIT)
         limit = None if limits is None else self._limits.setdefault((name, level), RateLimit(*limits))
-        self._log.module(name.partition(".")[0]).write(level, record.getMessage(), limit)
+        module = self._log.module(name.partition(".")[0])
+        if module.admits(level, limit):         # before it is put into words, which may be long ones
+            self._log.write(module.name, level, record.getMessage())
 
     def tune(self) -> None:
         """Have the library put into words what some destination takes, and no more."""

@@ -160,6 +160,7 @@ class ConfiguredBridge:
         port.of.counts_faults = not isinstance(device, Dummy) and device.io is not None
         if isinstance(device, Dummy):
             port.queues.set(0)
+            port.of.more_counts = device.more_counts
         return port
 
     def _number(self, asked: int | None) -> int:
@@ -307,15 +308,18 @@ class ConfiguredBridge:
             self._log.warn(f"bridge {self.name}: table {number}: {error}")
 
     def _mirrors(self) -> None:
+        counted = {}
         for old in self.bridge.mirrors:
             self.bridge.del_mirror(old.name)
+            counted[old.name] = old.n_packets, old.n_bytes
         for mirror in self.wanted.mirrors:
             try:
-                self.bridge.add_mirror(
+                made = self.bridge.add_mirror(
                     mirror.name, select_all=mirror.select_all, select_src_port=self._of(mirror.src),
                     select_dst_port=self._of(mirror.dst), select_vlan=mirror.vlans or None,
                     output_port=next(self._of([mirror.output_port] if mirror.output_port else []), None),
                     output_vlan=mirror.output_vlan, snaplen=mirror.snaplen)
+                made.credit(*counted.get(mirror.name, (0, 0)))
             except FastpathError as error:
                 self._log.err(f"bridge {self.name}: mirror {mirror.name}: {error}")
 

@@ -216,6 +216,7 @@ class Daemon:
             yield from status.of_bridge(bridge, self._clock.now())
             for interface in bridge.interfaces.values():
                 yield from status.of_statistics(interface)
+            yield from status.of_mirrors(bridge)
 
     def _write(self, writes: list[Write]) -> None:
         if writes:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_interface
 
 from fastpath._port import Port as IoPort
+from fastpath.dpif.provider import PortStats
 from fastpath.errors import ConfigError, FastpathError, PortError
 from fastpath.io import link
 from fastpath.io._af_packet import AfPacketPort
@@ -143,6 +144,17 @@ class Dummy(Device):
             counts[1] += len(frame)
         if not self.io.inject(frame):
             raise PortError(f"{self.name}: cannot take a frame of {len(frame)} bytes")
+
+    def more_counts(self, of_port: PortStats) -> dict[str, int]:
+        """Counters of its own and of its queues: what other queues do not account for went by the first."""
+        counts = {"rx_custom_packets_1": self.n_received, "rx_custom_packets_2": self.n_received}
+        for at, what in enumerate(("packets", "bytes")):
+            others = {queue: counted[at] for queue, counted in self.other_queues.items()}
+            counts[f"rx_q0_{what}"] = getattr(of_port, f"rx_{what}") - sum(others.values())
+            counts[f"tx_q0_{what}"] = getattr(of_port, f"tx_{what}")
+            counts |= {f"rx_q{queue}_{what}": others.get(queue, 0) for queue in range(1, self.n_rx)}
+            counts |= {f"tx_q{queue}_{what}": 0 for queue in range(1, self.n_tx)}
+        return counts
 
     def set_mtu(self, mtu: int) -> None:
         if not MIN_MTU <= mtu <= MAX_MTU:

@@ -92,7 +92,7 @@ def of_interface(interface: Interface, datapath_type: str) -> Iterator[Write]:
         ("mac_in_use", format_mac(device.mac)),
         ("ifindex", 0 if is_virtual or is_dummy else _ifindex(device.name)),
         ("mtu", None if is_virtual else device.mtu), ("admin_state", "up" if up else "down"),
-        ("link_state", "up" if port.of.link_up else "down"), ("link_resets", 0)))
+        ("link_state", "up" if port.of.link_up and (up or not is_dummy) else "down"), ("link_resets", 0)))
 
 
 def _trouble(port: Port, datapath_type: str) -> str | None:
@@ -110,21 +110,16 @@ def of_statistics(interface: Interface) -> Iterator[Write]:
     values = {name: getattr(counters, name) for name in _STATISTICS if interface.of.of.counts_faults
               or name.rpartition("_")[2] in ("packets", "bytes")}
     if isinstance(interface.device, Dummy):
-        values |= dict(_by_queue(interface.device, values))
-        values |= {"rx_custom_packets_1": interface.device.n_received,
-                   "rx_custom_packets_2": interface.device.n_received}
+        values |= interface.device.more_counts(counters)
     yield from _writes(interface.wanted.row, (("statistics", values),))
 
 
-def _by_queue(device: Dummy, values: dict[str, int]) -> Iterator[tuple[str, int]]:
-    """Counters of the queues: what other queues do not account for went by the first."""
-    for at, what in enumerate(("packets", "bytes")):
-        others = {queue: counts[at] for queue, counts in device.other_queues.items()}
-        for queue in range(device.n_rx):
-            yield (f"rx_q{queue}_{what}", others.get(queue, 0) if queue else
-                   values[f"rx_{what}"] - sum(others.values()))
-        for queue in range(device.n_tx):
-            yield f"tx_q{queue}_{what}", 0 if queue else values[f"tx_{what}"]
+def of_mirrors(bridge: ConfiguredBridge) -> Iterator[Write]:
+    """Counters of the mirrors of a bridge."""
+    rows = {wanted.name: wanted.row for wanted in bridge.wanted.mirrors}
+    for mirror in bridge.bridge.mirrors:
+        told = {"tx_packets": mirror.n_packets, "tx_bytes": mirror.n_bytes}
+        yield from _writes(rows.get(mirror.name), (("statistics", told),))
 
 
 def _ifindex(name: str) -> int:

@@ -16,7 +16,7 @@ from fastpath.ofproto.actions.ct import Nat
 from fastpath.ofproto.xlate.context import XlateIn, XlateOut
 from fastpath.ofproto.xlate.pipeline import translate
 from fastpath.ofproto.xlate.trace import Fork, Resumed, Trace
-from fastpath.value import replace
+from fastpath.value import replace, value
 
 MAX_PASSES = 4096
 CT_NEW, CT_EST, CT_RPL, CT_INV, CT_TRK = 0x01, 0x02, 0x08, 0x10, 0x20
@@ -48,6 +48,16 @@ def explain(env: XlateIn, ct_next: Iterable[int] = (), done: Done | None = None,
         queue += again.forks
     recirc.release(fork.recirc_id for fork in queue)
     return trace
+
+
+@value
+class Explanation:
+    """The trace of *env*, made when it is written down."""
+
+    env: XlateIn
+
+    def __str__(self) -> str:
+        return str(explain(self.env))
 
 
 def _pass(env: XlateIn, done: Done | None, odp_ports: Mapping[int, str] | None) -> Trace:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 CAP_FLOW_STATS, CAP_TABLE_STATS, CAP_PORT_STATS, CAP_GROUP_STATS = 1, 2, 4, 8
 CAP_QUEUE_STATS, CAP_ARP_MATCH_IP, CAP_BUNDLES = 64, 128, 512
 CONFIG_DOWN, CONFIG_NO_RECV, CONFIG_NO_FLOOD, CONFIG_NO_FWD, CONFIG_NO_PACKET_IN = 1, 4, 16, 32, 64
+CONFIG_NO_STP, CONFIG_NO_RECV_STP = 2, 8
+CONFIG_OF10 = CONFIG_NO_FLOOD | CONFIG_NO_STP | CONFIG_NO_RECV_STP      # what only OpenFlow 1.0 has
+CONFIG_NAMES = ((CONFIG_DOWN, "down"), (CONFIG_NO_STP, "no_stp"), (CONFIG_NO_RECV, "no_receive"),
+                (CONFIG_NO_RECV_STP, "no_receive_stp"), (CONFIG_NO_FLOOD, "no_flood"),
+                (CONFIG_NO_FWD, "no_forward"), (CONFIG_NO_PACKET_IN, "no_packet_in"))
 STATE_LINK_DOWN, STATE_LIVE = 1, 4
 _NAME: Kind = text(16)
 _SPEEDS = tuple(Row(name, U32) for name in ("curr", "advertised", "supported", "peer"))

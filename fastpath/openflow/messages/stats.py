@@ -5,6 +5,7 @@ A reply may come in several messages; the header's ``more`` flag says that other
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastpath.ofproto.actions.base import ActionList
@@ -418,6 +419,21 @@ _PORT = Layout(
     *(Row(f"{n}14", U32, since=OF14) for n in _DURATION), *(Row(name, U64) for name in _NAMES),
     *(Row(name, U64, until=OF13) for name in _ERRORS), *(Row(n, U32, OF13, OF13) for n in _DURATION))
 _PORT_ERRORS = Layout(Row("", pad(4)), *(Row(n, U64) for n in _ERRORS))
+_EXPERIMENTER, _INTEL, _RFC2819, _CUSTOM = 0xFFFF, 0xAA01, 1, 2      # properties that Open vSwitch adds
+_INTEL_HEAD, _CUSTOM_HEAD = struct.Struct("!II"), struct.Struct("!HH")
+_NO_RFC2819 = _INTEL_HEAD.pack(_INTEL, _RFC2819) + bytes(4) + b"\xff" * 168    # 21 counters nobody keeps
+
+
+def _put_custom(counters: tuple[tuple[str, int], ...]) -> bytes:
+    names = [(name.encode(), value) for name, value in counters]
+    return _INTEL_HEAD.pack(_INTEL, _CUSTOM) + len(names).to_bytes(4, "big") + b"".join(
+        len(name).to_bytes(1, "big") + name + value.to_bytes(8, "big") for name, value in names)
+
+
+def _get_custom(reader: Reader) -> tuple[tuple[str, int], ...]:
+    _pad, n = reader.unpack(_CUSTOM_HEAD)
+    names = ((reader.take(reader.take(1)[0]).decode(errors="replace"), reader.take(8)) for _ in range(n))
+    return tuple((name, int.from_bytes(value, "big")) for name, value in names)
 
 
 @value
@@ -438,6 +454,7 @@ class PortCounts:
     rx_crc_err: int = UNKNOWN
     collisions: int = UNKNOWN
     duration: float = 0
+    custom: tuple[tuple[str, int], ...] = ()        # counters of the device's own, by name
 
     def put(self, version: int) -> bytes:
         """Bytes in *version*."""
@@ -446,8 +463,10 @@ class PortCounts:
         values |= {"duration_sec": sec, "duration_nsec": nsec, "duration_sec14": sec, "duration_nsec14": nsec}
         if version < OF14:
             return _PORT.pack(version, values)
-        errors = put_property(0, _PORT_ERRORS.pack(version, values))
-        return _PORT.pack(version, {**values, "length": _PORT.size(version) + len(errors)}) + errors
+        more = put_property(0, _PORT_ERRORS.pack(version, values)) + put_property(_EXPERIMENTER, _NO_RFC2819)
+        if self.custom:
+            more += put_property(_EXPERIMENTER, _put_custom(self.custom))
+        return _PORT.pack(version, {**values, "length": _PORT.size(version) + len(more)}) + more
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
@@ -460,6 +479,8 @@ class PortCounts:
             kind, part = get_property(reader)
             if kind == 0:
                 v |= _PORT_ERRORS.unpack(version, part)
+            elif kind == _EXPERIMENTER and part.unpack(_INTEL_HEAD) == (_INTEL, _CUSTOM):
+                v["custom"] = _get_custom(part)
         duration = v.pop("duration_sec", 0) + v.pop("duration_nsec", 0) / 1e9
         return cls(**v, duration=duration)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from fastpath.value import value
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_log = logging.getLogger("fastpath.ofp_match")
+_log.addHandler(logging.NullHandler())
 ADD, DELETE, CLEAR = range(3)
 _MOD, _REPLY, _MAPPING = struct.Struct(">H6x"), struct.Struct(">IH10x"), struct.Struct(">HBBH2x")
 
@@ -29,7 +32,11 @@ def _get(reader: Reader) -> tuple[TlvMapping, ...]:
     mappings = []
     while len(reader):
         mappings.append(TlvMapping(*reader.unpack(_MAPPING)))
-        check_mappings(mappings[-1:])
+        try:
+            check_mappings(mappings[-1:])
+        except OpenFlowError as error:
+            _log.warning("%s", error.detail)        # as the reference, which says so while it reads
+            raise
     return tuple(mappings)
 
 

@@ -91,7 +91,16 @@ def _port_stats(m: stats.PortStatsReply, c: Context) -> str:
         out += f"  port {c.port(p.port):>2}: rx {rx}\n           tx {tx}\n"
         if c.version >= OF13:
             out += f"           duration={duration(p.duration)}\n"
+        out += _custom(p.custom)
     return out
+
+
+def _custom(counters: tuple[tuple[str, int], ...]) -> str:
+    if not counters:
+        return ""
+    told = [f"{name}={value}," for name, value in counters]
+    rows = (" ".join(told[i:i + 3]) for i in range(0, len(told), 3))
+    return "           CUSTOM Statistics\n" + "".join(f"{'':22}{row}\n" for row in rows)
 
 
 def _port_request(m: stats.PortStatsRequest, c: Context) -> str:
