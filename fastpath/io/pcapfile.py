@@ -90,15 +90,16 @@ def read_pcap(path: str | Path) -> Iterator[Record]:
 
 class PcapWriter:
     """Writes frames to a new capture file, or with *append* to the end of one that was written so before; a
-    context manager that closes it."""
+    context manager that closes it.  *path* may be the number of an open file, which stays open."""
 
-    def __init__(self, path: str | Path, *, nanosecond: bool = True, byte_order: str = "<",
+    def __init__(self, path: str | Path | int, *, nanosecond: bool = True, byte_order: str = "<",
                  append: bool = False) -> None:
         magic = next(m for m, form in MAGICS.items() if form == (byte_order, nanosecond))
         self._unit = 1 if nanosecond else 1000
         self._layout = struct.Struct(byte_order + "IIII")
-        self._file: BinaryIO = open(path, "ab" if append else "wb")  # noqa: SIM115 -- closed by close()
-        if not self._file.tell():
+        self._file: BinaryIO = open(  # noqa: SIM115 -- closed by close()
+            path, "ab" if append else "wb", closefd=not isinstance(path, int))
+        if not append or not self._file.tell():
             head = struct.pack(byte_order + "HHiIII", 2, 4, 0, 0, SNAPLEN, LINKTYPE_ETHERNET)
             self._file.write(magic + head)
 

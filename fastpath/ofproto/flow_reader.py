@@ -24,6 +24,7 @@ from fastpath.ofproto.actions.table import ActionReader
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.match import Match, check_widths, missing_prerequisite
+from fastpath.ofproto.normal_log import tell_normalized
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.plain import plain_reader, read_plainly
 from fastpath.ofproto.rule import FLAG_BY_TEXT, FlowFlags, Rule
@@ -85,8 +86,10 @@ class FlowReader:
         if "new_cookie" not in values:
             # A modify that selects by cookie leaves it alone and never adds.
             values["new_cookie"] = None if values.get("cookie_mask") else 0
-        fm = FlowMod(command=Command.DELETE if command is None else command, match=match.normalized(),
-                     actions=actions, **values)
+        normal = match.normalized()
+        tell_normalized(match, normal)
+        fm = FlowMod(command=Command.DELETE if command is None else command, match=normal, actions=actions,
+                     **values)
         fm.admit()
         return fm
 

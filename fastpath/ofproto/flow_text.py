@@ -72,13 +72,17 @@ _COMMAND_TEXT = {Command.ADD: "ADD", Command.MODIFY: "MOD", Command.MODIFY_STRIC
 _FLAG_SINCE = {FlowFlags.RESET_COUNTS: OF12, FlowFlags.NO_PKT_COUNTS: OF13, FlowFlags.NO_BYT_COUNTS: OF13}
 
 
-def format_flow_mod(fm: FlowMod, version: int = OF10, *, ports: Mapping[int, str] | None = None) -> str:
-    """*fm* as ``ovs-ofctl parse-flow`` prints it for OpenFlow *version*, without the message's name."""
+def format_flow_mod(fm: FlowMod, version: int = OF10, *, ports: Mapping[int, str] | None = None,
+                    tlvs: str | None = None) -> str:
+    """*fm* as ``ovs-ofctl parse-flow`` prints it for OpenFlow *version*, without the message's name.  *tlvs*
+    are said in place of its match, if they are given."""
     out = [_COMMAND_TEXT[fm.command]]
     if fm.table_id not in (0, TABLE_ALL):
         out.append(f"table:{fm.table_id}")
     priority = None if fm.priority == DEFAULT_PRIORITY else fm.priority
     match = match_as_version(fm.match, version).format(priority=priority, ports=ports)
+    if tlvs is not None:
+        match = tlvs if priority is None else f"{tlvs} pri:{priority}"
     if match:
         out.append(match)
     if fm.new_cookie and fm.new_cookie != COOKIE_KEEP:

@@ -458,13 +458,13 @@ def missing_prerequisite(match: Match) -> str | None:
 
 
 def _plain_mask(key: FlowKey, mask: FlowKey) -> FlowKey | None:
-    """The mask of the match once it is normalized; None where more than its mask and protocols tell what is
-    wrong with it or implied by it."""
+    """The mask of the match, if that is normal; None where it is not, which is to be told, or where more than
+    its mask and protocols tell what is wrong with it or implied by it."""
     match = Match(key, mask)
     if (mask.meets(_WIDE) or mask.get(_TUN_OPTIONS[0]) or key.get(_PACKET_TYPE) >> 16
             or missing_prerequisite(match) is not None):
         return None
-    return match.normalized().mask
+    return mask if match.normalized().mask == mask else None
 
 
 FORMS = Forms(_plain_mask)

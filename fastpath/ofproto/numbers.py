@@ -107,6 +107,16 @@ def atoi(s: str, bits: int) -> int:
     return value & ((1 << bits) - 1)
 
 
+def strtoul(s: str, base: int) -> int:
+    """The number at the beginning of *s* as C's strtoul reads it in *base* (0: as written); 0 for none."""
+    s = s.strip()
+    if base == 16 or (base == 0 and s[:2].lower() == "0x"):
+        found = re.match(r"(?:0[xX])?([0-9a-fA-F]*)", s)
+        return int(found[1] or "0", 16) if found else 0
+    found = re.match(r"[0-7]+" if base == 0 and s[:1] == "0" else r"[0-9]+", s)
+    return int(found[0], 8 if found[0][0] == "0" else 10) if found else 0
+
+
 def port(s: str, names: PortNames | None = None) -> int | None:
     """OpenFlow port from a number, a reserved name (any case) or one of *names*; None if it is neither.
 

@@ -242,6 +242,17 @@ def encode_error(name: str, version: int) -> bytes:
     return encode_error(UNENCODABLE, version)
 
 
+def numbers_of(name: str, version: int) -> tuple[int, int, int] | None:
+    """(vendor, type, code) of an error in *version*, as the reference tells them; None if it has none there.
+
+    What an experimenter numbers since 1.2 has one number, told as the type."""
+    for space, since, until, kind, code in ERRORS.get(name, ()):
+        if since <= version <= until:
+            vendor = _VENDORS.get(space, 0)
+            return (vendor, kind, code) if kind or not vendor or version < 3 else (vendor, code, 0)
+    return None
+
+
 def decode_error(body: bytes, version: int) -> tuple[str, int]:
     """Return (name, size of its numbers in *body*); ``type T, code C`` names what is in no row."""
     if len(body) < _PLAIN.size:

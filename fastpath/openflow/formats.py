@@ -20,8 +20,10 @@ from fastpath.ofproto.actions.instructions import Meter, WriteMetadata
 from fastpath.ofproto.actions.set_field import SetField
 from fastpath.ofproto.actions.vlan import PushVlan
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod
+from fastpath.ofproto.group import GroupCommand, GroupMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import FlowFlags
+from fastpath.openflow.codec import VERSION_NAMES
 
 
 class Formats(IntFlag):
@@ -50,6 +52,7 @@ _NAMES = {
     Formats.NXM_TID: "NXM+table_id", Formats.OF11: "OpenFlow11", Formats.OF12: "OXM-OpenFlow12",
     Formats.OF13: "OXM-OpenFlow13", Formats.OF14: "OXM-OpenFlow14", Formats.OF15: "OXM-OpenFlow15"}
 _SETS = {Formats.ANY: "any", Formats.OF10_STD: "OpenFlow10", Formats.OF10_NXM: "NXM", Formats.OXM: "OXM"}
+_VERSIONS = {f"openflow{name.replace('.', '')}": version for version, name in VERSION_NAMES.items()}
 _BY_NAME = {name.lower(): formats for formats, name in (*_NAMES.items(), *_SETS.items())}
 # By what OpenFlow 1.0 and 1.1 have of a field; Nicira's match and OXM have all.
 _NXM_OXM = Formats.OF10_NXM | Formats.OXM
@@ -90,6 +93,11 @@ def format_formats(formats: Formats) -> str:
                 words.append(name)
                 formats &= ~row
     return ",".join(words) or "none"
+
+
+def version_of_name(name: str) -> int | None:
+    """The version (wire) called *name*, such as ``OpenFlow13``."""
+    return _VERSIONS.get(name.lower())
 
 
 def of_version(version: int) -> Formats:
@@ -157,6 +165,18 @@ def _of_field(f: Field, mask: int) -> Formats:
     if f.of10 in kinds:
         return Formats.ANY
     return _NXM_OF11_UP if f.of11 in kinds else _NXM_OXM
+
+
+def of_group(mod: GroupMod) -> Formats:
+    """The formats of versions that are to say *mod*: Nicira's of 1.0 is as rich as 1.5."""
+    if mod.buckets:                     # as for the reference, of which the last alone decides
+        return of_actions(mod.buckets[-1].actions)
+    out = Formats.ANY
+    if mod.command in (GroupCommand.INSERT_BUCKET, GroupCommand.REMOVE_BUCKET) or mod.method:
+        out &= Formats.OF10 | Formats.OF15
+    for f, mask in mod.fields:
+        out &= _of_field(f, mask)
+    return out
 
 
 def of_actions(actions: ActionList) -> Formats:

@@ -19,7 +19,7 @@ MATCH10 = Layout(
     Row("", pad(2)), Row("nw_src", U32), Row("nw_dst", U32), Row("tp_src", U16), Row("tp_dst", U16),
 )
 MATCH11 = Layout(
-    Row("in_port", PORT), Row("wildcards", U32), Row("dl_src", MAC), Row("dl_src_mask", MAC),
+    Row("in_port", U32), Row("wildcards", U32), Row("dl_src", MAC), Row("dl_src_mask", MAC),
     Row("dl_dst", MAC), Row("dl_dst_mask", MAC), Row("dl_vlan", U16), Row("dl_vlan_pcp", U8), Row("", pad(1)),
     Row("dl_type", U16), Row("nw_tos", U8), Row("nw_proto", U8), Row("nw_src", U32), Row("nw_src_mask", U32),
     Row("nw_dst", U32), Row("nw_dst_mask", U32), Row("tp_src", U16), Row("tp_dst", U16),
@@ -56,7 +56,6 @@ def put_match10(match: Match) -> bytes:
         wild |= _W10["dl_vlan"] | _W10["dl_vlan_pcp"]
     elif m.vlan_tci & VLAN_CFI and not k.vlan_tci & VLAN_CFI:
         vlan = VLAN_NONE10
-        wild |= _W10["dl_vlan_pcp"]
     else:
         if m.vlan_tci & _VID:
             vlan = k.vlan_tci & _VID
@@ -170,9 +169,11 @@ def put_match11(match: Match) -> bytes:
     masks = {f"{name}_mask": ~getattr(m, name) & full for name, full in (
         ("dl_src", (1 << 48) - 1), ("dl_dst", (1 << 48) - 1), ("nw_src", 0xFFFFFFFF), ("nw_dst", 0xFFFFFFFF),
         ("metadata", (1 << 64) - 1))}
+    assert PORT.put is not None
+    values["in_port"] = PORT.put(values["in_port"], OF11)
     lse = k.mpls_lse0
     body = MATCH11.pack(OF11, {**values, **masks, "wildcards": wild, "dl_vlan": vlan, "dl_vlan_pcp": pcp,
-                               "nw_tos": k.nw_tos >> 2, "mpls_label": lse >> 12, "mpls_tc": lse >> 9 & 7})
+                               "nw_tos": k.nw_tos & 0xFC, "mpls_label": lse >> 12, "mpls_tc": lse >> 9 & 7})
     return MATCH_HEADER.pack(OF11, {"type": STANDARD, "length": MATCH11_SIZE}) + body
 
 
@@ -188,7 +189,7 @@ def _get_match11(reader: Reader) -> Match:
     wild, match = v["wildcards"], Match()
     k, m = match.key, match.mask
     if not wild & _W11["in_port"]:
-        _set(match, "in_port", v["in_port"])
+        _set(match, "in_port", _port11(v["in_port"]))
     for name, full in (("dl_src", (1 << 48) - 1), ("dl_dst", (1 << 48) - 1), ("metadata", (1 << 64) - 1)):
         mask = ~v[f"{name}_mask"] & full
         if mask:
@@ -206,24 +207,36 @@ def _get_match11(reader: Reader) -> Match:
             mask = ~v[f"{name}_mask"] & 0xFFFFFFFF
             setattr(k, name, v[name] & mask)
             setattr(m, name, mask)
-    if dl_type in (ETH_IP, 0x86DD) and not wild & _W11["nw_tos"]:
-        if v["nw_tos"] & ~0x3F:
-            raise OpenFlowError("OFPBMC_BAD_VALUE", f"nw_tos {v['nw_tos']:#x}: not a DSCP")
-        k.nw_tos, m.nw_tos = v["nw_tos"] << 2, 0xFC
-    if dl_type in (ETH_IP, 0x86DD, ETH_ARP, ETH_RARP) and not wild & _W11["nw_proto"]:
-        k.nw_proto, m.nw_proto = v["nw_proto"], 0xFF
-        if dl_type in (ETH_IP, 0x86DD):
-            _get_l4_11(match, v, wild)
+        if not wild & _W11["nw_proto"]:
+            k.nw_proto, m.nw_proto = v["nw_proto"], 0xFF
+    if dl_type == ETH_IP:
+        if not wild & _W11["nw_tos"]:
+            if v["nw_tos"] & 3:
+                raise OpenFlowError("OFPBMC_BAD_VALUE", f"nw_tos {v['nw_tos']:#x}: not a DSCP in its place")
+            k.nw_tos, m.nw_tos = v["nw_tos"], 0xFC
+        _get_l4_11(match, v, wild)
     if dl_type in ETH_MPLS:
         _get_mpls11(match, v, wild)
     return match
 
 
+def _port11(number: int) -> int:
+    """A port of 32 bits as 16, which is looked at only where it matters."""
+    assert PORT.get is not None
+    try:
+        port: int = PORT.get(number, OF11)
+    except OpenFlowError as error:
+        raise OpenFlowError("OFPBMC_BAD_VALUE", error.detail) from None
+    return port
+
+
 def _get_l4_11(match: Match, v: dict[str, int], wild: int) -> None:
-    if v["nw_proto"] in (TCP, UDP, SCTP, ICMP, 58):
-        _get_ports(match, v, wild & _W11["tp_src"], wild & _W11["tp_dst"])
-    elif wild & 0xC0 != 0xC0:
-        raise OpenFlowError("OFPBMC_BAD_FIELD", f"ports of protocol {v['nw_proto']}")
+    """Ports, and types of ICMP, of protocols that have them; those of others mean nothing."""
+    no_src, no_dst, proto = wild & _W11["tp_src"], wild & _W11["tp_dst"], match.key.nw_proto
+    if proto == ICMP and ((not no_src and v["tp_src"] > 0xFF) or (not no_dst and v["tp_dst"] > 0xFF)):
+        raise OpenFlowError("OFPBMC_BAD_FIELD", "a type or code of ICMP of more than 8 bits")
+    if proto in (TCP, UDP, SCTP, ICMP):
+        _get_ports(match, v, no_src, no_dst)
 
 
 def _get_vlan11(match: Match, v: dict[str, int], wild: int) -> None:
@@ -250,6 +263,22 @@ def _get_mpls11(match: Match, v: dict[str, int], wild: int) -> None:
         _set(match, "mpls_label", v["mpls_label"] & 0xFFFFF)
     if not wild & _W11["mpls_tc"]:
         _set(match, "mpls_tc", v["mpls_tc"] & 7)
+
+
+# -- what is said of VLANs -------------------------------------------------------------------------
+
+def fields10(data: bytes) -> tuple[int, bool, int, bool]:
+    """Of the 40 bytes: VLAN id, whether it is open, priority, and whether that is open."""
+    v = MATCH10.unpack(OF10, Reader(data))
+    return v["dl_vlan"], bool(v["wildcards"] & _W10["dl_vlan"]), v["dl_vlan_pcp"], bool(
+        v["wildcards"] & _W10["dl_vlan_pcp"])
+
+
+def fields11(data: bytes) -> tuple[int, bool, int, bool]:
+    """Of the 88 bytes, likewise."""
+    v = MATCH11.unpack(OF11, Reader(data, pos=MATCH_HEADER.size(OF11)))
+    return v["dl_vlan"], bool(v["wildcards"] & _W11["dl_vlan"]), v["dl_vlan_pcp"], bool(
+        v["wildcards"] & _W11["dl_vlan_pcp"])
 
 
 # -- any version -----------------------------------------------------------------------------------

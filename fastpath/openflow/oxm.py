@@ -159,6 +159,9 @@ def _plan(mask: object, packet_type: int, dl_type: int, nw_proto: int, icmp_type
         out.append((f, None if exact else m))
         if name == "vlan_vid" and match.get(_PCP)[1] and tags:
             out.append((_PCP, None))
+    f, m = BY_NAME["packet_type"], match.mask.packet_type
+    if m == 0xFFFFFFFF and not packet_type and all(g.prereq is Prereq.NONE for g, _mask in out):
+        out.insert(0, (f, None))        # nothing else says that it is about Ethernet
     return out
 
 

@@ -75,7 +75,8 @@ OF_MAIN = frozenset(("bridge", "connmgr", "fail_open", "in_band", "ofproto", "of
 # Lines of one kind that the library logs, a minute and at once.
 USUAL_LIMIT = (10, 15)
 LIMITS = {"dpif": (600, 600), "dpif_netdev": (600, 600), "connmgr": None, "connmgr.refusals": (10, 10),
-          "rconn": None, "ofproto_dpif": None, "fail_open": None, "ofproto_dpif_upcall": (1, 1)}
+          "rconn": None, "ofp_match": (30, 30), "ofproto_dpif": None, "fail_open": None,
+          "ofproto_dpif_upcall": (1, 1)}
 _ESCAPE = re.compile(r"%(?P<left>-?)(?P<zero>0?)(?P<width>\d*)(?P<what>[a-zA-Z%])(?:\{(?P<more>[^}]*)\})?")
 _WORDS = re.compile(r"[ ,:]+")
 
@@ -180,6 +181,16 @@ class Log:
         library.setLevel(logging.INFO)
         library.addHandler(self._intake)
         self._intake.tune()
+
+    def close(self) -> None:
+        """Log nothing any more, and leave what the library tells to others."""
+        self.close_file()
+        if self._intake is not None:
+            library = logging.getLogger(LIBRARY)
+            library.removeHandler(self._intake)
+            library.propagate = True
+            library.setLevel(logging.NOTSET)
+            self._intake = None
 
     def _set_pattern(self, destination: str, pattern: str) -> None:
         names = DESTINATIONS if destination.lower() == "any" else (destination.lower(),)

@@ -6,6 +6,7 @@ comes again or too early is left out, so what follows a lost segment is not read
 
 from __future__ import annotations
 
+import logging
 import struct
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from datetime import datetime, timezone
 
 from fastpath.cli.ofctl.talk import Options
 from fastpath.errors import FastpathError
-from fastpath.io.pcapfile import read_pcap
+from fastpath.io.pcapfile import Record, read_pcap
 from fastpath.ofproto import numbers
 from fastpath.openflow.messages.table import HEADER
 from fastpath.openflow.printing.context import PACKETS
@@ -21,6 +22,8 @@ from fastpath.openflow.printing.message import format_message
 from fastpath.text import format_ipv4
 from fastpath.value import value
 
+_log = logging.getLogger("fastpath.pcap")
+_log.addHandler(logging.NullHandler())
 PORTS = frozenset((6633, 6653))         # where OpenFlow is spoken, if nobody says
 _TAGS, _IPV4, _TCP = (0x8100, 0x88A8), 0x0800, 6
 _FIN, _SYN, _RST = 1, 2, 4
@@ -91,11 +94,20 @@ def _messages(data: bytearray) -> Iterator[bytes]:
         del data[:max(size, 1)]
 
 
+def captured(name: str) -> Iterator[Record]:
+    """Records of the file *name*.  Raises OSError, which is logged, if it cannot be opened."""
+    try:
+        yield from read_pcap(name)
+    except OSError as error:
+        _log.warning("%s: failed to open pcap file for reading (%s)", name, error.strerror)
+        raise
+
+
 def ofp_parse_pcap(args: list[str], options: Options) -> None:
     ports = {numbers.atoi(word, 16) for word in args[1:]} or PORTS
     reader, first = TcpReader(), True
     try:
-        for record in read_pcap(args[0]):
+        for record in captured(args[0]):
             s = segment(record.frame)
             if s is None or ports.isdisjoint(s.stream[2:]):
                 continue
@@ -110,4 +122,4 @@ def ofp_parse_pcap(args: list[str], options: Options) -> None:
                 sys.stdout.write(format_message(message, verbosity=PACKETS + options.more))
                 first = False
     except OSError as error:
-        raise FastpathError(f"{args[0]}: failed to open pcap file for reading ({error.strerror})") from None
+        raise FastpathError(f"{args[0]}: open failed ({error.strerror})") from None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from fastpath.cli.ofctl.talk import Options, Talk, lines_of
+from fastpath.cli.ofctl.talk import Options, Quit, Talk, lines_of
 from fastpath.errors import FastpathError, ParseError
 from fastpath.fields import BY_NAME
 from fastpath.ofproto.actions.instructions import (
@@ -51,9 +51,6 @@ def dump_flows(talk: Talk, args: list[str]) -> None:
     entries = [e for frame in talk.client.answer(request) for e in frame.message.flows]
     if talk.version == OF10:        # whose ages are told by who prints messages, not by who sorts rules
         entries = [replace(e, idle_age=None, hard_age=None) for e in entries]
-    for name, _descending in talk.options.sort:
-        if name != "priority" and name not in BY_NAME:
-            raise FastpathError(f"{name}: unknown field name")
     for name, descending in reversed(talk.options.sort):
         entries.sort(key=lambda e, n=name: _sort_key(e, n), reverse=descending)     # type: ignore[misc]
     for entry in entries:
@@ -163,9 +160,9 @@ def _found(mod: FlowMod, command: Command) -> FlowMod:
     return replace(mod, command=command, cookie=0, cookie_mask=0)
 
 
-def diff_flows(one: str, other: str, options: Options) -> int:
-    """Print in what two switches or files differ; return the exit status, 2 if they do."""
-    (first, names), (second, more_names) = (_of_source(name, options) for name in (one, other))
+def diff_flows(args: list[str], options: Options) -> None:
+    """Print in what two switches or files differ.  Quits with status 2 if they do."""
+    (first, names), (second, more_names) = (_of_source(name, options) for name in args)
     names = names or more_names
     out = []
     for key in sorted({*first, *second}):
@@ -174,7 +171,8 @@ def diff_flows(one: str, other: str, options: Options) -> int:
             continue
         out += [f"{sign}{_line(mod, names)}\n" for sign, mod in (("-", old), ("+", new)) if mod is not None]
     sys.stdout.write("".join(out))
-    return 2 if out else 0
+    if out:
+        raise Quit(2)
 
 
 def _of_source(name: str, options: Options) -> tuple[dict[Key, FlowMod], Mapping[int, str] | None]:

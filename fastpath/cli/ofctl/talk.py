@@ -21,10 +21,22 @@ from fastpath.openflow.printing.context import PACKETS, PAYLOADS
 from fastpath.openflow.printing.message import format_message
 from fastpath.runtime.dial import Dial
 from fastpath.runtime.tls import Tls
-from fastpath.value import record
+from fastpath.value import record, value
 
 RUNDIR = "/var/run/openvswitch"
 _TARGET = re.compile(r"(tcp|ssl|unix):")
+
+
+@value
+class Daemon:
+    """How a verb that goes on and on does so: in the background, with a file that names it, and a socket."""
+
+    detach: bool = False
+    monitor: bool = False
+    no_chdir: bool = False
+    pidfile: str | None = None
+    overwrite_pidfile: bool = False
+    unixctl: str | None = None
 
 
 @record
@@ -41,15 +53,24 @@ class Options:
     more: int = 0
     sort: tuple[tuple[str, bool], ...] = ()         # fields, and whether descending
     timeout: float | None = None
-    packet_in_format: str = ""
+    packet_in_format: int | None = None             # None: the best there is
     readd: bool = False
     read_only: bool = False
     timestamp: bool = False
     tls: Tls | None = None
+    color: bool = False
+    pcap: bool = False
+    raw: bool = False
+    daemon: Daemon = Daemon()
+    program: str = "fastpath ofctl"                 # as errors name it
 
 
 class Quit(Exception):
-    """The command ends with status 1, all being said."""
+    """The command ends with *status*, all being said."""
+
+    def __init__(self, status: int = 1) -> None:
+        self.status = status
+        super().__init__(status)
 
 
 def target_of(name: str, suffix: str = "mgmt") -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from datetime import datetime
 
 from fastpath.cli.ofctl.talk import Talk
 from fastpath.errors import FastpathError, OpenFlowError, ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.output import OFPP_ANY
-from fastpath.ofproto.actions.versions import OF13, OF14
+from fastpath.ofproto.actions.versions import OF10, OF13, OF14
 from fastpath.ofproto.flow_mod import TABLE_ALL
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.match import Match
@@ -19,7 +20,7 @@ from fastpath.openflow.messages.monitor import FlowMonitorRequest, MonitorFlags,
 from fastpath.openflow.printing.context import PAYLOADS
 from fastpath.openflow.printing.message import format_message
 
-_FORMATS = {"standard": 0, "nxt_packet_in": 1, "nxt_packet_in2": 2}
+_FORMATS = (2, 1)                   # NXT_PACKET_IN2, or else NXT_PACKET_IN
 _FLAGS = {"!initial": MonitorFlags.INITIAL, "!add": MonitorFlags.ADD, "!delete": MonitorFlags.REMOVED,
           "!modify": MonitorFlags.MODIFY, "!actions": MonitorFlags.ACTIONS, "!own": MonitorFlags.NO_ABBREV}
 
@@ -46,14 +47,14 @@ def monitor(talk: Talk, args: list[str]) -> None:
 
 
 def _set_format(talk: Talk) -> None:
-    wanted = talk.options.packet_in_format
-    if wanted and wanted not in _FORMATS:
-        raise FastpathError(f"unknown packet-in format \"{wanted}\"")
-    try:
-        talk.client.tell(basic.SetPacketInFormat(_FORMATS[wanted or "nxt_packet_in2"]))
-    except Refused:
-        if wanted:
-            raise FastpathError(f"{talk.name}: failed to set packet in format to {wanted}") from None
+    """Have packets in the form that was asked for, else in the richest the switch has."""
+    if talk.options.packet_in_format is not None:
+        talk.tell(basic.SetPacketInFormat(talk.options.packet_in_format))
+        return
+    for number in _FORMATS if talk.version == OF10 else _FORMATS[:1]:
+        with suppress(Refused):
+            talk.client.tell(basic.SetPacketInFormat(number))
+            return
 
 
 def parse_watch(text: str, number: int, talk: Talk) -> MonitorRequest:

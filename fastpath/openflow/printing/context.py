@@ -57,7 +57,8 @@ def hex_dump(data: bytes, *, ascii: bool = True) -> str:
     for at in range(0, len(data), 16):
         row = data[at:at + 16]
         cells = [f"{b:02x}" for b in row] + ["  "] * (16 - len(row))
-        text = f"{at:08x}  {' '.join(cells[:8])}{'-' if len(row) >= 8 else ' '}{' '.join(cells[8:])}"
+        dash = "-" if len(row) > 8 or (ascii and len(row) == 8) else " "
+        text = f"{at:08x}  {' '.join(cells[:8])}{dash}{' '.join(cells[8:])}"
         if ascii:
             text += " |" + "".join(chr(b) if 32 <= b < 127 else "." for b in row).ljust(16) + "|"
         else:

@@ -7,10 +7,12 @@ from typing import Any
 
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.actions.output import OFPP_ANY
-from fastpath.ofproto.flow_mod import BUFFER_NONE, GROUP_ANY, TABLE_ALL, FlowMod
+from fastpath.ofproto.flow_mod import BUFFER_NONE, GROUP_ANY, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.flow_text import format_flow_mod
 from fastpath.ofproto.packet_text import format_packet
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
+from fastpath.openflow import oxm
+from fastpath.openflow.matchtext import format_tlvs
 from fastpath.openflow.messages import flow, monitor, packet, stats
 from fastpath.openflow.printing.context import DUMPS, PACKETS, Context, bits, duration, hex_dump
 
@@ -26,6 +28,15 @@ def _word(number: int, words: tuple[str, ...]) -> str:
 
 def _flow_mod(m: FlowMod, c: Context) -> str:
     return " " + format_flow_mod(m, c.version, ports=c.ports)
+
+
+def _nx_flow_mod(m: flow.NxFlowMod, c: Context) -> str:
+    if c.verbosity < DUMPS:
+        return _flow_mod(m.mod, c)
+    fm = m.mod
+    cookie, mask = (fm.cookie, fm.cookie_mask) if fm.command is not Command.ADD else (0, 0)
+    return " " + format_flow_mod(fm, c.version, ports=c.ports, tlvs=format_tlvs(
+        oxm.put_match(fm.match, oxm.NXM, cookie, mask)))
 
 
 def _flow_removed(m: flow.FlowRemoved, c: Context) -> str:
@@ -146,7 +157,7 @@ def _packet_out(m: packet.PacketOut, c: Context) -> str:
 
 
 BODIES: dict[type, Callable[[Any, Context], str]] = {
-    FlowMod: _flow_mod, flow.NxFlowMod: lambda m, c: _flow_mod(m.mod, c), flow.FlowRemoved: _flow_removed,
+    FlowMod: _flow_mod, flow.NxFlowMod: _nx_flow_mod, flow.FlowRemoved: _flow_removed,
     flow.NxFlowRemoved: _flow_removed, stats.FlowRequest: _flow_request, stats.NxFlowRequest: _flow_request,
     stats.AggregateRequest: _flow_request, stats.NxAggregateRequest: _flow_request, stats.FlowReply: _flows,
     stats.NxFlowReply: _flows, stats.AggregateReply: _aggregate, stats.NxAggregateReply: _aggregate,

@@ -82,12 +82,16 @@ _PREFIXES = {"": "OF", "NX": "NX", "ONF": "ONF"}
 def format_message(data: bytes, *, ports: Mapping[int, str] | None = None, verbosity: int = PAYLOADS,
                    stats: bool = True) -> str:
     """Lines of the message *data*, with an end; *ports* are names of ports."""
+    if not data:
+        return "OpenFlow message is empty\n"
     if len(data) < HEADER.size:
         return f"OpenFlow packet too short (only {len(data)} bytes):\n{hex_dump(data)}"
     version, kind, size, xid = HEADER.unpack_from(data)
     if size > len(data):
         head = _undecoded_head(data, xid).replace(": ", ":\n")
         return f"{head}(***truncated to {len(data)} bytes from {size}***)\n{hex_dump(data)}"
+    if size < len(data):
+        return f"(***only uses {size} bytes out of {len(data)}***)\n{hex_dump(data)}"
     try:
         frame = decode(data[:size])
     except OpenFlowError as error:
