@@ -339,7 +339,7 @@ class Ofproto:
         if link_up is not None:
             port.link_up = link_up
         if port.told != before:
-            self._ports_changed(port, PortChange.MODIFY)
+            self._ports_changed(port, PortChange.MODIFY, before)
         else:
             self._flood_order = None
             self.touch()
@@ -356,11 +356,12 @@ class Ofproto:
         self.frag_handling = how
         self.touch()
 
-    def _ports_changed(self, port: OfPort, change: PortChange) -> None:
+    def _ports_changed(self, port: OfPort, change: PortChange,
+                       was: tuple[bool, frozenset[str]] | None = None) -> None:
         self._flood_order = None
         self.touch()
         self.backer.events.append(PortStatus(
-            self.name, port.ofp_port, port.name, change, *port.told, self.origin))
+            self.name, port.ofp_port, port.name, change, *port.told, self.origin, was, port.hw_addr))
 
     # -- rules ---------------------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ class FlowRemoved:
 @value
 class PortStatus:
     """A port was added, removed or changed, and now has the *flags* that are named.  *origin* is whoever
-    asked for that, if it was a controller."""
+    asked for that, if it was a controller; *was* the link and the flags before, of a port that changed."""
 
     bridge: str
     ofp_port: int
@@ -76,6 +76,8 @@ class PortStatus:
     link_up: bool
     flags: frozenset[str] = frozenset()
     origin: object | None = None
+    was: tuple[bool, frozenset[str]] | None = None
+    hw_addr: int = 0
 
 
 @value

@@ -7,13 +7,13 @@ of an older version that has "action" has them too (OpenFlow 1.4 section 6.3.5).
 from __future__ import annotations
 
 from fastpath.ofproto.actions.controller import PacketInReason
-from fastpath.ofproto.actions.versions import OF10, OF13, OF14
+from fastpath.ofproto.actions.versions import OF13, OF14
 from fastpath.openflow.messages.basic import GetAsyncReply, SetAsync
 from fastpath.openflow.messages.role import KINDS, Masks
 
 _ALL_PACKET_INS = sum(1 << r for r in PacketInReason if r not in (
     PacketInReason.INVALID_TTL, PacketInReason.IMPLICIT_MISS))
-_PORT_BITS, _REMOVED10, _REMOVED11, _REMOVED14 = 7, 7, 0xF, 0x3F
+_PORT_BITS, _REMOVED10, _REMOVED13, _REMOVED14 = 7, 7, 0xF, 0x3F
 _REFINED = sum(1 << r for r in (PacketInReason.ACTION_SET, PacketInReason.GROUP, PacketInReason.PACKET_OUT))
 _MISSES = 1 << PacketInReason.EXPLICIT_MISS | 1 << PacketInReason.IMPLICIT_MISS
 _LEGACY = ("packet_in", "port_status", "flow_removed")
@@ -29,7 +29,7 @@ class AsyncConfig:
         packet_in = _ALL_PACKET_INS | (1 << PacketInReason.IMPLICIT_MISS if version < OF13 else 0)
         self._primary = dict.fromkeys(KINDS, 0) | {
             "packet_in": packet_in, "port_status": _PORT_BITS,
-            "flow_removed": _REMOVED14 if version >= OF14 else _REMOVED11 if version > OF10 else _REMOVED10}
+            "flow_removed": _REMOVED14 if version >= OF14 else _REMOVED13 if version >= OF13 else _REMOVED10}
         self._secondary = dict.fromkeys(KINDS, 0) | {"port_status": _PORT_BITS}
 
     def wants(self, kind: str, reason: int, *, secondary: bool) -> bool:

@@ -8,6 +8,7 @@ through ``BridgeControl``, whose calls are made with the lock of the switch held
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from fastpath._addwire import AddReader
@@ -20,7 +21,7 @@ from fastpath.ofproto.actions.nesting import lists_are_good
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF13, OF14, OF15
 from fastpath.ofproto.description import Description
-from fastpath.ofproto.events import FlowRemoved, PacketIn, PortStatus, TableStatus
+from fastpath.ofproto.events import FlowRemoved, PacketIn, PortChange, PortStatus, TableStatus
 from fastpath.ofproto.flow_change import FlowUpdate
 from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.group import Group, GroupMod
@@ -46,6 +47,7 @@ from fastpath.openflow.messages.table import Frame, body_room, class_of, encode,
 from fastpath.openflow.messages.tables import TableStatus as TableStatusMessage
 from fastpath.openflow.monitors import Monitors
 from fastpath.openflow.multiparts import Multiparts
+from fastpath.openflow.port_steps import steps, told
 from fastpath.openflow.replies import Ready, milliseconds
 from fastpath.openflow.roles import Peers
 from fastpath.openflow.session_log import FlowModTally, tell, tell_refusal
@@ -488,7 +490,11 @@ class Session:
             return
         if not self._wants(event):
             return
-        self._send(lambda: self._message(event))
+        if isinstance(event, PortStatus):
+            for message in self._port_status(event):
+                self.send_event(message)
+        else:
+            self._send(partial(self._message, event))
 
     def send_event(self, message: object, *, more: bool = False) -> None:
         """Tell what no request asked for; what the version has no words for is left out."""
@@ -536,21 +542,16 @@ class Session:
             case FlowRemoved():
                 return config.wants("flow_removed", event.reason, secondary=secondary)
             case PortStatus():
-                # Who has a port mod carried out is not told of it, except in OpenFlow 1.5 (EXT-338).
-                if event.origin is self and self.connection.version < OF15:
-                    return False
                 return config.wants("port_status", event.change, secondary=secondary)
             case TableStatus():
                 return config.wants("table_status", event.reason, secondary=secondary)
 
-    def _message(self, event: Told) -> object | None:
+    def _message(self, event: PacketIn | FlowRemoved | TableStatus) -> object | None:
         match event:
             case PacketIn():
                 return self._packet_in(event)
             case FlowRemoved():
                 return self._removed(event)
-            case PortStatus():
-                return self._port_status(event)
             case TableStatus():
                 version = self.connection.version
                 view = self.bridge.table_view(event.table_id)
@@ -588,13 +589,20 @@ class Session:
         return cls(rule.match, rule.cookie, rule.priority, int(event.reason), rule.table_id, duration,
                    int(rule.idle_timeout), int(rule.hard_timeout), rule.n_packets, rule.n_bytes)
 
-    def _port_status(self, event: PortStatus) -> object:
+    def _port_status(self, event: PortStatus) -> Iterator[port.PortStatus]:
+        """What of a port's change the version can tell."""
+        version = self.connection.version
         found = next((p for p in self.bridge.ports() if p.port == event.ofp_port), None)
-        config = sum(bit for bit, name in port.CONFIG_NAMES if name in event.flags)
-        live = event.link_up and "down" not in event.flags
-        desc = replace(found or port.PortDesc(event.ofp_port, 0, event.name), config=config,
-                       state=port.STATE_LIVE if live else port.STATE_LINK_DOWN)
-        return port.PortStatus(int(event.change), _as_version(desc, self.connection.version))
+        last = _as_version(found or port.PortDesc(event.ofp_port, event.hw_addr, event.name), version)
+        if event.was is not None:
+            config, state = told(*event.was)
+            last = _as_version(replace(last, config=config, state=state), version)
+        for change, config, state, is_asked in steps(event):
+            desc = _as_version(replace(last, config=config, state=state), version)
+            is_news, last = change is not PortChange.MODIFY or desc != last, desc
+            # Who has a port mod carried out is not told of it, except in OpenFlow 1.5 (EXT-338).
+            if is_news and not (is_asked and event.origin is self and version < OF15):
+                yield port.PortStatus(int(change), desc)
 
 
 _PACKET_INS: dict[int, type[packet.PacketIn]] = {

@@ -85,7 +85,7 @@ def test_every_change_marks_the_bridge_and_tells_of_ports() -> None:
     with pytest.raises(ConfigError, match="sometimes"):
         br.set_frag_handling("sometimes")
     assert w.backer.take_events() == [PortStatus("br0", 1, "p1", PortChange.MODIFY, True,
-                                                frozenset({"no_flood"}))]
+                                                frozenset({"no_flood"}), was=(True, frozenset()))]
 
 
 def test_a_port_that_goes_takes_its_addresses_along() -> None:

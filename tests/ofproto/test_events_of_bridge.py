@@ -17,7 +17,8 @@ def test_ports_that_come_change_and_go_are_told() -> None:
     br.set_port(br.port(7), link_up=True)
     br.del_port(br.port(7))
     assert w.backer.take_events() == [
-        PortStatus("br0", 7, "x", PortChange.ADD, False), PortStatus("br0", 7, "x", PortChange.MODIFY, True),
+        PortStatus("br0", 7, "x", PortChange.ADD, False),
+        PortStatus("br0", 7, "x", PortChange.MODIFY, True, was=(False, frozenset())),
         PortStatus("br0", 7, "x", PortChange.DELETE, True)]
     assert w.backer.take_events() == []
 

@@ -84,8 +84,9 @@ def test_events_are_told_to_those_who_set_a_length() -> None:
         assert said(session) == []
         session.received(encode(basic.SetConfig(0, 128), OF13, 3))
         bridge.add_port("p2")
-        (frame,) = said(session)
-        assert (frame.message.reason, frame.message.desc.name) == (0, "p2")
+        told = [(frame.message.reason, frame.message.desc.name, frame.message.desc.state)
+                for frame in said(session)]
+        assert told == [(0, "p2", 0), (2, "p2", port.STATE_LIVE)]
 
 
 @pytest.mark.parametrize(("asker", "told"), [(OF13, 1), (OF15, 2)])
