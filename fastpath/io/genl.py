@@ -22,7 +22,7 @@ from typing import Protocol
 from fastpath.errors import FormatError, PortError
 from fastpath.value import value
 
-GENERIC, NETFILTER = 16, 12             # NETLINK_*
+GENERIC, NETFILTER, ROUTE = 16, 12, 0   # NETLINK_*
 SOL_NETLINK, ADD_MEMBERSHIP, NO_ENOBUFS, CAP_ACK, EXT_ACK = 270, 1, 5, 10, 11
 SO_RCVBUFFORCE = 33
 RECEIVE_BUFFER = 4 << 20
@@ -96,7 +96,7 @@ def pack(kind: int, flags: int, seq: int, body: bytes) -> bytes:
 
 def pack_request(request: Request, seq: int) -> bytes:
     """A request with both of its headers."""
-    flags = request.flags | REQUEST | (0 if request.flags & DUMP else ACK)
+    flags = request.flags | REQUEST | (0 if request.flags & DUMP == DUMP else ACK)
     return pack(request.family, flags, seq, _GENL.pack(request.command, request.version) + request.body)
 
 

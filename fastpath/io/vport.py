@@ -13,9 +13,11 @@ from fastpath.io import link
 from fastpath.io._python import PythonPort
 from fastpath.io.port import PORT_TYPES, parse_spec, read_option
 
-KINDS = ("netdev", "internal", "vxlan", "geneve", "gre")
+KINDS = ("netdev", "internal", "vxlan", "geneve", "gre", "erspan", "ip6erspan")
+LINK_KINDS = ("erspan", "ip6erspan")    # ports of devices made for them, as no type of port is theirs
 _KINDS_OF_TYPES = {"af_packet": "netdev", "tap": "internal"}     # by the types of our own ports
-TUNNEL_KINDS = {"vxlan": "vxlan_sys", "geneve": "genev_sys", "gre": "gre_sys"}
+TUNNEL_KINDS = {"vxlan": "vxlan_sys", "geneve": "genev_sys", "gre": "gre_sys", "erspan": "erspan_sys",
+                "ip6erspan": "ip6erspan_sys"}
 
 
 class KernelPort(PythonPort):
@@ -35,6 +37,11 @@ class KernelPort(PythonPort):
         self._wanted: dict[str, Any] = {"mac": mac, "mtu": mtu, "up": up or None}
         if kind == "netdev":
             link.index(self.ifname)             # raises PortError naming those there are
+
+    @property
+    def vport_type(self) -> str:
+        """The type of port that the datapath makes of it."""
+        return "netdev" if self.kind in LINK_KINDS else self.kind
 
     def persist(self, stays: bool) -> None:
         """Whether the kernel's port outlives this one, with its device: for who comes after us."""

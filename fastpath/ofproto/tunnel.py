@@ -21,7 +21,7 @@ from fastpath.value import value
 DEFAULT_TTL = 64
 # Kinds of tunnel, their UDP port (0: none), the bits of their key.
 KINDS = {"geneve": (6081, 24), "vxlan": (4789, 24), "gre": (0, 32), "erspan": (0, 10), "gtpu": (2152, 32),
-         "ip6gre": (0, 32)}
+         "ip6gre": (0, 32), "ip6erspan": (0, 10)}
 OPTIONS = ("remote_ip", "local_ip", "key", "in_key", "out_key", "dst_port", "tos", "ttl", "csum",
            "df_default", "exts", "erspan_ver", "erspan_idx", "erspan_dir", "erspan_hwid")
 # Members that an ERSPAN port may fix: base of the number in its option, bits.

@@ -169,6 +169,7 @@ TUNNELS: tuple[tuple[str, str, int, dict[str, str]], ...] = (
     ("t8", "erspan", 18, {"remote_ip": "1.1.1.8", "key": "flow", "erspan_ver": "flow"}),
     ("t9", "erspan", 19, {"remote_ip": "1.1.1.9", "key": "9", "erspan_ver": "2", "erspan_dir": "1",
                           "erspan_hwid": "4"}),
+    ("t10", "ip6erspan", 20, {"remote_ip": "fe80::a", "key": "3", "erspan_ver": "1", "erspan_idx": "7"}),
 )
 TUNNEL_SETS = ("set_field:5->tun_id", "set_field:0x123456->tun_id", "set_tunnel:7",
                "set_tunnel64:0x100000007",
@@ -189,7 +190,7 @@ TUNNEL_MATCHES = ("", "ip", "tun_id=5", "tun_src=1.0.0.0/8", "tun_dst=3.3.3.3,ip
                   "tun_gbp_flags=8/8",
                   "tun_erspan_idx=0x12", "reg0=5", "tun_ipv6_dst=::,ip", "in_port=11,udp")
 OUTS = ("output:11", "output:12", "output:13", "output:14", "output:15", "output:16", "output:2", "in_port",
-        "output:17", "output:18", "output:19",
+        "output:17", "output:18", "output:19", "output:20",
         "output:12", "dec_ttl,output:13", "set_field:44->nw_tos,output:13")
 
 

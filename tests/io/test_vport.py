@@ -45,7 +45,8 @@ def test_a_port_is_as_its_device() -> None:
 
 def test_kinds() -> None:
     assert [tunnel_device(kind, 4789) for kind in KINDS[2:]] == [
-        "vxlan_sys_4789", "genev_sys_4789", "gre_sys_4789"]
+        "vxlan_sys_4789", "genev_sys_4789", "gre_sys_4789", "erspan_sys_4789", "ip6erspan_sys_4789"]
+    assert [KernelPort("x", kind=kind).vport_type for kind in ("vxlan", "erspan")] == ["vxlan", "netdev"]
     assert tunnel_device("gre", 0) == "gre_sys"
     with pytest.raises(ConfigError, match="expected one of netdev"):
         KernelPort("x", kind="stt")

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from fastpath.dpif.netlink import tunnel_device
 from fastpath.dpif.netlink.kernel import DpInfo, Kernel, VportInfo
 from fastpath.dpif.netlink.verb import CommandError, Options, reason
 from fastpath.errors import ExistsError, FastpathError
 from fastpath.io import link
-from fastpath.io.vport import KINDS
+from fastpath.io.vport import KINDS, LINK_KINDS, TUNNEL_KINDS
 
 _COUNTERS = Path("/sys/class/net")
 
@@ -127,7 +128,10 @@ def _add_port(kernel: Kernel, dp: DpInfo, spec: str) -> str:
         return f"{name}: failed to open network device ({os.strerror(errno.ENODEV)})"
     dst_port = int(given.get("dst_port", {"vxlan": 4789, "geneve": 6081}.get(kind, 0)))
     try:
-        kernel.vport_new(dp.index, name, kind, number=int(number) if number else None, dst_port=dst_port)
+        if kind in LINK_KINDS:
+            tunnel_device.make(name, kind)
+        kernel.vport_new(dp.index, name, "netdev" if kind in LINK_KINDS else kind,
+                         number=int(number) if number else None, dst_port=dst_port)
         if kind == "netdev":
             link.configure(name, up=True)
     except FastpathError as error:
@@ -140,7 +144,7 @@ def del_if(kernel: Kernel, words: list[str], options: Options) -> str:
     dp = open_dp(kernel, words[0])
     errors = []
     for name in words[1:]:
-        number = int(name) if name.isdecimal() else None
+        number, own_name = int(name) if name.isdecimal() else None, name
         try:
             if number is None:
                 number = kernel.vport_get(dp.index, name=name).number
@@ -148,7 +152,10 @@ def del_if(kernel: Kernel, words: list[str], options: Options) -> str:
             errors.append(f"no port named {name}")
             continue
         try:
+            if name.isdecimal():
+                own_name = kernel.vport_get(dp.index, number=number).name
             kernel.vport_del(dp.index, number)
+            tunnel_device.remove_of(own_name)
         except FastpathError as error:
             errors.append(f"deleting port {name} from {dp.name} failed ({reason(error)})")
     if errors:
@@ -209,18 +216,23 @@ def _show(kernel: Kernel, dp: DpInfo, options: Options) -> Iterator[str]:
         yield f"  cache: hit:{dp.n_cache_hit} hit-rate:{100 * dp.n_cache_hit / max(1, n_packets):.2f}%"
     yield from _caches(dp)
     for port in kernel.vport_dump(dp.index):
-        kind = "" if port.type == "netdev" else f" ({_kind(port)})"
+        kind = f" ({told})" if (told := _kind(port)) else ""
         yield f"  port {port.number}: {port.name}{kind}"
         if options.statistics:
             yield from _counters(port)
 
 
 def _kind(port: VportInfo) -> str:
-    if port.type in ("vxlan", "geneve", "gre"):
-        default = {"vxlan": 4789, "geneve": 6081}.get(port.type, 0)
-        own = f"dst_port={port.dst_port}, " if port.dst_port != default else ""
-        return f"{port.type}: {own}packet_type=ptap"
-    return port.type
+    """What a port is, "" for a device of the system.  Tunnels that are devices are known by their names."""
+    kind = port.type
+    if kind == "netdev":
+        kind = next((k for k, name in TUNNEL_KINDS.items() if port.name.startswith(name)), "")
+    if kind in TUNNEL_KINDS:
+        default = {"vxlan": 4789, "geneve": 6081}.get(kind, 0)
+        own = f"dst_port={port.dst_port}, " if port.dst_port not in (0, default) else ""
+        own += "erspan_ver=0, " if kind in LINK_KINDS else ""       # each flow says which
+        return f"{kind}: {own}packet_type=ptap"
+    return kind
 
 
 def _caches(dp: DpInfo) -> Iterator[str]:

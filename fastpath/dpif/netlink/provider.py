@@ -20,6 +20,7 @@ from contextlib import suppress
 from fastpath._extract import extract
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import OdpActions, RawUserdata, SlowPath, Userspace
+from fastpath.dpif.netlink import tunnel_device
 from fastpath.dpif.netlink.actions import encode_actions
 from fastpath.dpif.netlink.aside import Aside
 from fastpath.dpif.netlink.cookie import decode_cookie
@@ -71,7 +72,7 @@ from fastpath.dpif.provider import (
 from fastpath.errors import ConfigError, DatapathError, FastpathError, FormatError, NotFoundError
 from fastpath.geneve import is_raw, set_raw
 from fastpath.io.genl import Listener, Reply, Request, split
-from fastpath.io.vport import KernelPort
+from fastpath.io.vport import LINK_KINDS, KernelPort
 from fastpath.value import value
 
 NAME = "ovs-system"
@@ -205,6 +206,8 @@ class NetlinkDpif(Datapath):
             if not (self._keep or self._kept or any(port.io.stays for port in self._ports.values())):
                 with suppress(NotFoundError):
                     self.kernel.dp_del(self.index, self.name)
+                for name in [*self._left, *(port.io.ifname for port in self._ports.values())]:
+                    tunnel_device.remove_of(name)
         finally:
             self._close_sockets()
 
@@ -224,9 +227,7 @@ class NetlinkDpif(Datapath):
                               "the system and internal ones, no ports of this program")
         pid = 0 if self.is_per_cpu else self._listener.open()
         try:
-            found = self._adopted(port, odp_port, pid) or self.kernel.vport_new(
-                self.index, port.ifname, port.kind, number=odp_port, dst_port=port.dst_port, gbp=port.gbp,
-                pids=(pid,))
+            found = self._adopted(port, odp_port, pid) or self._made(port, odp_port, pid)
         except FastpathError:
             self._forget_socket(pid)
             raise
@@ -237,18 +238,37 @@ class NetlinkDpif(Datapath):
         self._gone.discard(found.number)
         return found.number
 
+    def _made(self, port: KernelPort, odp_port: int | None, pid: int) -> VportInfo:
+        has_device = port.kind in LINK_KINDS
+        if has_device:
+            tunnel_device.make(port.ifname, port.kind)
+        try:
+            return self.kernel.vport_new(self.index, port.ifname, port.vport_type, number=odp_port,
+                                         dst_port=port.dst_port, gbp=port.gbp, pids=(pid,))
+        except FastpathError:
+            if has_device:
+                tunnel_device.remove(port.ifname)
+            raise
+
     def _adopted(self, port: KernelPort, odp_port: int | None, pid: int) -> VportInfo | None:
         """A port that was there, if it is the one wanted; else it makes way."""
         for other in [p for p in self._left.values() if p.number == odp_port and p.name != port.ifname]:
-            self.kernel.vport_del(self.index, self._left.pop(other.name).number)
+            self._remove(self._left.pop(other.name))
         left = self._left.pop(port.ifname, None) or self._kept.pop(port.ifname, None)
         if left is None:
             return None
-        if left.type != port.kind or left.dst_port != port.dst_port or odp_port not in (None, left.number):
-            self.kernel.vport_del(self.index, left.number)
+        if (left.type, left.dst_port) != (port.vport_type, port.dst_port) or odp_port not in (
+                None, left.number):
+            self._remove(left)
             return None
         self.kernel.vport_set(self.index, left.number, upcall_pid=(pid,))
         return left
+
+    def _remove(self, port: VportInfo) -> None:
+        """Detach a port, with the device it had for itself."""
+        with suppress(NotFoundError):
+            self.kernel.vport_del(self.index, port.number)
+        tunnel_device.remove_of(port.name)
 
     def port_del(self, odp_port: int) -> None:
         """Detach a port; an internal device and a tunnel's go with it, but for one that is to stay."""
@@ -263,6 +283,8 @@ class NetlinkDpif(Datapath):
         self._gone.discard(odp_port)
         if port is not None:
             self._forget_socket(port.pid)
+            if port.io.kind in LINK_KINDS and not port.io.stays:
+                tunnel_device.remove(port.io.ifname)
 
     def _forget_socket(self, pid: int) -> None:
         if pid:
@@ -568,8 +590,7 @@ class NetlinkDpif(Datapath):
         """Remove the ports of a datapath taken over that nobody has added since."""
         left, self._left = self._left, {}
         for port in left.values():
-            with suppress(NotFoundError):
-                self.kernel.vport_del(self.index, port.number)
+            self._remove(port)
 
     def set_now(self, now: float) -> None:
         """The kernel has a clock of its own, the monotonic one.  What is done now and then is done here."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif import actions as odp
-from fastpath.dpif.key import ATTRS, Form, members_of
+from fastpath.dpif.key import ATTRS, OF_TUNNEL, Form, members_of
 from fastpath.fields import DP_WORDS, MEMBERS, OFFSETS, TNL_WORD
 from fastpath.flowtext import TUN_CSUM, TUN_DF, TUN_KEY, TUN_OAM
 from fastpath.ofproto.tunnel import DEFAULT_TTL, Tunnel
@@ -122,9 +122,10 @@ def _commit_tunnel(x: Xlate, hand: Hand, tunnel: Tunnel) -> None:
 def _of_kind(kind: str, flow: FlowKey) -> list[tuple[str, int, int]]:
     """Members that only tunnels of *kind* have, if the flow says anything of them."""
     values = {name: getattr(flow, f"tun_{name}") for name, _bits in members_of(kind)}
+    family = OF_TUNNEL.get(kind)
     told = {"vxlan": any(values.values()), "erspan": values.get("erspan_ver") in _ERSPAN_PARTS,
             "gtpu": all(values.values())}
-    if not told.get(kind):
+    if family is None or not told[family]:
         return []
-    left_out = _ERSPAN_PARTS[3 - values["erspan_ver"]] if kind == "erspan" else ()
+    left_out = _ERSPAN_PARTS[3 - values["erspan_ver"]] if family == "erspan" else ()
     return [(name, values[name], (1 << bits) - 1) for name, bits in members_of(kind) if name not in left_out]
