@@ -6,7 +6,6 @@ Names given as arguments choose among the cases.
 
 from __future__ import annotations
 
-import io
 import random
 import re
 import signal
@@ -16,7 +15,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -25,13 +23,14 @@ for folder in ("tests/vswitchd", "tests/interop", "tests/kernel", "tests", "."):
 
 import lab  # noqa: E402
 import scenarios  # noqa: E402
+import tunnel_cases  # noqa: E402
+from answers import in_order, own, reference  # noqa: E402
 from dpctl_session import CONNECTIONS, DAEMON, NESTED, SESSION, TCP, UDP, VLAN, write_files  # noqa: E402
 from lab import Wires, sh, switch, until  # noqa: E402
 from model.hostile import packet  # noqa: E402
 
 from fastpath import extract  # noqa: E402
 from fastpath._flow import FlowKey  # noqa: E402
-from fastpath.cli.dpctl import command as dpctl  # noqa: E402
 from fastpath.cli.dpctl import remote  # noqa: E402
 from fastpath.dpif.actions import Output  # noqa: E402
 from fastpath.dpif.netlink import conntrack  # noqa: E402
@@ -43,7 +42,6 @@ from fastpath.dpif.odptext import parse_actions  # noqa: E402
 from fastpath.dpif.provider import MeterBand  # noqa: E402
 from fastpath.errors import FastpathError, NotFoundError  # noqa: E402
 from fastpath.io import link  # noqa: E402
-from fastpath.io._af_packet import AfPacketPort  # noqa: E402
 from fastpath.io.vport import KernelPort  # noqa: E402
 from fastpath.switch import Switch  # noqa: E402
 from fastpath.text import parse_mac  # noqa: E402
@@ -193,13 +191,13 @@ def case_conntrack() -> str:
             server.close()
         assert any("ct_state" in line for line in sw.dump_megaflows().splitlines())
         for words in CONNECTIONS:
-            ours, theirs = (_sorted(run(words)) for run in (_own, _reference))
+            ours, theirs = (in_order(run(words)) for run in (own, reference))
             if "-s" in words:               # time passes between the two
                 ours, theirs = (re.sub(r"timeout=\d+", "timeout", told) for told in (ours, theirs))
             assert ours == theirs, (words, ours, theirs)
-        assert "tcp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=" in _own(("dump-conntrack",))
-        assert _own(("flush-conntrack", "zone=7")) == _own(("flush-conntrack", "zone=0")) == "status 0"
-        assert "10.0.0.1" not in _reference(("dump-conntrack",))
+        assert "tcp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=" in own(("dump-conntrack",))
+        assert own(("flush-conntrack", "zone=7")) == own(("flush-conntrack", "zone=0")) == "status 0"
+        assert "10.0.0.1" not in reference(("dump-conntrack",))
     return f"a connection one way, none the other; {len(CONNECTIONS)} commands equal"
 
 
@@ -243,18 +241,18 @@ def case_keys_come_back() -> str:
 def case_dpctl() -> str:
     """fastpath dpctl answers a session as ovs-dpctl does, and each of the two reads what the other made."""
     write_files()
-    ours, theirs = _session(_own), _session(_reference)
+    ours, theirs = _session(own), _session(reference)
     wrong = [f"{' '.join(words)}\n--- ours\n{mine}\n--- ovs-dpctl\n{other}"
              for words, mine, other in zip(SESSION, ours, theirs, strict=True) if mine != other]
     assert not wrong, f"{len(wrong)} of {len(SESSION)} differ:\n" + "\n".join(wrong)
     made = [("add-dp", "dp0", "v1", "v2"), ("add-flow", "dp0", UDP, "2"), ("add-flow", "dp0", TCP, NESTED),
             ("add-flow", "dp0", VLAN, "1")]
-    for make, name in ((_own, "ours"), (_reference, "ovs-dpctl's")):
+    for make, name in ((own, "ours"), (reference, "ovs-dpctl's")):
         for words in made:
             assert make(words).endswith("status 0"), (words, make(words))
         for words in (("dump-flows", "-m", "dp0"), ("show", "dp0")):
-            assert _own(words) == _reference(words), (name, words, _own(words), _reference(words))
-        assert "packets:0" in _own(("dump-flows", "dp0")) and _own(("del-dp", "dp0")).endswith("status 0")
+            assert own(words) == reference(words), (name, words, own(words), reference(words))
+        assert "packets:0" in own(("dump-flows", "dp0")) and own(("del-dp", "dp0")).endswith("status 0")
     return f"{len(SESSION)} commands equal"
 
 
@@ -263,33 +261,6 @@ def _session(run: Callable[[tuple[str, ...]], str]) -> list[str]:
         return [run(words) for words in SESSION]
     finally:
         _clean()
-
-
-def _own(words: tuple[str, ...]) -> str:
-    """What ours prints, with its status."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = dpctl.main(words)
-    return _told(words, out.getvalue(), err.getvalue().replace(dpctl.PROGRAM, "ovs-dpctl"), status)
-
-
-def _sorted(told: str) -> str:
-    return "\n".join(sorted(told.splitlines()))
-
-
-def _told(words: tuple[str, ...], out: str, err: str, status: int) -> str:
-    """Flows are dumped in no order."""
-    if words[0] == "dump-flows":
-        out = "".join(sorted(out.splitlines(keepends=True)))
-    return f"{out}{err}status {status}"
-
-
-def _reference(words: tuple[str, ...]) -> str:
-    """What ovs-dpctl prints but for its log."""
-    done = subprocess.run(["ovs-dpctl", *words], capture_output=True, text=True, timeout=60)
-    told = "".join(f"{line}\n" for line in done.stderr.splitlines()
-                   if "|dpif" not in line and "|netdev" not in line)
-    return _told(words, done.stdout, told, done.returncode)
 
 
 def case_taken_over() -> str:
@@ -371,154 +342,6 @@ def case_meters_and_limits() -> str:
     return f"{stats.bands[0][0]} of 40 dropped"
 
 
-def case_tunnels() -> str:
-    """A bridge joins a namespace over VXLAN."""
-    with switch(normal=False) as sw:
-        bridge = sw["br0"]
-        bridge.add_tunnel("vx", "vxlan", remote_ip="10.0.0.1", key="7")
-        bridge.add_port("br0", "internal:br0", number=0xFFFE)
-        sh("ip addr add 10.0.0.9/24 dev br0; ip -n n1 link add vx1 type vxlan id 7 dstport 4789 "
-           "remote 10.0.0.9 local 10.0.0.1; ip -n n1 link set vx1 up; ip -n n1 addr add 10.1.0.1/24 dev vx1; "
-           "ip -n n2 addr add 10.1.0.2/24 dev e2")
-        bridge.add_flows(["in_port=vx,actions=output:v2", "in_port=v2,actions=output:vx",
-                          "in_port=v1,actions=LOCAL", "in_port=LOCAL,actions=output:v1"])
-        sw.start()
-        try:
-            assert "2 received" in sh("ip netns exec n1 ping -c 2 -i 0.5 -W 10 10.1.0.2")
-        finally:
-            sh("ip -n n1 link del vx1; ip -n n2 addr del 10.1.0.2/24 dev e2")
-    assert "vxlan_sys_4789" not in link.names()
-    return "VXLAN"
-
-
-def case_geneve() -> str:
-    """Tunnels of one UDP port are told apart by key and address, and Geneve's options matched and set."""
-    inner = scenarios.frame(1, 2)
-    with switch(normal=False) as sw, Wires() as wires:
-        bridge = sw["br0"]
-        bridge.tlv_map.add("{class=0xffff,type=1,len=4}->tun_metadata0,"
-                           "{class=0xffff,type=2,len=8}->tun_metadata1")
-        bridge.add_tunnel("ga", "geneve", remote_ip="10.0.0.1", key="5")
-        bridge.add_tunnel("gb", "geneve", remote_ip="flow", key="flow")
-        bridge.add_port("br0", "internal:br0", number=0xFFFE)
-        sh("ip addr add 10.0.0.9/24 dev br0; ip -n n1 neigh flush dev e1")    # another br0 had that address
-        bridge.add_flows([
-            "in_port=v1,actions=LOCAL", "in_port=LOCAL,actions=output:v1",
-            "priority=9,in_port=ga,tun_metadata0=7,actions=output:v2",
-            "priority=1,in_port=ga,actions=output:v3",
-            "in_port=gb,actions=move:NXM_NX_TUN_METADATA0[0..31]->NXM_NX_TUN_METADATA1[0..31],"
-            "set_tunnel:6,set_field:10.0.0.1->tun_dst,IN_PORT"])
-        sw.start()
-        with lab.datagrams(1, 6081) as udp:
-            rounds = 3 * [(5, _option(1, 4, 7), {2}), (5, b"", {3}), (5, _option(1, 4, 8), {3}),
-                          (5, _option(9, 4, 7) + _option(1, 4, 7), {2}),
-                          (5, _option(0x80, 4, 1), set[int]())]
-            for vni, options, expected in rounds:
-                udp.sendto(_geneve(vni, options, inner), ("10.0.0.9", 6081))
-                got: dict[int, list[bytes]] = {}
-                if expected:
-                    until(options.hex(), lambda got=got: got.update(wires.take()) or got.keys() & {2, 3})
-                assert got.keys() - {1} == expected and all(
-                    got[i] == [inner] for i in expected), (vni, options.hex(), got)
-            udp.sendto(_geneve(77, _option(1, 4, 9), inner), ("10.0.0.9", 6081))
-            assert udp.recv(2000) == _geneve(6, _option(1, 4, 9) + _option(2, 8, 9), inner)
-        flows = sw.dump_megaflows()
-        assert "geneve({class=0xffff,type=0x1,len=4,0x7})" in flows, flows
-        told = _reference(("dump-flows", "-m"))
-        assert _own(("dump-flows", "-m")).count("geneve(") == told.count("geneve(") >= 5, told
-        sw.stop()
-        sw.push_stats()
-        counted = [line for line in bridge.dump_flows().splitlines() if "tun_metadata0=0x7" in line]
-        assert "n_packets=6" in counted[0], counted
-    assert "genev_sys_6081" not in link.names()
-    return f"{len(rounds) + 1} packets"
-
-
-def case_erspan() -> str:
-    """Mirrored frames come and go with what ERSPAN tells of them, in both of its versions."""
-    inner = scenarios.frame(1, 2)
-    with switch(normal=False) as sw, Wires() as wires:
-        bridge = sw["br0"]
-        bridge.add_tunnel("er", "erspan", remote_ip="10.0.0.1", key="flow", erspan_ver="flow",
-                          erspan_idx="flow", erspan_dir="flow", erspan_hwid="flow")
-        bridge.add_tunnel("one", "erspan", remote_ip="10.0.0.1", local_ip="10.0.0.9", in_key="99",
-                          out_key="5", erspan_ver="1", erspan_idx="0xabcde")
-        bridge.add_port("br0", "internal:br0", number=0xFFFE)
-        sh("ip addr add 10.0.0.9/24 dev br0; ip -n n1 neigh flush dev e1; ip -batch - <<END\n" + "".join(
-            f"link add {name} netns n1 type erspan seq key {key} local 10.0.0.1 remote 10.0.0.9 {more}\n"
-            for name, key, more in (("er1", 5, "erspan_ver 1 erspan 0x5a"),
-                                    ("er2", 6, "erspan_ver 2 erspan_dir egress erspan_hwid 0x27"))) + "END\n"
-           "ip -n n1 link set er1 up; ip -n n1 link set er2 up")
-        bridge.add_flows([
-            "in_port=v1,actions=LOCAL", "in_port=LOCAL,actions=output:v1",
-            "priority=9,in_port=er,tun_id=5,tun_erspan_ver=1,tun_erspan_idx=0x5a,actions=output:v2",
-            "priority=9,in_port=er,tun_id=6,tun_erspan_ver=2,tun_erspan_dir=1,tun_erspan_hwid=0x27,"
-            "actions=output:v3",
-            "priority=1,in_port=er,actions=output:v4",
-            "in_port=v2,actions=one,set_tunnel:6,set_field:2->tun_erspan_ver,set_field:1->tun_erspan_dir,"
-            "set_field:0x13->tun_erspan_hwid,er"])
-        sw.start()
-        try:
-            _mirror(wires, inner)
-            told = _reference(("dump-flows", "-m"))
-            assert "idx=0x5a/0xfffff" in told and "ver=2" in told, told
-            assert _own(("dump-flows", "-m")).count("erspan(") == told.count("erspan(") >= 4, told
-            assert "set(tunnel(tun_id=0x5,src=10.0.0.9,dst=10.0.0.1,ttl=64,erspan(ver=1,idx=0xabcde)," in told
-            ours, theirs = (run(("show",)) for run in (_own, _reference))
-            assert _steady(ours) == _steady(theirs) and "erspan_sys (erspan: " in ours, (
-                ours, theirs)
-        finally:
-            sh("ip -n n1 link del er1; ip -n n1 link del er2")
-    assert "erspan_sys" not in link.names()
-    return "versions 1 and 2"
-
-
-def _steady(shown: str) -> str:
-    """What is shown of a datapath without what counts on."""
-    return re.sub(r"(hit|missed|lost|total|hit/pkt|hit-rate|flows):( ?[0-9.]+)", r"\1", shown)
-
-
-def _mirror(wires: Wires, inner: bytes) -> None:
-    """Send a frame by each of er1 and er2, twice, and take what comes back by them."""
-    ends = [AfPacketPort(name, netns="n1", ring=False) for name in ("er1", "er2")]
-    try:
-        for _ in range(2):
-            for end, out in zip(ends, (2, 3), strict=True):
-                end.send([inner])
-                got: dict[int, list[bytes]] = {}
-                until(f"a frame to v{out}", lambda got=got: got.update(wires.take()) or got.keys() - {1})
-                assert {i: frames for i, frames in got.items() if i != 1} == {out: [inner]}, got
-        for end in ends:
-            while end.recv():
-                pass
-        wires.take()
-        wires.send(2, inner)
-        for end in ends:
-            came: list[bytes] = []
-            until("a frame back", lambda came=came, end=end: came.extend(f for f, _ in end.recv()) or came)
-            assert came == [inner], came
-        # Behind 34 bytes of Ethernet and IP and 8 of GRE: version and VLAN, session, what the version has.
-        sent = [frame[42:54] for frame in wires.take()[1] if frame[23] == 47]
-        assert [head[:8].hex() for head in sent[:1]] == ["10000005000abcde"], sent
-        two = sent[1]
-        hwid, session = (two[10] & 3) << 4 | two[11] >> 4, int.from_bytes(two[2:4], "big") & 0x3FF
-        assert (two[0] >> 4, session, hwid, two[11] >> 3 & 1) == (2, 6, 0x13, 1), two.hex()
-    finally:
-        for end in ends:
-            end.close()
-
-
-def _option(kind: int, size: int, number: int) -> bytes:
-    return b"\xff\xff" + bytes((kind, size // 4)) + number.to_bytes(size, "big")
-
-
-def _geneve(vni: int, options: bytes, inner: bytes) -> bytes:
-    """What stands in a UDP packet to port 6081."""
-    critical = 0x40 * (b"\xff\xff\x80" in options)
-    head = bytes((len(options) // 4, critical)) + b"\x65\x58" + vni.to_bytes(3, "big") + b"\0"
-    return head + options + inner
-
-
 def case_conntrack_by_turns() -> str:
     """What no kernel does is done here, and connections are tracked there, in one list of actions."""
     echo = scenarios.frame(1, 2, scenarios.ICMP)[:34] + bytes.fromhex("0800f7fa00010004")
@@ -536,9 +359,9 @@ def case_conntrack_by_turns() -> str:
             (changed,), *_ = got.values()
             assert extract(changed).tp_src == 13 and extract(changed).nw_src == 0x0A00004D, got
         assert sw.dpif.n_undone == 0
-        told = _own(("dump-conntrack", "zone=7"))
-        assert told == _reference(("dump-conntrack", "zone=7")) and "dst=10.0.0.77" in told, told
-        assert _own(("flush-conntrack", "zone=7", "ct_nw_proto=1")) == "status 0"
+        told = own(("dump-conntrack", "zone=7"))
+        assert told == reference(("dump-conntrack", "zone=7")) and "dst=10.0.0.77" in told, told
+        assert own(("flush-conntrack", "zone=7", "ct_nw_proto=1")) == "status 0"
     return f"out by {sorted(got)}"
 
 
@@ -634,7 +457,7 @@ def _asked(path: str, words: list[str]) -> str:
 
 def _without_times(told: str) -> str:
     """*told* in order, without what goes by."""
-    return _sorted(re.sub(r"\b(timeout|id)=\d+", r"\1", told))
+    return in_order(re.sub(r"\b(timeout|id)=\d+", r"\1", told))
 
 
 def _answers(address: str) -> bool:
@@ -678,7 +501,7 @@ def main(names: list[str]) -> int:
     lab.make_namespaces()
     assert parse_mac(lab.MACS[1])
     print(f"namespaces made after {time.monotonic() - started:.1f} s", flush=True)
-    cases = [(name.removeprefix("case_"), case) for name, case in globals().items()
+    cases = [(name.removeprefix("case_"), case) for name, case in {**globals(), **vars(tunnel_cases)}.items()
              if name.startswith("case_") and (not names or any(part in name for part in names))]
     failed = []
     for name, case in cases:
