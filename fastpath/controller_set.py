@@ -8,7 +8,8 @@ there (fail modes).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,14 @@ from fastpath.controllers import Control, Served, check_versions, peers_of
 from fastpath.errors import ConfigError, ExistsError, NotFoundError
 from fastpath.in_band import InBandControl
 from fastpath.openflow.codec import VERSIONS
+from fastpath.openflow.limiter import Limiter
 from fastpath.openflow.service import DEFAULT_MISS_SEND_LEN, Session
 from fastpath.openflow.snoop import Tap
 from fastpath.runtime.backoff import MAX_S
 from fastpath.runtime.connector import Connector, Link
 from fastpath.runtime.link_log import LinkLog
 from fastpath.runtime.tls import Tls
+from fastpath.value import value
 
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge
@@ -31,13 +34,57 @@ BURST_PART = 4                  # of the rate, when no burst is given, at least 
 MIN_BURST = 25
 
 
+@value
+class Patience:
+    """How a controller is treated: seconds of silence before it is asked for an echo, of waiting for the next
+    try at most, the packet-ins a second, and the DSCP of what is said to it over the next connection."""
+
+    target: str
+    max_backoff: float
+    inactivity_probe: float
+    rate_limit: float | None
+    burst_limit: int | None
+    dscp: int | None
+
+    def check(self) -> None:
+        """Raise ConfigError for what makes no sense."""
+        if not (0 <= self.inactivity_probe < inf and 0 < self.max_backoff < inf):
+            raise ConfigError(f"controller {self.target}: expected a probe of 0 or more, a backoff above 0")
+        if (self.rate_limit is not None and not self.rate_limit > 0) or (self.burst_limit or 0) < 0:
+            raise ConfigError(f"controller {self.target}: expected a rate above 0 and a burst of 0 or more")
+        if self.dscp is not None and not 0 <= self.dscp < 64:
+            raise ConfigError(f"controller {self.target}: dscp {self.dscp}: not between 0 and 63")
+
+    @property
+    def burst(self) -> int:
+        """How many packet-ins may come at once."""
+        return self.burst_limit or max(MIN_BURST, int((self.rate_limit or 0) / BURST_PART))
+
+
 class Controller:
     """One controller."""
 
-    def __init__(self, target: str, connect: Callable[[Controller], Connector]) -> None:
+    def __init__(self, target: str, patience: Patience, log: LinkLog,
+                 connect: Callable[[Controller], Connector]) -> None:
         self.target = target
+        self.patience = patience
         self.session: Session | None = None         # while connected
+        self._log = log
         self._connector = connect(self)
+
+    def treat(self, patience: Patience) -> None:
+        """Treat it so from now on, connected or not; under the lock of the switch."""
+        self.patience = patience
+        self._log.set(max_backoff=patience.max_backoff, probe_s=patience.inactivity_probe)
+        if self.session is not None:
+            self.session.set_probe(patience.inactivity_probe)
+            self.session.set_rate(patience.rate_limit, patience.burst)
+        self._connector.dscp = patience.dscp
+        self._connector.set_max_backoff(patience.max_backoff)
+
+    def reconnect(self) -> None:
+        """Hang up, and connect again."""
+        self._connector.reconnect()
 
     def start(self) -> None:
         """Begin to connect."""
@@ -53,6 +100,11 @@ class Controller:
         """Whether a version of OpenFlow was agreed upon and the connection lives."""
         session = self.session
         return session is not None and bool(session.connection.version) and not session.connection.closed
+
+    @property
+    def limiters(self) -> Mapping[str, Limiter[object]]:
+        """What bounds the packet-ins it is sent, by kind; nothing while no rate does."""
+        return {} if self.session is None else self.session.limiters
 
     @property
     def role(self) -> str:
@@ -73,7 +125,8 @@ class Controllers:
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
         self._controllers: dict[str, Controller] = {}
-        self._probes: dict[str, float] = {}
+        self._controls: dict[str, Control] = {}
+        self._is_changing = self._is_other = False      # in a block of ``changing``; if it changed something
         self._was_connected = False
         self._listeners: list[Callable[[Controller], object]] = []
         self.in_band = InBandControl(bridge)
@@ -98,47 +151,88 @@ class Controllers:
     def add(self, target: str, *, tls: Tls | None = None, dpid: int | None = None,
             versions: Iterable[int] = VERSIONS, max_backoff: float = MAX_S,
             inactivity_probe: float = PROBE_S, rate_limit: float | None = None,
-            burst_limit: int | None = None, in_band: bool = False) -> Controller:
+            burst_limit: int | None = None, dscp: int | None = None, in_band: bool = False) -> Controller:
         """Connect to *target* (``tcp:HOST[:PORT]``, ``ssl:HOST[:PORT]`` with *tls*, ``unix:PATH``) and stay
-        so.  *rate_limit* bounds the packet-ins a second, *burst_limit* how many may come at once and wait.
-        *in_band* has hidden rules let packets of this connection through the bridge itself."""
+        so.  *rate_limit* bounds the packet-ins a second, *burst_limit* how many may come at once and wait,
+        *dscp* marks what it is told over IP.  *in_band* has hidden rules let packets of this connection
+        through the bridge itself."""
         if target in self._controllers:
             raise ExistsError(f"controller {target}: bridge {self._bridge.name!r} has it already")
-        if not (0 <= inactivity_probe < inf and 0 < max_backoff < inf):
-            raise ConfigError(f"controller {target}: expected a probe of 0 or more and a backoff above 0")
-        if (rate_limit is not None and not rate_limit > 0) or (burst_limit is not None and burst_limit < 0):
-            raise ConfigError(f"controller {target}: expected a rate above 0 and a burst of 0 or more")
+        patience = Patience(target, max_backoff, inactivity_probe, rate_limit, burst_limit, dscp)
+        patience.check()
         bridge, spoken = self._bridge, check_versions(versions)
         control, name = Control(bridge, dpid), f"{bridge.name}<->{target}"
-        burst = burst_limit or max(MIN_BURST, int((rate_limit or 0) / BURST_PART))
+        log = LinkLog(name, max_backoff=max_backoff, probe_s=inactivity_probe)
 
         def connect(controller: Controller) -> Connector:
             def serve(wake: Callable[[], None], _peer: str) -> Served:
                 with bridge.switch.lock:
+                    now = controller.patience
                     session = Session(control, spoken, wake, peers=peers_of(bridge),
-                                      miss_send_len=DEFAULT_MISS_SEND_LEN, probe_s=inactivity_probe,
-                                      rate=rate_limit, burst=burst, name=name)
-                session.connection.on_version = lambda: self._changed(controller)
-                controller.session = session
+                                      miss_send_len=DEFAULT_MISS_SEND_LEN, probe_s=now.inactivity_probe,
+                                      rate=now.rate_limit, burst=now.burst, name=name)
+                    session.connection.on_version = lambda: self._changed(controller)
+                    controller.session = session
                 return Served(bridge, control, session, Tap(peers_of(bridge)))
-
-            log = LinkLog(name, max_backoff=max_backoff, probe_s=inactivity_probe)
 
             def changed(link: Link) -> None:
                 log.changed(link, is_silent=controller.session is not None and controller.session.is_silent)
                 if link.state != "ACTIVE":
                     controller.session = None
                 self._changed(controller)
-            return Connector(target, serve, tls=tls, max_backoff=max_backoff, changed=changed)
+            return Connector(target, serve, tls=tls, max_backoff=max_backoff, changed=changed, dscp=dscp)
         with bridge.switch.lock:                # raises once closed, before there is anything to close
-            controller = self._controllers[target] = Controller(target, connect)
-        self._probes[target] = inactivity_probe or PROBE_S
-        bridge.set_controllers(len(self), probe_interval=max(self._probes.values()))
+            controller = self._controllers[target] = Controller(target, patience, log, connect)
+        self._controls[target] = control
+        self._count()
         if in_band:
             self.in_band.add(target)
             self.in_band.refresh()
         controller.start()
         return controller
+
+    def configure(self, target: str, *, max_backoff: float = MAX_S, inactivity_probe: float = PROBE_S,
+                  rate_limit: float | None = None, burst_limit: int | None = None,
+                  dscp: int | None = None) -> None:
+        """Change what ``add`` said of a controller.  The connection stays; *dscp* is for the next one."""
+        controller = self._found(target)
+        patience = Patience(target, max_backoff, inactivity_probe, rate_limit, burst_limit, dscp)
+        patience.check()
+        with self._bridge.switch.lock:
+            controller.treat(patience)
+        self._count()
+
+    def reconnect(self, target: str, *, dpid: int | None = None) -> None:
+        """Hang up on a controller if it is connected, and connect again, from now on as *dpid* if given."""
+        controller = self._found(target)
+        if dpid is not None:
+            self._controls[target].dpid = Control(self._bridge, dpid).dpid
+        controller.reconnect()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Several changes in the block are one: tables begin anew if in the end there are controllers where
+        there were none, or none where there were."""
+        self._is_changing, self._is_other = True, False
+        try:
+            yield
+        finally:
+            self._is_changing = False
+            if self._is_other:
+                self._count()
+
+    def _found(self, target: str) -> Controller:
+        try:
+            return self._controllers[target]
+        except KeyError:
+            raise NotFoundError(f"bridge {self._bridge.name!r} has no controller {target}") from None
+
+    def _count(self) -> None:
+        """Tell the bridge how many there are, and how patient the most patient one is."""
+        self._is_other = True
+        if not self._is_changing:
+            probes = (c.patience.inactivity_probe or PROBE_S for c in self)
+            self._bridge.set_controllers(len(self), probe_interval=max(probes, default=PROBE_S))
 
     def _changed(self, controller: Controller) -> None:
         with self._bridge.switch.lock:          # threads of several controllers come here
@@ -154,14 +248,12 @@ class Controllers:
 
     def remove(self, target: str) -> None:
         """Hang up on a controller and forget it.  Not with the lock of the switch held."""
-        found = self._controllers.pop(target, None)
-        if found is None:
-            raise NotFoundError(f"bridge {self._bridge.name!r} has no controller {target}")
-        del self._probes[target]
+        found = self._found(target)
+        del self._controllers[target], self._controls[target]
         found.close()
         self.in_band.remove(target)
         self.in_band.refresh()
-        self._bridge.set_controllers(len(self), probe_interval=max(self._probes.values(), default=PROBE_S))
+        self._count()
 
     def close(self) -> None:
         """Hang up on all, at the end of the bridge."""

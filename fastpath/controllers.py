@@ -304,6 +304,10 @@ class Served:
             self.session.tell(event)  # type: ignore[arg-type]
 
     @property
+    def name(self) -> str:
+        return self.session.name
+
+    @property
     def closed(self) -> bool:
         return self.session.connection.closed
 
@@ -356,6 +360,7 @@ class Snooped:
 
     def __init__(self, bridge: Bridge, snooper: Snooper) -> None:
         self._lock, self._snooper = bridge.switch.lock, snooper
+        self.name = ""
 
     @property
     def closed(self) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from contextlib import closing
+from math import inf
 from pathlib import Path
 
 import pytest
 from controller_side import Listening, Peer, served, until
 
 import fastpath
+from fastpath.controller_set import Controller
 from fastpath.errors import ConfigError, ExistsError, NotFoundError
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.openflow.messages import basic, packet, port
@@ -89,6 +92,62 @@ def test_a_flood_of_packets_is_cut_to_the_rate() -> None:
         while not isinstance((frame := peer.next()).message, basic.BarrierReply):
             n += isinstance(frame.message, packet.PacketIn)
         assert 25 <= n <= 25 + 25 + 100
+
+
+def asked(peer: Peer) -> None:
+    """All that was said before has been heard."""
+    peer.send(basic.BarrierRequest())
+    peer.wait_for(basic.BarrierReply)
+
+
+def test_settings_change_while_connected() -> None:
+    with served() as (s, bridge):
+        controller = bridge.controllers.add(s.target(), dscp=48, inactivity_probe=3600)
+        peer = Peer(s.accept())
+        asked(peer)
+        bridge.add_flow("actions=drop")
+        assert marks(controller) == [48 << 2]
+        bridge.controllers.configure(s.target(), rate_limit=100, burst_limit=25, max_backoff=3)
+        asked(peer)
+        assert set(controller.limiters) == {"action", "miss"} and controller.link.n_tries == 1
+        for probe_s in (0.0, 1800.0):
+            bridge.controllers.configure(s.target(), inactivity_probe=probe_s, dscp=10)
+            asked(peer)
+            assert controller.session is not None and not controller.limiters
+            due = controller.session._keepalive.next_deadline() - bridge.switch.now
+            assert due == inf if not probe_s else due <= probe_s
+        assert len(bridge.rules()) == 1 and controller.link.n_tries == 1
+        bridge.controllers.reconnect(s.target(), dpid=0xABC)
+        with pytest.raises(ConnectionError):
+            peer.wait_for(basic.BarrierReply)
+        again = Peer(s.accept())
+        again.send(basic.FeaturesRequest())
+        assert again.wait_for(port.FeaturesReply).message.datapath_id == 0xABC
+        assert marks(controller) == [10 << 2]
+        assert len(bridge.rules()) == 1 and controller.link.n_tries == 2
+        with pytest.raises(ConfigError, match="dscp 64"):
+            bridge.controllers.configure(s.target(), dscp=64)
+        with pytest.raises(NotFoundError, match="no controller tcp:other"):
+            bridge.controllers.configure("tcp:other")
+
+
+def marks(controller: Controller) -> list[int]:
+    """The DSCP fields of what it is told."""
+    return [client.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) for client in controller._connector._clients]
+
+
+def test_one_controller_in_the_place_of_another_leaves_the_rules() -> None:
+    with fastpath.Switch(seed=0) as switch:
+        bridge = switch.add_bridge("br0")
+        bridge.controllers.add("unix:/no/such/path")
+        bridge.add_flow("actions=drop")
+        with bridge.controllers.changing():
+            bridge.controllers.remove("unix:/no/such/path")
+            bridge.controllers.add("unix:/no/other/path")
+        assert len(bridge.rules()) == 1
+        with bridge.controllers.changing():
+            bridge.controllers.remove("unix:/no/other/path")
+        assert not bridge.rules()
 
 
 def test_targets_that_cannot_be_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,10 @@ class Keepalive:
     def __init__(self, *, idle_s: float, now: float) -> None:
         self._idle_s, self._heard, self._probed = idle_s, now, False
 
+    def set(self, idle_s: float) -> None:
+        """Be as patient from now on."""
+        self._idle_s = idle_s
+
     def received(self, now: float) -> None:
         """Something came."""
         self._heard, self._probed = now, False

@@ -14,10 +14,14 @@ class Limiter(Generic[T]):
     """Lets *rate* items a second through, *burst* at once; as many wait, and more are dropped."""
 
     def __init__(self, *, rate: float, burst: int, now: float) -> None:
-        self._rate, self._burst = rate, max(burst, 1)
+        self.set(rate=rate, burst=burst)
         self._tokens, self._at = float(self._burst), now
         self._waiting: deque[T] = deque()
-        self.n_dropped = self.n_queued = 0
+        self.n_passed = self.n_dropped = self.n_queued = 0
+
+    def set(self, *, rate: float, burst: int) -> None:
+        """Let that many through from now on."""
+        self._rate, self._burst = rate, max(burst, 1)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -27,6 +31,7 @@ class Limiter(Generic[T]):
         self._refill(now)
         if self._tokens >= 1 and not self._waiting:
             self._tokens -= 1
+            self.n_passed += 1
             return True
         if len(self._waiting) >= self._burst:
             self.n_dropped += 1
@@ -42,6 +47,12 @@ class Limiter(Generic[T]):
         while self._waiting and self._tokens >= 1:
             self._tokens -= 1
             out.append(self._waiting.popleft())
+        return out
+
+    def drain(self) -> list[T]:
+        """All that waited, for there is no limit any more."""
+        out = list(self._waiting)
+        self._waiting.clear()
         return out
 
     def next_deadline(self) -> float:

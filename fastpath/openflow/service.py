@@ -58,6 +58,8 @@ from fastpath.value import replace
 DEFAULT_MISS_SEND_LEN = 128
 MAX_ENTRIES = 1_000_000         # rules a table takes by its own account, unless it is told a limit
 ETH_SIZE = 14                       # bytes of an Ethernet header
+RATED = ("action", "miss")          # packet-ins that are bounded apart from each other
+_MISSES = (PacketInReason.NO_MATCH, PacketInReason.EXPLICIT_MISS, PacketInReason.IMPLICIT_MISS)
 EVENT_XID = 0                       # what no request asked for
 PACKET_IN_BACKLOG = 1 << 20         # bytes waiting beyond which packets for this controller are dropped
 EVENT_BACKLOG = 256 << 20           # beyond which it is given up, as it would have to miss other events
@@ -131,7 +133,7 @@ class Session:
                  miss_send_len: int = 0, probe_s: float = 0, rate: float | None = None,
                  burst: int = 0, name: str = "") -> None:
         self.bridge, self.connection = bridge, Connection(versions)
-        self._name, self.tally = name, FlowModTally()           # in the log
+        self.name, self.tally = name, FlowModTally()           # in the log
         self.connection.on_refusal = lambda error, raw: tell_refusal(name, error.code, raw)
         self._wake = wake or (lambda: None)
         self._packet_in_format = 0
@@ -141,8 +143,8 @@ class Session:
         self._async: AsyncConfig | None = None
         self._keepalive = Keepalive(idle_s=probe_s, now=bridge.now)
         self._deadlines = Deadlines(self.connection, bridge.now)
-        self._limiter: Limiter[object] | None = None if rate is None else Limiter(
-            rate=rate, burst=burst, now=bridge.now)
+        self.limiters: dict[str, Limiter[object]] = {}      # of packet-ins, by RATED
+        self.set_rate(rate, burst)
         self._controller_id = 0
         self.role = "equal"
         self.peers = Peers() if peers is None else peers
@@ -160,6 +162,23 @@ class Session:
         self.monitors = Monitors(self)
         self.is_silent = False          # nothing was heard for too long
         self.n_dropped = 0              # events it was too slow for, or its version has no word for
+
+    def set_probe(self, probe_s: float) -> None:
+        """Ask for a sign of life after so many seconds of silence, 0 for never."""
+        self._keepalive.set(probe_s)
+
+    def set_rate(self, rate: float | None, burst: int) -> None:
+        """Bound the packet-ins of each kind a second, and how many may come at once; None for no bound."""
+        if rate is None:
+            for message in (m for limiter in self.limiters.values() for m in limiter.drain()):
+                self.connection.send(message, EVENT_XID)
+            self.limiters.clear()
+            return
+        for kind in RATED:
+            if kind in self.limiters:
+                self.limiters[kind].set(rate=rate, burst=burst)
+            else:
+                self.limiters[kind] = Limiter(rate=rate, burst=burst, now=self.bridge.now)
 
     @property
     def async_config(self) -> AsyncConfig:
@@ -180,7 +199,7 @@ class Session:
 
     def ended(self) -> None:
         """The controller is gone."""
-        tell(self._name, self.tally.take(self.bridge.now))
+        tell(self.name, self.tally.take(self.bridge.now))
         self.peers.sessions.remove(self)
         self.peers.count_askers()
         self.monitors.end()
@@ -269,7 +288,7 @@ class Session:
 
     def refuse(self, error: OpenFlowError, request: bytes) -> None:
         """Tell the controller that *request* is refused."""
-        tell_refusal(self._name, error.code, request)
+        tell_refusal(self.name, error.code, request)
         self.connection.send_bytes(refusal(error, request, self.connection.version))
 
     def _answer(self, frame: Frame) -> None:
@@ -426,13 +445,13 @@ class Session:
         """When ``wake`` has something to do, in seconds of the bridge's clock; inf for never."""
         if self.connection.has_more:
             return self.bridge.now
-        waits = NEVER if self._limiter is None else self._limiter.next_deadline()
+        waits = min((limiter.next_deadline() for limiter in self.limiters.values()), default=NEVER)
         return min(self.bundles.next_deadline(), self._parts.next_deadline(), self._keepalive.next_deadline(),
                    self._deadlines.next(), self.tally.next_deadline(), waits)
 
     def wake(self, now: float) -> None:
         """Do what is due."""
-        tell(self._name, self.tally.wake(now))
+        tell(self.name, self.tally.wake(now))
         if self.connection.has_more:
             self.received(b"")
         if self._deadlines.missed(now) is not None:
@@ -441,8 +460,9 @@ class Session:
         self.bundles.expire(now)
         for part in self._parts.expire(now):
             self.refuse(OpenFlowError("OFPBRC_MULTIPART_REQUEST_TIMEOUT"), part)
-        for message in () if self._limiter is None else self._limiter.due(now):
-            self.connection.send(message, EVENT_XID)
+        for limiter in self.limiters.values():
+            for message in limiter.due(now):
+                self.connection.send(message, EVENT_XID)
         match self._keepalive.wake(now):
             case "probe" if self.connection.version:
                 self.connection.send(basic.EchoRequest())
@@ -494,7 +514,7 @@ class Session:
             for message in self._port_status(event):
                 self.send_event(message)
         else:
-            self._send(partial(self._message, event))
+            self._send(partial(self._message, event), event)
 
     def send_event(self, message: object, *, more: bool = False) -> None:
         """Tell what no request asked for; what the version has no words for is left out."""
@@ -520,18 +540,22 @@ class Session:
             self._wake()
         return self.connection.closed
 
-    def _send(self, make: Callable[[], object]) -> None:
+    def _send(self, make: Callable[[], object], event: Told | None = None) -> None:
         if self._is_buried():
             return
         try:
             message = make()
-            if message is not None and (
-                    self._limiter is None or not isinstance(message, packet.PacketIn)
-                    or self._limiter.offer(message, self.bridge.now)):
+            if message is not None and self._may_send(message, event):
                 self.connection.send(message, EVENT_XID)
         except OpenFlowError:           # the version cannot say it, or no message holds it
             self.n_dropped += 1
         self._wake()
+
+    def _may_send(self, message: object, event: Told | None) -> bool:
+        """Whether the message of an event goes at once; packet-ins may have to wait."""
+        if not self.limiters or not isinstance(event, PacketIn):
+            return True
+        return self.limiters[RATED[event.reason in _MISSES]].offer(message, self.bridge.now)
 
     def _wants(self, event: Told) -> bool:
         secondary, config = self.role == "secondary", self.async_config

@@ -15,6 +15,13 @@ class Backoff:
         self.due = 0.0                  # when to try again
         self.n_tries = 0
 
+    def limit(self, max_s: float, now: float) -> None:
+        """Wait *max_s* at most from now on; a longer wait that is going on ends sooner."""
+        self._max_s = max(max_s, MIN_S)
+        if self.wait_s > self._max_s:
+            self.wait_s = self._max_s
+            self.due = min(self.due, now + self._max_s)
+
     def tried(self) -> None:
         """A try began."""
         self.n_tries += 1

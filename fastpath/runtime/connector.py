@@ -19,6 +19,9 @@ from fastpath.value import value
 
 CONNECT_S = 8.0                 # to wait for an answer
 TIMED_OUT = os.strerror(errno.ETIMEDOUT)
+_MARKS = {socket.AF_INET: (socket.IPPROTO_IP, socket.IP_TOS),
+          socket.AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)}
+AS_ASKED = ""                   # the last error of a connection that was ended to be made anew
 
 
 @value
@@ -39,11 +42,11 @@ class Link:
 class Connector(Streams):
     """Connects to *address* (``tcp:HOST[:PORT]``, ``ssl:HOST[:PORT]`` with *tls*, ``unix:PATH``) from its
     ``start`` until closed, and serves the session that *session* makes of the connection (see ``listener``).
-    *changed* is called by the thread of this when ``link`` changes."""
+    *dscp* marks its packets.  *changed* is called by the thread of this when ``link`` changes."""
 
     def __init__(self, address: str, session: Callable[[Callable[[], None], str], StreamSession], *,
                  tls: Tls | None = None, max_backoff: float = MAX_S,
-                 changed: Callable[[Link], None] = lambda _link: None) -> None:
+                 changed: Callable[[Link], None] = lambda _link: None, dscp: int | None = None) -> None:
         self._make, self._changed = session, changed
         self._address = parse_address(address, passive=False)
         if self._address.is_tls and tls is None:
@@ -52,12 +55,35 @@ class Connector(Streams):
         self._backoff = Backoff(max_backoff)
         self._pending: socket.socket | None = None
         self._fails_at_once = True      # the present try, if it fails now
+        self.dscp = dscp
+        self._asked_to_hang_up = False
+        self._asked_limit: float | None = None      # for the backoff, by another thread
         self.link = Link("BACKOFF", time.monotonic())
         super().__init__("fastpath-connector")
 
     def start(self) -> None:
         """Begin to connect."""
         self._thread.start()
+
+    def reconnect(self) -> None:
+        """Hang up, and connect again as after a failure, if connected."""
+        self._asked_to_hang_up = True
+        self.wake()
+
+    def set_max_backoff(self, max_s: float) -> None:
+        """Wait so many seconds at most for the next try."""
+        self._asked_limit = max_s
+        self.wake()
+
+    def _do_as_asked(self, now: float) -> None:
+        if self._asked_limit is not None:
+            limit, self._asked_limit = self._asked_limit, None
+            if self._pending is None:           # else *due* is when that try ends
+                self._backoff.limit(limit, now)
+        if self._asked_to_hang_up:
+            self._asked_to_hang_up = False
+            for client in list(self._clients):
+                self._drop(client, AS_ASKED)
 
     def _tell(self, state: str, error: str | None = None) -> None:
         now = time.monotonic()
@@ -71,6 +97,7 @@ class Connector(Streams):
 
     def _turn(self) -> float:
         now = time.monotonic()
+        self._do_as_asked(now)
         if self._pending is not None:
             if now >= self._backoff.due:
                 self._fail(TIMED_OUT)
@@ -93,6 +120,8 @@ class Connector(Streams):
             return
         self._pending, self._backoff.due = sock, now + CONNECT_S
         sock.setblocking(False)
+        if self.dscp is not None and sock.family in _MARKS:
+            sock.setsockopt(*_MARKS[sock.family], self.dscp << 2)
         try:
             sock.connect(self._address.where)
         except BlockingIOError:

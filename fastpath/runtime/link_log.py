@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from fastpath.runtime.backoff import MIN_S
-from fastpath.runtime.connector import TIMED_OUT, Link
+from fastpath.runtime.connector import AS_ASKED, TIMED_OUT, Link
 from fastpath.runtime.streams import HUNG_UP
 
 _log = logging.getLogger("fastpath.rconn")
@@ -20,9 +20,14 @@ class LinkLog:
     last and probed after *probe_s* seconds of silence."""
 
     def __init__(self, name: str, *, max_backoff: float, probe_s: float) -> None:
-        self._name, self._max_backoff, self._probe_s = name, max(max_backoff, MIN_S), probe_s
+        self._name = name
+        self.set(max_backoff=max_backoff, probe_s=probe_s)
         self._before = Link("VOID", 0.0)
         self._wait = 0.0
+
+    def set(self, *, max_backoff: float, probe_s: float) -> None:
+        """These changed."""
+        self._max_backoff, self._probe_s = max(max_backoff, MIN_S), probe_s
 
     def changed(self, link: Link, *, is_silent: bool = False) -> None:
         """The connection stands as *link* says from now on; it ended as nothing was heard if *is_silent*."""
@@ -49,6 +54,8 @@ class LinkLog:
         elif is_silent:
             self._say(logging.ERROR, "no response to inactivity probe after %.0f seconds, disconnecting",
                       self._probe_s)
+        elif why == AS_ASKED:
+            self._say(logging.INFO, "disconnecting")
         elif why == HUNG_UP:
             self._say(logging.INFO, "connection closed by peer")
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import selectors
 import socket
@@ -11,11 +12,12 @@ from contextlib import suppress
 
 from fastpath.errors import ConfigError, PortError
 from fastpath.runtime.addresses import Address, parse_address, unlink_stale
-from fastpath.runtime.streams import Streams, StreamSession
+from fastpath.runtime.streams import NEVER, Streams, StreamSession
 from fastpath.runtime.tls import Keys, Tls, log
 
 MAX_CLIENTS = 64
 _unnamed = itertools.count()
+_rconn = logging.getLogger("fastpath.rconn")
 
 
 class Listener(Streams):
@@ -29,6 +31,7 @@ class Listener(Streams):
     def __init__(self, address: str, session: Callable[[Callable[[], None], str], StreamSession], *,
                  tls: Tls | None = None) -> None:
         self._make = session
+        self._asked_to_hang_up = False
         self._address = parse_address(address, passive=True)
         if self._address.is_tls and tls is None:
             raise ConfigError(f"{address}: TLS needs a private key, a certificate and a CA certificate")
@@ -65,12 +68,29 @@ class Listener(Streams):
                 return
         self._enter(client, self._make(self.wake, self._name_of(peer)))
 
+    def hang_up(self) -> None:
+        """End the connections there are; new ones are welcome."""
+        self._asked_to_hang_up = True
+        self.wake()
+
+    def _turn(self) -> float:
+        if self._asked_to_hang_up:
+            self._asked_to_hang_up = False
+            for client, session in list(self._clients.items()):
+                if session.name:
+                    _rconn.info("%s: disconnecting", session.name)
+                self._drop(client, "")
+        return NEVER
+
     def _name_of(self, peer: tuple[str, int]) -> str:
         """The name of a peer by its address, as the reference logs it; who came by a Unix socket has none."""
         if self._address.path:
             return f"unix#{next(_unnamed)}"
         host = f"[{peer[0]}]" if ":" in peer[0] else peer[0]
         return f"{'ssl' if self._address.is_tls else 'tcp'}:{host}:{peer[1]}"
+
+    def __repr__(self) -> str:
+        return f"<Listener {self._address.text}>"
 
     def close(self) -> None:
         """End all connections and listen no more."""

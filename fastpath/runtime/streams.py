@@ -36,6 +36,8 @@ class StreamSession(Protocol):
     """What one connection is to the thread that serves it."""
 
     @property
+    def name(self) -> str: ...          # of the connection, in the log; none if its end is not told of
+    @property
     def closed(self) -> bool: ...
     @property
     def is_congested(self) -> bool: ...

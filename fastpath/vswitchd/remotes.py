@@ -1,6 +1,7 @@
 """Where a bridge meets controllers: the sockets it listens on, and those it connects to.
 
-``NAME.mgmt`` and ``NAME.snoop`` are always there.  A target whose settings alone changed is served anew.
+``NAME.mgmt`` and ``NAME.snoop`` are always there.  A controller whose settings changed stays connected, but
+where the versions to speak or the keys are others, or the bridge is called otherwise.
 """
 
 from __future__ import annotations
@@ -59,17 +60,30 @@ class Remotes:
         for address in list(self._listeners):
             if is_other or address not in kept or (changed_tls and address.startswith(_ENCRYPTED)):
                 self._listeners.pop(address).close()
-        for target, old in list(self._controllers.items()):
-            if is_other or targets.get(target) != old or (changed_tls and target.startswith(_ENCRYPTED)):
-                self._hang_up(target)
-        for target in (self._management, *targets):
-            if speaks_anew and target in before:
-                self._connmgr.info(f'{self._name}: Changes to controller "{target}" expects '
-                                   "re-initialization: Re-initializing now.")
-            self._serve(target, targets.get(target), is_new=speaks_anew or target not in before)
+        with self._bridge.controllers.changing():
+            for target, old in list(self._controllers.items()):
+                new = targets.get(target)
+                if new is None or are_others or (changed_tls and target.startswith(_ENCRYPTED)):
+                    self._hang_up(target)
+                else:
+                    self._treat(old, new, is_other=is_other)
+            for target in (self._management, *targets):
+                if speaks_anew and target in before:
+                    self._connmgr.info(f'{self._name}: Changes to controller "{target}" expects '
+                                       "re-initialization: Re-initializing now.")
+                self._serve(target, targets.get(target), is_new=speaks_anew or target not in before)
         self._serve_snoops()
         for target in sorted(before - kept):
             self._connmgr.info(f'{self._name}: removed {_kind(target)} controller "{target}"')
+
+    def _treat(self, old: ControllerWanted, new: ControllerWanted, *, is_other: bool) -> None:
+        """Have a controller that stays be treated as *new* says; if the bridge *is_other*, it is told so by
+        connecting anew."""
+        self._controllers[new.target] = new
+        if new != old:
+            self._bridge.controllers.configure(new.target, **new.treatment)
+        if is_other or new.dscp != old.dscp:
+            self._bridge.controllers.reconnect(new.target, dpid=self._dpid)
 
     def reach(self, wanted: InBandWanted, *, is_dummy: bool) -> None:
         """Reach those *wanted* in band; a local port that is a dummy has no routes."""
@@ -98,9 +112,7 @@ class Remotes:
                     self._sockets.info(f"{where}: listening on port {made.port}")
             else:
                 self._bridge.controllers.add(
-                    target, dpid=self._dpid, versions=self._versions, tls=self._keys(),
-                    max_backoff=wanted.max_backoff_s, inactivity_probe=wanted.inactivity_probe_s,
-                    rate_limit=wanted.rate_limit, burst_limit=wanted.burst_limit)
+                    target, dpid=self._dpid, versions=self._versions, tls=self._keys(), **wanted.treatment)
                 self._controllers[target] = wanted
         except FastpathError as error:
             self._connmgr.err(f"failed to listen on {target}: {error}" if target.startswith(_PASSIVE)
@@ -177,9 +189,11 @@ class Remotes:
 
     def reconnect(self) -> None:
         """Hang up on all controllers, and connect again to those that are connected to."""
-        for target in list(self._controllers):
-            self._hang_up(target)
-        self.set(self._wanted, dpid=self._dpid, versions=self._versions, tls=self._tls)
+        for target, listener in self._listeners.items():
+            if target != self._snoop:
+                listener.hang_up()
+        for target in self._controllers:
+            self._bridge.controllers.reconnect(target)
 
 
 _told_of_port = False           # to this process

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from fastpath._classifier import DEFAULT_PREFIXES, PREFIX_FIELDS
 from fastpath.dpif.userspace import MAX_POLL_US, POLL_US
@@ -70,6 +70,16 @@ class PortWanted:
     qos: QosWanted = NO_QOS
 
 
+class Treatment(TypedDict):
+    """How a controller is treated, as ``controller_set.Patience`` has it."""
+
+    max_backoff: float
+    inactivity_probe: float
+    rate_limit: float | None
+    burst_limit: int | None
+    dscp: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class ControllerWanted:
     """One controller of a bridge."""
@@ -80,6 +90,13 @@ class ControllerWanted:
     inactivity_probe_s: float
     rate_limit: int | None
     burst_limit: int | None
+    dscp: int
+
+    @property
+    def treatment(self) -> Treatment:
+        """What ``Controllers.add`` and ``configure`` are told."""
+        return {"max_backoff": self.max_backoff_s, "inactivity_probe": self.inactivity_probe_s,
+                "rate_limit": self.rate_limit, "burst_limit": self.burst_limit, "dscp": self.dscp}
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +296,9 @@ class Reader:
             backoff, probe = one(row, "max_backoff"), one(row, "inactivity_probe")
             rate = one(row, "controller_rate_limit")
             yield ControllerWanted(
-                row, str(get(row, "target")), 8.0 if backoff is None else max(1.0, backoff / 1000),
-                5.0 if probe is None else probe / 1000, rate or None, one(row, "controller_burst_limit"))
+                row, str(get(row, "target")), 8.0 if backoff is None else max(1.0, backoff // 1000),
+                5.0 if probe is None else max(5.0, probe // 1000) if probe >= 1000 else 0.0, rate or None,
+                one(row, "controller_burst_limit"), _dscp(texts(row, "other_config")))
 
     def _tables(self, bridge: Row) -> Iterator[tuple[int, TableWanted]]:
         for number, row in sorted(column(bridge, "flow_tables", {}).items()):
@@ -429,3 +447,9 @@ def _hex(text: str | None) -> int | None:
     if len(digits) != 16 or any(c not in "0123456789abcdef" for c in digits):
         return None
     return int(digits, 16) or None
+
+
+def _dscp(config: Mapping[str, str]) -> int:
+    """The DSCP of what is said to a controller: that of internetwork control, unless another is named."""
+    named = config.get("dscp", "")
+    return int(named) if named.isdecimal() and int(named) < 64 else 48

@@ -71,6 +71,10 @@ def of_controller(bridge: ConfiguredBridge, wanted: ControllerWanted, now: float
             told[f"sec_since_{name}"] = str(int(now - when))
     if link.last_error:
         told["last_error"] = _END_OF_FILE if link.last_error == HUNG_UP else link.last_error
+    for kind, limiter in found.limiters.items():
+        for name, n in (("backlog", len(limiter)), ("bypassed", limiter.n_passed),
+                        ("queued", limiter.n_queued), ("dropped", limiter.n_dropped)):
+            told[f"packet-in-{kind}-{name}"] = str(n)
     yield from _writes(wanted.row, (("is_connected", up), ("role", _ROLES[found.role] if up else None),
                                     ("status", told)))
 

@@ -17,6 +17,22 @@ def test_silence_asks_for_a_probe_and_then_is_the_end() -> None:
     assert k.wake(13) is None and k.wake(14) == "probe" and k.wake(19) == "dead"
 
 
+def test_patience_may_change() -> None:
+    k = Keepalive(idle_s=0, now=0)
+    k.set(5)
+    assert k.next_deadline() == 5 and k.wake(5) == "probe"
+    k.set(0)
+    assert k.wake(1e9) is None
+
+
+def test_a_limit_that_is_lifted_lets_go_what_waits() -> None:
+    limiter = Limiter[int](rate=1, burst=2, now=0)
+    assert [limiter.offer(i, 0) for i in range(5)] == [True, True, False, False, False]
+    assert (limiter.n_passed, limiter.n_queued, limiter.n_dropped, len(limiter)) == (2, 2, 1, 2)
+    limiter.set(rate=1, burst=3)
+    assert not limiter.offer(5, 0) and limiter.drain() == [2, 3, 5] and not len(limiter)
+
+
 def test_no_probes_are_none() -> None:
     k = Keepalive(idle_s=0, now=0)
     assert k.next_deadline() == NEVER and k.wake(1e9) is None

@@ -33,6 +33,19 @@ def test_what_held_for_a_while_starts_again_from_one_second() -> None:
     assert backoff.due == 31
 
 
+def test_a_lower_limit_ends_a_wait_sooner_and_a_higher_one_does_not_prolong_it() -> None:
+    backoff = Backoff(8)
+    for _ in range(4):
+        backoff.failed(100)
+    assert backoff.due == 108
+    backoff.limit(20, 101)
+    assert backoff.due == 108
+    backoff.limit(2, 101)
+    assert (backoff.due, backoff.wait_s) == (103, 2)
+    backoff.failed(103)
+    assert backoff.due == 105
+
+
 @pytest.mark.parametrize(("text", "passive", "where", "family", "tls"), [
     ("tcp:10.0.0.1", False, ("10.0.0.1", 6653), socket.AF_INET, False),
     ("ssl:[fe80::1]:77", False, ("fe80::1", 77), socket.AF_INET6, True),

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from fastpath.runtime.connector import TIMED_OUT, Link
+from fastpath.runtime.connector import AS_ASKED, TIMED_OUT, Link
 from fastpath.runtime.link_log import LinkLog
 from fastpath.runtime.streams import HUNG_UP
 
@@ -41,13 +41,14 @@ def test_tries_are_told_until_they_come_at_the_longest_interval(told: list[str],
 
 def test_how_a_connection_ended_is_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "fastpath.rconn")
-    for why, is_silent in ((HUNG_UP, False), ("Connection reset by peer", False), ("closed", True)):
+    for why, is_silent in ((HUNG_UP, False), (AS_ASKED, False), ("Connection reset by peer", False),
+                           ("closed", True)):
         log = LinkLog("x", max_backoff=8, probe_s=5)
         play(log, Link("CONNECTING", 0), Link("ACTIVE", 0))
         log.changed(Link("BACKOFF", 100.0, why, wait_s=1), is_silent=is_silent)
     ends = [(r.levelname, r.message) for r in caplog.records if "connect" in r.message
             and not r.message.endswith(("connecting...", "connected"))]
-    assert ends == [("INFO", "x: connection closed by peer"),
+    assert ends == [("INFO", "x: connection closed by peer"), ("INFO", "x: disconnecting"),
                     ("WARNING", "x: connection dropped (Connection reset by peer)"),
                     ("ERROR", "x: no response to inactivity probe after 5 seconds, disconnecting")]
 
