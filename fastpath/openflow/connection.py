@@ -33,6 +33,8 @@ class Connection:
         self.on_version: Callable[[], object] = lambda: None    # called when the version is known
         # Called with what is wrong with a message that could not be decoded.
         self.on_refusal: Callable[[OpenFlowError, bytes], object] = lambda _error, _message: None
+        # Called with the version of a message that is of another.
+        self.on_other_version: Callable[[int], object] = lambda _version: None
         self.decode: Callable[[bytes], Frame | None] = decode       # None: it is only part of a message
         # Takes whole messages of some bytes, from a place in them on, by itself; tells where it stopped.
         self.shortcut: Callable[[bytes, int], int] = lambda _data, at: at
@@ -118,9 +120,8 @@ class Connection:
                     if end - at < HEADER.size:
                         return
                 version, kind, size, _xid = HEADER.unpack_from(held, at)
-                if size < HEADER.size or (version != self.version and self.version
-                                          and version not in _HELLOS.get(kind, ())):
-                    self._refuse_framing(held[at:at + HEADER.size], version)
+                if size < HEADER.size:
+                    self._refuse_framing(held[at:at + HEADER.size])
                     return
                 if end - at < size:
                     self._need = size
@@ -130,6 +131,9 @@ class Connection:
                 if not self.version:
                     self._negotiate(message)
                     continue
+                if version != self.version and version not in _ANY_VERSION.get(kind, ()):
+                    self._refuse_version(message)
+                    continue
                 frame = self._decoded(message)
                 if frame is not None:
                     yield frame, message
@@ -137,11 +141,17 @@ class Connection:
             self._in += held[at:]
             self.n_taken += at
 
-    def _refuse_framing(self, head: bytes, version: int) -> None:
-        """Neither the length nor the version of what comes can be trusted."""
-        code = "OFPBRC_BAD_VERSION" if self.version and version != self.version else "OFPBRC_BAD_LEN"
-        self._out += refusal(OpenFlowError(code), head, self.version or min(self._versions))
+    def _refuse_framing(self, head: bytes) -> None:
+        """The length of what comes cannot be trusted: nothing after it can be found."""
+        self._out += refusal(OpenFlowError("OFPBRC_BAD_LEN"), head, self.version or min(self._versions))
         self.closed = True
+
+    def _refuse_version(self, message: bytes) -> None:
+        """Answer in the message's own version, as the reference does, or in the oldest."""
+        version = message[0]
+        self.on_other_version(version)
+        self._out += refusal(OpenFlowError("OFPBRC_BAD_VERSION"), message,
+                             version if version in VERSIONS else min(VERSIONS))
 
     def _negotiate(self, message: bytes) -> None:
         version, kind, _size, xid = HEADER.unpack_from(message)
@@ -174,10 +184,11 @@ class Connection:
         if isinstance(frame.message, basic.Hello):      # once is enough
             self._out += refusal(OpenFlowError("OFPBRC_BAD_TYPE"), message, frame.version)
         elif isinstance(frame.message, basic.EchoRequest):
-            self.send(basic.EchoReply(frame.message.data), frame.xid)
+            self.send_bytes(encode(basic.EchoReply(frame.message.data), frame.version, frame.xid))
         return None
 
 
 _ERROR_TYPE = 1
 OURS = frozenset((basic.Hello, basic.Error, basic.EchoRequest, basic.EchoReply))
-_HELLOS = {HELLO_TYPE: VERSIONS}        # a second hello may have any version
+# Messages that may have any version, by type: hello, error, echo request and reply.
+_ANY_VERSION = dict.fromkeys((HELLO_TYPE, _ERROR_TYPE, 2, 3), VERSIONS)

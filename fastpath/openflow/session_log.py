@@ -15,7 +15,9 @@ from fastpath.openflow.messages.table import class_of
 
 REPORT_S, PAUSE_S = 10.0, 60.0
 _log, _refusals = logging.getLogger("fastpath.connmgr"), logging.getLogger("fastpath.connmgr.refusals")
-_log.addHandler(logging.NullHandler())
+_vconn = logging.getLogger("fastpath.vconn")
+for _logger in (_log, _vconn):
+    _logger.addHandler(logging.NullHandler())
 
 
 class FlowModTally:
@@ -72,6 +74,13 @@ def tell_refusal(name: str, code: str, request: bytes) -> None:
     """Log that *request* is refused."""
     if name and _refusals.isEnabledFor(logging.INFO):
         _refusals.info("%s: sending %s error reply to %s message", name, code, _type(request))
+
+
+def tell_version(name: str, version: int, expected: int) -> None:
+    """Log that a message of another version came."""
+    if name:
+        _vconn.error("%s: received OpenFlow version 0x%02x != expected %02x",
+                     name.rpartition("<->")[2], version, expected)
 
 
 def _type(request: bytes) -> str:

@@ -217,10 +217,10 @@ def _loop(daemon: Any, server: Any, poller: Callable[[], Any], started: Callable
 
 def _started(log: Any, args: argparse.Namespace) -> None:
     import ovs.daemon
-    log.module("bridge").info(f"{PROGRAM} (Open vSwitch) {VERSION}")
     ovs.daemon.daemonize_complete()
     if args.detach:
         log.close_console()
+    log.module("bridge").info(f"{PROGRAM} (Open vSwitch) {VERSION}")        # not to be seen on the console
 
 
 if __name__ == "__main__":

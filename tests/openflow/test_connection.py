@@ -76,12 +76,26 @@ def test_a_second_hello_is_refused_in_its_own_version(version: int) -> None:
     assert said(connection) == [Frame(version, 9, basic.Error("OFPBRC_BAD_TYPE", hello))]
 
 
-@pytest.mark.parametrize(("data", "code"), [("0402000700000001", "OFPBRC_BAD_LEN"),
-                                            ("0102000800000001", "OFPBRC_BAD_VERSION")])
-def test_a_length_or_version_that_cannot_be_ends_the_connection(data: str, code: str) -> None:
+def test_a_length_that_cannot_be_ends_the_connection() -> None:
     connection = met(encode(basic.Hello(), OF13, 1))
-    assert list(connection.received(bytes.fromhex(data))) == []
-    assert connection.closed and said(connection)[-1].message.code == code
+    assert list(connection.received(bytes.fromhex("0402000700000001"))) == []
+    assert connection.closed and said(connection)[-1].message.code == "OFPBRC_BAD_LEN"
+
+
+@pytest.mark.parametrize(("version", "answered"), [(OF10, OF10), (OF15, OF15), (9, OF10)])
+def test_a_message_of_another_version_is_refused_in_it_and_no_other(version: int, answered: int) -> None:
+    connection, seen = met(encode(basic.Hello(), OF13, 1)), []
+    connection.on_other_version = seen.append
+    bad = bytes([version]) + bytes.fromhex("05000800000007")
+    got = list(connection.received(bad + encode(basic.BarrierRequest(), OF13, 8)))
+    assert [frame.message for frame, _raw in got] == [basic.BarrierRequest()] and seen == [version]
+    assert said(connection) == [Frame(answered, 7, basic.Error("OFPBRC_BAD_VERSION", bad))]
+
+
+def test_an_echo_of_another_version_is_answered_in_it() -> None:
+    connection = met(encode(basic.Hello(), OF13, 1))
+    assert list(connection.received(encode(basic.EchoRequest(b"there?"), OF15, 5))) == []
+    assert said(connection) == [Frame(OF15, 5, basic.EchoReply(b"there?"))]
 
 
 def test_a_peer_that_does_not_read_makes_it_congested() -> None:
