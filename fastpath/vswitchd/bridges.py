@@ -181,7 +181,8 @@ class ConfiguredBridge:
 
     def _tell_notes(self, device: Device) -> None:
         while isinstance(device, Dummy) and device.notes:
-            self._all_logs.module("netdev_dummy").warn(device.notes.pop())
+            module, text = device.notes.pop(0)
+            self._all_logs.module(module).warn(text)
 
     def _police(self, device: Device, wanted: InterfaceWanted) -> None:
         if not device.police(wanted.policing):
@@ -193,6 +194,8 @@ class ConfiguredBridge:
                 interface.device.configure(wanted)
             except DeviceError as error:
                 self._log.warn(f"interface {wanted.name}: {error}")
+        elif isinstance(interface.device, Dummy):
+            interface.device.record_again(wanted)
         if interface.device is not None:
             self._set_mtu(interface.device, wanted.mtu_request)
             if interface.wanted.policing != wanted.policing:

@@ -20,7 +20,7 @@ from fastpath.bridge import Bridge
 from fastpath.errors import FastpathError
 from fastpath.ovsdb.idl import Database, Row, Write, put
 from fastpath.runtime.clock import RealClock, WarpClock
-from fastpath.runtime.log import Level, Log
+from fastpath.runtime.log import Log, RateLimit
 from fastpath.runtime.usage import peak_memory_kb
 from fastpath.vswitchd import status
 from fastpath.vswitchd.bridges import ConfiguredBridge
@@ -32,7 +32,7 @@ from fastpath.vswitchd.memory_log import MemoryLog
 from fastpath.vswitchd.neighbors import Neighbors
 from fastpath.vswitchd.rates import Rates
 from fastpath.vswitchd.routes import Routes
-from fastpath.vswitchd.settings import NO_TLS, BridgeWanted, Reader, TlsWanted, texts
+from fastpath.vswitchd.settings import NO_TLS, BridgeWanted, Note, Reader, TlsWanted, texts
 
 LOCK = "ovs_vswitchd"
 STATUS_S, MIN_STATUS_S = 5.0, 5.0
@@ -67,7 +67,7 @@ class Daemon:
         self._sleeps, self._n_stirs, self._n_seen, self._lively_until = False, 0, 0, 0.0
         self.datapaths.stirred = self.stir
         self._said_contended = False
-        self._noted: set[str] = set()
+        self._few = RateLimit(1, 5)     # for those of the notes that are told a few times a minute
 
     # -- one round ---------------------------------------------------------------------------------
 
@@ -185,12 +185,10 @@ class Daemon:
             f"could not create datapath {bridge.name} of unknown type {bridge.type}")
         self._bridge_log.err(f"failed to create bridge {bridge.name}: {os.strerror(errno.EAFNOSUPPORT)}")
 
-    def _warn(self, notes: list[tuple[Level, str]]) -> None:
-        """Tell of what makes no sense, once for as long as it is there."""
-        for level, text in notes:
-            if text not in self._noted:
-                self._bridge_log.write(level, text)
-        self._noted = {text for _level, text in notes}
+    def _warn(self, notes: list[Note]) -> None:
+        """Tell of what makes no sense."""
+        for note in notes:
+            self._bridge_log.write(note.level, note.text, self._few if note.is_few else None)
 
     # -- status ------------------------------------------------------------------------------------
 

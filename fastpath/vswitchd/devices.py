@@ -112,13 +112,15 @@ class Device:
 
 @dataclass(eq=False, slots=True)
 class Dummy(Device):
-    """A device of the dummy kind.  *notes* is what of its settings made no sense."""
+    """A device of the dummy kind.  *notes* is what of its settings made no sense, and the module that
+    says so."""
 
     n_rx: int = 1                   # queues
     n_tx: int = 1
     n_received: int = 0
     other_queues: dict[int, list[int]] = field(default_factory=dict)    # packets, bytes that came by which
-    notes: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    _misses_file: bool = False
     _rx: PcapWriter | None = None
     _tx: PcapWriter | None = None
     links: Links | None = None
@@ -197,18 +199,34 @@ class Dummy(Device):
 
     def _set_queues(self, n_rx: int, n_tx: int) -> None:
         if max(n_rx, n_tx) > MAX_QUEUES:
-            self.notes.append(f"The one or both of interface {self.name} queues(rxq: {n_rx}, txq: {n_tx}) "
-                              f"exceed {MAX_QUEUES}. Sets it {MAX_QUEUES}.")
+            self.notes.append(("netdev_dummy", (
+                f"The one or both of interface {self.name} queues(rxq: {n_rx}, txq: {n_tx}) "
+                f"exceed {MAX_QUEUES}. Sets it {MAX_QUEUES}.")))
         self.n_rx, self.n_tx = min(n_rx, MAX_QUEUES), min(n_tx, MAX_QUEUES)
+
+    def record_again(self, wanted: InterfaceWanted) -> None:
+        """Try anew what files could not be opened."""
+        if self._misses_file:
+            self._record(wanted)
 
     def _record(self, wanted: InterfaceWanted) -> None:
         self._end_records()
+        self._misses_file = False
         both = wanted.option("pcap")
         if both:
-            self._rx = self._tx = _writer(both)
+            self._rx = self._tx = self._writer(both)
         else:
-            rx, tx = wanted.option("rxq_pcap"), wanted.option("tx_pcap")
-            self._rx, self._tx = _writer(rx) if rx else None, _writer(tx) if tx else None
+            self._rx, self._tx = (self._writer(wanted.option(name)) for name in ("rxq_pcap", "tx_pcap"))
+
+    def _writer(self, path: str) -> PcapWriter | None:
+        """Appends to a file; one that cannot be had is noted and done without."""
+        try:
+            return PcapWriter(path, nanosecond=False, append=True) if path else None
+        except OSError as error:
+            self._misses_file = True
+            why = error.strerror or str(error)
+            self.notes.append(("pcap", f"{path}: failed to open pcap file for appending ({why})"))
+            return None
 
     def close(self) -> None:
         self._end_records()
@@ -221,13 +239,6 @@ class Dummy(Device):
             if writer is not None:
                 writer.close()
         self._rx = self._tx = None
-
-
-def _writer(path: str) -> PcapWriter:
-    try:
-        return PcapWriter(path, nanosecond=False, append=True)
-    except OSError as error:
-        raise DeviceError(path, error.strerror or str(error)) from None
 
 
 class Devices:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from math import inf
 from pathlib import Path
 
 from fastpath.bridge import Bridge
@@ -24,6 +25,7 @@ from fastpath.vswitchd.settings import ControllerWanted, InBandWanted, TlsWanted
 _ACTIVE = ("tcp:", "ssl:", "unix:")
 _PASSIVE = ("ptcp:", "pssl:", "punix:")
 _ENCRYPTED = ("ssl:", "pssl:")
+NO_ROUTE_AGAIN_S = 10.0
 _FILES = (("private_key", "Private key"), ("certificate", "Certificate"), ("ca_cert", "CA certificate"))
 
 
@@ -39,11 +41,14 @@ class Remotes:
         self._management, self._snoop = (f"punix:{rundir / self._name}.{kind}" for kind in ("mgmt", "snoop"))
         self._listeners: dict[str, Listener] = {}
         self._controllers: dict[str, ControllerWanted] = {}
+        self._no_route_told: dict[int, float] = {}      # when, by address
+        self._keyless: set[str] = set()         # targets that cannot be had as there are no keys
         self._wanted: tuple[ControllerWanted, ...] = ()
         self._dpid: int | None = None
         self._versions: tuple[int, ...] = ()
         self._tls = TlsWanted()
-        self._limit = RateLimit(1, 5)
+        self._refusals, self._unknown, self._bad_keys, self._bad_sockets = (
+            RateLimit(*limits) for limits in ((1, 5), (1, 5), (10, 25), (1, 5)))
 
     def set(self, wanted: Iterable[ControllerWanted], *, dpid: int | None, versions: tuple[int, ...],
             tls: TlsWanted) -> None:
@@ -56,7 +61,8 @@ class Remotes:
         targets = {c.target: c for c in self._wanted
                    if self._is_known(c.target) and self._may_serve(c.target)}
         kept = {self._management, self._snoop, *targets}
-        before = {*self._listeners, *self._controllers}
+        before = {*self._listeners, *self._controllers, *self._keyless}
+        self._keyless = set() if changed_tls else self._keyless & kept
         for address in list(self._listeners):
             if is_other or address not in kept or (changed_tls and address.startswith(_ENCRYPTED)):
                 self._listeners.pop(address).close()
@@ -92,8 +98,11 @@ class Remotes:
         in_band.set(queue=wanted.queue, others=wanted.places)
 
     def _no_route(self, address: int) -> int:
-        self._in_band_log.warn(f"{self._name}: cannot find route for controller ({format_ipv4(address)}): "
-                               f"{os.strerror(errno.EOPNOTSUPP)}")
+        now = self._bridge.switch.now
+        if now >= self._no_route_told.get(address, -inf) + NO_ROUTE_AGAIN_S:
+            self._no_route_told[address] = now
+            self._in_band_log.warn(f"{self._name}: cannot find route for controller "
+                                   f"({format_ipv4(address)}): {os.strerror(errno.EOPNOTSUPP)}")
         return 0
 
     def _serve(self, target: str, wanted: ControllerWanted | None, *, is_new: bool) -> None:
@@ -102,8 +111,11 @@ class Remotes:
             return
         try:
             _tell_of_port(target, self._stream)
-            if target.startswith(_ENCRYPTED) and not self._has_keys():
-                self._cannot(target)            # tried again when there are
+            if target.startswith(_ENCRYPTED) and (target in self._keyless or not self._has_keys()):
+                if target in self._keyless:
+                    return                      # tried again when there are
+                self._keyless.add(target)
+                self._cannot(target)
             elif wanted is None or target.startswith(_PASSIVE):
                 made = self._listeners[target] = self._bridge.listen(
                     target, dpid=self._dpid, tls=self._keys(), versions=self._versions)
@@ -115,8 +127,12 @@ class Remotes:
                     target, dpid=self._dpid, versions=self._versions, tls=self._keys(), **wanted.treatment)
                 self._controllers[target] = wanted
         except FastpathError as error:
-            self._connmgr.err(f"failed to listen on {target}: {error}" if target.startswith(_PASSIVE)
-                              else f"{self._name}: {target}: {error}")
+            if target.startswith(("ptcp:", "pssl:")):
+                where, why = target.partition(":")[2], str(error).removeprefix(f"{target}: ").capitalize()
+                self._sockets.err(f"{where}: bind: {why}", self._bad_sockets)
+            else:
+                self._connmgr.err(f"failed to listen on {target}: {error}" if target.startswith(_PASSIVE)
+                                  else f"{self._name}: {target}: {error}")
             return
         if is_new:
             self._connmgr.info(f'{self._name}: added {_kind(target)} controller "{target}"')
@@ -127,6 +143,7 @@ class Remotes:
             name = f"{self._name}<->{target}"
             self._rconn.info(f"{name}: connecting...")
             self._rconn.warn(f"{name}: connection failed ({os.strerror(errno.ENOPROTOOPT)})")
+            self._rconn.info(f"{name}: waiting 1 seconds before reconnect")
 
     def _serve_snoops(self) -> None:
         if self._snoop in self._listeners:
@@ -140,7 +157,7 @@ class Remotes:
         """Whether there are all files that encryption takes; says which are not named."""
         missing = [what for name, what in _FILES if not getattr(self._tls, name)]
         for what in missing:
-            self._tls_log.err(f"{what} must be configured to use SSL", self._limit)
+            self._tls_log.err(f"{what} must be configured to use SSL", self._bad_keys)
         return not missing
 
     def _keys(self) -> Tls | None:
@@ -153,7 +170,7 @@ class Remotes:
         """Whether it is a way to meet a controller at all."""
         if target.startswith((*_ACTIVE, *_PASSIVE)):
             return True
-        self._connmgr.warn(f'{self._name}: unsupported controller "{target}"', self._limit)
+        self._connmgr.warn(f'{self._name}: unsupported controller "{target}"', self._unknown)
         return False
 
     def _may_serve(self, target: str) -> bool:
@@ -177,7 +194,7 @@ class Remotes:
         return True
 
     def _refuse(self, trouble: str) -> None:
-        self._log.err(trouble, self._limit)
+        self._log.err(trouble, self._refusals)
 
     def controller(self, target: str) -> Controller | None:
         """The controller at *target*, if it is one the bridge connects to."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from fastpath._classifier import DEFAULT_PREFIXES, PREFIX_FIELDS
 from fastpath.dpif.userspace import MAX_POLL_US, POLL_US
@@ -173,21 +173,29 @@ class BridgeWanted:
     in_band: InBandWanted = NO_IN_BAND
 
 
+class Note(NamedTuple):
+    """What of the rows makes no sense, told whenever they are read, or some times a minute if *is_few*."""
+
+    level: Level
+    text: str
+    is_few: bool = False
+
+
 class Reader:
     """Reads rows.  *notes* says what of them made no sense, and how bad that is."""
 
     def __init__(self, tls: TlsWanted = NO_TLS) -> None:
-        self.notes: list[tuple[Level, str]] = []
+        self.notes: list[Note] = []
         self._tls = tls                 # where the database does not say
         self._managers: tuple[tuple[int, int], ...] = ()        # those to be reached in band
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str, *, is_few: bool = False) -> None:
         """Note what is not carried out as it stands."""
-        self.notes.append((Level.WARN, text))
+        self.notes.append(Note(Level.WARN, text, is_few))
 
     def err(self, text: str) -> None:
         """Note what is not carried out at all."""
-        self.notes.append((Level.ERR, text))
+        self.notes.append(Note(Level.ERR, text))
 
     def bridges(self, root: Row) -> list[BridgeWanted]:
         """All bridges, by name."""
@@ -202,7 +210,7 @@ class Reader:
         """Whether a bridge may be called so, as files are called by it."""
         name = str(get(row, "name"))
         if "/" in name or "\\" in name:
-            self.warn(f'ignoring bridge with invalid name "{name}"')
+            self.warn(f'ignoring bridge with invalid name "{name}"', is_few=True)
             return False
         return True
 
@@ -212,7 +220,7 @@ class Reader:
         us = _int(asked, POLL_US)
         if 0 <= us <= MAX_POLL_US:
             return us
-        self.warn(f"ignoring pmd-poll-us {asked}: expected 0 to {MAX_POLL_US}")
+        self.warn(f"ignoring pmd-poll-us {asked}: expected 0 to {MAX_POLL_US}", is_few=True)
         return POLL_US
 
     def limits(self, root: Row) -> Limits:
