@@ -7,6 +7,7 @@ beyond port numbers, no clock and no thread: the owner of the Switch calls it an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
@@ -32,7 +33,7 @@ from fastpath.ofproto.group import Group, GroupMod, GroupModResult, GroupTable
 from fastpath.ofproto.in_band import InBand, InBandRules
 from fastpath.ofproto.internal import InternalRules
 from fastpath.ofproto.learning import MacTable
-from fastpath.ofproto.match import Match
+from fastpath.ofproto.match import Match, sets_hidden
 from fastpath.ofproto.meter import Meter, MeterMod, MeterTable
 from fastpath.ofproto.mirrors import MirrorTable
 from fastpath.ofproto.port import VLAN_MAX, OfPort
@@ -47,6 +48,8 @@ from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, RuleView, VlanC
 from fastpath.tlv import Options, present
 from fastpath.value import replace
 
+_log = logging.getLogger("fastpath.ofproto")
+_log.addHandler(logging.NullHandler())
 NO_ODP_PORT = 0xffffffff
 INTERNAL_TABLE = 254                # holds what translation needs for itself; no user changes it
 FRAG_HANDLING = ("normal", "drop", "nx-match")
@@ -422,6 +425,10 @@ class Ofproto:
         """Raise OpenFlowError for what no table takes, whatever the values that *match* has: by its mask
         alone, the actions and the ``standard``."""
         if self.backer.strict:
+            if sets_hidden(match):
+                _log.warning("%s: (add_flow) only internal flows can set non-default values to hidden fields",
+                             self.name)
+                raise OpenFlowError("OFPBRC_EPERM", "recirc_id and dp_hash are for rules of the switch's own")
             refuse_match(match)
             refuse_actions(actions)
             refuse_unsupported(match, actions, self.backer.features)

@@ -73,6 +73,7 @@ _SENT_WHOLE = {"ipv6_label": 0xFFFFF, "nsh_ttl": 0x3F}
 
 SLOTS: dict[str, _Slot] = {f.name: _slot(f) for f in FIELDS if f.name not in OPTION_OF}
 _W = WINDOWS
+_RECIRC_ID, _DP_HASH = _W["recirc_id"], _W["dp_hash"]
 _PACKET_TYPE, _DL_TYPE, _NW_PROTO = _W["packet_type"], _W["dl_type"], _W["nw_proto"]
 _OPTION_FIELDS = [BY_NAME[name] for name in OPTION_OF]
 _TUN_OPTIONS = (_W["tun_opt_map"], _W["tun_opts"])
@@ -377,10 +378,16 @@ _L4 = {TCP: ("tp", "tcp_flags"), UDP: ("tp",), SCTP: ("tp",)}
 
 def _protocols(key: FlowKey) -> tuple[int, int, int]:
     """Ethernet type, IP protocol and ICMPv6 type: what decides which members a packet has."""
-    dl_type, proto = key.get(_DL_TYPE), key.get(_NW_PROTO)
+    dl_type, proto = _ethertype(key), key.get(_NW_PROTO)
     if dl_type not in (ETH_IP, ETH_IPV6):
         return dl_type, 0, 0
     return dl_type, proto, key.tp_src if proto == ICMPV6 else 0
+
+
+def _ethertype(key: FlowKey) -> int:
+    """Ethernet type of the packets that a match is for; those without an Ethernet header have it as type."""
+    packet_type = key.get(_PACKET_TYPE)
+    return packet_type & 0xFFFF if packet_type >> 16 == 1 else key.get(_DL_TYPE)
 
 
 def _reachable_groups(dl_type: int, proto: int, icmp_type: int) -> set[str]:
@@ -437,12 +444,13 @@ def missing_prerequisite(match: Match) -> str | None:
                 return name
     if not mask.meets(_DEPENDENT):
         return None
+    dl_type = _ethertype(key)
     if (mask.nw_frag & key.nw_frag & FRAG_LATER and (mask.tp_src or mask.tp_dst or mask.tcp_flags)
-            and "tp" in _reachable_groups(key.dl_type, key.nw_proto, key.tp_src)):
+            and "tp" in _reachable_groups(dl_type, key.nw_proto, key.tp_src)):
         return "tp_src" if mask.tp_src else "tp_dst" if mask.tp_dst else "tcp_flags"
-    if key.dl_type == ETH_IP and mask.ipv6_label:
+    if dl_type == ETH_IP and mask.ipv6_label:
         return "ipv6_label"
-    if key.dl_type != ETH_NSH:
+    if dl_type != ETH_NSH:
         for name in _GROUPS["nsh"]:
             if mask.get(_W[name]):
                 return name
@@ -450,9 +458,9 @@ def missing_prerequisite(match: Match) -> str | None:
         for name in _CT_MEMBERS:
             if mask.get(_W[name]):
                 return name
-    if (mask.ct_nw_src or mask.ct_nw_dst) and key.dl_type != ETH_IP:
+    if (mask.ct_nw_src or mask.ct_nw_dst) and dl_type != ETH_IP:
         return "ct_nw_src" if mask.ct_nw_src else "ct_nw_dst"
-    if (mask.ct_ipv6_src or mask.ct_ipv6_dst) and key.dl_type != ETH_IPV6:
+    if (mask.ct_ipv6_src or mask.ct_ipv6_dst) and dl_type != ETH_IPV6:
         return "ct_ipv6_src" if mask.ct_ipv6_src else "ct_ipv6_dst"
     return None
 
@@ -461,13 +469,19 @@ def _plain_mask(key: FlowKey, mask: FlowKey) -> FlowKey | None:
     """The mask of the match, if that is normal; None where it is not, which is to be told, or where more than
     its mask and protocols tell what is wrong with it or implied by it."""
     match = Match(key, mask)
-    if (mask.meets(_WIDE) or mask.get(_TUN_OPTIONS[0]) or key.get(_PACKET_TYPE) >> 16
+    if (mask.meets(_WIDE) or mask.get(_TUN_OPTIONS[0]) or key.get(_PACKET_TYPE) >> 16 or mask.get(_RECIRC_ID)
             or missing_prerequisite(match) is not None):
         return None
     return mask if match.normalized().mask == mask else None
 
 
 FORMS = Forms(_plain_mask)
+
+
+def sets_hidden(match: Match) -> bool:
+    """Whether *match* asks for what only the switch's own rules may: recirculated packets, or their hash."""
+    bits = match.mask.get(_RECIRC_ID)
+    return bool(match.mask.get(_DP_HASH) or match.key.get(_RECIRC_ID) or bits not in (0, 0xFFFFFFFF))
 
 
 def check_widths(match: Match) -> None:

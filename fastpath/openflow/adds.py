@@ -18,6 +18,7 @@ from fastpath.ofproto.actions.traits import TRAITS
 from fastpath.ofproto.actions.versions import OF10, OF11
 from fastpath.ofproto.match import FORMS, Match
 from fastpath.ofproto.rule import FlowFlags, Rule
+from fastpath.ofproto.tunnel_options import name_option
 from fastpath.openflow import instructions, oxm
 
 PLAIN = os.environ.get("FASTPATH_PLAIN", "0") not in ("", "0")
@@ -32,7 +33,7 @@ def add_reader(version: int, judge: Callable[[Match, ActionList], None]) -> AddR
         found = instructions.known(data, version)
         check_actions(found, match, table_id=table_id)
         judge(match, found)
-        return found if lists_are_good(found) and not TRAITS.of(found) else None
+        return found if lists_are_good(found) and not (TRAITS.of(found) or name_option(found)) else None
     flags = FlowFlags.RESET_COUNTS if version <= OF11 else FlowFlags.NONE       # as these versions have it
     return AddReader(version, oxm.wire_reader(), FORMS, actions, match=Match, rule=Rule, flags=flags)
 

@@ -329,9 +329,9 @@ def _put_encap(action: Encap, version: int) -> tuple[Raw, bytes]:
     if action.md_type:
         out += _PROPERTY.pack(_NSH_CLASS, _MD_TYPE, 5) + bytes([action.md_type, 0, 0, 0])
     for tlv in action.tlvs:
-        size = 8 + len(tlv.data)
-        out += _PROPERTY.pack(_NSH_CLASS, _TLV, size) + _PROPERTY.pack(tlv.cls, tlv.type, len(tlv.data))
-        out += tlv.data + padding(size)
+        data = tlv.data + padding(8 + len(tlv.data))        # which counts, other than that of _MD_TYPE
+        out += _PROPERTY.pack(_NSH_CLASS, _TLV, 8 + len(data))
+        out += _PROPERTY.pack(tlv.cls, tlv.type, len(tlv.data)) + data
     return _ENCAPS, out
 
 
