@@ -48,8 +48,9 @@ from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, RuleView, VlanC
 from fastpath.tlv import Options, present
 from fastpath.value import replace
 
-_log = logging.getLogger("fastpath.ofproto")
-_log.addHandler(logging.NullHandler())
+_log, _actions_log = logging.getLogger("fastpath.ofproto"), logging.getLogger("fastpath.ofp_actions")
+for _logger in (_log, _actions_log):
+    _logger.addHandler(logging.NullHandler())
 NO_ODP_PORT = 0xffffffff
 INTERNAL_TABLE = 254                # holds what translation needs for itself; no user changes it
 FRAG_HANDLING = ("normal", "drop", "nx-match")
@@ -392,6 +393,7 @@ class Ofproto:
         if traits & NESTS:
             wrong = first_disallowed(mod.actions)
             if wrong is not None:
+                _actions_log.warning("disallowed action in action set")
                 raise OpenFlowError("OFPBAC_BAD_TYPE", f"{wrong} may not stand in an action set")
         mod = self.placed(mod)
         if traits & (NAMES | NESTS):
