@@ -131,6 +131,9 @@ class DatapathStats:
     drops: dict[str, int] = field(default_factory=dict)     # reason -> packets
 
 
+_CLASSES, MAX_CLASSES = 1 << 16, 0xF000          # of discipline 1:, which is that of a device's root
+
+
 @value
 class Features:
     """What the datapath below can do, so that no action is emitted that it does not know."""
@@ -149,6 +152,21 @@ class Features:
     ct_state_nat: bool = True
     ct_orig_tuple: bool = True
     ct_orig_tuple6: bool = True
+    queue_classes: bool = False         # a queue is a class of the kernel's queueing, as a packet's priority
+
+    def priority_of(self, queue: int) -> int | None:
+        """The packet priority that stands for a queue, None where none does: the number of the queue, or the
+        handle of its class, TC_H_MAKE(1 << 16, queue + 1)."""
+        if not self.queue_classes:
+            return queue
+        return _CLASSES | queue + 1 if queue < MAX_CLASSES else None
+
+    def queue_of(self, priority: int) -> int | None:
+        """The queue that a packet priority stands for, None if for none."""
+        if not self.queue_classes:
+            return priority
+        queue = (priority ^ _CLASSES) - 1
+        return queue if 0 <= queue < MAX_CLASSES else None
 
     @property
     def has_all_of_conntrack(self) -> bool:

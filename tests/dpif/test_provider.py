@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import Output
-from fastpath.dpif.provider import Dpif, FlowDel, FlowPut, FlowStats, Operation
+from fastpath.dpif.provider import MAX_CLASSES, Dpif, Features, FlowDel, FlowPut, FlowStats, Operation
 from fastpath.dpif.userspace import UserspaceDpif
 
 MASK = FlowKey(in_port=0xFFFFFFFF, recirc_id=0xFFFFFFFF)
@@ -50,3 +50,12 @@ def test_statistics_are_asked_in_bulk_and_none_stands_for_a_flow_that_is_gone() 
     assert there == FlowStats(0, 0, None, 0) and gone is None
     dpif.flow_flush()
     assert dpif.flow_get(ufid) is None and list(dpif.flow_dump()) == []
+
+
+@given(st.booleans(), st.integers(0, 0xFFFFFFFF))
+def test_a_queue_is_read_from_its_priority(queue_classes: bool, number: int) -> None:
+    features = Features(queue_classes=queue_classes)
+    priority, queue = features.priority_of(number), features.queue_of(number)
+    assert (priority is None) == (queue_classes and number >= MAX_CLASSES)
+    assert priority is None or features.queue_of(priority) == number
+    assert queue is None or features.priority_of(queue) == number

@@ -22,6 +22,7 @@ for folder in ("tests/vswitchd", "tests/interop", "tests/kernel", "tests", "."):
     sys.path.insert(0, str(ROOT / folder))
 
 import lab  # noqa: E402
+import queue_cases  # noqa: E402
 import scenarios  # noqa: E402
 import tunnel_cases  # noqa: E402
 from answers import in_order, own, reference  # noqa: E402
@@ -412,28 +413,42 @@ def case_vswitchd() -> str:
     return ""
 
 
+# Queues, of which one has a DSCP, and two that no packet can be told to take.
+_QUEUED = r"""
+ovs-vsctl set port v2 qos=@n -- --id=@n create qos type=linux-htb queues=5=@q \
+    -- --id=@q create queue dscp=10 > /dev/null
+ovs-ofctl add-flows br0 - <<END
+priority=9,in_port=v1,actions=set_queue:5,output:v2,pop_queue,output:v2,set_queue:61440,output:v2
+priority=9,in_port=v2,actions=enqueue:v1:5,enqueue:v1:61440,enqueue:LOCAL:61439
+END
+for flow in in_port=v1,ip in_port=v2,ip in_port=v1,dl_type=0x1234; do ovs-appctl ofproto/trace br0 $flow; done
+"""
+
+
 def case_daemon_conntrack() -> str:
     """The daemon tells of the kernel's connections, and sets what can be set, as ovs-vswitchd does."""
     import stack
     stack.START_S = 200.0
-    told: list[list[str]] = []
+    told, traced = list[list[str]](), list[str]()
     for program in (stack.OURS, stack.THEIRS):
         with stack.Stack(program) as daemon:
             daemon.env["OVS_CTL_TIMEOUT"] = "100"
-            wrong = daemon.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=system "
-                               "-- add-port br0 v1 -- add-port br0 v2; ovs-ofctl del-flows br0; "
-                               "ovs-ofctl add-flows br0 - <<END\n"
+            wrong = daemon.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=system; "
+                               "ovs-vsctl add-port br0 v1; ovs-vsctl add-port br0 v2; "
+                               "ovs-ofctl del-flows br0; ovs-ofctl add-flows br0 - <<END\n"
                                "priority=2,udp,tp_dst=7 actions=ct(commit,zone=3),NORMAL\n"
                                "priority=1,udp actions=ct(commit),NORMAL\narp actions=NORMAL\nEND")
             assert not wrong, wrong + daemon.log
             until("an answer", lambda: _tracked() >= {0, 3})
             path = str(daemon.dir / f"ovs-vswitchd.{daemon.pid()}.ctl")
             told.append([_without_times(_asked(path, line.split())) for line in DAEMON])
-            daemon.run("ovs-appctl exit --cleanup")
+            traced.append(daemon.run(_QUEUED))
+            daemon.run("ovs-appctl exit --cleanup; tc qdisc del dev v2 root")
         _clean()
     wrong = [f"{line}\n--- ours\n{ours}\n--- ovs-vswitchd\n{theirs}"
              for line, ours, theirs in zip(DAEMON, *told, strict=True) if ours != theirs]
     assert not wrong, f"{len(wrong)} of {len(DAEMON)} differ:\n" + "\n".join(wrong)
+    assert traced[0] == traced[1] and "set(skb_priority(0x10006))" in traced[0], "\n--\n".join(traced)
     flushed = DAEMON.index("flush-conntrack")
     assert told[0][0].count("5555") == 4 and "zone=3" in told[0][0] and not told[0][flushed - 1], told[0]
     return f"{len(DAEMON)} commands equal"
@@ -501,7 +516,8 @@ def main(names: list[str]) -> int:
     lab.make_namespaces()
     assert parse_mac(lab.MACS[1])
     print(f"namespaces made after {time.monotonic() - started:.1f} s", flush=True)
-    cases = [(name.removeprefix("case_"), case) for name, case in {**globals(), **vars(tunnel_cases)}.items()
+    there = {**globals(), **vars(tunnel_cases), **vars(queue_cases)}
+    cases = [(name.removeprefix("case_"), case) for name, case in there.items()
              if name.startswith("case_") and (not names or any(part in name for part in names))]
     failed = []
     for name, case in cases:

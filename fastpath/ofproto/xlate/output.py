@@ -96,11 +96,15 @@ def enqueue(x: Xlate, a: act.Enqueue, last: bool) -> None:
     """Output through a queue, which others do not use."""
     flow, in_port = x.hand.flow, x.hand.flow.get(_IN_PORT)
     x.hand.wc.fill(_PRIORITY)
+    queued = x.hand.bridge.features.priority_of(a.queue)
+    if queued is None:              # an output as any other
+        send(x, a.port, 0, last=last)
+        return
     port = in_port if a.port == OFPP_IN_PORT else a.port
     if a.port == in_port:
         return
     priority = flow.get(_PRIORITY)
-    flow.set(_PRIORITY, a.queue)
+    flow.set(_PRIORITY, queued)
     to_port(x, port, last=last)
     flow.set(_PRIORITY, priority)
 
@@ -108,7 +112,9 @@ def enqueue(x: Xlate, a: act.Enqueue, last: bool) -> None:
 def set_queue(x: Xlate, a: act.SetQueue) -> None:
     """Choose the queue of later outputs; its number goes along as the packet's priority."""
     x.hand.wc.fill(_PRIORITY)
-    x.hand.flow.set(_PRIORITY, a.queue)
+    priority = x.hand.bridge.features.priority_of(a.queue)
+    if priority is not None:
+        x.hand.flow.set(_PRIORITY, priority)
 
 
 def pop_queue(x: Xlate, a: act.PopQueue) -> None:

@@ -78,7 +78,8 @@ def _remark(x: Xlate, port: PortView) -> None:
     """Write the DSCP that packets have which leave by the queue that was chosen; any queue decides."""
     hand = x.hand
     hand.wc.fill(_PRIORITY)
-    dscp = port.dscps.get(hand.flow.get(_PRIORITY))
+    queue = hand.bridge.features.queue_of(hand.flow.get(_PRIORITY))
+    dscp = port.dscps.get(queue) if queue is not None else None
     if dscp is not None:
         hand.wc.nw_tos |= _DSCP
         hand.flow.nw_tos = hand.flow.nw_tos & ~_DSCP | dscp << 2

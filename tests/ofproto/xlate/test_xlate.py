@@ -11,6 +11,7 @@ from views import Bridge, patch
 
 from fastpath._flow import FlowKey
 from fastpath.dpif import actions as odp
+from fastpath.dpif.provider import Features
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.xlate.context import (
@@ -69,6 +70,23 @@ def test_nothing_is_set_that_does_not_change() -> None:
     assert actions(bridge, "in_port=1,dl_src=00:00:00:00:00:05") == (odp.Output(2),)
     assert actions(bridge, "in_port=1,dl_src=00:00:00:00:00:06") == (
         odp.SetMasked("eth", (("src", 5, 0xFFFFFFFFFFFF),)), odp.Output(2))
+
+
+def test_a_queue_of_the_kernel_is_a_class_of_its_queueing() -> None:
+    """Which a packet takes by its priority; what has no class goes out as it is."""
+    bridge = Bridge()
+    bridge.features = Features(queue_classes=True)
+    bridge.add_flows("in_port=1 actions=set_queue:7,output:2,set_queue:0xf000,output:2,pop_queue,output:2",
+                     "in_port=2 actions=enqueue:1:0,enqueue:1:0xf000,enqueue:1:0xefff",
+                     "in_port=3 actions=enqueue:in_port:0xffffffff,set_queue:5,output:1")
+    def to(priority: int) -> odp.SetMasked:
+        return odp.SetMasked("skb_priority", (("skb_priority", priority, 0xFFFFFFFF),))
+    assert actions(bridge, "in_port=1") == (to(0x10008), odp.Output(2), odp.Output(2), to(0), odp.Output(2))
+    assert actions(bridge, "in_port=2") == (
+        to(0x10001), odp.Output(1), to(0), odp.Output(1), to(0x1F000), odp.Output(1))
+    bridge.add_port("p1", 1, 1).dscps = {5: 10}
+    marked = actions(bridge, "in_port=3,udp,nw_tos=0")
+    assert odp.SetMasked("ipv4", (("tos", 40, 0xFC),)) in marked and to(0x10006) in marked, marked
 
 
 def test_changes_wait_for_an_output() -> None:
