@@ -6,7 +6,9 @@ A run takes a version for each way to monitor; ``--more 6`` takes all.
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 from ofctl_pair import ofctl, our_bridge, plain, reference_bridge
 
+THEIRS, OURS = ("ovs-ofctl",), (sys.executable, "-m", "fastpath.cli.main", "ofctl")
 FRAME = "ffffffffffff0000000000010800450000200000000001118cc90a0000010a00000200010002000c0000" + "00" * 30
 EVENTS = (
     ("add-flow", "in_port=1,actions=controller"),
@@ -49,8 +52,9 @@ def ask(control: Path, *words: str) -> None:
     subprocess.run(["ovs-appctl", "-t", str(control), *words], capture_output=True, timeout=60)
 
 
-def monitored(target: str, version: int, way: tuple[str, ...], folder: Path) -> list[str]:
-    """What a monitor of *target* prints."""
+def monitored(target: str, version: int, way: tuple[str, ...], folder: Path, tool: tuple[str, ...] = THEIRS
+              ) -> list[str]:
+    """What a monitor of *target*, of *tool*, prints."""
     folder.mkdir()
     control, out = folder / "ctl", folder / "out"
     ofctl(target, 4, ("del-flows",))
@@ -59,7 +63,7 @@ def monitored(target: str, version: int, way: tuple[str, ...], folder: Path) -> 
     args = [word for word in way if not word.startswith("-")]
     with out.open("w") as file:
         child = subprocess.Popen(
-            ["ovs-ofctl", "-t", "30", "-O", f"OpenFlow1{version}", f"--unixctl={control}", *options,
+            [*tool, "-t", "30", "-O", f"OpenFlow1{version}", f"--unixctl={control}", *options,
              "monitor", target, *args], stdout=file, stderr=subprocess.STDOUT)
         try:
             deadline = time.monotonic() + 60
@@ -71,7 +75,7 @@ def monitored(target: str, version: int, way: tuple[str, ...], folder: Path) -> 
         finally:
             child.kill()
             child.wait()
-    return plain(status, out.read_text(), sort=False)
+    return plain(status, out.read_text().replace("fastpath ofctl: ", "ovs-ofctl: "), sort=False)
 
 
 def drive(target: str, version: int, control: Path) -> None:
@@ -96,3 +100,14 @@ def test_a_monitor_prints_the_same(both: tuple[str, str], tmp_path: Path, place:
             # Of several sockets that are ready at once, which the monitor reads first is not said.
             assert sorted(one) == sorted(other), version
             assert len(one) > 10 or one[0] != "exit 0"
+
+
+@pytest.mark.parametrize("place", range(len(WAYS)), ids=[" ".join(way) or "nothing" for way in WAYS])
+def test_our_own_monitor_prints_what_the_reference_s_does(both: tuple[str, str], tmp_path: Path, place: int,
+                                                          more: int) -> None:
+    for version in ((place + 3 + extra) % 6 for extra in range(min(more, 6))):
+        one, other = (monitored(both[0], version, WAYS[place], tmp_path / f"{version}{len(tool)}", tool)
+                      for tool in (OURS, THEIRS))
+        # Ours warns of less.
+        other = re.sub(r"[a-z_]+\|WARN\|.*\n", "", "\n".join(other)).split("\n")
+        assert sorted(one) == sorted(other), version

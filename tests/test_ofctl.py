@@ -168,7 +168,7 @@ def test_a_monitor_prints_what_comes(bridges: tuple[str, str], capsys: pytest.Ca
     deadline = threading.Event()
     seen = ""
     for _ in range(100):
-        seen += capsys.readouterr().out
+        seen += capsys.readouterr().err
         if "FLOW_MONITOR reply" in seen:
             break
         deadline.wait(0.02)

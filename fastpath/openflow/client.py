@@ -65,6 +65,10 @@ class Client:
         self._wire.send(encode(message, self.version, xid))
         return xid
 
+    def encoded(self, message: object) -> bytes:
+        """Bytes of *message* as they would be sent, for who prints them first."""
+        return encode(message, self.version, self._next_xid())
+
     def received(self) -> Iterator[bytes]:
         """Messages as they come, until the switch hangs up; its echo requests are answered."""
         while (data := self._wire.next()) is not None:

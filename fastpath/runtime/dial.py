@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from types import TracebackType
 
 from fastpath.errors import PortError
@@ -52,12 +53,8 @@ class Dial:
     def next(self) -> bytes | None:
         """The next whole message; None when the peer hung up.  Raises TimeoutError."""
         while True:
-            if len(self._data) >= _HEADER:
-                size = max(_HEADER, int.from_bytes(self._data[_LENGTH_AT:_LENGTH_AT + 2], "big"))
-                if len(self._data) >= size:
-                    message = bytes(self._data[:size])
-                    del self._data[:size]
-                    return message
+            if (message := self._taken()) is not None:
+                return message
             self._limit()
             try:
                 data = self._socket.recv(1 << 16)
@@ -66,6 +63,40 @@ class Dial:
             if not data:
                 return None
             self._data += data
+
+    def _taken(self) -> bytes | None:
+        """The first whole message of those read, which is left out from then on."""
+        if len(self._data) < _HEADER:
+            return None
+        size = max(_HEADER, int.from_bytes(self._data[_LENGTH_AT:_LENGTH_AT + 2], "big"))
+        if len(self._data) < size:
+            return None
+        message = bytes(self._data[:size])
+        del self._data[:size]
+        return message
+
+    def arrived(self) -> Iterator[bytes]:
+        """Whole messages that are there already.  Raises ConnectionError once the peer hung up."""
+        while True:
+            while (message := self._taken()) is not None:
+                yield message
+            self._socket.settimeout(0)
+            try:
+                data = self._socket.recv(1 << 16)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return
+            if not data:
+                raise ConnectionResetError("End of file")
+            self._data += data
+
+    def fileno(self) -> int:
+        """What to wait for that more arrives."""
+        return self._socket.fileno()
+
+    @property
+    def until(self) -> float | None:
+        """When it is to end, by ``time.monotonic``."""
+        return self._until
 
     def close(self) -> None:
         """Hang up."""

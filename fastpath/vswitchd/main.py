@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fastpath.runtime import background
 from fastpath.vswitchd import VERSION
 
 PROGRAM = "ovs-vswitchd"
@@ -64,25 +65,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.version:
         print(f"{PROGRAM} (Open vSwitch) {VERSION}")
         return 0
-    _prepare()
+    background.name_program(PROGRAM)
     from fastpath.runtime.log import Log
     log = Log(PROGRAM)
     _start_log(log, args)
     _user(args.user)
-    _daemonize(args)
+    background.begin(args)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     return _serve(args, log)
-
-
-def _prepare() -> None:
-    """Tell the ``ovs`` package who we are and where our files are, before it looks."""
-    import ovs.dirs
-    import ovs.util
-    ovs.util.PROGRAM_NAME = PROGRAM
-    for name, variable, default in (("RUNDIR", "OVS_RUNDIR", "/var/run/openvswitch"),
-                                    ("LOGDIR", "OVS_LOGDIR", "/var/log/openvswitch"),
-                                    ("DBDIR", "OVS_DBDIR", "/etc/openvswitch")):
-        setattr(ovs.dirs, name, os.environ.get(variable) or default)
 
 
 def _start_log(log: Any, args: argparse.Namespace) -> None:
@@ -147,21 +137,6 @@ def _user(user: str | None) -> None:
         raise SystemExit(f"{PROGRAM}: --user {user}: {error}") from None
 
 
-def _daemonize(args: argparse.Namespace) -> None:
-    import ovs.daemon
-    if args.pidfile is not None:
-        ovs.daemon.set_pidfile(args.pidfile)
-    if args.overwrite_pidfile:
-        ovs.daemon.ignore_existing_pidfile()
-    if args.no_chdir:
-        ovs.daemon.set_no_chdir()
-    if args.detach:
-        ovs.daemon.set_detach()
-    if args.monitor:
-        ovs.daemon.set_monitor()
-    ovs.daemon.daemonize_start()
-
-
 def _serve(args: argparse.Namespace, log: Any) -> int:
     import ovs.daemon
     import ovs.dirs
@@ -216,8 +191,7 @@ def _loop(daemon: Any, server: Any, poller: Callable[[], Any], started: Callable
 
 
 def _started(log: Any, args: argparse.Namespace) -> None:
-    import ovs.daemon
-    ovs.daemon.daemonize_complete()
+    background.complete()
     if args.detach:
         log.close_console()
     log.module("bridge").info(f"{PROGRAM} (Open vSwitch) {VERSION}")        # not to be seen on the console

@@ -26,7 +26,7 @@ from fastpath.openflow.actions.nested import get_actions, put_actions
 from fastpath.openflow.codec import Reader, padding
 from fastpath.openflow.formats import version_of_name
 from fastpath.openflow.matchtext import format_tlvs, parse_tlvs
-from fastpath.openflow.printing.context import hex_dump
+from fastpath.openflow.printing.context import plain_dump
 
 _OXM_HEAD = 4                       # type and length before the fields of an OXM match
 _VID = 0x1FFF                       # of a tag, with the bit that says there is one
@@ -62,7 +62,7 @@ def _parse_tlvs(version: int, options: Options) -> None:
         if options.more:
             head = b"" if version == oxm.NXM else b"\0\1" + (_OXM_HEAD + len(tlvs)).to_bytes(2, "big")
             whole = head + tlvs
-            sys.stdout.write(hex_dump(whole + padding(len(whole)), ascii=False))
+            sys.stdout.write(plain_dump(whole + padding(len(whole))))
 
 
 def _test_lines() -> Iterator[str]:

@@ -26,7 +26,7 @@ from fastpath.openflow.errors import ERRORS, numbers_of
 from fastpath.openflow.formats import Formats, all_usable, format_formats, of_group, versions_of
 from fastpath.openflow.messages import basic, flow
 from fastpath.openflow.messages.table import HEADER, encode
-from fastpath.openflow.printing.context import PAYLOADS, hex_dump
+from fastpath.openflow.printing.context import PAYLOADS, plain_dump
 from fastpath.openflow.printing.message import format_message
 
 _CFI, _VLAN = 0x1000, 0x8100
@@ -71,7 +71,7 @@ def encode_hello(args: list[str], options: Options) -> None:
         raise FastpathError(f"{args[0]}: not a set of OpenFlow versions")
     all_below = versions == frozenset(range(1, max(versions) + 1))      # which the header says by itself
     data = encode(basic.Hello(None if all_below else versions), max(versions), 1)
-    sys.stdout.write(hex_dump(data, ascii=False))
+    sys.stdout.write(plain_dump(data))
     sys.stdout.write(format_message(data, verbosity=options.more))
 
 
@@ -101,8 +101,7 @@ def encode_error_reply(args: list[str], options: Options) -> None:
         raise FastpathError("Request size inconsistent")
     if version not in VERSION_NAMES:
         raise FastpathError(f"{version:#x}: not a version of OpenFlow")
-    sys.stdout.write(hex_dump(encode(basic.Error(args[0], request[:basic.ERROR_DATA]), version, xid),
-                              ascii=False))
+    sys.stdout.write(plain_dump(encode(basic.Error(args[0], request[:basic.ERROR_DATA]), version, xid)))
 
 
 # -- flows and groups ------------------------------------------------------------------------------
@@ -180,7 +179,7 @@ def compose_packet(args: list[str], options: Options) -> None:
         with PcapWriter(sys.stdout.fileno(), nanosecond=False) as writer:
             writer.write(frame)
     else:
-        sys.stdout.write(hex_dump(frame, ascii=False))
+        sys.stdout.write(plain_dump(frame))
     found = extract(frame, in_port=OFPP_ANY)
     if found != key:
         print(f"specified and extracted flows differ:\nspecified: {format_flow(key)}\n"

@@ -97,6 +97,7 @@ class Talk:
 
     def __init__(self, name: str, options: Options, *, suffix: str = "mgmt") -> None:
         self.name, self.options = name, options
+        self.versions = options.versions        # those that may be spoken
         self._suffix = suffix
         self._dial: Dial | None = None
         self._client: Client | None = None
@@ -112,8 +113,14 @@ class Talk:
         """The conversation."""
         if self._client is None:
             self._dial = self.dial()
-            self._client = Client(self._dial, self.options.versions)
+            self._client = Client(self._dial, self.versions)
         return self._client
+
+    @property
+    def dialled(self) -> Dial:
+        """The connection of the conversation."""
+        assert self.client and self._dial is not None
+        return self._dial
 
     def dial(self) -> Dial:
         """A new connection."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from datetime import datetime
 
+from fastpath.cli.ofctl.follow import Follower
 from fastpath.cli.ofctl.talk import Talk
-from fastpath.errors import FastpathError, OpenFlowError, ParseError
+from fastpath.errors import FastpathError, ParseError
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.output import OFPP_ANY
-from fastpath.ofproto.actions.versions import OF10, OF13, OF14
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF14
 from fastpath.ofproto.flow_mod import TABLE_ALL
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.match import Match
-from fastpath.openflow.client import Client, Refused
+from fastpath.openflow.client import Refused
 from fastpath.openflow.messages import basic
 from fastpath.openflow.messages.monitor import FlowMonitorRequest, MonitorFlags, MonitorRequest
 from fastpath.openflow.printing.context import PAYLOADS
@@ -26,24 +26,59 @@ _FLAGS = {"!initial": MonitorFlags.INITIAL, "!add": MonitorFlags.ADD, "!delete":
 
 
 def monitor(talk: Talk, args: list[str]) -> None:
-    monitors: list[MonitorRequest] = []
-    config = basic.SetConfig()
+    if "invalid_ttl" in args:
+        _allow(talk, (OF10, OF11, OF12))
+    n_watches, resumes = 0, False
     for word in args:
-        if word.isdecimal():
-            config = basic.SetConfig(config.flags, int(word))
+        if word[:1].isdecimal():
+            _configure(talk, miss_send_len=numbers.atoi(word, 16))
         elif word == "invalid_ttl":
-            config = basic.SetConfig(config.flags | basic.INVALID_TTL, config.miss_send_len)
+            _send_invalid_ttl(talk)
         elif word.startswith("watch:"):
-            monitors.append(parse_watch(word.removeprefix("watch:"), len(monitors), talk))
+            _watch(talk, word.removeprefix("watch:"), n_watches)
+            n_watches += 1
+        elif word == "resume":          # what was paused goes on: for tests
+            resumes = True
+            _configure(talk, miss_send_len=0xFFFF)
         else:
             raise FastpathError(f"{word}: unsupported \"monitor\" argument")
-    if config.flags and talk.version >= OF13:
-        raise FastpathError("invalid_ttl: OpenFlow 1.3 and later say it in the async configuration")
-    talk.client.tell(config)
-    for request in monitors:
-        talk.ask(FlowMonitorRequest((request,)))
     _set_format(talk)
-    _follow(talk, talk.client)
+    sys.stdout.flush()
+    Follower(talk, answers=True, resumes=resumes).run()
+
+
+def _allow(talk: Talk, versions: tuple[int, ...]) -> None:
+    """Speak one of *versions*.  Raises FastpathError if none is allowed."""
+    talk.versions = tuple(version for version in talk.versions if version in versions)
+    if not talk.versions:
+        names = ", ".join(f"OpenFlow1{version - 1}" for version in versions)
+        raise FastpathError(f"invalid_ttl requires one of the OpenFlow versions {names} but none is enabled "
+                            "(use -O)")
+
+
+def _configure(talk: Talk, *, flags: int = 0, miss_send_len: int | None = None) -> basic.GetConfigReply:
+    """Change what is given of the switch's configuration; return what it was."""
+    old: basic.GetConfigReply = talk.client.answer(basic.GetConfigRequest())[0].message
+    length = old.miss_send_len if miss_send_len is None else miss_send_len
+    if (old.flags | flags, length) != (old.flags, old.miss_send_len) or miss_send_len is not None:
+        talk.tell(basic.SetConfig(old.flags | flags, length))
+    return old
+
+
+def _send_invalid_ttl(talk: Talk) -> None:
+    if _configure(talk, flags=basic.INVALID_TTL).flags & basic.INVALID_TTL:
+        return
+    if not _configure(talk).flags & basic.INVALID_TTL:
+        raise FastpathError("setting invalid_ttl_to_controller failed (this switch probably doesn't support "
+                            "this flag)")
+
+
+def _watch(talk: Talk, text: str, number: int) -> None:
+    request = parse_watch(text, number, talk)
+    message = FlowMonitorRequest((request,))
+    if talk.options.more:
+        talk.print(format_message(talk.client.encoded(message), verbosity=PAYLOADS + talk.options.more))
+    talk.ask(message)
 
 
 def _set_format(talk: Talk) -> None:
@@ -80,17 +115,4 @@ def parse_watch(text: str, number: int, talk: Talk) -> MonitorRequest:
 
 
 def snoop(talk: Talk, args: list[str]) -> None:
-    _follow(talk, talk.client)
-
-
-def _follow(talk: Talk, client: Client) -> None:
-    names = talk.shown_names
-    try:
-        for data in client.received():
-            when = f"{datetime.now():%Y-%m-%d %H:%M:%S.%f}"[:-3] + ": " if talk.options.timestamp else ""
-            talk.print(when + format_message(data, ports=names, verbosity=PAYLOADS + talk.options.more))
-            sys.stdout.flush()
-    except TimeoutError:
-        return
-    except OpenFlowError as error:
-        raise FastpathError(f"{talk.name}: {error}") from None
+    Follower(talk, answers=False).run()

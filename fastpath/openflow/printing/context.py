@@ -57,11 +57,15 @@ def hex_dump(data: bytes, *, ascii: bool = True) -> str:
     for at in range(0, len(data), 16):
         row = data[at:at + 16]
         cells = [f"{b:02x}" for b in row] + ["  "] * (16 - len(row))
-        dash = "-" if len(row) > 8 or (ascii and len(row) == 8) else " "
-        text = f"{at:08x}  {' '.join(cells[:8])}{dash}{' '.join(cells[8:])}"
+        text = f"{at:08x}  {' '.join(cells[:8])}{'-' if len(row) >= 8 else ' '}{' '.join(cells[8:])}"
         if ascii:
             text += " |" + "".join(chr(b) if 32 <= b < 127 else "." for b in row).ljust(16) + "|"
         else:
             text = text.rstrip()
         out.append(text + "\n")
     return "".join(out)
+
+
+def plain_dump(data: bytes) -> str:
+    """The same for bytes that are the answer, not a part of it: no dash stands at the end of a line."""
+    return "".join(line.rstrip("-") + "\n" for line in hex_dump(data, ascii=False).splitlines())

@@ -127,7 +127,8 @@ def _update(u: monitor.FlowUpdate, c: Context) -> str:
 
 def _packet_in(m: packet.PacketIn, c: Context) -> str:
     resumes = isinstance(m, packet.NxResume)
-    out = f" table_id={m.table_id}" if m.table_id != packet.NO_TABLE and not resumes else ""
+    told = m.table_id not in (0, packet.NO_TABLE) and not resumes
+    out = f" table_id={m.table_id}" if told else ""
     out += f" cookie={m.cookie:#x}" if m.cookie != packet.NO_COOKIE and not resumes else ""
     out += f" total_len={m.total_len} {m.match.format(ports=c.ports)}"
     out += f" (via {_word(m.reason, PACKET_IN_REASONS)}) data_len={len(m.data)}"
@@ -135,7 +136,8 @@ def _packet_in(m: packet.PacketIn, c: Context) -> str:
         out += " (unbuffered)"
         out += " (***total_len != data_len***)" if m.total_len != len(m.data) else ""
     else:
-        out += f" (buffer={m.buffer_id:#010x})"
+        out += f" buffer={m.buffer_id:#010x}"
+        out += " (***total_len < data_len***)" if m.total_len < len(m.data) else ""
     out += "\n"
     if isinstance(m, packet.NxPacketIn2) and m.userdata:
         out += f" userdata={m.userdata.hex('.')}\n"
