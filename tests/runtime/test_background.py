@@ -1,4 +1,4 @@
-"""Programs in the background: who started them goes on when they can serve; their pid file says who they are."""
+"""Programs in the background: who started them goes on when they can serve; errors are still told."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import sys, time
 from types import SimpleNamespace
 from fastpath.runtime import background
 background.name_program("tester")
-background.begin(SimpleNamespace(detach=True, monitor=False, no_chdir=True, pidfile="", overwrite_pidfile=False))
+background.begin(SimpleNamespace(detach=True, monitor=False, no_chdir=True, pidfile="",
+                                 overwrite_pidfile=False))
 print("ready", file=open("said", "w"))
 background.complete(keep_stderr=True)
 print("after", file=sys.stderr, flush=True)

@@ -13,10 +13,13 @@ from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import TABLE_ALL
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.tlv_table import parse_mappings
+from fastpath.openflow.abilities import of_features
 from fastpath.openflow.actions.base import put_property
+from fastpath.openflow.client import Refused
 from fastpath.openflow.formats import Formats
 from fastpath.openflow.messages import basic, conntrack, port, queue, stats, tables, tlv
 from fastpath.openflow.messages.table import HEADER, decode
+from fastpath.openflow.printing.table_stats import format_abilities
 from fastpath.text import parse_ipv4, parse_ipv6
 
 _FRAGS = {"normal": basic.FRAG_NORMAL, "drop": basic.FRAG_DROP, "reassemble": basic.FRAG_REASM,
@@ -50,8 +53,16 @@ def dump_tables(talk: Talk, args: list[str]) -> None:
 
 
 def dump_table_features(talk: Talk, args: list[str]) -> None:
+    """As one list, however many messages it comes in."""
     talk.need(OF13, "dump-table-features")
-    talk.ask(stats.TableFeaturesRequest())
+    try:
+        frames = talk.client.answer(stats.TableFeaturesRequest())
+    except Refused as refused:
+        talk.show([refused.data])
+        frames = []
+    text = format_abilities((of_features(t, talk.version), None) for frame in frames
+                            for t in frame.message.tables)
+    talk.print(text.removeprefix("\n") + "\n")
 
 
 def dump_table_desc(talk: Talk, args: list[str]) -> None:
