@@ -96,6 +96,12 @@ def test_it_prints_what_ovs_ofctl_prints(ovs_ofctl: str, bridges: tuple[str, str
 
 
 def agree(bridges: tuple[str, str], version: int, command: Command) -> None:
+    one, other = told_by_both(bridges, version, command)
+    assert one == other, (version, command)
+
+
+def told_by_both(bridges: tuple[str, str], version: int, command: Command) -> tuple[list[str], list[str]]:
+    """What our tool prints of one bridge, and ovs-ofctl of the other."""
     text = command[-1].decode() if isinstance(command[-1], bytes) else None
     words = [word for word in command if isinstance(word, str)]
     status, told = ours(bridges[0], version, [renamed(word, "0") for word in words],
@@ -103,7 +109,43 @@ def agree(bridges: tuple[str, str], version: int, command: Command) -> None:
     one = alike(plain(status, told.replace("fastpath ofctl: ", "ovs-ofctl: ")), "0")
     other = alike(ofctl(bridges[1], version, tuple(renamed(word, "1") for word in words),
                         text and renamed(text, "1")), "1")
-    assert one == other, (version, command)
+    return one, other
+
+
+NAMED: tuple[Command, ...] = (
+    ("add-flow", "table=zero,in_port=1,actions=goto_table:three"), ("add-flow", "table=three,ip,actions=p2"),
+    ("add-flow", "table=bogus,actions=drop"), ("add-flow", "table=zero,ip,actions=resubmit(,three)"),
+    ("add-flow", "table=zero,udp,actions=learn(table=three,in_port=99),ct(table=three)"),
+    ("--no-names", "add-flow", "table=three,actions=drop"), ("dump-flows",), ("--names", "dump-flows"),
+    ("--names", "--no-stats", "dump-flows", "table=three"), ("--names", "--sort", "dump-flows"),
+    ("--names", "dump-aggregate", "table=three"), ("mod-table", "three", "evict"),
+    ("--names", "dump-table-desc"), ("del-flows", "table=three"), ("mod-table", "three", "noevict"),
+    ("dump-table-features",), ("dump-tables",), ("--names", "dump-flows"))
+# Names in actions are read; what prints them tells numbers, where ovs-ofctl tells names.
+_IN_ACTIONS = re.compile(r"(goto_table:|resubmit\(,|table=)three(?=[,)\s]|$)")
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+def test_tables_have_names(ovs_ofctl: str, tmp_path: Path, version: int) -> None:
+    with fastpath.Switch(seed=0, realtime=True, strict=True) as switch:
+        for name in ("br0", "br1"):
+            bridge = switch.add_bridge(name)
+            for port in ("p1", "p2"):
+                bridge.add_port(f"{port}{name[-1]}")
+            bridge.set_table(0, name="zero")
+            bridge.set_table(3, name="three")
+            bridge.listen(f"punix:{tmp_path / name}.mgmt")
+        switch.start(1)
+        targets = (f"unix:{tmp_path / 'br0'}.mgmt", f"unix:{tmp_path / 'br1'}.mgmt")
+        for command in NAMED:
+            if version == 3 and "dump-table-desc" in command:
+                continue
+            one, other = told_by_both(targets, version, command)
+            heads = [[line.partition("actions=")[0] for line in lines] for lines in (one, other)]
+            assert heads[0] == heads[1], command
+            actions = [[_IN_ACTIONS.sub(r"\g<1>3", line.partition("actions=")[2]) for line in lines]
+                       for lines in (one, other)]
+            assert actions[0] == actions[1], command
 
 
 # -- by itself -------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class FlowReader:
 
     def __init__(self, ports: PortNames | None = None, tables: Mapping[str, int] | None = None) -> None:
         self.ports, self.tables = ports, tables
-        self._lists = ActionReader(ports)
+        self._lists = ActionReader(ports, tables)
         self._actions: dict[str, ActionList] = {}
         self._agreed: set[tuple[object, ...]] = set()
         self._plain = plain_reader(self._read_actions)

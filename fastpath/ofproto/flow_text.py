@@ -52,9 +52,9 @@ def parse_flows(lines: Iterable[str], command: str | Command | None = None, *, p
 
 
 def iter_flows(lines: Iterable[str], command: str | Command | None = None, *, ports: PortNames | None = None,
-               name: str = "flows") -> Iterator[FlowMod]:
-    """As parse_flows, one at a time."""
-    reader = FlowReader(ports)
+               tables: Mapping[str, int] | None = None, name: str = "flows") -> Iterator[FlowMod]:
+    """As parse_flows, one at a time; *tables* maps table names to numbers."""
+    reader = FlowReader(ports, tables)
     chosen = _command(command)
     for number, line in enumerate(lines, 1):
         source = line.partition("#")[0].strip()

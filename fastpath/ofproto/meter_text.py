@@ -152,9 +152,8 @@ def _format(meter_id: int, flags: MeterFlags, bands: tuple[Band, ...]) -> str:
     words = [name for name, flag in _FLAGS.items() if flags & flag]
     lines = [" ".join([f"meter={_NAME_OF.get(meter_id, meter_id)}", *words, "bands="])]
     for band in bands:
-        extra = "".join(f" {name}={value}" for name, value in (
-            ("burst_size", band.burst_size if flags & MeterFlags.BURST else 0),
-            ("prec_level", band.prec_level)) if value)
+        extra = f" burst_size={band.burst_size}" if flags & MeterFlags.BURST else ""
+        extra += f" prec_level={band.prec_level}" if band.type is BandType.DSCP_REMARK else ""
         lines.append(f"type={_BAND_TEXT[band.type]} rate={band.rate}{extra}")
     return "\n".join(lines)
 

@@ -47,7 +47,7 @@ def dump_flows(talk: Talk, args: list[str]) -> None:
         talk.ask(_request(talk, wanted, aggregate=False))
         return
     request = _request(talk, wanted, aggregate=False)
-    context = Context(talk.version, talk.shown_names, stats=talk.options.stats)
+    context = Context(talk.version, talk.shown_names, stats=talk.options.stats, tables=talk.shown_tables)
     entries = [e for frame in talk.client.answer(request) for e in frame.message.flows]
     if talk.version == OF10:        # whose ages are told by who prints messages, not by who sorts rules
         entries = [replace(e, idle_age=None, hard_age=None) for e in entries]
@@ -107,7 +107,8 @@ def _from_argument(talk: Talk, args: list[str], command: Command) -> None:
 def _from_file(talk: Talk, name: str, command: Command) -> None:
     """Lines may begin with a command where *command* is to add."""
     chosen = None if command is Command.ADD else command
-    _carry_out(talk, list(iter_flows(lines_of(name), chosen, ports=talk.ports, name=name)))
+    _carry_out(talk, list(iter_flows(lines_of(name), chosen, ports=talk.ports, tables=talk.tables,
+                                     name=name)))
 
 
 def _carry_out(talk: Talk, mods: list[FlowMod]) -> None:
@@ -187,7 +188,7 @@ def _of_source(name: str, options: Options) -> tuple[dict[Key, FlowMod], Mapping
 
 
 def _of_file(talk: Talk, name: str) -> dict[Key, FlowMod]:
-    mods = iter_flows(lines_of(name), Command.ADD, ports=talk.ports, name=name)
+    mods = iter_flows(lines_of(name), Command.ADD, ports=talk.ports, tables=talk.tables, name=name)
     return _keyed(replace(mod, actions=as_version(mod.actions, talk.version, mod.match)) for mod in mods)
 
 
@@ -255,7 +256,7 @@ def parse_packet_out(text: str, talk: Talk) -> packet.PacketOut:
             raise ParseError(f"unknown keyword {name}")
     if data is None:
         raise ParseError("must specify packet")
-    actions = parse_actions(text_of_actions, ports=talk.ports)
+    actions = parse_actions(text_of_actions, ports=talk.ports, tables=talk.tables)
     for action in actions:
         if isinstance(action, ClearActions | GotoTable | Meter | WriteActions | WriteMetadata):
             name = str(action).partition(":")[0].partition("(")[0]

@@ -37,7 +37,7 @@ class Follower:
 
     def __init__(self, talk: Talk, *, answers: bool, resumes: bool = False) -> None:
         self._talk, self._answers, self._resumes = talk, answers, resumes
-        self._names = talk.shown_names
+        self._names, self._tables = (talk.shown_names, talk.shown_tables) if answers else (None, None)
         self._is_blocked = self._is_exiting = False
         self._waiting: Any = None           # who asked for a barrier
 
@@ -97,7 +97,7 @@ class Follower:
             raise FastpathError(f"{self._talk.name}: {error}") from None
 
     def _print(self, data: bytes, verbosity: int, before: str = "") -> None:
-        sys.stderr.write(before + format_message(data, ports=self._names,
+        sys.stderr.write(before + format_message(data, ports=self._names, tables=self._tables,
                                                  verbosity=verbosity + self._talk.options.more))
         sys.stderr.flush()
 

@@ -141,7 +141,7 @@ def set_frags(talk: Talk, args: list[str]) -> None:
 
 
 def mod_table(talk: Talk, args: list[str]) -> None:
-    table = _table(args[0])
+    table = _table(talk, args[0])
     word, _, text = args[1].partition(":")
     marks = _marks(text) if word == "vacancy" else None
     if word in _MISSES:
@@ -161,12 +161,11 @@ def mod_table(talk: Talk, args: list[str]) -> None:
     talk.tell(port.TableMod(table, config, properties))
 
 
-def _table(word: str) -> int:
-    if word.lower() == "all":
-        return TABLE_ALL
-    if not word.isdecimal() or int(word) > TABLE_ALL:
+def _table(talk: Talk, word: str) -> int:
+    found = TABLE_ALL if word.lower() == "all" else numbers.table(word, talk.tables)
+    if found is None:
         raise FastpathError(f"unknown table \"{word}\"")
-    return int(word)
+    return found
 
 
 def _need_one_of(talk: Talk, setting: str, versions: tuple[int, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from fastpath.errors import FastpathError, OpenFlowError
@@ -92,6 +92,31 @@ def lines_of(name: str) -> Iterable[str]:
         raise FastpathError(f"{name}: open failed ({error.strerror})") from None
 
 
+class _Later(Mapping[str, int]):
+    """Numbers by name, which *ask* gets when the first is looked up: there is much to ask."""
+
+    def __init__(self, ask: Callable[[], dict[str, int]]) -> None:
+        self._ask = ask
+        self._found: dict[str, int] | None = None
+
+    def _all(self) -> dict[str, int]:
+        if self._found is None:
+            self._found = self._ask()
+        return self._found
+
+    def __getitem__(self, name: str) -> int:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __bool__(self) -> bool:
+        return True                 # perhaps; whether there are any is not asked before it matters
+
+
 class Talk:
     """One conversation with the switch *name*, begun when it is first needed."""
 
@@ -102,6 +127,7 @@ class Talk:
         self._dial: Dial | None = None
         self._client: Client | None = None
         self._ports: dict[str, int] | None = None
+        self._tables = _Later(self._table_names)
 
     @property
     def target(self) -> str:
@@ -173,17 +199,32 @@ class Talk:
         """Names of ports by number, if names are to be shown."""
         return {number: name for name, number in self.ports.items()} if self.options.names else None
 
+    @property
+    def tables(self) -> Mapping[str, int]:
+        """Numbers of tables by name, asked for when a name is looked up."""
+        return {} if self.options.names is False else self._tables
+
+    @property
+    def shown_tables(self) -> Mapping[int, str] | None:
+        """Names of tables by number, if names are to be shown."""
+        return {number: name for name, number in self.tables.items()} if self.options.names else None
+
+    def _table_names(self) -> dict[str, int]:
+        request = stats.TableRequest() if self.version < OF13 else stats.TableFeaturesRequest()
+        return {t.name: t.table_id for frame in self.client.answer(request) for t in frame.message.tables
+                if t.name}
+
     def reader(self) -> FlowReader:
-        """Reads flow text that may name ports."""
-        return FlowReader(self.ports)
+        """Reads flow text that may name ports and tables."""
+        return FlowReader(self.ports, self.tables)
 
     # -- answers -------------------------------------------------------------------------------------
 
     def show(self, messages: Iterable[bytes]) -> None:
         """Print *messages*."""
         for data in messages:
-            self.print(format_message(data, ports=self.shown_names, verbosity=PACKETS + self.options.more,
-                                      stats=self.options.stats))
+            self.print(format_message(data, ports=self.shown_names, tables=self.shown_tables,
+                                      verbosity=PACKETS + self.options.more, stats=self.options.stats))
 
     @staticmethod
     def print(text: str) -> None:

@@ -100,7 +100,7 @@ def parse_watch(text: str, number: int, talk: Talk) -> MonitorRequest:
         if name in _FLAGS:
             flags &= ~_FLAGS[name]
         elif name == "table":
-            found = numbers.table(value)
+            found = numbers.table(value, talk.tables)
             if found is None:
                 raise ParseError(f"unknown table \"{value}\"")
             table = found

@@ -58,6 +58,7 @@ class ParseContext:
     ports: PortNames | None
     nested: Callable[[str, str], ActionList]
     known: dict[tuple[str, str], Action]
+    tables: Mapping[str, int] | None = None
 
 
 def c_hex(value: int) -> str:

@@ -100,7 +100,7 @@ class Ct(Action):
                 case "force":
                     force = True
                 case "table":
-                    table = _table(given)
+                    table = _table(given, ctx)
                 case "zone":
                     zone = _zone(given)
                 case "alg":
@@ -139,8 +139,8 @@ class Ct(Action):
         return f"ct({','.join(parts)})"
 
 
-def _table(value: str) -> int:
-    table = numbers.table(value)
+def _table(value: str, ctx: ParseContext) -> int:
+    table = numbers.table(value, ctx.tables)
     if table is None:
         raise ParseError(f"unknown table {value}")
     if table == NO_RECIRC:

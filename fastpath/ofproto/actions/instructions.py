@@ -84,7 +84,7 @@ class GotoTable(Action):
 
     @classmethod
     def parse(cls, arg: str, ctx: ParseContext) -> GotoTable:
-        table = numbers.table(arg)
+        table = numbers.table(arg, ctx.tables)
         if table is None:
             raise ParseError(f'unknown table "{arg}"')
         return cls(table)

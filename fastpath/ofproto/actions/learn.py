@@ -73,7 +73,7 @@ class Learn(Action):
         flags, delete_learned, result = FlowFlags.NONE, False, None
         for key, given in key_values(arg):
             if key == "table":
-                values["table"] = _table(given, arg)
+                values["table"] = _table(given, arg, ctx)
             elif key in ("priority", "idle_timeout", "hard_timeout", "fin_idle_timeout", "fin_hard_timeout"):
                 values[key] = numbers.atoi(given, 16)
             elif key == "cookie":
@@ -114,8 +114,8 @@ class Learn(Action):
         return f"learn({','.join([*parts, *map(str, self.specs)])})"
 
 
-def _table(value: str, whole: str) -> int:
-    table = numbers.table(value)
+def _table(value: str, whole: str, ctx: ParseContext) -> int:
+    table = numbers.table(value, ctx.tables)
     if table is None:
         raise ParseError(f'unknown table "{value}"')
     if table == 255:

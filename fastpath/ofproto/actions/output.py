@@ -183,7 +183,7 @@ class Resubmit(Action):
                 raise ParseError(f"{parts[0]}: resubmit to unknown port")
             in_port = number
         if len(parts) > 1 and parts[1]:
-            found = numbers.table(parts[1])
+            found = numbers.table(parts[1], ctx.tables)
             if found is None:
                 raise ParseError(f"{parts[1]}: resubmit to unknown table")
             table = found

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
@@ -107,20 +107,21 @@ PARSERS: dict[str, Parser] = {
 }
 
 
-def parse_actions(source: str, *, ports: PortNames | None = None, outer: str = "") -> ActionList:
+def parse_actions(source: str, *, ports: PortNames | None = None, tables: Mapping[str, int] | None = None,
+                  outer: str = "") -> ActionList:
     """Actions and instructions of *source*, what follows ``actions=`` in flow text.
 
     An empty list and ``drop`` are both ().  *outer* "bucket" allows what a group's bucket does: of the
     instructions, meter alone.  Raises ParseError in the words of ovs-ofctl.
     """
-    return ActionReader(ports).read(source, outer)
+    return ActionReader(ports, tables).read(source, outer)
 
 
 class ActionReader:
-    """``parse_actions`` for many lists with the same *ports*; equal actions of theirs are one object."""
+    """``parse_actions`` for lists with the same *ports* and *tables*; equal actions are one object."""
 
-    def __init__(self, ports: PortNames | None = None) -> None:
-        self._context = ParseContext(ports, self._nested, {})
+    def __init__(self, ports: PortNames | None = None, tables: Mapping[str, int] | None = None) -> None:
+        self._context = ParseContext(ports, self._nested, {}, tables)
 
     def read(self, source: str, outer: str = "") -> ActionList:
         """Actions and instructions of *source*, as ``parse_actions`` returns them."""

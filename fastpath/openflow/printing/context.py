@@ -13,16 +13,22 @@ PACKETS, PAYLOADS, DUMPS = 1, 2, 3
 
 @value
 class Context:
-    """*version* of the message; *ports* are names by number, None where numbers are wanted."""
+    """*version* of the message; *ports* and *tables* are names by number, None where numbers are wanted."""
 
     version: int
     ports: Mapping[int, str] | None = None
     verbosity: int = PAYLOADS
     stats: bool = True
+    tables: Mapping[int, str] | None = None
 
     def port(self, number: int) -> str:
         """A port by name or number."""
         return format_port(number, self.ports)
+
+    def table(self, number: int) -> str:
+        """A table by name or number."""
+        name = (self.tables or {}).get(number)
+        return str(number) if name is None else format_port(0, {0: name})
 
 
 def bits(number: int, names: Iterable[str], *, none: str = "0", joined: str = " ") -> str:
@@ -31,14 +37,14 @@ def bits(number: int, names: Iterable[str], *, none: str = "0", joined: str = " 
 
 
 def duration(seconds: float) -> str:
-    """Seconds with three, six or nine digits after the point, or none."""
+    """Seconds with three digits after the point, as many more as it takes, or none."""
     ns = round(seconds * 1e9)
     whole, ns = divmod(ns, 10**9)
     if not ns:
         return f"{whole}s"
     if not ns % 10**6:
         return f"{whole}.{ns // 10**6:03d}s"
-    return f"{whole}.{ns // 1000:06d}s" if not ns % 1000 else f"{whole}.{ns:09d}s"
+    return f"{whole}.{ns:09d}".rstrip("0") + "s"
 
 
 def c_hex(number: int) -> str:

@@ -54,10 +54,10 @@ def format_entry(e: stats.FlowEntry, c: Context) -> str:
     """One rule of a dump, without its leading space."""
     out = f"cookie={e.cookie:#x}, " if c.stats or e.cookie else ""
     if c.stats:
-        out += f"duration={duration(e.duration)}, table={e.table_id}, "
+        out += f"duration={duration(e.duration)}, table={c.table(e.table_id)}, "
         out += f"n_packets={e.n_packets}, n_bytes={e.n_bytes}, "
-    elif e.table_id:
-        out += f"table={e.table_id}, "
+    elif e.table_id or (c.tables and 0 in c.tables):
+        out += f"table={c.table(e.table_id)}, "
     for name in ("idle_timeout", "hard_timeout"):
         out += f"{name}={getattr(e, name)}, " if getattr(e, name) else ""
     out += FlowFlags(e.flags).text
@@ -76,7 +76,7 @@ def _flows(m: stats.FlowReply, c: Context) -> str:
 
 
 def _flow_request(m: stats.FlowRequest, c: Context) -> str:
-    out = f" table={m.table_id}" if m.table_id != TABLE_ALL else ""
+    out = f" table={c.table(m.table_id)}" if m.table_id != TABLE_ALL else ""
     out += f" out_port={c.port(m.out_port)}" if m.out_port != OFPP_ANY else ""
     match = m.match.format(ports=c.ports)
     return f"{out} {match}" if match else out
@@ -98,7 +98,7 @@ def _monitor(one: monitor.MonitorRequest, c: Context) -> str:
     out = f"id={one.id} flags={words}"
     out += f" out_port={c.port(one.out_port)}" if one.out_port != OFPP_ANY else ""
     out += f" out_group={one.out_group}" if one.out_group != GROUP_ANY else ""
-    out += f" table={one.table_id}" if one.table_id != TABLE_ALL else ""
+    out += f" table={c.table(one.table_id)}" if one.table_id != TABLE_ALL else ""
     match = one.match.format(ports=c.ports)
     return f"{out} {match}" if match else out
 
@@ -114,7 +114,7 @@ def _update(u: monitor.FlowUpdate, c: Context) -> str:
     if u.event in (monitor.Event.PAUSED, monitor.Event.RESUMED):
         return name
     reason = f" reason={_word(u.reason, REMOVED_REASONS)}" if u.event is monitor.Event.REMOVED else ""
-    out = f"{name}{reason} table={u.table_id}"
+    out = f"{name}{reason} table={c.table(u.table_id)}"
     out += f" idle_timeout={u.idle_timeout}" if u.idle_timeout else ""
     out += f" hard_timeout={u.hard_timeout}" if u.hard_timeout else ""
     out += f" cookie={u.cookie:#x}" if u.cookie else " cookie=0"
@@ -127,8 +127,8 @@ def _update(u: monitor.FlowUpdate, c: Context) -> str:
 
 def _packet_in(m: packet.PacketIn, c: Context) -> str:
     resumes = isinstance(m, packet.NxResume)
-    told = m.table_id not in (0, packet.NO_TABLE) and not resumes
-    out = f" table_id={m.table_id}" if told else ""
+    told = m.table_id not in (0, packet.NO_TABLE) or m.table_id in (c.tables or ())
+    out = f" table_id={c.table(m.table_id)}" if told and not resumes else ""
     out += f" cookie={m.cookie:#x}" if m.cookie != packet.NO_COOKIE and not resumes else ""
     out += f" total_len={m.total_len} {m.match.format(ports=c.ports)}"
     out += f" (via {_word(m.reason, PACKET_IN_REASONS)}) data_len={len(m.data)}"

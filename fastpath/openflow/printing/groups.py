@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastpath.ofproto.group import GROUP_ALL, Group, GroupMod
+from fastpath.ofproto.group import GROUP_ALL, GROUP_ANY, Group, GroupMod
 from fastpath.ofproto.group_text import format_group, format_group_mod
 from fastpath.ofproto.meter import METER_ALL, Meter, MeterCommand, MeterMod
 from fastpath.ofproto.meter_text import format_meter, format_meter_mod, meter_name
@@ -48,7 +48,7 @@ def as_group(g: group.GroupDesc) -> Group:
 
 
 def _group_id(number: int) -> str:
-    return "ALL" if number == GROUP_ALL else str(number)
+    return {GROUP_ALL: "ALL", GROUP_ANY: "ANY"}.get(number, str(number))
 
 
 # Names of actions by their numbers, in the order the reference lists them.

@@ -80,8 +80,8 @@ _PREFIXES = {"": "OF", "NX": "NX", "ONF": "ONF"}
 
 
 def format_message(data: bytes, *, ports: Mapping[int, str] | None = None, verbosity: int = PAYLOADS,
-                   stats: bool = True) -> str:
-    """Lines of the message *data*, with an end; *ports* are names of ports."""
+                   stats: bool = True, tables: Mapping[int, str] | None = None) -> str:
+    """Lines of the message *data*, with an end; *ports* and *tables* are names of theirs."""
     if not data:
         return "OpenFlow message is empty\n"
     if len(data) < HEADER.size:
@@ -97,7 +97,7 @@ def format_message(data: bytes, *, ports: Mapping[int, str] | None = None, verbo
     except OpenFlowError as error:
         head = "" if error.code == "OFPBRC_BAD_LEN" else _undecoded_head(data[:size], xid)
         return f"{head}***decode error: {error.code}***\n{hex_dump(data[:size])}"
-    context = Context(version, ports, verbosity, stats)
+    context = Context(version, ports, verbosity, stats, tables)
     text = _head(type(frame.message), version, xid) + _more(frame, kind) + _body(frame, context)
     return text if text.endswith("\n") else text + "\n"
 

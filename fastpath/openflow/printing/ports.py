@@ -174,7 +174,8 @@ def _evictions(flags: int) -> str:
 
 def _table_desc(t: tables.TableDesc, c: Context) -> str:
     flags = "(default)" if t.settings.eviction is None else _evictions(t.settings.eviction)
-    out = f"\n  table {t.table_id}:\n   eviction={'on' if t.config & 4 else 'off'} eviction_flags={flags}\n"
+    out = f"\n  table {c.table(t.table_id)}:\n"
+    out += f"   eviction={'on' if t.config & 4 else 'off'} eviction_flags={flags}\n"
     if t.settings.vacancy is None:
         return f"{out}   vacancy={'on' if t.config & 8 else 'off'}\n"
     down, up, free = t.settings.vacancy
