@@ -145,6 +145,7 @@ class Features:
     trunc: bool = True
     clone: bool = True
     check_pkt_len: bool = True
+    add_mpls: bool = True
     ct_state: bool = True
     ct_zone: bool = True
     ct_mark: bool = True

@@ -125,7 +125,6 @@ class Ofproto:
         self.failing = FailOpen(self)
         self._fail_open_rule: Rule | None = None
         self._in_band = InBandRules()
-        self.features: Features = backer.features
         self.recirc: RecircTable = backer.recirc
         self.forward_bpdu = False
         self.exports_flows = False
@@ -148,6 +147,11 @@ class Ofproto:
                         "as a Trace or a paused PacketIn, can be copied or pickled")
 
     # -- what translation asks ---------------------------------------------------------------------
+
+    @property
+    def features(self) -> Features:
+        """What the datapath can do, as far as it may be used."""
+        return self.backer.features
 
     @property
     def options(self) -> Options:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastpath.ofproto.xlate.context import BridgeView
 
 MAX_ID = 0xFFFFFFFF
+MAX_GONE = 256                  # ids kept that nobody holds
 
 
 @value
@@ -63,6 +64,8 @@ class RecircTable:
         self._states: dict[int, FrozenState] = {}
         self._ids: dict[FrozenState, int] = {}
         self._n_refs: dict[int, int] = {}
+        self._gone: dict[int, FrozenState] = {}     # that nobody holds; packets may be on their way yet
+        self._gone_before: list[int] = []           # those of them that were gone at the last ``forget``
 
     def __len__(self) -> int:
         return len(self._states)
@@ -75,7 +78,7 @@ class RecircTable:
             return known
         if len(self._states) >= MAX_ID:
             return 0
-        while self._next in self._states or not self._next:
+        while self._next in self._states or self._next in self._gone or not self._next:
             self._next = self._next + 1 & MAX_ID
         new = self._next
         self._next = self._next + 1 & MAX_ID
@@ -83,8 +86,8 @@ class RecircTable:
         return new
 
     def get(self, recirc_id: int) -> FrozenState | None:
-        """State of an id, None when nobody holds it any more."""
-        return self._states.get(recirc_id)
+        """State of an id, None when nobody has held it for a while."""
+        return self._states.get(recirc_id) or self._gone.get(recirc_id)
 
     def hold(self, recirc_ids: Iterable[int]) -> None:
         """Take one more reference to each id."""
@@ -92,9 +95,24 @@ class RecircTable:
             self._n_refs[recirc_id] += 1
 
     def release(self, recirc_ids: Iterable[int]) -> None:
-        """Give back one reference to each id; an id without any is forgotten."""
+        """Give back one reference to each id.  An id without any is no equal state's any more; its own is
+        there to be asked for until it is forgotten, as in the reference."""
         for recirc_id in recirc_ids:
             self._n_refs[recirc_id] -= 1
             if not self._n_refs[recirc_id]:
                 del self._n_refs[recirc_id]
-                del self._ids[self._states.pop(recirc_id)]
+                state = self._gone[recirc_id] = self._states.pop(recirc_id)
+                del self._ids[state]
+        while len(self._gone) > MAX_GONE:
+            del self._gone[next(iter(self._gone))]
+
+    @property
+    def is_fading(self) -> bool:
+        """Whether there are ids to forget."""
+        return bool(self._gone)
+
+    def forget(self) -> None:
+        """Forget the ids that nobody held when this was called last."""
+        for recirc_id in self._gone_before:
+            self._gone.pop(recirc_id, None)
+        self._gone_before = list(self._gone)

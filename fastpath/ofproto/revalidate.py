@@ -432,7 +432,8 @@ class Revalidator:
         """When the next round is due, or goes on; inf while there is nothing to look after."""
         if self._round is not None or self._unchecked:
             return self._now
-        return self._next_round if (self.ukeys or self._lingering) and not self.is_paused else inf
+        has_work = self.ukeys or self._lingering or self.backer.recirc.is_fading
+        return self._next_round if has_work and not self.is_paused else inf
 
     def wake(self, now: float, *, whole: bool = True) -> None:
         """One round if it is due: push, check what changed, remove what is idle, keep the limit.  Unless
@@ -479,6 +480,7 @@ class Revalidator:
             self._delete(idle)
             yield
         self._end_lingering(self._now)
+        self.backer.recirc.forget()
 
     def took(self, seconds: float) -> None:
         """Tell how long ``wake`` just took; once the round is over, the flow limit follows."""

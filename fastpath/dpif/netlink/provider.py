@@ -185,7 +185,8 @@ class NetlinkDpif(Datapath):
         has = self.support.features
         return Features(max_vlan_headers=self.support.max_tags, max_mpls_depth=self.support.max_labels,
                         masked_set="masked_set" in has, recirc="recirc" in has, trunc="trunc" in has,
-                        clone="clone" in has, check_pkt_len="check_pkt_len" in has, queue_classes=True)
+                        clone="clone" in has, check_pkt_len="check_pkt_len" in has,
+                        add_mpls="add_mpls" in has, queue_classes=True)
 
     def info(self) -> DpInfo:
         """The datapath as the kernel tells of it."""

@@ -78,6 +78,8 @@ def _encap_nsh(x: Xlate, a: Encap) -> bool:
 
 def _encap_mpls(x: Xlate, packet_type: int) -> bool:
     hand, flow = x.hand, x.hand.flow
+    if not hand.bridge.features.add_mpls:
+        x.out.slow.add("action")
     n = pk.count_mpls(flow, hand.wc)
     if n >= pk.MAX_MPLS:
         if x.env.packet is not None:
