@@ -39,9 +39,13 @@ _FIXED: dict[type[OdpAction], int] = {
     Output: 4, PopVlan: 0, PopMpls: 2, PushMpls: 8, AddMpls: 8, PushEth: 12, PopNsh: 0, Hash: 8}
 
 
+_OUTPUT = HEADER + _FIXED[Output]
+
+
 def netlink_size(actions: Iterable[OdpAction]) -> int:
     """Bytes of *actions*."""
-    return sum(_size(action) for action in actions)
+    # Long lists are mostly outputs, and each lookup of a table asks anew.
+    return sum(_OUTPUT if type(action) is Output else _size(action) for action in actions)
 
 
 def _attr(payload: int) -> int:
