@@ -154,6 +154,8 @@ class GroupsAndMeters:
 
     def apply_meter(self, mod: MeterMod) -> Meter:
         """Carry out a meter mod that adds or modifies."""
+        if not isinstance(mod, MeterMod):
+            raise TypeError(f"{mod!r} given, expected a MeterMod")
         return self._put_meter(mod, mod.command)
 
     def del_meters(self, meter: str | MeterMod = "meter=all") -> list[Meter]:
@@ -179,6 +181,8 @@ class GroupsAndMeters:
 
     def meter_stats(self, meter: Meter) -> MeterStats:
         """What a meter has counted since it was added or changed."""
+        if not isinstance(meter, Meter):
+            raise TypeError(f"{meter!r} given, expected a Meter")
         with self._lock:
             return self.ofproto.meters.stats(meter)
 

@@ -273,3 +273,13 @@ def test_a_callback_that_removes_the_port_is_told_of() -> None:
         br.on_packet_in(lambda event: br.del_port("a"))
         with pytest.raises(NotFoundError, match="no port 'a' any more"):
             br.inject("a", frame(), frame())
+
+
+def test_other_things_than_meters_and_ports_are_refused_in_words() -> None:
+    with fastpath.Switch(seed=0) as switch:
+        bridge = switch.add_bridge("br0")
+        for call, words in ((lambda: bridge.apply_meter(None), "expected a MeterMod"),
+                            (lambda: bridge.meter_stats(None), "expected a Meter"),
+                            (lambda: fastpath.open_port(None), "expected text such as")):
+            with pytest.raises(TypeError, match=words):
+                call()

@@ -100,6 +100,8 @@ RECORDERS: dict[str, Reader] = {"capture": str, "trace": str}      # file names;
 
 def open_port(spec: str) -> Port:
     """Return the open port that *spec* describes.  Raises PortError and PrivilegeError."""
+    if not isinstance(spec, str):
+        raise TypeError(f"{spec!r} given, expected text such as tap:tap0")
     type_name, name, settings = parse_spec(spec)
     kind = PORT_TYPES[type_name]
     known = {**kind.options, **FAULTS, **RECORDERS}
