@@ -86,6 +86,10 @@ class Controller:
         """Hang up, and connect again."""
         self._connector.reconnect()
 
+    def wake(self) -> None:
+        """Look what is due."""
+        self._connector.wake()
+
     def start(self) -> None:
         """Begin to connect."""
         self._connector.start()

@@ -12,10 +12,11 @@ from fastpath.errors import ConfigError, FastpathError, OpenFlowError
 from fastpath.in_band import hw_address
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import format_list
+from fastpath.ofproto.bridge import check_writable
 from fastpath.ofproto.description import Description
 from fastpath.ofproto.events import PacketIn
 from fastpath.ofproto.flow_change import FlowUpdate
-from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.meter import BandType, Meter, MeterCommand, MeterMod
@@ -91,9 +92,12 @@ class Control:
         """Add rules that agree with themselves."""
         self._bridge.ofproto.add_rules(rules)
 
-    def check_options(self, mod: FlowMod) -> None:
-        """Raise OpenFlowError if a flow mod names a tunnel option that no TLV table has."""
+    def check_added(self, mod: FlowMod) -> None:
+        """Raise OpenFlowError for a flow mod that no bundle takes: as if it were read with the TLV table at
+        hand, and for rules of the table that is the switch's own."""
         self._bridge.ofproto.placed(mod)
+        if mod.command < Command.DELETE:
+            check_writable(mod)
 
     def select(self, wanted: FlowMod) -> list[Rule]:
         """Rules a dump asks for, counters up to date."""
@@ -164,6 +168,20 @@ class Control:
         """Name that was given to a table, empty for none."""
         table = self._bridge.ofproto.tables.get(table_id)
         return "" if table is None else table.name
+
+    def name_tables(self, names: dict[int, str]) -> None:
+        """Give tables names, all of them or none.  Raises OpenFlowError where the owner of the switch did so,
+        otherwise."""
+        ofproto = self._bridge.ofproto
+        found = [(ofproto.tables.table(number), name) for number, name in names.items()
+                 if name or ofproto.tables.get(number) is not None]
+        for table, name in found:
+            if not table.may_rename(name):
+                _log.info("can't change name of table %d to %s because it is already set to %s via OVSDB",
+                          table.table_id, name, table.name)
+                raise OpenFlowError("OFPTFFC_EPERM", f"table {table.table_id} is called {table.name}")
+        for table, name in found:
+            table.rename(name)
 
     def table_size(self, table_id: int) -> int:
         """How many rules a table takes."""

@@ -45,6 +45,7 @@ class FailModes:
         with self._lock:
             self.switch.push_stats()
             self.ofproto.failing.set_mode(chosen, self.switch.now)
+            self.switch.release_meters()
             self.switch.announce()
 
     def set_controllers(self, n: int, *, probe_interval: float = 5.0) -> None:
@@ -57,6 +58,7 @@ class FailModes:
         with self._lock:
             self.switch.push_stats()
             self.ofproto.failing.set_controllers(n, probe_interval, self.switch.now)
+            self.switch.release_meters()
             self.switch.announce()
 
     def controller_admitted(self) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastpath.dpif import actions as odp
 from fastpath.dpif.provider import MeterStats
 from fastpath.errors import ParseError
 from fastpath.io.textfile import read_text
@@ -169,9 +168,7 @@ class GroupsAndMeters:
                                    RemovedReason.METER_DELETE)
                 for m in gone:
                     ofproto.forget_meter(m)
-                self.switch.revalidator.settle_users([odp.Meter(m.number) for m in gone], self.switch.now)
-                for m in gone:
-                    ofproto.meters.release(m)
+                self.switch.release_meters()
             return gone
 
     def meters(self) -> list[Meter]:

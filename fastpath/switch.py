@@ -29,6 +29,7 @@ from weakref import WeakSet
 from fastpath._port import Port as IoPort
 from fastpath.addresses import check_fdb
 from fastpath.bridge import Bridge, Port, check_name
+from fastpath.dpif import actions as odp
 from fastpath.dpif.choose import open_datapath, split_name
 from fastpath.dpif.provider import Datapath, DatapathStats
 from fastpath.dpif.userspace import MAX_NOW_S
@@ -301,10 +302,18 @@ class Switch:
                 self.revalidator.push()         # what packets did until now may have put it off
             for ofproto in due:
                 ofproto.wake(counted)
+            self.release_meters()
         if self.revalidator.next_deadline() <= now:
             self.revalidator.wake(now, whole=self._loop is None)
             if self.is_realtime:
                 self.revalidator.took(self.now - now)
+
+    def release_meters(self) -> None:
+        """Let go of meters that are gone, once no flow sends packets through them."""
+        for meters in (b.ofproto.meters for b in self._bridges.values()):
+            if meters.forgotten:
+                self.revalidator.settle_users([odp.Meter(m.number) for m in meters.forgotten], self.now)
+                meters.release()
 
     # -- moving packets ------------------------------------------------------------------------------------
 

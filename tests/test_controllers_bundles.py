@@ -16,10 +16,10 @@ from fastpath.ofproto.actions.versions import OF13, OF14, OF15
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.match import Match
-from fastpath.openflow.bundles import IDLE_S
 from fastpath.openflow.messages import basic, packet, port
 from fastpath.openflow.messages.bundle import ATOMIC, ORDERED, BundleAdd, BundleControl, BundleType
 from fastpath.openflow.messages.table import Frame, decode, encode
+from fastpath.openflow.roles import BUNDLE_IDLE_S
 from fastpath.openflow.service import Session
 
 BOTH = ATOMIC | ORDERED
@@ -150,8 +150,8 @@ def test_a_bundle_nobody_touches_is_dropped_and_its_opener_told() -> None:
         session.received(encode(basic.Hello(), OF14, 1))
         session.received(encode(control(OPEN), OF14, 5))
         session.connection.sent(1 << 20)
-        assert session.next_deadline() == switch.now + IDLE_S
-        switch.advance(IDLE_S - 1)
+        assert session.next_deadline() == switch.now + BUNDLE_IDLE_S
+        switch.advance(BUNDLE_IDLE_S - 1)
         session.wake(switch.now)
         assert not session.connection.take()
         switch.advance(1)

@@ -29,7 +29,7 @@ from fastpath.ofproto.flow_change import Change, FlowModResult, FlowUpdate, remo
 from fastpath.ofproto.flow_mod import Command, FlowMod, adding
 from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
-from fastpath.ofproto.group import Group, GroupMod, GroupModResult, GroupTable
+from fastpath.ofproto.group import Group, GroupCommand, GroupMod, GroupModResult, GroupTable
 from fastpath.ofproto.in_band import InBand, InBandRules
 from fastpath.ofproto.internal import InternalRules
 from fastpath.ofproto.learning import MacTable
@@ -104,6 +104,12 @@ class WatchedMacs(MacTable):
     def _remove(self, key: tuple[int, int]) -> None:
         self._dirty.add((self._bridge, *key))
         super()._remove(key)
+
+
+def check_writable(mod: FlowMod) -> None:
+    """Raise OpenFlowError if *mod* is about the table that is the switch's own."""
+    if mod.table_id == INTERNAL_TABLE:
+        raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
 
 
 class Ofproto:
@@ -247,8 +253,7 @@ class Ofproto:
     def may_learn(self, mod: FlowMod, limit: int, waiting: Sequence[FlowMod] = ()) -> bool:
         """Whether *limit* leaves room for a rule.  One that is there with other actions or timeouts counts
         against its own change, as in the reference."""
-        if mod.table_id == INTERNAL_TABLE:
-            raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
+        check_writable(mod)
         table = self.tables.get(mod.table_id)
         if mod in waiting or self.knows(mod):
             return True
@@ -386,8 +391,7 @@ class Ofproto:
 
     def stage(self, change: Change, mod: FlowMod) -> None:
         """Make *mod* part of *change*.  Raises OpenFlowError; then the change must be reverted."""
-        if mod.table_id == INTERNAL_TABLE:
-            raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
+        check_writable(mod)
         if mod.command < Command.DELETE:
             self.judge(mod.match, mod.actions)
         elif self.backer.strict:
@@ -530,8 +534,12 @@ class Ofproto:
     # What its fail mode does (``fail_open.Host``); counters of rules must be up to date.
 
     def flush(self, now: float) -> None:
-        """Remove all rules but the hidden ones."""
+        """Remove all rules but the hidden ones, all groups and all meters."""
         self.remove_rules(list(self.tables.rules()), RemovedReason.DELETE, now)
+        self.groups.apply(GroupMod(GroupCommand.DELETE), now)
+        for meter in self.meters:
+            self.meters.forget(meter)
+        self.touch()
 
     def add_normal(self, now: float) -> None:
         """Add the rule that makes an empty bridge a learning switch."""
@@ -665,5 +673,5 @@ class Ofproto:
         """Leave the backer; the ports must be gone."""
         for meter in self.meters:
             self.meters.forget(meter)
-            self.meters.release(meter)
+        self.meters.release()
         self.backer.del_bridge(self)

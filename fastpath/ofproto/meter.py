@@ -139,6 +139,7 @@ class MeterTable:
         self._dpif, self._numbers = dpif, numbers
         self.strict = strict
         self._meters: dict[int, Meter] = {}
+        self.forgotten: list[Meter] = []        # whose numbers are not released
 
     def __len__(self) -> int:
         return len(self._meters)
@@ -192,8 +193,11 @@ class MeterTable:
     def forget(self, meter: Meter) -> None:
         """Delete *meter*, but for its number, which flows may still send packets through."""
         del self._meters[meter.meter_id]
+        self.forgotten.append(meter)
 
-    def release(self, meter: Meter) -> None:
-        """Let go of the number of a forgotten meter, as no flow uses it any more."""
-        self._dpif.meter_del(meter.number)
-        self._numbers.give_back(meter.number)
+    def release(self) -> None:
+        """Let go of the numbers of forgotten meters, as no flow uses them any more."""
+        for meter in self.forgotten:
+            self._dpif.meter_del(meter.number)
+            self._numbers.give_back(meter.number)
+        self.forgotten.clear()

@@ -56,12 +56,13 @@ class Miss(Enum):
 class Table:
     """Rules of table *table_id*, with how often it was searched and how often a rule was found."""
 
-    __slots__ = ("_awaited", "_groups", "_seed", "classifier", "eviction", "evicts", "hidden", "max_rules",
-                 "miss", "n_lookups", "n_matched", "name", "table_id", "vacancy")
+    __slots__ = ("_awaited", "_groups", "_seed", "classifier", "eviction", "evicts", "hidden",
+                 "is_named", "max_rules", "miss", "n_lookups", "n_matched", "name", "table_id", "vacancy")
 
     def __init__(self, table_id: int, *, seed: int = 0, name: str = "") -> None:
         self.table_id = table_id
         self.name = name
+        self.is_named = bool(name)              # by the switch's owner, and not by a controller
         self.max_rules = UNLIMITED              # refuse additions beyond it, or evict
         self.eviction: EvictionGroups | None = None
         self._groups: Sequence[Subfield] | bool = False     # of eviction as the switch's owner wants it
@@ -84,8 +85,8 @@ class Table:
         (down, up), False for none.  *prefixes* are the fields looked up by prefix."""
         if max_rules is not None and (type(max_rules) is not int or max_rules < 0):
             raise ConfigError(f"table {self.table_id}: max_flows {max_rules!r}: expected 0 or more")
-        if name is not None:
-            self.name = name
+        if name or (name is not None and self.is_named):
+            self.name, self.is_named = name, bool(name)
         if max_rules is not None:
             self.max_rules = max_rules
         if evict is not None or evicts is not None:
@@ -103,6 +104,15 @@ class Table:
             self.miss = miss
         if prefixes is not None:
             self._search_by(prefixes)
+
+    def may_rename(self, name: str) -> bool:
+        """Whether a controller may call it *name*: not otherwise than its owner, but for the end of it."""
+        return not self.is_named or self.name.startswith(name)
+
+    def rename(self, name: str) -> None:
+        """Call it *name*, as a controller may, unless the switch's owner gave it one."""
+        if not self.is_named:
+            self.name = name
 
     def _evict(self, groups: Sequence[Subfield] | bool, evicts: bool) -> None:
         self._groups, self.evicts = groups, evicts

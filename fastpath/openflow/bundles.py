@@ -1,8 +1,8 @@
 """Bundles of one Session: messages that wait to be carried out together (OpenFlow 1.4 section 6.9).
 
 Mistakes the reference punishes end the bundle: opening one that is open, flags that change, adding to a
-closed one.  A bundle nobody touches for IDLE_S is dropped, and its opener told.  Messages are decoded and
-checked when they are added, so that a commit has only to meet what the tables refuse.
+closed one.  A bundle nobody touches for ``Peers.bundle_idle_s`` is dropped, and its opener told.  Messages
+are decoded and checked when they are added, so that a commit has only to meet what the tables refuse.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from fastpath.value import field, record
 if TYPE_CHECKING:
     from fastpath.openflow.service import Session, Step
 
-IDLE_S = 10.0
 MAX_BUNDLES = 64                    # that a session may have open
 MAX_SIZE = 256 << 20                # bytes of all messages that wait in them
 ATOMIC = 1                          # OFPBF_ATOMIC
@@ -77,17 +76,20 @@ class Bundles:
 
     def next_deadline(self) -> float:
         """When the first bundle becomes too old; inf without any."""
-        return min((b.used + IDLE_S for b in self._open.values()), default=float("inf"))
+        first = min((b.used for b in self._open.values()), default=float("inf"))
+        return first + self._session.peers.bundle_idle_s
 
     def expire(self, now: float) -> None:
         """Drop bundles that nobody used for long, and say so."""
+        idle_s = self._session.peers.bundle_idle_s
         for number, b in list(self._open.items()):
-            if now >= b.used + IDLE_S:
+            if now >= b.used + idle_s:
                 del self._open[number]
                 self._session.refuse(OpenFlowError("OFPBFC_TIMEOUT"), b.opener)
 
     def control(self, ask: BundleControl, raw: bytes) -> BundleControl:
         """Do what *ask*, whose bytes are *raw*, says; return the reply."""
+        self.expire(self._session.bridge.now)       # where time moves by leaps nobody woke for it
         match ask.type:
             case BundleType.OPEN_REQUEST:
                 self._start(ask.bundle_id, ask.flags, raw)
@@ -163,6 +165,7 @@ class Bundles:
 
     def add(self, ask: BundleAdd, raw: bytes) -> None:
         """Put a message into its bundle, which is opened if it is not."""
+        self.expire(self._session.bridge.now)
         message = _inner(ask, raw)
         step: _Content | packet.PacketOut = self._step(decode(message).message)
         if isinstance(step, FlowMod):           # its match, met for the first time, may be plain
@@ -183,14 +186,16 @@ class Bundles:
     def add_rules(self, number: int, flags: int, rules: list[Rule], raw: bytes) -> bool:
         """Put the messages *raw* into a bundle, each of which adds one of *rules*, if that can be done
         without saying anything; else nothing is done."""
-        b = self._open.get(number)
+        b, now = self._open.get(number), self._session.bridge.now
+        if now >= self.next_deadline():
+            return False
         if b is None:
             if len(self._open) >= MAX_BUNDLES:
                 return False
             b = self._start(number, flags, raw[:_size(raw, 0)])
         elif b.is_closed or b.flags != flags or self._is_full(b, len(raw)):
             return False
-        b.used = self._session.bridge.now
+        b.used = now
         b.bring(rules, raw)
         return True
 
@@ -217,7 +222,7 @@ class Bundles:
 
     def _checked(self, mod: FlowMod) -> FlowMod:
         mod = self._session.checked(mod)
-        self._session.bridge.check_options(mod)     # as if it were read with the TLV table at hand
+        self._session.bridge.check_added(mod)
         return mod
 
 

@@ -204,11 +204,12 @@ class Monitors:
 
 
 def _concerns(m: MonitorRequest, rule: Rule, actions: ActionList, old: ActionList | None) -> bool:
-    """Whether *m* watches *rule*, which has *actions* and had *old*."""
+    """Whether *m* watches *rule*, which has *actions* and had *old*.  As in the reference who watches a
+    port is told of a rule that no longer outputs to it, but of none that no longer uses a group."""
     lists = [actions] if old is None else [actions, old]
     return (m.table_id in (TABLE_ALL, rule.table_id)
             and (m.out_port == OFPP_ANY or any(outputs_to(a, m.out_port) for a in lists))
-            and (m.out_group == GROUP_ANY or any(uses_group(a, m.out_group) for a in lists))
+            and (m.out_group == GROUP_ANY or uses_group(actions, m.out_group))
             and m.match.covers(rule.match))
 
 

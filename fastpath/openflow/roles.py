@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastpath.openflow.snoop import Snooper
 
 MAX_PAUSED = 4096                   # packets that may wait; the oldest are forgotten
+BUNDLE_IDLE_S = 10.0                # after which a bundle that nobody touches is dropped
 _TOKEN_SIZE = 16
 _BRIDGE = 0x8000                    # property of a continuation that names whose it is
 
@@ -38,6 +39,7 @@ class Peers:
         self.asks_on_miss = False
         self.changed: Callable[[], object] = lambda: None       # called when that is no longer so
         self.generation_id: int | None = None
+        self.bundle_idle_s = BUNDLE_IDLE_S
         self.asker: tuple[Session, int] | None = None       # whose request is being answered, and its xid
         self._paused: OrderedDict[bytes, PacketIn] = OrderedDict()
 

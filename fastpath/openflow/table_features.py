@@ -82,8 +82,7 @@ def features(session: Session, ask: stats.TableFeaturesRequest) -> Iterator[obje
     """Tell what tables can do, once those that *ask* describes have their names."""
     version, bridge = session.connection.version, session.bridge
     if ask.data:
-        for table_id, name in _names(ask.data, version).items():
-            bridge.set_table(table_id, name=name)
+        bridge.name_tables(_names(ask.data, version))
     entries = (Ready(stats.TableFeatures(
         i, bridge.table_name(i), max_entries=bridge.table_size(i),
         properties=_properties(version, i, not bridge.is_strict)).put(version)) for i in range(N_TABLES))

@@ -17,6 +17,7 @@ from ovs.poller import POLLIN
 
 from fastpath._extract import set_max_tags
 from fastpath.bridge import Bridge
+from fastpath.controllers import peers_of
 from fastpath.errors import FastpathError
 from fastpath.ovsdb.idl import Database, Row, Write, put
 from fastpath.runtime.clock import RealClock, WarpClock
@@ -151,6 +152,8 @@ class Daemon:
         # As in the reference a row is told of a datapath that was there before.
         told = list(status.of_datapaths(root, self.datapaths))
         self._reconcile(reader.bridges(root))
+        for bridge in self.bridges.values():
+            peers_of(bridge.bridge).bundle_idle_s = reader.bundle_idle_s(root)
         for datapath in self.datapaths:         # who waited for the change meets no flow of before it
             datapath.switch.settle()
         self._warn(reader.notes)

@@ -204,6 +204,13 @@ class Remotes:
         del self._controllers[target]
         self._bridge.controllers.remove(target)
 
+    def wake(self) -> None:
+        """Have all who serve controllers look what is due, as time has made a leap."""
+        for listener in self._listeners.values():
+            listener.wake()
+        for controller in self._bridge.controllers:
+            controller.wake()
+
     def reconnect(self) -> None:
         """Hang up on all controllers, and connect again to those that are connected to."""
         for target, listener in self._listeners.items():

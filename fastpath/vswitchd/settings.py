@@ -20,6 +20,7 @@ from fastpath.ofproto.port import VLAN_MAX, vlan_config
 from fastpath.ofproto.revalidate import MAX_FLOWS, Limits
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
 from fastpath.ofproto.xlate.packet import MAX_VLANS
+from fastpath.openflow.roles import BUNDLE_IDLE_S
 from fastpath.ovsdb.idl import Row, get
 from fastpath.runtime.log import Level
 from fastpath.text import format_mac, parse_mac
@@ -234,6 +235,10 @@ class Reader:
                       max(1, asked("max-idle", usual.max_idle * 1000)) / 1000,
                       max(1, asked("max-revalidator", usual.max_revalidator * 1000)) / 1000,
                       asked("min-revalidate-pps", usual.min_revalidate_pps))
+
+    def bundle_idle_s(self, root: Row) -> float:
+        """After how many seconds a bundle nobody touches is dropped: ``other_config:bundle-idle-timeout``."""
+        return float(_unsigned(texts(root, "other_config").get("bundle-idle-timeout"), 0)) or BUNDLE_IDLE_S
 
     def max_tags(self, root: Row) -> int:
         """How many VLAN tags of a frame are read: ``other_config:vlan-limit``, 0 being all there are."""

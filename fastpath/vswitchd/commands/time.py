@@ -26,6 +26,8 @@ def warp(daemon: Daemon, args: list[str]) -> str:
         daemon.datapaths.clock.warp(min(step, total - passed) / 1000)
         passed += step
         daemon.move()
+    for bridge in daemon.bridges.values():
+        bridge.remotes.wake()
     return "warped"
 
 

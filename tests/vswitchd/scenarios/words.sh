@@ -94,3 +94,48 @@ lines() {
     tail -c +$(($(cat mark) + 1)) ovs-vswitchd.log | cut -d'|' -f3- | grep -E "^($(IFS="|"; echo "$*"))[|]" \
         | sed -E 's/unix#[0-9]+/unix#N/; s/port [0-9]{5}$/port N/'
 }
+
+# hear VERSION [ARG...]: an ovs-ofctl monitor of br0 begins.  say MESSAGE...: it sends them, in hexadecimal.
+# heard: it ends; all it printed.
+hear() {
+    local version=$1; shift
+    ovs-ofctl -O "OpenFlow$version" monitor br0 "$@" --detach --no-chdir --pidfile="$PWD/mon.pid" \
+        --unixctl="$PWD/mon.ctl" 2> mon.log
+}
+
+say() {
+    ovs-appctl -t "$PWD/mon.ctl" ofctl/send "$@"
+    ovs-appctl -t "$PWD/mon.ctl" ofctl/barrier > /dev/null
+}
+
+heard() {
+    ovs-appctl -t "$PWD/mon.ctl" ofctl/barrier > /dev/null
+    ovs-appctl -t "$PWD/mon.ctl" exit
+    sed 's/xid=0x[0-9a-f]*/xid/' mon.log
+}
+
+# table_names: of br0.  name_table NUMBER NAME: by OpenFlow 1.3 and 1.5; how each was refused.
+table_names() {
+    ovs-ofctl -O OpenFlow15 dump-table-features br0 | grep '^  table'
+}
+
+name_table() {
+    local v
+    for v in 13 15; do
+        ovs-ofctl -O OpenFlow$v mod-table br0 "$1" "name:$2" 2>&1 | head -1 | sed 's/xid=0x[0-9a-f]*/xid/'
+    done
+}
+
+# fill: a flow, a group, a meter and a flow that needs both, in br0.  filled: what there is of them.
+fill() {
+    ovs-ofctl add-flow br0 in_port=1,actions=2
+    ovs-ofctl -O OpenFlow13 add-group br0 group_id=7,type=all,bucket=output:2
+    ovs-ofctl -O OpenFlow13 add-meter br0 'meter=1 pktps burst stats bands=type=drop rate=1 burst_size=1'
+    ovs-ofctl -O OpenFlow13 add-flow br0 in_port=2,actions=meter:1,group:7
+}
+
+filled() {
+    ovs-ofctl --no-stats -O OpenFlow13 dump-flows br0
+    ovs-ofctl -O OpenFlow13 dump-groups br0
+    ovs-ofctl -O OpenFlow13 dump-meters br0
+}
