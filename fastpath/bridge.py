@@ -32,6 +32,8 @@ from fastpath.ofproto.flow_change import Change, FlowModResult
 from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.internal import format_hidden
+from fastpath.ofproto.match import Match
+from fastpath.ofproto.metadata import give
 from fastpath.ofproto.port import OfPort, vlan_config
 from fastpath.ofproto.queue import Queues
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
@@ -506,14 +508,17 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         return [port for bridge in bridges for port in bridge._ports.values()]
 
     def packet_out(self, frame: bytes, actions: str, *, in_port: Port | str | int = "none",
-                   consistent: bool = False) -> None:
+                   metadata: Match | None = None, consistent: bool = False) -> None:
         """Run *actions* on a frame, as a controller asks.  What memory ports put out is there for
         ``outputs``, or returned by the ``inject`` that is going on.  *in_port* is the port the frame is
-        to seem to come from.  *consistent* refuses those that would do nothing to such a packet."""
+        to seem to come from, *metadata* what else it is to have: registers, the tunnel it came by, its packet
+        type.  *consistent* refuses those that would do nothing to such a packet."""
         switch, ofproto = self.switch, self.ofproto
         with switch.lock:
             number = self._number(in_port)
-            key = extract(frame)
+            given = FlowKey() if metadata is None else metadata.bound(ofproto.options).key
+            key = extract(frame, packet_type=given.packet_type)
+            give(key, given)
             key.in_port = number
             parsed = packet_out_actions(self, actions, key, consistent)
             self._carry_out(XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame, actions=parsed),

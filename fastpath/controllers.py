@@ -19,12 +19,14 @@ from fastpath.ofproto.flow_change import FlowUpdate
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
+from fastpath.ofproto.metadata import give
 from fastpath.ofproto.meter import BandType, Meter, MeterCommand, MeterMod
 from fastpath.ofproto.queue import Queue
 from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.messages.meter import MeterCounts
+from fastpath.openflow.messages.packet import in_port_of
 from fastpath.openflow.messages.port import CONFIG_NAMES, STATE_LINK_DOWN, STATE_LIVE, PortDesc
 from fastpath.openflow.messages.stats import PortCounts
 from fastpath.openflow.replies import milliseconds
@@ -35,6 +37,7 @@ from fastpath.openflow.tables import TableView
 from fastpath.runtime.listener import Listener
 from fastpath.runtime.streams import NEVER
 from fastpath.runtime.tls import Tls
+from fastpath.tlv import Options
 from fastpath.value import replace
 
 if TYPE_CHECKING:
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("fastpath.ofproto")
 _log.addHandler(logging.NullHandler())
-_METADATA = ("metadata", "tun_id", "pkt_mark", *(f"reg{i}" for i in range(16)))
 
 
 def default_dpid(name: str) -> int:
@@ -114,10 +116,16 @@ class Control:
         watchers.append(tell)
         return lambda: watchers.remove(tell)
 
-    def packet_out(self, frame: bytes, actions: ActionList, in_port: int, *, consistent: bool) -> None:
-        """Run *actions* on *frame*."""
+    @property
+    def options(self) -> Options:
+        """Where tunnel options lie in the flow key."""
+        return self._bridge.ofproto.options
+
+    def packet_out(self, frame: bytes, actions: ActionList, metadata: Match, *, consistent: bool) -> None:
+        """Run *actions* on *frame*, which has the port and whatever else *metadata* says."""
         try:
-            self._bridge.packet_out(frame, format_list(actions), in_port=in_port, consistent=consistent)
+            self._bridge.packet_out(frame, format_list(actions), in_port=in_port_of(metadata),
+                                    metadata=metadata, consistent=consistent)
         except OpenFlowError:
             raise
         except FastpathError as error:
@@ -280,8 +288,9 @@ class Control:
     def resume(self, event: PacketIn, frame: bytes, metadata: Match) -> None:
         """Let a paused packet go on, with other bytes and metadata."""
         key = event.key.copy()
-        for name in (*_METADATA, "in_port"):
-            setattr(key, name, getattr(metadata.key, name))
+        given = self.bound(metadata).key
+        give(key, given)
+        key.in_port = given.in_port
         self._bridge.resume(replace(event, packet=frame, key=key))
 
     def flush_conntrack(self) -> None:

@@ -27,7 +27,6 @@ import logging
 from fastpath._flow import WINDOWS, FlowKey, MaskedKeys
 from fastpath.dpif.actions import FlowSample, OdpActions, SlowPath, ToController
 from fastpath.dpif.provider import Upcall
-from fastpath.geneve import clear_raw
 from fastpath.ofproto.actions.controller import PacketInReason
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto
@@ -37,6 +36,7 @@ from fastpath.ofproto.events import PacketIn, Sampled
 from fastpath.ofproto.recirc import Continuation, FrozenState
 from fastpath.ofproto.revalidate import Revalidator, exact_mask, flow_mask
 from fastpath.ofproto.xlate.context import XlateError, XlateIn, XlateOut
+from fastpath.ofproto.xlate.freeze import restore_metadata
 from fastpath.ofproto.xlate.packet import tcp_flags
 from fastpath.ofproto.xlate.pipeline import translate
 from fastpath.ofproto.xlate.retrace import Explanation
@@ -299,9 +299,7 @@ class UpcallHandler:
         if userdata.dont_send:
             return
         key = upcall.key.copy()
-        clear_raw(key)                          # what it had of options, the frozen state tells
-        for name, value in frozen.metadata:
-            setattr(key, name, value)
+        restore_metadata(key, frozen)
         key.recirc_id = 0
         waits = Continuation(frozen, upcall.key.get(_IN_PORT)) if userdata.continuation else None
         self.backer.events.append(PacketIn(

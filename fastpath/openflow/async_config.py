@@ -44,9 +44,10 @@ class AsyncConfig:
             (self._secondary if secondary else self._primary)[kind] = bits
 
     def set_legacy(self, ask: SetAsync) -> None:
-        """Change the masks older versions have."""
-        for kind in _LEGACY:
-            for role, masks in (("primary", self._primary), ("secondary", self._secondary)):
+        """Set the masks older versions have, and clear those they have not."""
+        for role, masks in (("primary", self._primary), ("secondary", self._secondary)):
+            masks.update(dict.fromkeys(KINDS, 0))
+            for kind in _LEGACY:
                 bits = getattr(ask, f"{kind}_{role}") & _BITS[kind]
                 if kind == "packet_in":
                     bits = self._whole(bits)

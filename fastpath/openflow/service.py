@@ -26,6 +26,7 @@ from fastpath.ofproto.flow_change import FlowUpdate
 from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.group import Group, GroupMod
 from fastpath.ofproto.match import Match
+from fastpath.ofproto.metadata import shown
 from fastpath.ofproto.meter import BandType, Meter, MeterMod
 from fastpath.ofproto.queue import Queue
 from fastpath.ofproto.rule import FlowFlags, Rule
@@ -53,6 +54,7 @@ from fastpath.openflow.roles import Peers
 from fastpath.openflow.session_log import FlowModTally, tell, tell_refusal, tell_version
 from fastpath.openflow.table_features import N_TABLES
 from fastpath.openflow.tables import TableView
+from fastpath.tlv import Options
 from fastpath.value import replace
 
 DEFAULT_MISS_SEND_LEN = 128
@@ -98,8 +100,10 @@ class BridgeControl(Protocol):
     def check_added(self, mod: FlowMod) -> None: ...
     def select(self, wanted: FlowMod) -> list[Rule]: ...
     def bound(self, match: Match) -> Match: ...
+    @property
+    def options(self) -> Options: ...       # where tunnel options lie in the flow key
     def watch_flows(self, tell: Callable[[list[FlowUpdate]], object]) -> Callable[[], None]: ...
-    def packet_out(self, frame: bytes, actions: ActionList, in_port: int, *, consistent: bool) -> None: ...
+    def packet_out(self, frame: bytes, actions: ActionList, metadata: Match, *, consistent: bool) -> None: ...
     def ports(self) -> Sequence[port.PortDesc]: ...
     def port_counts(self, number: int) -> stats.PortCounts: ...
     def queues(self, number: int) -> Iterable[Queue]: ...
@@ -383,8 +387,8 @@ class Session:
 
     def send_packet(self, ask: packet.PacketOut) -> None:
         """Carry out *ask*, which was checked.  Only 1.0 may ask for what does nothing to such a packet."""
-        if len(ask.data) >= ETH_SIZE:       # less is no packet, which nobody is told of
-            self.bridge.packet_out(ask.data, ask.actions, packet.in_port_of(ask.match),
+        if len(ask.data) >= ETH_SIZE or ask.match.key.packet_type:  # less is none, which nobody is told of
+            self.bridge.packet_out(ask.data, ask.actions, ask.match,
                                    consistent=self.connection.version > OF10)
 
     def check_packet_out(self, ask: packet.PacketOut) -> None:
@@ -590,7 +594,8 @@ class Session:
         values: dict[str, Any] = {
             "data": event.packet, "total_len": event.total_len,
             "reason": _reason(event.reason, self.connection.version),
-            "match": _metadata(event), "table_id": event.table_id, "cookie": event.cookie}
+            "match": shown(event.key, event.in_port, self.bridge.options),
+            "table_id": event.table_id, "cookie": event.cookie}
         if self._packet_in_format == 2:
             values["userdata"] = event.userdata
             if event.continuation is not None:
@@ -664,17 +669,6 @@ def _as_version(desc: port.PortDesc, version: int) -> port.PortDesc:
     if version == OF10:
         return replace(desc, state=desc.state & port.STATE_LINK_DOWN)
     return replace(desc, config=desc.config & ~port.CONFIG_OF10)
-
-
-def _metadata(event: PacketIn) -> Match:
-    """The port and the registers, as a match; what is zero is not told."""
-    found = Match.of(in_port=event.in_port)
-    for name in ("metadata", "tun_id", "pkt_mark", *(f"reg{i}" for i in range(16))):
-        value = getattr(event.key, name)
-        if value:
-            setattr(found.key, name, value)
-            setattr(found.mask, name, (1 << 64) - 1 if name in ("metadata", "tun_id") else 0xFFFFFFFF)
-    return found
 
 
 def _reason(reason: PacketInReason, version: int) -> int:

@@ -105,6 +105,15 @@ def frozen_metadata(flow: FlowKey) -> tuple[tuple[str, int], ...]:
     return tuple((name, value) for name, window in _KEPT if (value := flow.get(window)))
 
 
+def restore_metadata(flow: FlowKey, state: FrozenState) -> None:
+    """Make what of *flow* no packet carries that of *state*; what conntrack said may be hidden there."""
+    if not state.conntracked:
+        pk.clear_conntrack(flow)
+    kept = dict(state.metadata)
+    for name, window in _KEPT:
+        flow.set(window, kept.get(name, 0))
+
+
 def hold_state(x: Xlate, table_id: int, *, actions: Sequence[Action] = (), action_set: Sequence[Action] = (),
                userdata: bytes = b"", entry: str = "") -> int:
     """Recirculation id of the pipeline as it stands; 0, with the error set, when there is none to be had."""
@@ -167,11 +176,7 @@ def thaw(x: Xlate, state: FrozenState) -> Sequence[Action]:
     x.node = report(x, Kind.THAW, "thaw")
     hand.bridge, hand.table_id, hand.conntracked = state.bridge, state.table_id, state.conntracked
     report(x, Kind.THAW, f"Resuming from table {state.table_id}")
-    if not state.conntracked:
-        pk.clear_conntrack(hand.flow)
-    kept = dict(state.metadata)
-    for name, window in _KEPT:
-        hand.flow.set(window, kept.get(name, 0))
+    restore_metadata(hand.flow, state)
     hand.stack, hand.mirrored = list(state.stack), state.mirrored
     if state.action_set:
         if x.node is not None:

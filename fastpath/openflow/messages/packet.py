@@ -11,6 +11,7 @@ from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF15, as_version
 from fastpath.ofproto.flow_mod import BUFFER_NONE
 from fastpath.ofproto.match import Match
+from fastpath.ofproto.metadata import check_given
 from fastpath.openflow import legacy_match, oxm
 from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.actions.nested import get_actions, put_actions
@@ -202,7 +203,11 @@ class PacketOut(Message):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         v = _OUT.unpack(version, reader)
-        match = legacy_match.get_match(reader, version) if version >= OF15 else Match.of(in_port=v["in_port"])
+        if version >= OF15:
+            match = legacy_match.get_match(reader, version, loose=True)
+            check_given(match)
+        else:
+            match = Match.of(in_port=v["in_port"])
         actions = get_actions(reader.part(v["actions_len"]), version)
         return cls(reader.rest(), match, actions, v["buffer_id"])
 

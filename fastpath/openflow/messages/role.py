@@ -57,7 +57,7 @@ class RequestForward(Message):
 KINDS = ("packet_in", "port_status", "flow_removed", "role_status", "table_status", "requestforward")
 _U32 = struct.Struct(">I")
 # Bits of reasons that each kind has on the wire, before 1.4 and since.
-_KNOWN = {"packet_in": (7, 0x3F), "port_status": (7, 7), "flow_removed": (7, 0x3F), "role_status": (7, 7),
+_KNOWN = {"packet_in": (7, 0x3F), "port_status": (7, 7), "flow_removed": (0x3F, 0x3F), "role_status": (7, 7),
           "table_status": (0x18, 0x18), "requestforward": (3, 3)}
 Masks = tuple[tuple[str, bool, int], ...]
 
