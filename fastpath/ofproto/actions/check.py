@@ -135,7 +135,7 @@ class _Checker:
             case Ct():
                 self._check_ct(action, state, match)
             case Learn():
-                _check_learn(action, match)
+                _check_learn(action, state)
             case Clone(inner):
                 self.check(inner, state.copy(), match)
             case WriteActions(inner):           # of a set, only what no version takes is wrong
@@ -267,20 +267,19 @@ def _writable(target: Subfield, state: HeaderState) -> None:
         refuse("OFPBAC_BAD_SET_ARGUMENT")
 
 
-def _check_learn(action: Learn, match: Match) -> None:
+def _check_learn(action: Learn, state: HeaderState) -> None:
     """Sources must exist in the packet in hand, targets in what the learned rule matches so far."""
-    source_state = HeaderState(match)
     learned = Match()
     for spec in action.specs:
         if isinstance(spec.source, Subfield):
-            _readable(spec.source, source_state)
+            _readable(spec.source, state)
         if spec.target is None:
             continue
-        state = HeaderState(learned)
+        target_state = HeaderState(learned)
         if spec.kind is LearnKind.LOAD:
-            _writable(spec.target, state)
+            _writable(spec.target, target_state)
             continue
-        _readable(spec.target, state)
+        _readable(spec.target, target_state)
         if isinstance(spec.source, int):
             value, mask = learned.get(spec.target.field)
             bits = spec.target.limit << spec.target.ofs
