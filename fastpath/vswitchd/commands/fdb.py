@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastpath.errors import NotFoundError, ParseError
-from fastpath.text import parse_mac
+from fastpath.text import format_ofp_port, parse_mac
 from fastpath.vswitchd.commands.command import Command, CommandError
 
 if TYPE_CHECKING:
@@ -36,13 +36,19 @@ def clear_stats(daemon: Daemon, args: list[str]) -> str:
     return "statistics successfully cleared"
 
 
-def add(daemon: Daemon, args: list[str]) -> None:
-    """Pin an address to a port."""
+def add(daemon: Daemon, args: list[str]) -> str:
+    """Pin an address to a port; tell of an entry that goes for it."""
     bridge, port, vlan, mac = daemon.find(args[0]), *args[1:]
     address = _mac(mac)
     if port not in [found.name for found in bridge.ports]:
         raise CommandError("software error, odp port is present but no ofp port")
+    before = bridge.ofproto.macs.find(address, _vlan(vlan))
+    said = ""
+    if before is not None and not (before.is_static and before.port == bridge.port(port).number):
+        kind = "static" if before.is_static else "dynamic"
+        said = f"Overriding already existing {kind} entry on {format_ofp_port(before.port)}\n"
     bridge.add_mac(port, address, vlan=_vlan(vlan))
+    return said
 
 
 def delete(daemon: Daemon, args: list[str]) -> None:
