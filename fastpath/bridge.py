@@ -513,6 +513,14 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         ``outputs``, or returned by the ``inject`` that is going on.  *in_port* is the port the frame is
         to seem to come from, *metadata* what else it is to have: registers, the tunnel it came by, its packet
         type.  *consistent* refuses those that would do nothing to such a packet."""
+        with self.switch.lock:
+            env = self.check_packet_out(frame, actions, in_port=in_port, metadata=metadata,
+                                        consistent=consistent)
+            self._carry_out(env, self.ofproto.odp_port(env.flow.in_port))
+
+    def check_packet_out(self, frame: bytes, actions: str, *, in_port: Port | str | int = "none",
+                         metadata: Match | None = None, consistent: bool = False) -> XlateIn:
+        """What ``packet_out`` would have translated, with nothing done.  Raises what it would."""
         switch, ofproto = self.switch, self.ofproto
         with switch.lock:
             number = self._number(in_port)
@@ -521,8 +529,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             give(key, given)
             key.in_port = number
             parsed = packet_out_actions(self, actions, key, consistent)
-            self._carry_out(XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame, actions=parsed),
-                            ofproto.odp_port(number))
+            return XlateIn(bridge=ofproto, flow=key, now=switch.now, packet=frame, actions=parsed)
 
     def resume(self, packet_in: PacketIn) -> None:
         """Let a packet that a ``controller(pause)`` action sent up go on where it stopped, in the bridge it

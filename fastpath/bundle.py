@@ -13,25 +13,58 @@ exception in the block drops the bundle.  Packets, of other threads too, meet al
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import groupby
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from fastpath.errors import ConfigError, OpenFlowError, StepRefused
+from fastpath.errors import ConfigError, FastpathError, OpenFlowError, StepRefused
 from fastpath.ofproto.admission import check_group
 from fastpath.ofproto.flow_change import Change
-from fastpath.ofproto.flow_mod import Command, FlowMod
+from fastpath.ofproto.flow_mod import Command, FlowMod, adding
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.group import GroupCommand, GroupMod
 from fastpath.ofproto.group_text import parse_group_mod
+from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import Rule
-from fastpath.value import replace
+from fastpath.value import replace, value
 
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge, Port
 
 _Undo: TypeAlias = Callable[[], None]
-_Step: TypeAlias = "FlowMod | Rule | Callable[[Change], _Undo]"
+ETH_SIZE = 14                       # bytes of an Ethernet header
+_Step: TypeAlias = "FlowMod | Rule | _Out | Callable[[Change], _Undo]"
+
+
+@value
+class _Out:
+    """A packet to send, as ``Bridge.packet_out`` takes it."""
+
+    frame: bytes
+    actions: str
+    in_port: Port | str | int
+    metadata: Match | None
+    consistent: bool
+
+    def check(self, bridge: Bridge) -> None:
+        """Raise OpenFlowError if it cannot be sent as the bridge is now."""
+        try:
+            bridge.check_packet_out(self.frame, self.actions, in_port=self.in_port,
+                                    metadata=self.metadata, consistent=self.consistent)
+        except OpenFlowError:
+            raise
+        except FastpathError as error:
+            raise OpenFlowError("OFPBRC_BAD_PORT", str(error)) from None
+
+    def send(self, bridge: Bridge) -> None:
+        if len(self.frame) >= ETH_SIZE:         # less is no packet, which nobody is told of
+            bridge.packet_out(self.frame, self.actions, in_port=self.in_port, metadata=self.metadata,
+                              consistent=self.consistent)
+
+
+class _Rehearsed(Exception):
+    """All steps of a bundle can be done."""
 
 
 class Bundle:
@@ -124,6 +157,12 @@ class Bundle:
             raise ConfigError("the bundle is closed")
         self._steps.append(step)
 
+    def packet_out(self, frame: bytes, actions: str, *, in_port: Port | str | int = "none",
+                   metadata: Match | None = None, consistent: bool = False) -> None:
+        """As ``Bridge.packet_out``: the packet meets what stands before it in the bundle, and is sent if all
+        of the bundle can be done."""
+        self._append(_Out(frame, actions, in_port, metadata, consistent))
+
     def discard(self) -> None:
         """Forget what was collected; nothing changes."""
         self._steps.clear()
@@ -132,6 +171,9 @@ class Bundle:
     def commit(self) -> None:
         """Carry it out.  Raises OpenFlowError, naming the step, with nothing changed if one is refused."""
         steps, self._is_open = self._steps, False
+        if any(isinstance(step, _Out) for step in steps):
+            _carry_out_parts(steps, self.bridge)
+            return
         with self.bridge.changing() as change:
             _carry_out(steps, change, self.bridge)
 
@@ -156,6 +198,26 @@ def _together(steps: list[_Step], bridge: Bridge) -> Iterator[_Step | list[Rule]
             yield from rules
 
 
+def _carry_out_parts(steps: list[_Step], bridge: Bridge) -> None:
+    """Carry out *steps* in which packets are sent.  A packet meets the tables as they are then, which are
+    those of a change that is done: so all is rehearsed and taken back first, and then done part by part."""
+    steps = [adding(step) if isinstance(step, Rule) else step for step in steps]
+    with bridge.switch.lock:
+        with suppress(_Rehearsed), bridge.changing() as change:
+            _carry_out([*steps, _end_rehearsal], change, bridge)
+        for is_out, part in groupby(steps, lambda step: isinstance(step, _Out)):
+            if is_out:
+                for out in cast("Iterator[_Out]", part):
+                    out.send(bridge)
+            else:
+                with bridge.changing() as change:
+                    _carry_out(list(part), change, bridge)
+
+
+def _end_rehearsal(_change: Change) -> _Undo:
+    raise _Rehearsed
+
+
 def _carry_out(steps: list[_Step], change: Change, bridge: Bridge) -> None:
     undo: list[_Undo] = []
     events = bridge.ofproto.backer.events
@@ -171,6 +233,8 @@ def _carry_out(steps: list[_Step], change: Change, bridge: Bridge) -> None:
                     bridge.ofproto.stage(change, step)
                 elif isinstance(step, Rule):
                     bridge.ofproto.stage_rule(change, step)
+                elif isinstance(step, _Out):
+                    step.check(bridge)
                 else:
                     undo.append(step(change))
             except OpenFlowError as error:

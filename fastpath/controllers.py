@@ -26,12 +26,12 @@ from fastpath.ofproto.rule import Rule
 from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.messages.meter import MeterCounts
-from fastpath.openflow.messages.packet import in_port_of
+from fastpath.openflow.messages.packet import PacketOut, in_port_of
 from fastpath.openflow.messages.port import CONFIG_NAMES, STATE_LINK_DOWN, STATE_LIVE, PortDesc
 from fastpath.openflow.messages.stats import PortCounts
 from fastpath.openflow.replies import milliseconds
 from fastpath.openflow.roles import Peers
-from fastpath.openflow.service import MAX_ENTRIES, Session
+from fastpath.openflow.service import MAX_ENTRIES, Session, Step
 from fastpath.openflow.snoop import Snooper, Tap
 from fastpath.openflow.tables import TableView
 from fastpath.runtime.listener import Listener
@@ -228,9 +228,9 @@ class Control:
         """Carry out a group mod."""
         self._bridge.apply_group(mod)
 
-    def commit(self, steps: Sequence[FlowMod | Rule | GroupMod | tuple[int, dict[str, bool]]]) -> None:
-        """Carry out all of *steps* or none: flow and group mods, rules to add that agree with themselves, and
-        ports with the flags to set."""
+    def commit(self, steps: Sequence[Step]) -> None:
+        """Carry out all of *steps* or none: flow and group mods, rules to add that agree with themselves,
+        packets to send, and ports with the flags to set."""
         if self.standard is not None and set(map(type, steps)) == {Rule}:
             self._bridge.ofproto.add_rules(cast("Sequence[Rule]", steps), self.now)
             return
@@ -243,6 +243,9 @@ class Control:
                     bundle.add_rule(step)
                 case GroupMod():
                     bundle.apply_group(step)
+                case PacketOut():
+                    bundle.packet_out(step.data, format_list(step.actions), in_port=in_port_of(step.match),
+                                      metadata=step.match, consistent=True)
                 case (number, flags):
                     bundle.set_port(number, **flags)
         with self._asked():

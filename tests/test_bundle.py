@@ -214,3 +214,29 @@ def test_rules_of_a_bundle_are_added_together_between_other_steps() -> None:
                 bridges[1].del_flows("table=0,in_port=1")
         assert bridges[0].dump_flows() == bridges[1].dump_flows() != before
         assert len({len(bridge.ofproto.tables) for bridge in bridges}) == 1
+
+
+def test_a_packet_of_a_bundle_meets_what_stands_before_it() -> None:
+    with Switch(seed=0) as sw:
+        br = two_ports(sw)
+        br.add_flow("priority=0,actions=drop")
+        with br.bundle() as b:
+            b.packet_out(FRAME, "table", in_port="p1")
+            b.add_flow("in_port=p1,actions=output:p2")
+            b.packet_out(FRAME, "table", in_port="p1")
+            b.mod_flows("in_port=p1,actions=output:p3")
+            b.packet_out(FRAME, "table", in_port="p1")
+            assert not br.outputs()
+        assert br.outputs() == {br.port("p2"): [FRAME], br.port("p3"): [FRAME]}
+        assert [rule.n_packets for rule in br.rules()] == [2, 1]
+
+
+def test_no_packet_of_a_refused_bundle_is_sent() -> None:
+    with Switch(seed=0) as sw:
+        br = two_ports(sw)
+        for last, code in (("output:p2,group:1", "OFPBAC_BAD_OUT_GROUP"), ("meter:1,output:p2", "OFPMMFC")):
+            with pytest.raises(OpenFlowError, match=f"{code}.*: step 3"), br.bundle() as b:
+                b.add_flow("in_port=p1,actions=output:p2")
+                b.packet_out(FRAME, "table", in_port="p1")
+                b.packet_out(FRAME, last, in_port="p1")
+            assert not br.outputs() and not br.rules()

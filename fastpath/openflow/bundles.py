@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_BUNDLES = 64                    # that a session may have open
 MAX_SIZE = 256 << 20                # bytes of all messages that wait in them
 ATOMIC = 1                          # OFPBF_ATOMIC
-_Content: TypeAlias = "FlowMod | GroupMod | port.PortMod | Rule"
+_Content: TypeAlias = "FlowMod | GroupMod | port.PortMod | packet.PacketOut | Rule"
 _REPLIES = {BundleType.OPEN_REQUEST: BundleType.OPEN_REPLY, BundleType.CLOSE_REQUEST: BundleType.CLOSE_REPLY,
             BundleType.COMMIT_REQUEST: BundleType.COMMIT_REPLY,
             BundleType.DISCARD_REQUEST: BundleType.DISCARD_REPLY}
@@ -45,7 +45,6 @@ class _Bundle:
     steps: list[_Content] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)
-    packets: list[packet.PacketOut] = field(default_factory=list)
     size: int = 0                       # bytes of messages
 
     def bring(self, steps: Iterable[_Content], raw: bytes) -> None:
@@ -147,8 +146,6 @@ class Bundles:
         for step in b.steps if n_rules < len(b.steps) else ():
             if isinstance(step, FlowMod):
                 session.tally.count(step.command, now)
-        for out in b.packets:
-            session.send_packet(out)
 
     def _resolved(self, b: _Bundle) -> list[Step]:
         """The steps of *b*, with the ports that they are about."""
@@ -167,7 +164,7 @@ class Bundles:
         """Put a message into its bundle, which is opened if it is not."""
         self.expire(self._session.bridge.now)
         message = _inner(ask, raw)
-        step: _Content | packet.PacketOut = self._step(decode(message).message)
+        step: _Content = self._step(decode(message).message)
         if isinstance(step, FlowMod):           # its match, met for the first time, may be plain
             step = self._session.plain_rule(message) or step
         if ask.bundle_id in self._open:
@@ -177,11 +174,7 @@ class Bundles:
             b = self._start(ask.bundle_id, ask.flags, raw)
         if self._is_full(b, len(raw)):
             raise OpenFlowError("OFPBFC_MSG_TOO_MANY", f"bundles of more than {MAX_SIZE} bytes")
-        if isinstance(step, packet.PacketOut):
-            b.packets.append(step)
-            b.size += len(raw)
-        else:
-            b.bring((step,), raw)
+        b.bring((step,), raw)
 
     def add_rules(self, number: int, flags: int, rules: list[Rule], raw: bytes) -> bool:
         """Put the messages *raw* into a bundle, each of which adds one of *rules*, if that can be done

@@ -75,7 +75,7 @@ _FRAG_NAMES = {number: name for name, number in _FRAGS.items()}
 
 
 Told: TypeAlias = "PacketIn | FlowRemoved | PortStatus | TableStatus"
-Step: TypeAlias = "FlowMod | Rule | GroupMod | tuple[int, dict[str, bool]]"
+Step: TypeAlias = "FlowMod | Rule | GroupMod | packet.PacketOut | tuple[int, dict[str, bool]]"
 
 
 class BridgeControl(Protocol):
