@@ -25,7 +25,7 @@ from fastpath.value import field, record, value
 if TYPE_CHECKING:
     from fastpath.ofproto.flow_tables import FlowTables
 
-_CHECK_OVERLAP, _RESET_COUNTS = int(FlowFlags.CHECK_OVERLAP), int(FlowFlags.RESET_COUNTS)
+_CHECK_OVERLAP = int(FlowFlags.CHECK_OVERLAP)
 COOKIE_KEEP = (1 << 64) - 1         # as in the reference, an add with it keeps the cookie of what it replaces
 
 
@@ -102,13 +102,9 @@ def inherit(rule: Rule, old: Rule) -> None:
     """Let *rule* have what stays of *old*, in whose place it comes."""
     if rule.cookie == COOKIE_KEEP:
         rule.cookie = old.cookie
-    if hands_on(rule):
+    rule.used = old.used                # as the reference has it, for idle timeouts too
+    if rule.continues:
         rule.n_packets, rule.n_bytes = old.n_packets, old.n_bytes
-
-
-def hands_on(rule: Rule) -> bool:
-    """Whether *rule* takes over the counters of one in whose place it comes."""
-    return not rule.flag_bits & _RESET_COUNTS
 
 
 class Change:
@@ -144,7 +140,7 @@ class Change:
         if self._log:
             self._tables.publish(self._touched)
             for step in self._log if self.result.replaced else ():
-                if isinstance(step, tuple) and hands_on(step[0]):
+                if isinstance(step, tuple):
                     step[1].successor = step[0]
             self._buried = self._tables.bury()
             self.result.removed += self._buried

@@ -21,7 +21,7 @@ from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.traits import CONJOINS, LEARNS, NESTS, TRAITS
-from fastpath.ofproto.flow_change import Change, FlowModResult, hands_on, inherit
+from fastpath.ofproto.flow_change import Change, FlowModResult, inherit
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod, outputs_to, uses_group
 from fastpath.ofproto.learned_cookies import LearnedCookies
 from fastpath.ofproto.rule import RemovedReason, Rule
@@ -203,8 +203,7 @@ class FlowTables:
             self.drop(adding.tables())
             raise
         for rule, old in adding.replaced:
-            if hands_on(rule):
-                old.successor = rule
+            old.successor = rule
         touched = adding.tables()
         self.publish(touched)
         return touched

@@ -38,6 +38,7 @@ _FLAG_TEXT = ((FlowFlags.SEND_FLOW_REM, "send_flow_rem"), (FlowFlags.CHECK_OVERL
               (FlowFlags.RESET_COUNTS, "reset_counts"), (FlowFlags.NO_PKT_COUNTS, "no_packet_counts"),
               (FlowFlags.NO_BYT_COUNTS, "no_byte_counts"))
 FLAG_BY_TEXT: dict[str, FlowFlags] = {name: flag for flag, name in _FLAG_TEXT}
+_RESET_COUNTS = int(FlowFlags.RESET_COUNTS)
 
 
 class RemovedReason(IntEnum):
@@ -56,7 +57,7 @@ class Rule(PackedRule):
 
     *modified* is when actions were last set: the hard timeout runs from it.  *used* is when a packet
     last hit: the idle timeout runs from it.  *serial* is the order in which rules came, given by their
-    tables.  *successor* took the place and the counters of this rule.
+    tables.  *successor* took the place of this rule.
     """
 
     __slots__ = ()
@@ -71,14 +72,21 @@ class Rule(PackedRule):
         """What it matches."""
         return Match.kept(self.mask, self.words, self.options)
 
+    @property
+    def continues(self) -> bool:
+        """Whether it takes over the counters of a rule in whose place it comes."""
+        return not self.flag_bits & _RESET_COUNTS
+
     def credit(self, n_packets: int, n_bytes: int, used: float) -> None:
         """Count packets that hit the rule, the last of them at *used*.  What flows still have to tell of a
-        rule that was replaced goes to the one that has its counters now."""
-        rule = self
+        rule that was replaced goes to the one in its place, counts only if that has its counters now."""
+        rule, counts = self, True
         while rule.successor is not None:
             rule = rule.successor
-        rule.n_packets += n_packets
-        rule.n_bytes += n_bytes
+            counts = counts and rule.continues
+        if counts:
+            rule.n_packets += n_packets
+            rule.n_bytes += n_bytes
         if used > rule.used:
             rule.used = used
 
@@ -128,7 +136,6 @@ class Rule(PackedRule):
 
     def __repr__(self) -> str:
         return f"<Rule {self}>"
-
 
 def _seconds(duration: float) -> str:
     return f"{duration:.3f}s"
