@@ -12,25 +12,28 @@ from itertools import islice
 from fastpath._entrywire import EntryWriter
 from fastpath.ofproto.actions.versions import OF10, OF11, OF13, OF14, OF15
 from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.tunnel_options import mapped
 from fastpath.openflow import instructions, oxm
 from fastpath.openflow.messages.stats import FlowEntry
 from fastpath.openflow.replies import milliseconds
+from fastpath.tlv import NO_OPTIONS, Options
 
 
-def entry_of(rule: Rule, now: float) -> FlowEntry:
-    """What is told of *rule*."""
+def entry_of(rule: Rule, now: float, options: Options = NO_OPTIONS) -> FlowEntry:
+    """What is told of *rule*, whose actions name tunnel options as long as they are in *options*."""
     hard_age = None if rule.modified == rule.created else now - rule.modified
     return FlowEntry(
-        rule.match, rule.actions, rule.priority, rule.table_id, rule.cookie, milliseconds(now - rule.created),
+        rule.match, mapped(rule.actions, options), rule.priority, rule.table_id, rule.cookie,
+        milliseconds(now - rule.created),
         int(rule.idle_timeout), int(rule.hard_timeout), int(rule.flags), rule.importance, rule.n_packets,
         rule.n_bytes, now - rule.used, hard_age)
 
 
 class FlowWriter:
-    """Writes entries as *version* has them, or with *nx* in the NXM form."""
+    """Writes entries as *version* has them, or with *nx* in the NXM form; *options* as for ``entry_of``."""
 
-    def __init__(self, version: int, now: float, *, nx: bool = False) -> None:
-        self._version, self._now, self._nx = version, now, nx
+    def __init__(self, version: int, now: float, *, nx: bool = False, options: Options = NO_OPTIONS) -> None:
+        self._version, self._now, self._nx, self._options = version, now, nx, options
         self._writer: EntryWriter | None = None
         if nx or OF11 <= version < OF15:
             self._writer = EntryWriter(
@@ -58,8 +61,9 @@ class FlowWriter:
         return b"".join(found), at + len(found)
 
     def _put_slowly(self, rule: Rule) -> bytes:
-        entry = entry_of(rule, self._now)
+        entry = entry_of(rule, self._now, self._options)
         return entry.put_nx(self._version) if self._nx else entry.put(self._version)
 
     def _put_actions(self, rule: Rule) -> bytes:
-        return instructions.put(rule.actions, OF10 if self._nx else self._version, rule.match)
+        actions = mapped(rule.actions, self._options)
+        return instructions.put(actions, OF10 if self._nx else self._version, rule.match)

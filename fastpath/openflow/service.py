@@ -493,7 +493,8 @@ class Session:
         now, version = self.bridge.now, self.connection.version
         nx = isinstance(ask, stats.NxFlowRequest)
         cls: type[Any] = stats.NxFlowReply if nx else stats.FlowReply
-        found = FlowWriter(version, now, nx=nx).pages(self._selected(ask), body_room(cls, version))
+        writer = FlowWriter(version, now, nx=nx, options=self.bridge.options)
+        found = writer.pages(self._selected(ask), body_room(cls, version))
         yield from (cls((Ready(page),)) for page in found)
 
     def _aggregate(self, ask: stats.AggregateRequest | stats.NxAggregateRequest) -> Iterator[object]:

@@ -15,6 +15,7 @@ from fastpath.openflow.flow_dump import FlowWriter, entry_of
 from fastpath.openflow.messages import stats
 from fastpath.openflow.messages.table import body_room
 from fastpath.openflow.replies import pages
+from fastpath.tlv import NO_OPTIONS, Place
 
 
 @cache
@@ -78,3 +79,15 @@ def _can_be_told(rule: Rule, version: int, *, nx: bool) -> bool:
         return bool(_entries([rule], version, nx=nx))
     except FastpathError:
         return False
+
+
+@pytest.mark.parametrize(("version", "nx"), [(1, True), (1, False), (4, False), (5, False)])
+def test_actions_name_tunnel_options_as_long_as_they_are(version: int, nx: bool) -> None:
+    mod = parse_flow("in_port=1,actions=move:tun_metadata0[0..31]->NXM_NX_REG0[]", None)
+    rule = Rule(mod.match, mod.priority, mod.actions, now=0)
+    move = "ffff00180000232000060020000000000001%s00010004"
+    for options, header in (({0: Place(0, 4, ((0, 4),))}, "5004"), (NO_OPTIONS, "507c")):
+        (page,) = FlowWriter(version, 1.0, nx=nx, options=options).pages([rule], 1 << 12)
+        assert page.hex().endswith(move % header)
+        entry = entry_of(rule, 1.0, options)
+        assert page == (entry.put_nx(version) if nx else entry.put(version))
