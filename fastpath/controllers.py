@@ -34,6 +34,7 @@ from fastpath.openflow.roles import Peers
 from fastpath.openflow.service import MAX_ENTRIES, Session, Step
 from fastpath.openflow.snoop import Snooper, Tap
 from fastpath.openflow.tables import TableView
+from fastpath.openflow.wire_log import WireLog
 from fastpath.runtime.listener import Listener
 from fastpath.runtime.streams import NEVER
 from fastpath.runtime.tls import Tls
@@ -326,6 +327,7 @@ class Served:
         self._lock, self._control = bridge.switch.lock, control
         self._hurry = bridge.switch.hurry
         self.session, self._tap, self._taken = session, tap, b""
+        self._wire_log = WireLog(session.name.rpartition("<->")[2], session.connection.versions)
         self._stops = [listen(self._tell) for listen in (
             bridge.on_packet_in, bridge.on_flow_removed, bridge.on_port_status, bridge.on_table_status)]
 
@@ -347,9 +349,13 @@ class Served:
 
     def received(self, data: bytes) -> None:
         with self._lock:
-            if self._tap is not None:
-                self._tap.heard(data)
-            self.session.received(data)
+            self._heard(data)
+
+    def _heard(self, data: bytes) -> None:
+        self._wire_log.heard(data, is_amid=self.session.connection.is_amid)
+        if self._tap is not None:
+            self._tap.heard(data)
+        self.session.received(data)
 
     def take(self) -> bytes:
         with self._lock:
@@ -358,14 +364,14 @@ class Served:
 
     def answer(self, data: bytes) -> bytes:
         with self._lock:
-            if self._tap is not None:
-                self._tap.heard(data)
-            self.session.received(data)
+            self._heard(data)
             self._taken = self.session.connection.take()
             return self._taken
 
     def sent(self, n: int) -> None:
         with self._lock:
+            if n:
+                self._wire_log.said(self._taken[:n])
             if self._tap is not None:
                 self._tap.said(self._taken[:n])
             self.session.sent(n)

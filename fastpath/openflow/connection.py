@@ -24,7 +24,7 @@ class Connection:
     """Speaks one of *versions*, the highest that the peer speaks too; 0 until that is known."""
 
     def __init__(self, versions: Iterable[int] = VERSIONS) -> None:
-        self._versions = frozenset(versions)
+        self.versions = frozenset(versions)
         self._in, self._out = bytearray(), bytearray()
         self._need = HEADER.size        # bytes of input that are worth a look
         self.n_taken = self.n_sent = 0  # bytes of whole messages that came, bytes that went
@@ -39,7 +39,7 @@ class Connection:
         # Takes whole messages of some bytes, from a place in them on, by itself; tells where it stopped.
         self.shortcut: Callable[[bytes, int], int] = lambda _data, at: at
         self._xid = 0
-        self._out += encode(basic.Hello(self._versions), max(self._versions), self.next_xid())
+        self._out += encode(basic.Hello(self.versions), max(self.versions), self.next_xid())
 
     def next_xid(self) -> int:
         """A number for a message of ours."""
@@ -143,7 +143,7 @@ class Connection:
 
     def _refuse_framing(self, head: bytes) -> None:
         """The length of what comes cannot be trusted: nothing after it can be found."""
-        self._out += refusal(OpenFlowError("OFPBRC_BAD_LEN"), head, self.version or min(self._versions))
+        self._out += refusal(OpenFlowError("OFPBRC_BAD_LEN"), head, self.version or min(self.versions))
         self.closed = True
 
     def _refuse_version(self, message: bytes) -> None:
@@ -161,10 +161,10 @@ class Connection:
         known = version if version in VERSIONS else max(VERSIONS)
         hello = decode(bytes([known]) + message[1:]).message
         theirs = basic.hello_versions(hello, version)
-        common = self._versions & theirs
+        common = self.versions & theirs
         if not common:
-            ours = min(self._versions)
-            text = f"We support versions {sorted(self._versions)}, you support {sorted(theirs)}."
+            ours = min(self.versions)
+            text = f"We support versions {sorted(self.versions)}, you support {sorted(theirs)}."
             self._out += encode(basic.Error("OFPHFC_INCOMPATIBLE", text.encode()), ours, xid)
             self.closed = True
             return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.connection import Connection
-from fastpath.openflow.messages.table import HEADER
+from fastpath.openflow.wire_log import cut
 
 if TYPE_CHECKING:
     from fastpath.openflow.roles import Peers
@@ -64,13 +64,6 @@ class Tap:
 
     def _copy(self, waiting: bytearray, data: bytes) -> None:
         """Copy what *data* completes, also while nobody listens: a message is not to begin in its middle."""
-        waiting += data
-        at = 0
-        while len(waiting) - at >= HEADER.size:
-            size = max(HEADER.size, int.from_bytes(waiting[at + 2:at + 4], "big"))
-            if len(waiting) - at < size:
-                break
+        for message in cut(waiting, data):
             for snooper in self._peers.snoopers:
-                snooper.copy(bytes(waiting[at:at + size]))
-            at += size
-        del waiting[:at]
+                snooper.copy(message)
