@@ -21,6 +21,7 @@ from fastpath.vswitchd import VERSION
 
 PROGRAM = "ovs-vswitchd"
 SWITCH_INTERVAL_S = 0.0005
+ATTEMPT_FAILED = ": connection attempt failed"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
                        help="have dummy datapaths and devices, in place of real ones")
     tests.add_argument("--disable-system", action="store_true", help="no kernel datapath")
     tests.add_argument("--disable-system-route", action="store_true", help="take no routes from the host")
-    tests.add_argument("--dummy-numa", metavar="CORES", help="for compatibility, without effect")
+    tests.add_argument("--dummy-numa", metavar="NODES",
+                       help="the NUMA node of each core, as 0,0,1,1, in place of those of the host")
     tests.add_argument("--mlockall", action="store_true", help="keep all memory from being paged out")
     for name in ("private-key", "certificate", "ca-cert", "bootstrap-ca-cert", "peer-ca-cert",
                  "ssl-protocols", "ssl-ciphers"):
@@ -108,6 +110,8 @@ def _take_lines(log: Any) -> None:
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             module, level, text = (part.strip() for part in record.getMessage().split("|", 2))
+            if module == "reconnect" and ATTEMPT_FAILED in text:    # a server that is yet to start is usual
+                level = "info"
             log.module(module).write(LEVELS[level.lower()], text)
 
     ovs.vlog.Vlog.set_pattern("file", "%c|%p|%m")
@@ -144,6 +148,7 @@ def _serve(args: argparse.Namespace, log: Any) -> int:
 
     from fastpath.runtime.log import Level
     from fastpath.vswitchd.commands import serve
+    from fastpath.vswitchd.cores import lines, numas
     from fastpath.vswitchd.daemon import Daemon
     from fastpath.vswitchd.datapaths import TYPES
     from fastpath.vswitchd.devices import Devices
@@ -154,10 +159,14 @@ def _serve(args: argparse.Namespace, log: Any) -> int:
     rundir = Path(ovs.dirs.RUNDIR)
     types = tuple(kind for kind in TYPES if (kind != "dummy" or modes.are_known)
                   and (kind != "system" or not args.disable_system or kind in modes.datapaths))
+    cores = numas(args.dummy_numa)
+    for line in lines(cores):
+        log.module("ovs_numa").info(line)
     daemon = Daemon(args.database or f"unix:{rundir}/db.sock", log, rundir, devices, types=types,
-                    pid=os.getpid(), tls=TlsWanted(args.private_key or "", args.certificate or "",
-                                                   args.bootstrap_ca_cert or args.ca_cert or "",
-                                                   bool(args.bootstrap_ca_cert)))
+                    pid=os.getpid(), numas=cores,
+                    tls=TlsWanted(args.private_key or "", args.certificate or "",
+                                  args.bootstrap_ca_cert or args.ca_cert or "",
+                                  bool(args.bootstrap_ca_cert)))
     server = serve(daemon, args.unixctl, VERSION)
     if server is None:
         return 1

@@ -15,7 +15,7 @@ from fastpath.dpif.keyparse import DuplicateAttribute, parse_key, wrong_term
 from fastpath.dpif.odptext import format_actions, parse_actions
 from fastpath.dpif.provider import FlowDel, FlowPut, PortStats
 from fastpath.dpif.sourcetext import format_source
-from fastpath.dpif.terms import separated
+from fastpath.dpif.terms import separated, split_attributes
 from fastpath.errors import FastpathError, ParseError
 from fastpath.ofproto.exact_flow import parse_filter
 from fastpath.ofproto.flow_log import format_ufid
@@ -53,9 +53,8 @@ def _show(daemon: Daemon, datapath: Datapath, with_counters: bool) -> Iterator[s
     yield f"{datapath.type}@{datapath.name}:"
     yield f"  lookups: hit:{counted.n_hit} missed:{counted.n_missed} lost:{counted.n_lost}"
     yield f"  flows: {counted.n_flows}"
-    own = "dummy-internal" if datapath.has_dummies else "tap"
     for number, name in sorted(port_names(datapath).items()):
-        kind = datapath.types.get(name, own)
+        kind = datapath.type_of(name)
         if config := daemon.devices.config(name):
             kind += f": {config}"
         yield f"  port {number}: {name}" + ("" if kind == "system" else f" ({kind})")
@@ -148,6 +147,11 @@ def mod_flow(daemon: Daemon, args: list[str]) -> None:
 def _put(daemon: Daemon, args: list[str], *, must_exist: bool) -> None:
     datapath = chosen(daemon, args[:-2])
     key, mask = _key(datapath, args[-2])
+    if datapath.is_polled and "".join(args[-2].split()) and not _names_port(args[-2]):
+        what = "put[modify]" if must_exist else "put[create]"
+        raise CommandError(f"ovs-vswitchd: updating flow table ({_EINVAL})", (
+            "dpif_netdev", Level.ERR, f"failed to {what} flow: in_port is not an exact match"),
+            _failed(datapath, what, args[-2], errno.EINVAL, f", actions:{args[-1]}"))
     old = _find(datapath, key, mask)
     actions = _actions(datapath, args[-1])
     if (old is not None) != must_exist:
@@ -223,15 +227,25 @@ def get_flow(daemon: Daemon, args: list[str]) -> str:
     return flow_line(datapath, found, None, verbose=False)
 
 
+def _names_port(flow: str) -> bool:
+    """Whether a key says where packets come from, as a flow of userspace must."""
+    return any(name == "in_port" for _at, name, _inside in split_attributes(flow))
+
+
 def _missing(datapath: Datapath, what: str, flow: str, more: str = "") -> tuple[str, Level, str]:
-    """What is logged of a flow that is not there, named by its handle or by its key."""
+    """What is logged of a flow that is not there."""
+    return _failed(datapath, what, flow, errno.ENOENT, more)
+
+
+def _failed(datapath: Datapath, what: str, flow: str, number: int, more: str) -> tuple[str, Level, str]:
+    """What is logged of a flow, named by its handle or by its key, that something could not be done with."""
     source, key = "".join(flow.split()), "<empty>"
     if source.startswith("ufid:"):
         name = source
     else:
         name, key = f"ufid:{format_ufid(crc32(source.encode()))}", format_source(source)
     return ("dpif", Level.WARN, f"{datapath.type}@{datapath.name}: failed to {what} "
-                                f"({os.strerror(errno.ENOENT)}) {name} {key}{more}")
+                                f"({os.strerror(number)}) {name} {key}{more}")
 
 
 def _by_ufid(datapath: Datapath, text: str) -> Megaflow | None:

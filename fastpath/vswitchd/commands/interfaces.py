@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fastpath.errors import FastpathError
 from fastpath.runtime.log import Level
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
-from fastpath.vswitchd.commands.dpctl import find, is_datapath
+from fastpath.vswitchd.commands.dpctl import find, is_datapath, port_names
 from fastpath.vswitchd.commands.of_kernel import by_kernel
 from fastpath.vswitchd.datapaths import Datapath
 from fastpath.vswitchd.devices import DeviceError
@@ -78,7 +78,9 @@ def add_interface(daemon: Daemon, args: list[str]) -> None:
 def _add(daemon: Daemon, datapath: Datapath, wanted: InterfaceWanted, number: int | None) -> None:
     name = wanted.name
     if name in datapath.ports:
-        raise _refuse(f"adding {name} to {datapath.type}@{datapath.name} failed", errno.EEXIST)
+        dp, reason = f"{datapath.type}@{datapath.name}", os.strerror(errno.EEXIST)
+        raise CommandError(f"ovs-vswitchd: adding {name} to {dp} failed ({reason})",
+                           ("dpif", Level.WARN, f"{dp}: failed to add {name} as port: {reason}"))
     try:
         device = daemon.devices.open(wanted, datapath.type)
     except DeviceError as error:
@@ -100,6 +102,7 @@ def _add(daemon: Daemon, datapath: Datapath, wanted: InterfaceWanted, number: in
         raise CommandError(f"ovs-vswitchd: adding {name} to {datapath.type}@{datapath.name} failed ({error})"
                            ) from None
     datapath.types[name] = device.type
+    daemon.plan_polling()
 
 
 def delete_interface(daemon: Daemon, args: list[str]) -> None:
@@ -107,12 +110,13 @@ def delete_interface(daemon: Daemon, args: list[str]) -> None:
     datapath = _open(daemon, args[0])
     for text in args[1:]:
         failed = f"deleting port {text} from {datapath.type}@{datapath.name}"
-        name = next((n for n, number in datapath.ports.items() if str(number) == text), text)
+        name = next((n for number, n in port_names(datapath).items() if str(number) == text), text)
+        is_own = name == datapath.name
         if name not in datapath.ports:
-            if text.isdecimal():
-                raise CommandError(f"ovs-vswitchd: {failed} failed ({os.strerror(errno.ENODEV)})", (
-                    "dpif", Level.WARN,
-                    f"{datapath.type}@{datapath.name}: port_del failed ({os.strerror(errno.ENODEV)})"))
+            if is_own or text.isdecimal():
+                reason = os.strerror(errno.EINVAL if is_own else errno.ENODEV)
+                raise CommandError(f"ovs-vswitchd: {failed} failed ({reason})", (
+                    "dpif", Level.WARN, f"{datapath.type}@{datapath.name}: port_del failed ({reason})"))
             raise CommandError(f"ovs-vswitchd: no port named {text}")
         if not datapath.is_extra:
             raise _refuse(f"{failed} failed", errno.EBUSY)
@@ -126,6 +130,7 @@ def _remove(daemon: Daemon, datapath: Datapath, name: str) -> None:
     for device in daemon.devices:
         if device.name == name:
             daemon.devices.close(device)
+    daemon.plan_polling()
 
 
 def set_interface(daemon: Daemon, args: list[str]) -> None:
@@ -133,11 +138,12 @@ def set_interface(daemon: Daemon, args: list[str]) -> None:
     datapath = _open(daemon, args[0])
     for text in args[1:]:
         wanted, number = _wanted(text)
-        name, has = wanted.name, datapath.ports.get(wanted.name)
+        name = wanted.name
+        has = next((n for n, known in port_names(datapath).items() if known == name), None)
         if has is None:
             raise _refuse(f"{name}: failed to query port in {datapath.type}@{datapath.name}", errno.ENODEV)
-        if "type=" in text and wanted.type != datapath.types[name]:
-            raise CommandError(f"ovs-vswitchd: {name}: can't change type from {datapath.types[name]} to "
+        if "type=" in text and wanted.type != datapath.type_of(name):
+            raise CommandError(f"ovs-vswitchd: {name}: can't change type from {datapath.type_of(name)} to "
                                f"{wanted.type}")
         if number is not None and number != has:
             raise CommandError(f"ovs-vswitchd: {name}: can't change port number from {has} to {number}")

@@ -1,17 +1,19 @@
 """``dpif-netdev/*`` and ``odp-execute/*``: how the datapath does its work.
 
 The reference chooses between implementations of its inner loops, and polls devices in threads of their own.
-Here there is one implementation, and devices are waited for: choices are checked and kept, and polling
-threads are told of as where none runs.
+Here there is one implementation, and devices are waited for: choices are checked and kept, and which thread
+would poll what is a plan (``polling``) that is shown and not followed: all packets count for the main thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fastpath.runtime.log import Level
 from fastpath.vswitchd.commands.command import Command, CommandError
 from fastpath.vswitchd.datapaths import Datapath
+from fastpath.vswitchd.polling import Thread, leading_number
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
@@ -20,6 +22,7 @@ LOOKUPS = ("autovalidator", "generic")
 EXTRACTS = ("autovalidator", "scalar", "study")
 ACTIONS = ("scalar", "autovalidator")
 PRIORITY_MAX = 255
+USAGE_S, USAGE_STEP_S = 60, 5
 
 
 def _named(daemon: Daemon, args: list[str]) -> Datapath | None:
@@ -39,27 +42,38 @@ def bonds(daemon: Daemon, args: list[str]) -> str:
 def lookups(daemon: Daemon, args: list[str]) -> str:
     """Ways to look a packet up."""
     told = daemon.datapaths.lookup_priorities
-    lines = [f"  {name} (Use count: {int(name == 'generic')}, Priority: {told[name]})" for name in LOOKUPS]
+    n = sum(len({(flow.key.in_port, bytes(flow.mask)) for flow in datapath.switch.dpif.flow_dump()})
+            for datapath in daemon.datapaths if datapath.is_polled)     # subtables: one of them looks all up
+    lines = [f"  {name} (Use count: {n * (name == 'generic')}, Priority: {told[name]})" for name in LOOKUPS]
     return "\n".join(["Available dpcls implementations:", *lines]) + "\n"
 
 
 def set_lookup(daemon: Daemon, args: list[str]) -> str:
     """Prefer a way to look packets up."""
     name, priority = args
-    number = int(priority) if priority.isdecimal() else 0
-    if number > PRIORITY_MAX:
+    number = leading_number(priority)
+    if not 0 <= number <= PRIORITY_MAX:
         raise CommandError("error converting priority, use integer in range 0-255")
     if name not in LOOKUPS:
         line = f"Subtable function '{name}' not found, failed to set priority"
         raise CommandError("error, subtable lookup function not found",
                            ("dpif_netdev_lookup", Level.WARN, line))
     daemon.datapaths.lookup_priorities[name] = number
-    return "Lookup priority change affected 0 dpcls ports and 0 subtables."
+    told = "Lookup priority change affected 0 dpcls ports and 0 subtables."
+    daemon.log.module("dpif_netdev_lookup").info(f"Subtable function '{name}' set priority to {number}")
+    daemon.log.module("dpif_netdev").info(told)
+    return told
 
 
 def implementations(daemon: Daemon, args: list[str]) -> str:
     """Ways to process packets."""
-    return "Available DPIF implementations:\n  dpif_scalar (pmds: none)\n"
+    return f"Available DPIF implementations:\n  dpif_scalar (pmds: {_cores(daemon)})\n"
+
+
+def _cores(daemon: Daemon) -> str:
+    """The cores of all polling threads."""
+    cores = [str(thread.core) for datapath in daemon.datapaths for thread in datapath.polling.threads]
+    return ",".join(cores) or "none"
 
 
 def _refusal(text: str) -> CommandError:
@@ -76,7 +90,8 @@ def set_implementation(daemon: Daemon, args: list[str]) -> str:
 
 def extracts(daemon: Daemon, args: list[str]) -> str:
     """Ways to read headers."""
-    lines = [f"  {name} (available: True pmds: none)" for name in EXTRACTS]
+    lines = [f"  {name} (available: True pmds: {_cores(daemon) if name == 'scalar' else 'none'})"
+             for name in EXTRACTS]
     return "\n".join(["Available MFEX implementations:", *lines]) + "\n"
 
 
@@ -111,15 +126,41 @@ def performance(daemon: Daemon, args: list[str]) -> str:
 
 def rebalance(daemon: Daemon, args: list[str]) -> str:
     """Spread queues over polling threads anew."""
-    if _named(daemon, args) is None:
+    datapath = _named(daemon, args)
+    if datapath is None:
         raise CommandError("please specify an existing datapath")
+    datapath.polling.assign()
     return "pmd rxq rebalance requested.\n"
 
 
 def queues(daemon: Daemon, args: list[str]) -> str:
     """Queues by polling thread."""
-    seconds = args[args.index("-secs") + 1] if "-secs" in args[:-1] else "60"
-    return f"Displaying last {seconds} seconds pmd usage %\n"
+    words, core, seconds = list(args), None, USAGE_S
+    while len(words) > 1 and words[0] in ("-pmd", "-secs"):
+        option, value = words[:2]
+        if option == "-pmd":
+            core = int(value) if value.isdecimal() else None
+        else:
+            asked = int(value) if value.isdecimal() else 0
+            seconds = min(-(-asked // USAGE_STEP_S) * USAGE_STEP_S, USAGE_S) or USAGE_S
+        del words[:2]
+    datapath = _named(daemon, words) or _named(daemon, [])
+    if datapath is None:
+        raise CommandError("please specify an existing datapath")
+    threads = datapath.polling.threads
+    shown = [line for thread in threads if core in (None, thread.core) for line in _queues(thread)]
+    if core is not None and not shown:
+        return ""
+    return "".join(f"{line}\n" for line in [f"Displaying last {seconds} seconds pmd usage %", *shown])
+
+
+def _queues(thread: Thread) -> Iterator[str]:
+    yield f"pmd thread numa_id {thread.numa} core_id {thread.core}:"
+    yield f"  isolated : {'true' if thread.is_isolated else 'false'}"
+    for name, queue in sorted(thread.queues):
+        yield f"  port: {name:<16}  queue-id: {queue:>2} (enabled)   pmd usage: NOT AVAIL"
+    if thread.queues:
+        yield "  overhead: NOT AVAIL"
 
 
 _COUNTS = (
