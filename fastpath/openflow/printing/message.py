@@ -130,7 +130,7 @@ def _undecoded_head(data: bytes, xid: int) -> str:
 
 
 def _more(frame: Frame, kind: int) -> str:
-    return " ***MORE***" if frame.more else ""
+    return " flags=[more]" if frame.more else ""
 
 
 def _body(frame: Frame, c: Context) -> str:
