@@ -19,7 +19,8 @@ def case_tunnels() -> str:
         bridge = sw["br0"]
         bridge.add_tunnel("vx", "vxlan", remote_ip="10.0.0.1", key="7")
         bridge.add_port("br0", "internal:br0", number=0xFFFE)
-        sh("ip addr add 10.0.0.9/24 dev br0; ip -n n1 link add vx1 type vxlan id 7 dstport 4789 "
+        sh("ip addr add 10.0.0.9/24 dev br0; ip -n n1 neigh flush dev e1; "     # another br0 had that address
+           "ip -n n1 link add vx1 type vxlan id 7 dstport 4789 "
            "remote 10.0.0.9 local 10.0.0.1; ip -n n1 link set vx1 up; ip -n n1 addr add 10.1.0.1/24 dev vx1; "
            "ip -n n2 addr add 10.1.0.2/24 dev e2")
         bridge.add_flows(["in_port=vx,actions=output:v2", "in_port=v2,actions=output:vx",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastpath.ofproto.recirc import FrozenState, RecircTable
+from fastpath.ofproto.recirc import MAX_GONE, FrozenState, RecircTable
 
 
 def state(n: int) -> FrozenState:
@@ -27,7 +27,11 @@ def test_an_id_lives_as_long_as_somebody_holds_it(steps: list[tuple[bool, int]])
             table.release([ids[n]])
             refs[n] -= 1
             if not refs[n]:
-                assert table.get(ids.pop(n)) is None
+                gone = ids.pop(n)
+                assert table.get(gone) == state(n), "packets may be on their way"
+                table.forget()
+                table.forget()
+                assert table.get(gone) is None
     live = {n for n in refs if refs[n]}
     assert len(table) == len(live)
     assert len({ids[n] for n in live}) == len(live), "no two states share an id"
@@ -42,7 +46,18 @@ def test_hold_takes_another_reference() -> None:
     table.release([one])
     assert table.get(one) == state(1)
     table.release([one])
-    assert table.get(one) is None
+    assert table.is_fading and table.alloc(state(1)) != one, "an equal state has an id of its own"
+    table.forget()
+    assert table.get(one) == state(1)
+    table.forget()
+    assert table.get(one) is None and not table.is_fading
+
+
+def test_ids_nobody_holds_are_kept_in_bounds() -> None:
+    table = RecircTable()
+    ids = [table.alloc(state(n)) for n in range(MAX_GONE + 1)]
+    table.release(ids)
+    assert [table.get(ids[0]), table.get(ids[1])] == [None, state(1)]
 
 
 def test_a_forgotten_id_is_not_handed_out_again_at_once() -> None:
