@@ -439,8 +439,9 @@ def case_daemon_conntrack() -> str:
                                "priority=2,udp,tp_dst=7 actions=ct(commit,zone=3),NORMAL\n"
                                "priority=1,udp actions=ct(commit),NORMAL\narp actions=NORMAL\nEND")
             assert not wrong, wrong + daemon.log
-            # Other cases set limits.
-            sh("ovs-dpctl ct-set-limits default=0; ovs-dpctl ct-del-limits zone=5; true")
+            # Other cases set limits and left connections.
+            sh("ovs-dpctl ct-set-limits default=0; ovs-dpctl ct-del-limits zone=5; "
+               "ovs-dpctl flush-conntrack; true")
             until("an answer", lambda: _tracked() >= {0, 3})
             path = str(daemon.dir / f"ovs-vswitchd.{daemon.pid()}.ctl")
             told.append([_without_times(_asked(path, line.split())) for line in DAEMON])
