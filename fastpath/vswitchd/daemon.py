@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,16 @@ from fastpath.controllers import peers_of
 from fastpath.errors import FastpathError
 from fastpath.ovsdb.idl import Database, Row, Write, put
 from fastpath.runtime.clock import RealClock, WarpClock
-from fastpath.runtime.log import Level, Log, RateLimit
+from fastpath.runtime.log import Log, RateLimit
 from fastpath.runtime.usage import peak_memory_kb
 from fastpath.vswitchd import status
 from fastpath.vswitchd.bridges import ConfiguredBridge
 from fastpath.vswitchd.commands.command import CommandError
 from fastpath.vswitchd.commands.counters import count, memory
-from fastpath.vswitchd.datapaths import Datapath, Datapaths
+from fastpath.vswitchd.datapaths import Datapaths
 from fastpath.vswitchd.devices import Devices
 from fastpath.vswitchd.memory_log import MemoryLog
 from fastpath.vswitchd.neighbors import Neighbors
-from fastpath.vswitchd.polling import PolledPort, Polling, PollingWanted, parse_affinity
 from fastpath.vswitchd.rates import Rates
 from fastpath.vswitchd.routes import Routes
 from fastpath.vswitchd.settings import NO_TLS, BridgeWanted, Note, Reader, TlsWanted, texts
@@ -47,11 +46,10 @@ class Daemon:
     """Bridges as the database at *remote* wants them."""
 
     def __init__(self, remote: str, log: Log, rundir: Path, devices: Devices, *, types: tuple[str, ...],
-                 pid: int, tls: TlsWanted = NO_TLS, numas: Sequence[int] = (0,)) -> None:
+                 pid: int, tls: TlsWanted = NO_TLS) -> None:
         self.log, self.devices, self._rundir, self._pid = log, devices, rundir, pid
         self.datapaths = Datapaths(clock=WarpClock(), kinds=types, dummies=devices.modes,
-                                   say=log.module("dpif").warn, tell=log.module("ofproto_dpif").info,
-                                   polling=lambda: Polling(numas, self._tell_of_polling))
+                                   say=log.module("dpif").warn, tell=log.module("ofproto_dpif").info)
         self.routes = Routes(devices.addresses)
         self.neighbors = Neighbors()
         self._types = types                     # of datapaths bridges may have
@@ -71,7 +69,6 @@ class Daemon:
         self.datapaths.stirred = self.stir
         self._said_contended = False
         self._few = RateLimit(1, 5)     # for those of the notes that are told a few times a minute
-        self._affinity: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {}     # by name of an interface
 
     # -- one round ---------------------------------------------------------------------------------
 
@@ -157,7 +154,6 @@ class Daemon:
         self._reconcile(reader.bridges(root))
         for bridge in self.bridges.values():
             peers_of(bridge.bridge).bundle_idle_s = reader.bundle_idle_s(root)
-        self.plan_polling()
         for datapath in self.datapaths:         # who waited for the change meets no flow of before it
             datapath.switch.settle()
         self._warn(reader.notes)
@@ -185,33 +181,6 @@ class Daemon:
             except FastpathError as error:
                 self._bridge_log.err(f"failed to create bridge {bridge.name}: {error}")
         self.datapaths.drop_unused()
-
-    def plan_polling(self) -> None:
-        """Plan who would poll the queues of devices, after settings or ports changed."""
-        root, dummies = self._db.root(), self.devices.dummies()
-        wanted = PollingWanted.of({} if root is None else texts(root, "other_config"))
-        asked = {row.name: texts(row, "other_config").get("pmd-rxq-affinity", "")
-                 for row in self._db.rows("Interface")}
-        for datapath in self.datapaths:
-            if datapath.is_polled:
-                ports = [name for name, _number in sorted(datapath.ports.items(), key=lambda item: item[1])
-                         if name in dummies and dummies[name].type == "dummy-pmd"]
-                datapath.polling.look(None if datapath.is_extra else wanted, [
-                    PolledPort(name, dummies[name].n_rx, dummies[name].numa,
-                               self._pinned(datapath, name, asked.get(name, ""))) for name in ports])
-
-    def _tell_of_polling(self, level: Level, module: str, text: str) -> None:
-        self.log.module(module).write(level, text)
-
-    def _pinned(self, datapath: Datapath, name: str, text: str) -> tuple[tuple[int, int], ...]:
-        """The cores the queues of an interface are pinned to; as before where *text* makes no sense."""
-        was, old = self._affinity.get(name, ("", ()))
-        pairs = parse_affinity(text)
-        if pairs is None and text != was:
-            self.log.module("dpif").warn(f"{datapath.type}@{datapath.name}: port_set_config failed "
-                                         f"({os.strerror(errno.EINVAL)})")
-        self._affinity[name] = text, old if pairs is None else pairs
-        return self._affinity[name][1]
 
     def _refuse(self, bridge: BridgeWanted) -> None:
         self.log.module("ofproto").warn(f"unknown datapath type {bridge.type}")

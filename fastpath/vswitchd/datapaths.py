@@ -19,7 +19,6 @@ from fastpath.runtime.clock import WarpClock
 from fastpath.switch import Switch
 from fastpath.value import replace
 from fastpath.vswitchd.dummies import NO_DUMMIES, Dummies
-from fastpath.vswitchd.polling import Polling
 from fastpath.vswitchd.support import capabilities, log_lines, support
 
 MAX_DUMMY_PORT = 0xFFFF
@@ -53,7 +52,6 @@ class Datapath:
     ct: CtSettings = field(default_factory=CtSettings)
     counted: tuple[int, int, int, int] = (0, 0, 0, 0)   # hit, hit in cache, missed, lost at the last clear
     support: dict[str, bool | int] = field(default_factory=dict)    # what was changed of what it can do
-    polling: Polling = field(default_factory=Polling)
 
     @property
     def name(self) -> str:
@@ -66,8 +64,8 @@ class Datapath:
         return bool(self.own_name)
 
     @property
-    def is_polled(self) -> bool:
-        """Whether it is of the kind whose devices can be polled: not the kernel's."""
+    def is_userspace(self) -> bool:
+        """Whether it is one of our own: not the kernel's."""
         return self.has_dummies or self.type != "system"
 
     def type_of(self, name: str) -> str:
@@ -109,10 +107,9 @@ class Datapaths:
 
     def __init__(self, *, clock: WarpClock, kinds: tuple[str, ...] = TYPES, threads: int = 1,
                  dummies: Dummies = NO_DUMMIES, say: Callable[[str], None] = lambda line: None,
-                 tell: Callable[[str], None] = lambda line: None,
-                 polling: Callable[[], Polling] = Polling) -> None:
+                 tell: Callable[[str], None] = lambda line: None) -> None:
         self.clock, self.kinds, self._dummies = clock, kinds, dummies.datapaths
-        self._threads, self._say, self._tell, self._polling = threads, say, tell, polling
+        self._threads, self._say, self._tell = threads, say, tell
         self.stirred: Callable[[], object] = lambda: None   # called when ``step`` may be due sooner
         self._poll_us, self._limits = POLL_US, Limits()
         self.lookup_priorities = {"autovalidator": 0, "generic": 1}     # asked for; there is one way
@@ -138,8 +135,7 @@ class Datapaths:
         return found
 
     def _make(self, kind: str, name: str = "") -> Datapath:
-        made = Datapath(kind, self._switch(kind), name, has_dummies=kind in self._dummies,
-                        polling=self._polling())
+        made = Datapath(kind, self._switch(kind), name, has_dummies=kind in self._dummies)
         made.switch.backer.log = FlowLog(kind, made.name)
         for line in log_lines(support(made.switch.dpif.features)):
             self._tell(f"{kind}@{made.name}: {line}")

@@ -117,7 +117,6 @@ class Dummy(Device):
 
     n_rx: int = 1                   # queues
     n_tx: int = 1
-    numa: int = 0
     n_received: int = 0
     other_queues: dict[int, list[int]] = field(default_factory=dict)    # packets, bytes that came by which
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -187,7 +186,6 @@ class Dummy(Device):
         self._record(wanted)
         if self.type == "dummy-pmd":
             self._set_queues(*(max(1, number_of(wanted.option(name))) for name in ("n_rxq", "n_txq")))
-            self.numa = number_of(wanted.option("numa_id"))
         passive, active = wanted.option("pstream"), wanted.option("stream")
         address = passive or active
         if self.links is not None and (self.links.address, self.links.is_passive) != (address, bool(passive)):

@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     tests.add_argument("--disable-system", action="store_true", help="no kernel datapath")
     tests.add_argument("--disable-system-route", action="store_true", help="take no routes from the host")
     tests.add_argument("--dummy-numa", metavar="NODES",
-                       help="the NUMA node of each core, as 0,0,1,1, in place of those of the host")
+                       help="the NUMA node of each core, as 0,0,1,1, told in the log instead of the host's")
     tests.add_argument("--mlockall", action="store_true", help="keep all memory from being paged out")
     for name in ("private-key", "certificate", "ca-cert", "bootstrap-ca-cert", "peer-ca-cert",
                  "ssl-protocols", "ssl-ciphers"):
@@ -159,11 +159,10 @@ def _serve(args: argparse.Namespace, log: Any) -> int:
     rundir = Path(ovs.dirs.RUNDIR)
     types = tuple(kind for kind in TYPES if (kind != "dummy" or modes.are_known)
                   and (kind != "system" or not args.disable_system or kind in modes.datapaths))
-    cores = numas(args.dummy_numa)
-    for line in lines(cores):
+    for line in lines(numas(args.dummy_numa)):
         log.module("ovs_numa").info(line)
     daemon = Daemon(args.database or f"unix:{rundir}/db.sock", log, rundir, devices, types=types,
-                    pid=os.getpid(), numas=cores,
+                    pid=os.getpid(),
                     tls=TlsWanted(args.private_key or "", args.certificate or "",
                                   args.bootstrap_ca_cert or args.ca_cert or "",
                                   bool(args.bootstrap_ca_cert)))

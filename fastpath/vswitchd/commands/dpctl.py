@@ -147,7 +147,7 @@ def mod_flow(daemon: Daemon, args: list[str]) -> None:
 def _put(daemon: Daemon, args: list[str], *, must_exist: bool) -> None:
     datapath = chosen(daemon, args[:-2])
     key, mask = _key(datapath, args[-2])
-    if datapath.is_polled and "".join(args[-2].split()) and not _names_port(args[-2]):
+    if datapath.is_userspace and "".join(args[-2].split()) and not _names_port(args[-2]):
         what = "put[modify]" if must_exist else "put[create]"
         raise CommandError(f"ovs-vswitchd: updating flow table ({_EINVAL})", (
             "dpif_netdev", Level.ERR, f"failed to {what} flow: in_port is not an exact match"),

@@ -102,7 +102,6 @@ def _add(daemon: Daemon, datapath: Datapath, wanted: InterfaceWanted, number: in
         raise CommandError(f"ovs-vswitchd: adding {name} to {datapath.type}@{datapath.name} failed ({error})"
                            ) from None
     datapath.types[name] = device.type
-    daemon.plan_polling()
 
 
 def delete_interface(daemon: Daemon, args: list[str]) -> None:
@@ -130,7 +129,6 @@ def _remove(daemon: Daemon, datapath: Datapath, name: str) -> None:
     for device in daemon.devices:
         if device.name == name:
             daemon.devices.close(device)
-    daemon.plan_polling()
 
 
 def set_interface(daemon: Daemon, args: list[str]) -> None:

@@ -1,19 +1,18 @@
 """``dpif-netdev/*`` and ``odp-execute/*``: how the datapath does its work.
 
 The reference chooses between implementations of its inner loops, and polls devices in threads of their own.
-Here there is one implementation, and devices are waited for: choices are checked and kept, and which thread
-would poll what is a plan (``polling``) that is shown and not followed: all packets count for the main thread.
+Here there is one implementation, and devices are waited for: choices are checked and kept, there are no
+polling threads to show, and all packets count for the main thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import TYPE_CHECKING
 
 from fastpath.runtime.log import Level
 from fastpath.vswitchd.commands.command import Command, CommandError
 from fastpath.vswitchd.datapaths import Datapath
-from fastpath.vswitchd.polling import Thread, leading_number
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
@@ -23,6 +22,7 @@ EXTRACTS = ("autovalidator", "scalar", "study")
 ACTIONS = ("scalar", "autovalidator")
 PRIORITY_MAX = 255
 USAGE_S, USAGE_STEP_S = 60, 5
+_NUMBER = re.compile(r"\s*[+-]?[0-9]+")
 
 
 def _named(daemon: Daemon, args: list[str]) -> Datapath | None:
@@ -43,7 +43,7 @@ def lookups(daemon: Daemon, args: list[str]) -> str:
     """Ways to look a packet up."""
     told = daemon.datapaths.lookup_priorities
     n = sum(len({(flow.key.in_port, bytes(flow.mask)) for flow in datapath.switch.dpif.flow_dump()})
-            for datapath in daemon.datapaths if datapath.is_polled)     # subtables: one of them looks all up
+            for datapath in daemon.datapaths if datapath.is_userspace)  # subtables, all looked up by one
     lines = [f"  {name} (Use count: {n * (name == 'generic')}, Priority: {told[name]})" for name in LOOKUPS]
     return "\n".join(["Available dpcls implementations:", *lines]) + "\n"
 
@@ -51,7 +51,8 @@ def lookups(daemon: Daemon, args: list[str]) -> str:
 def set_lookup(daemon: Daemon, args: list[str]) -> str:
     """Prefer a way to look packets up."""
     name, priority = args
-    number = leading_number(priority)
+    found = _NUMBER.match(priority)
+    number = int(found[0]) if found else 0      # as C reads it
     if not 0 <= number <= PRIORITY_MAX:
         raise CommandError("error converting priority, use integer in range 0-255")
     if name not in LOOKUPS:
@@ -67,13 +68,7 @@ def set_lookup(daemon: Daemon, args: list[str]) -> str:
 
 def implementations(daemon: Daemon, args: list[str]) -> str:
     """Ways to process packets."""
-    return f"Available DPIF implementations:\n  dpif_scalar (pmds: {_cores(daemon)})\n"
-
-
-def _cores(daemon: Daemon) -> str:
-    """The cores of all polling threads."""
-    cores = [str(thread.core) for datapath in daemon.datapaths for thread in datapath.polling.threads]
-    return ",".join(cores) or "none"
+    return "Available DPIF implementations:\n  dpif_scalar (pmds: none)\n"
 
 
 def _refusal(text: str) -> CommandError:
@@ -90,8 +85,7 @@ def set_implementation(daemon: Daemon, args: list[str]) -> str:
 
 def extracts(daemon: Daemon, args: list[str]) -> str:
     """Ways to read headers."""
-    lines = [f"  {name} (available: True pmds: {_cores(daemon) if name == 'scalar' else 'none'})"
-             for name in EXTRACTS]
+    lines = [f"  {name} (available: True pmds: none)" for name in EXTRACTS]
     return "\n".join(["Available MFEX implementations:", *lines]) + "\n"
 
 
@@ -125,42 +119,26 @@ def performance(daemon: Daemon, args: list[str]) -> str:
 
 
 def rebalance(daemon: Daemon, args: list[str]) -> str:
-    """Spread queues over polling threads anew."""
-    datapath = _named(daemon, args)
-    if datapath is None:
+    """Spread queues over polling threads anew: there are none."""
+    if _named(daemon, args) is None:
         raise CommandError("please specify an existing datapath")
-    datapath.polling.assign()
     return "pmd rxq rebalance requested.\n"
 
 
 def queues(daemon: Daemon, args: list[str]) -> str:
-    """Queues by polling thread."""
-    words, core, seconds = list(args), None, USAGE_S
+    """Queues by polling thread: there are none."""
+    words, asks_for_one, seconds = list(args), False, USAGE_S
     while len(words) > 1 and words[0] in ("-pmd", "-secs"):
         option, value = words[:2]
         if option == "-pmd":
-            core = int(value) if value.isdecimal() else None
+            asks_for_one = value.isdecimal()
         else:
             asked = int(value) if value.isdecimal() else 0
             seconds = min(-(-asked // USAGE_STEP_S) * USAGE_STEP_S, USAGE_S) or USAGE_S
         del words[:2]
-    datapath = _named(daemon, words) or _named(daemon, [])
-    if datapath is None:
+    if _named(daemon, words) is None and _named(daemon, []) is None:
         raise CommandError("please specify an existing datapath")
-    threads = datapath.polling.threads
-    shown = [line for thread in threads if core in (None, thread.core) for line in _queues(thread)]
-    if core is not None and not shown:
-        return ""
-    return "".join(f"{line}\n" for line in [f"Displaying last {seconds} seconds pmd usage %", *shown])
-
-
-def _queues(thread: Thread) -> Iterator[str]:
-    yield f"pmd thread numa_id {thread.numa} core_id {thread.core}:"
-    yield f"  isolated : {'true' if thread.is_isolated else 'false'}"
-    for name, queue in sorted(thread.queues):
-        yield f"  port: {name:<16}  queue-id: {queue:>2} (enabled)   pmd usage: NOT AVAIL"
-    if thread.queues:
-        yield "  overhead: NOT AVAIL"
+    return "" if asks_for_one else f"Displaying last {seconds} seconds pmd usage %\n"
 
 
 _COUNTS = (
