@@ -197,17 +197,17 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
                  odp_port: int | None = None, hw_addr: int = 0, **flags: bool) -> Port:
         """Add a port called *name*; return it.
 
-        *io* is a port object, a text such as ``tap:tap0`` or ``veth0`` that names one to open, or None
-        for a memory port.  *number* is its OpenFlow number, *odp_port* the datapath's, by default the lowest
-        free ones; *hw_addr* is told to controllers instead of the device's own.  Other settings as
-        ``Port.set`` takes them.
+        *io* is a port object, a text that names one to open, such as ``tap:tap0``, ``veth0`` or, for a port
+        of that type called *name*, ``tap``, or None for a memory port.  *number* is its OpenFlow number,
+        *odp_port* the datapath's, by default the lowest free ones; *hw_addr* is told to controllers instead
+        of the device's own.  Other settings as ``Port.set`` takes them.
         """
         vlan = vlan_config(tag=tag, trunks=trunks, mode=vlan_mode, priority_tags=priority_tags,
                            cvlans=cvlans, qinq_ethtype=qinq_ethtype)
         with self._lock:
             self._check_name(name)
             number = self.ofproto.check_number(number)
-            opened = (self.switch.open_port(io) if isinstance(io, str)
+            opened = (self.switch.open_port(io, name) if isinstance(io, str)
                       else MemoryPort(name) if io is None else io)
             if not isinstance(opened, IoPort):
                 raise ConfigError(f"port {name!r}: {opened!r} given, expected a port of fastpath.io, a text "

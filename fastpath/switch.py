@@ -35,7 +35,7 @@ from fastpath.dpif.provider import Datapath, DatapathStats
 from fastpath.dpif.userspace import MAX_NOW_S
 from fastpath.errors import ConfigError, FastpathError, NotFoundError
 from fastpath.fail_mode import check_mode
-from fastpath.io.port import open_port
+from fastpath.io.port import open_port, with_name
 from fastpath.ofproto.backer import Backer
 from fastpath.ofproto.bridge import Ofproto, flood_set
 from fastpath.ofproto.events import Event
@@ -201,8 +201,11 @@ class Switch:
             self.timed_ports.add(io)
         return odp_port
 
-    def open_port(self, spec: str) -> IoPort:
-        """The io port that a text names, of a kind this switch's datapath takes."""
+    def open_port(self, spec: str, name: str = "") -> IoPort:
+        """The io port that a text names, of a kind this switch's datapath takes.  A type alone, such as
+        ``tap``, is that of a port called *name*, if one is given."""
+        if name:
+            spec = with_name(spec, name)
         if not self.is_kernel:
             return open_port(spec)
         from fastpath.io.vport import kernel_port

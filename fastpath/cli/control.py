@@ -19,7 +19,6 @@ from typing import Any
 from fastpath.bridge import Bridge
 from fastpath.cli import table
 from fastpath.errors import ConfigError, FastpathError, PortError
-from fastpath.io.port import open_port
 from fastpath.runtime.addresses import unlink_stale
 from fastpath.switch import Switch
 
@@ -81,7 +80,7 @@ def _add_port(switch: Switch, args: Args) -> str:
     (bridge, *_others) = _bridges(switch, args)
     number = args.get("number")
     spec = str(args.get("port"))
-    io = open_port(spec)
+    io = switch.open_port(spec)
     try:
         bridge.add_port(io.name, io, number=None if number is None else int(number))
     except BaseException:

@@ -93,7 +93,7 @@ def _add_port(bridge: Bridge, port: PortConfig) -> None:
     if port.patch is not None:
         bridge.add_patch(port.name, peer=port.patch, **port.settings)
         return
-    io = bridge.switch.open_port(port.io)
+    io = bridge.switch.open_port(port.io, port.name)
     if isinstance(io, AfXdpPort) and io.caution:
         print(f"fastpath: {io.caution}", file=sys.stderr)
     try:

@@ -120,6 +120,12 @@ def open_port(spec: str) -> Port:
         raise
 
 
+def with_name(spec: str, name: str) -> str:
+    """*spec*, which as a type alone (``memory``, ``tap,mtu=9000``) is that of a port called *name*."""
+    head, comma, terms = spec.partition(",")
+    return f"{head}:{name}{comma}{terms}" if ALIASES.get(head, head) in PORT_TYPES else spec
+
+
 def parse_spec(spec: str) -> tuple[str, str, dict[str, str]]:
     """Return (type, name, settings as text) of a port description.  Raises PortError."""
     head, *terms = spec.split(",")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import fastpath
 from fastpath._port import Port
 from fastpath.errors import ConfigError, PortError
 from fastpath.io._af_packet import AfPacketPort
@@ -18,7 +19,7 @@ from fastpath.io._pcap import PcapPort
 from fastpath.io._wrap import PcapTap
 from fastpath.io.fault import FaultInjector
 from fastpath.io.pcapfile import read_pcap
-from fastpath.io.port import ALIASES, PORT_TYPES, open_port, parse_spec
+from fastpath.io.port import ALIASES, PORT_TYPES, open_port, parse_spec, with_name
 from fastpath.io.tracer import Tracer
 
 
@@ -35,6 +36,17 @@ def test_pcap_port_with_options(tmp_path: Path) -> None:
     port.send([b"x" * 60], now=1.0)
     port.close()
     assert [r.time_ns for r in read_pcap(tmp_path / "out.pcap")] == [11_000_000_000]
+
+
+def test_a_type_alone_is_that_of_a_port_whose_name_is_known() -> None:
+    assert with_name("memory", "p1") == "memory:p1"
+    assert with_name("internal,mtu=9000,up=yes", "p1") == "internal:p1,mtu=9000,up=yes"
+    for whole in ("tap:tap0,mtu=9000", "eth0", "eth0,ring=no", ""):
+        assert with_name(whole, "p1") == whole
+    with fastpath.Switch() as switch:
+        port = switch.add_bridge("br0").add_port("p1", "memory,capacity=2")
+        assert isinstance(port.io, MemoryPort)
+        assert (port.io.name, port.io.inject_many([b"x"] * 3)) == ("p1", 2)
 
 
 def test_a_bare_name_is_a_network_device() -> None:
