@@ -137,6 +137,7 @@ def _is_trunk(vlan: VlanConfig) -> bool:
 def _commit(e: Express) -> bool:
     assert e.pins is not None
     hand = Hand(e.bridge, e.flow, e.base, e.mask, e.pins)
-    x = Xlate(XlateIn(e.bridge, e.flow), hand, Out(actions=e.actions), Budget(), run)
+    x = Xlate(XlateIn(e.bridge, e.flow), hand, Out(), Budget(), run)
     commit(x)
+    e.actions.extend(x.out.actions)
     return not x.out.slow

@@ -111,7 +111,7 @@ def isolated(x: Xlate, last: bool) -> Iterator[None]:
     hand.base, hand.altered = base.copy(), False
     yield
     if hand.altered and not last:
-        out.actions[start:] = [odp.Clone(tuple(out.actions[start:]))]
+        out.actions.fold(start)
         hand.base, hand.was_mpls, hand.altered = base, was_mpls, False
         x.budget.exit = exited              # the freeze was the copy's alone
     hand.altered |= altered

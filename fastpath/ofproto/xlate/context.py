@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from fastpath._flow import FlowKey
 from fastpath.dpif import actions as odp
-from fastpath.dpif.actions import OdpAction, OdpActions
+from fastpath.dpif.actions import OdpActions
 from fastpath.dpif.provider import Features
+from fastpath.ofproto.xlate.nlsize import Emitted
 from fastpath.value import field, record, value
 
 if TYPE_CHECKING:
@@ -375,7 +376,7 @@ class Hand:
 class Out:
     """Decisions so far.  *actions* is written by commit, output, vlan_mpls and freeze only."""
 
-    actions: list[OdpAction] = field(default_factory=list)
+    actions: Emitted = field(default_factory=Emitted)
     slow: set[str] = field(default_factory=set)
     effects: list[Effect] = field(default_factory=list)
     recirc_ids: list[int] = field(default_factory=list)

@@ -14,6 +14,7 @@ from fastpath.ofproto.actions.base import Action
 from fastpath.ofproto.actions.misc import CheckPktLarger
 from fastpath.ofproto.xlate.commit import commit
 from fastpath.ofproto.xlate.context import Xlate
+from fastpath.ofproto.xlate.nlsize import CHECK_HEADERS, HEADER, Emitted, netlink_size
 from fastpath.ofproto.xlate.set_field import write_subfield
 from fastpath.ofproto.xlate.walk import finish_list
 
@@ -28,20 +29,21 @@ def check_pkt_larger(x: Xlate, a: CheckPktLarger, rest: Sequence[Action]) -> boo
     stack, action_set = hand.stack, hand.action_set
     hand.stack, hand.action_set = list(stack), list(action_set)
     commit(x)
-    greater = _branch(x, a, 1, rest)
+    outer = x.out.actions.size() + CHECK_HEADERS
+    greater = _branch(x, a, 1, rest, outer)
     left, x.budget.exit = x.budget.exit, False
-    less_equal = _branch(x, a, 0, rest)
+    less_equal = _branch(x, a, 0, rest, outer + HEADER + netlink_size(greater))
     x.budget.exit = left
     x.out.actions.append(odp.CheckPktLen(a.pkt_len, greater, less_equal))
     hand.stack, hand.action_set = stack, action_set
     return True
 
 
-def _branch(x: Xlate, a: CheckPktLarger, answer: int, rest: Sequence[Action]) -> odp.OdpActions:
-    """Odp actions of *rest*; the flow in hand is afterwards what it was."""
+def _branch(x: Xlate, a: CheckPktLarger, answer: int, rest: Sequence[Action], outer: int) -> odp.OdpActions:
+    """Odp actions of *rest*, *outer* bytes being around them; the flow in hand is afterwards what it was."""
     hand, out = x.hand, x.out
     flow, base, was_mpls, conntracked = hand.flow, hand.base, hand.was_mpls, hand.conntracked
-    emitted, out.actions = out.actions, []
+    emitted, out.actions = out.actions, Emitted(outer)
     hand.flow, hand.base = flow.copy(), base.copy()
     write_subfield(hand, a.target, answer)
     x.run(x, rest, True)

@@ -7,6 +7,7 @@ translation asks, to end where the reference ends: no netlink attribute holds mo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from fastpath.dpif.actions import (
     AddMpls,
@@ -30,6 +31,7 @@ from fastpath.dpif.actions import (
 from fastpath.dpif.key import ATTRS
 
 HEADER = 4
+CHECK_HEADERS = 4 * HEADER      # of check_pkt_len up to the actions of its first branch, and its length
 COOKIE = 48                             # struct user_action_cookie
 # Bytes of one value of a header that can be set: the struct of its key attribute.
 _STRUCTS = {"eth": 12, "ipv4": 12, "ipv6": 40, "arp": 24, "tcp": 4, "udp": 4, "sctp": 4, "icmp": 2,
@@ -42,9 +44,42 @@ _FIXED: dict[type[OdpAction], int] = {
 _OUTPUT = HEADER + _FIXED[Output]
 
 
+class Emitted(list[OdpAction]):
+    """Odp actions as translation makes them: a list that knows its size at each of its lookups.
+
+    Only what was appended since it was last asked is added up: a translation of many lookups would spend
+    its time on sums otherwise.  *outer* is what the lists around it take, which the reference counts too.
+    """
+
+    __slots__ = ("_n_counted", "_size", "outer")
+
+    def __init__(self, outer: int = 0) -> None:
+        super().__init__()
+        self.outer = outer
+        self._n_counted = self._size = 0
+
+    def size(self) -> int:
+        """Bytes of its actions, and of what is around them."""
+        if len(self) > self._n_counted:
+            self._size += netlink_size(islice(self, self._n_counted, None))
+            self._n_counted = len(self)
+        return self.outer + self._size
+
+    def clear(self) -> None:
+        super().clear()
+        self._n_counted = self._size = 0
+
+    def fold(self, start: int) -> None:
+        """Put the actions from *start* on into a clone."""
+        inner = self[start:]
+        if start < self._n_counted:
+            self._size -= netlink_size(inner[:self._n_counted - start])
+            self._n_counted = start
+        self[start:] = [Clone(tuple(inner))]
+
+
 def netlink_size(actions: Iterable[OdpAction]) -> int:
     """Bytes of *actions*."""
-    # Long lists are mostly outputs, and each lookup of a table asks anew.
     return sum(_OUTPUT if type(action) is Output else _size(action) for action in actions)
 
 

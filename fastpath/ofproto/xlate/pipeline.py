@@ -33,11 +33,12 @@ from fastpath.ofproto.xlate.context import (
     XlateIn,
     XlateOut,
 )
+from fastpath.ofproto.xlate.nlsize import Emitted
 from fastpath.ofproto.xlate.port import may_receive, mirror_ingress
 from fastpath.ofproto.xlate.steps import steps_of
 from fastpath.ofproto.xlate.trace import Kind, Node, bits_added, changes_of, port_names, report
 from fastpath.ofproto.xlate.tunnel import is_tunnelled, mark_tunnel, take_congestion
-from fastpath.ofproto.xlate.walk import finish_list, look_up, too_large
+from fastpath.ofproto.xlate.walk import finish_list, look_up
 
 _W = WINDOWS
 _IN_PORT, _RECIRC_ID, _DL_TYPE = _W["in_port"], _W["recirc_id"], _W["dl_type"]
@@ -91,10 +92,10 @@ def translate(env: XlateIn) -> XlateOut:
     return out
 
 
-def _is_unwieldy(actions: Sequence[odp.OdpAction]) -> bool:
+def _is_unwieldy(actions: Emitted) -> bool:
     """Whether a kernel could not take the actions of one flow, or not queue that many copies of a packet.
     The reference then translates every packet for itself, and so do we."""
-    if too_large(actions, MAX_ATTRIBUTE):
+    if actions.size() > MAX_ATTRIBUTE:
         return True
     return len(actions) > MAX_OUTPUTS and sum(isinstance(a, odp.Output) for a in actions) > MAX_OUTPUTS
 

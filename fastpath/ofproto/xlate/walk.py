@@ -35,22 +35,16 @@ from fastpath.ofproto.xlate.context import (
     Xlate,
     XlateError,
 )
-from fastpath.ofproto.xlate.nlsize import netlink_size
+from fastpath.ofproto.xlate.nlsize import HEADER, Emitted
 from fastpath.ofproto.xlate.trace import Kind, bits_added, port_names, report
 
 _IN_PORT, _NW_FRAG = WINDOWS["in_port"], WINDOWS["nw_frag"]
 _TP_SRC, _TP_DST = WINDOWS["tp_src"], WINDOWS["tp_dst"]
 MAX_ACTION_BYTES = 0xFFFF               # of the odp actions when a table is looked up
-_LARGEST_ACTION = 512                   # bytes; only clones have more, which have a limit of their own
 _Run = Callable[[Xlate, Sequence[Action], bool], None]
 
 _ASK = (Controller(reason=PacketInReason.IMPLICIT_MISS),)
 DROPPED_FRAGMENT = 'Packets are IP fragments and the fragment handling mode is "drop".'
-
-
-def too_large(actions: Sequence[odp.OdpAction], limit: int = MAX_ACTION_BYTES) -> bool:
-    """Whether *actions* are too many for the reference, which holds them as a netlink attribute."""
-    return len(actions) * _LARGEST_ACTION > limit and netlink_size(actions) > limit
 
 
 def affordable(x: Xlate) -> bool:
@@ -62,7 +56,7 @@ def affordable(x: Xlate) -> bool:
     elif budget.resubmits >= MAX_RESUBMITS:
         report(x, Kind.ERROR, f"over {MAX_RESUBMITS} resubmit actions")
         x.fail(XlateError.TOO_MANY_RESUBMITS)
-    elif too_large(x.out.actions):
+    elif x.out.actions.size() > MAX_ACTION_BYTES:
         report(x, Kind.ERROR, "resubmits yielded over 64 kB of actions")
         budget.exit = True
     elif x.hand.stack and sum(size + 1 for _value, size in x.hand.stack) >= MAX_STACK_BYTES:
@@ -258,7 +252,7 @@ def run_on_copy(x: Xlate, actions: Sequence[Action], last: bool) -> None:
     else:
         commit(x)
         base, was_mpls, conntracked = hand.base.copy(), hand.was_mpls, hand.conntracked
-        emitted, out.actions = out.actions, []
+        emitted, out.actions = out.actions, Emitted(out.actions.size() + HEADER)
         x.run(x, actions, True)
         finish_list(x)
         if out.actions:

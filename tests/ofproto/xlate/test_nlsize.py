@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from fastpath.dpif.odptext import parse_actions
-from fastpath.ofproto.xlate.nlsize import netlink_size
+from fastpath.ofproto.xlate.nlsize import Emitted, netlink_size
 
 
 @pytest.mark.parametrize(("text", "size"), [
@@ -20,3 +22,22 @@ from fastpath.ofproto.xlate.nlsize import netlink_size
 ])
 def test_sizes(text: str, size: int) -> None:
     assert netlink_size(parse_actions(text)) == size
+
+
+def test_a_list_knows_its_size_whatever_is_done_to_it() -> None:
+    rng = random.Random(5)
+    some = parse_actions("1,2,pop_vlan,set(ipv4(ttl=3)),clone(2,3),ct(commit,zone=5)")
+    for outer in (0, 40):
+        emitted = Emitted(outer)
+        for _ in range(2000):
+            match rng.randrange(8):
+                case 0 | 1 | 2:
+                    emitted.append(rng.choice(some))
+                case 3:
+                    emitted.extend(rng.sample(some, 3))
+                case 4:
+                    emitted.fold(rng.randint(0, len(emitted)))
+                case 5 if not rng.randrange(8):
+                    emitted.clear()
+                case _:
+                    assert emitted.size() == outer + netlink_size(emitted)
