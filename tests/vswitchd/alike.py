@@ -14,6 +14,7 @@ _STORED = re.compile(r", dp-extra-info:miniflow_bits\([\d,]*\)")    # how the re
 _OWN_MAC = re.compile(r"\baa:55:aa:55(:[0-9a-f]{2}){2}")
 _RECIRC = re.compile(r"(recirc_id=|recirc_id\(|recirc\()(0x[0-9a-f]+|\d+)")
 _MOMENT = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z\|\d+\|", re.MULTILINE)    # of a client's own log
+_LATE = re.compile(r"^(?:timeval|poll_loop)\|.*\n?", re.MULTILINE)      # how busy the machine is
 _STEP = r"(?:\d+|push_vlan\([^)]*\)|pop_vlan)"
 _FLOOD = re.compile(rf"(?<=[ :,(]){_STEP}(?:,{_STEP})+(?=[,)\n]|$)", re.MULTILINE)
 _TAG = re.compile(r"\bdl_vlan=(\d+)(?:,dl_vlan_pcp=(\d+))?|vlan\(vid=(\d+)(?:,pcp=(\d+))?\)")
@@ -22,7 +23,7 @@ _WORDS = re.compile(_STEP)
 
 def alike(text: str) -> str:
     """*text* without what differs between two runs of one switch."""
-    text = _OWN_MAC.sub("MAC", _UUID.sub("UUID", _STORED.sub("", _MOMENT.sub("", text))))
+    text = _OWN_MAC.sub("MAC", _UUID.sub("UUID", _STORED.sub("", _LATE.sub("", _MOMENT.sub("", text)))))
     seen: dict[str, str] = {}
     text = _RECIRC.sub(lambda m: m[1] + (seen.setdefault(m[2], f"R{len(seen)}") if m[2] not in ("0", "0x0")
                                          else m[2]), text)
