@@ -355,7 +355,7 @@ def test_run_in_real_time_ends_after_its_seconds() -> None:
         a.inject(frame())
         start = time.monotonic()
         sw.run(0.2)
-        assert 0.15 < time.monotonic() - start < 3
+        assert 0.15 < time.monotonic() - start < 20
         assert len(b.take()) == 1
 
 

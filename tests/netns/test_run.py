@@ -120,7 +120,7 @@ def test_it_ends_by_itself_after_its_seconds(lab: Lab) -> None:
     run = Running("--port", "p1", "--port", "p2", "--seconds", "1")
     run.process.communicate(timeout=60)
     assert run.process.returncode == 0
-    assert 1 <= time.monotonic() - began < 6
+    assert 1 <= time.monotonic() - began < 30       # a busy machine takes its time to begin and to end
 
 
 def test_a_missing_interface_is_one_line(lab: Lab) -> None:
