@@ -27,8 +27,14 @@ from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.messages.meter import MeterCounts
 from fastpath.openflow.messages.packet import PacketOut, in_port_of
-from fastpath.openflow.messages.port import CONFIG_NAMES, STATE_LINK_DOWN, STATE_LIVE, PortDesc
-from fastpath.openflow.messages.stats import PortCounts
+from fastpath.openflow.messages.port import (
+    CONFIG_NAMES,
+    STATE_LINK_DOWN,
+    STATE_LIVE,
+    PortDesc,
+    kbps_of,
+)
+from fastpath.openflow.messages.stats import DEVICE_COUNTS, PortCounts
 from fastpath.openflow.replies import milliseconds
 from fastpath.openflow.roles import Peers
 from fastpath.openflow.service import MAX_ENTRIES, Session, Step
@@ -146,6 +152,8 @@ class Control:
             told = replace(told, custom=tuple(sorted(port.of.more_counts(s).items())))
         if not port.of.counts_faults:
             return told
+        counted = {} if port.of.faults is None else port.of.faults()
+        told = replace(told, **{name: n for name, n in counted.items() if name in DEVICE_COUNTS})
         return replace(told, rx_dropped=s.rx_dropped, tx_dropped=s.tx_dropped, rx_errors=s.rx_errors,
                        tx_errors=s.tx_errors)
 
@@ -309,7 +317,9 @@ class Control:
 def _describe(port: Port) -> PortDesc:
     config = sum(bit for bit, name in CONFIG_NAMES if getattr(port.of, name))
     state = STATE_LIVE if port.of.live else STATE_LINK_DOWN
-    return PortDesc(port.number, hw_address(port), port.name, config, state)
+    current, advertised, supported = port.of.features
+    return PortDesc(port.number, hw_address(port), port.name, config, state, current, advertised, supported,
+                    curr_speed=kbps_of(current), max_speed=kbps_of(supported))
 
 
 def peers_of(bridge: Bridge) -> Peers:

@@ -342,8 +342,10 @@ class Ofproto:
                  dscps: Mapping[int, int] | None = None, flags: Mapping[str, bool] | None = None) -> None:
         """Change settings of *port*: its link state, its VLANs, the DSCP of what leaves by which queue, flags
         of ``OfPort.configure``; None leaves them as they are."""
-        before = port.told
+        before, was_down = port.told, port.down
         port.configure(flags or {})
+        if port.down != was_down and port.admin is not None and not port.admin(not port.down):
+            port.down = was_down        # the device would not
         if vlan is not None and vlan != port.vlan:
             port.vlan = vlan
             self.macs.flush_port(port.ofp_port)

@@ -79,6 +79,9 @@ class OfPort:
     created: float = 0.0            # when it became a port of its bridge
     counts_faults: bool = True      # whether its device knows of drops and errors
     more_counts: Callable[[PortStats], Mapping[str, int]] | None = field(default=None, repr=False)  # its own
+    faults: Callable[[], Mapping[str, int]] | None = field(default=None, repr=False)    # of its device alone
+    admin: Callable[[bool], bool] | None = field(default=None, repr=False)  # takes its device up, or down
+    features: tuple[int, int, int] = (0, 0, 0)      # current, advertised, supported: bits of OFPPF_*
     hw_addr: int = 0                # Ethernet address told to controllers; 0: that of its device
     no_flood: bool = False
     no_forward: bool = False

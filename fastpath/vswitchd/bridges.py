@@ -19,7 +19,8 @@ from fastpath.ofproto.table import UNLIMITED
 from fastpath.ofproto.xlate.context import OFPP_LOCAL
 from fastpath.runtime.log import Log
 from fastpath.vswitchd.datapaths import Datapath
-from fastpath.vswitchd.devices import DEVICE_MTU, Device, DeviceError, Devices, Dummy
+from fastpath.vswitchd.device import DEVICE_MTU, Device, HostDevice
+from fastpath.vswitchd.devices import DeviceError, Devices, Dummy
 from fastpath.vswitchd.dummies import TUNNELS
 from fastpath.vswitchd.port_numbers import LAST, PortNumbers
 from fastpath.vswitchd.remotes import Remotes
@@ -74,7 +75,8 @@ class ConfiguredBridge:
         before, self.wanted = self.wanted, wanted
         new = {i.name: (i, port) for port in wanted.ports for i in port.interfaces}
         for name, old in list(self.interfaces.items()):
-            if name not in new or old.device is None or _is_other(old.wanted, new[name][0]):
+            if name not in new or old.device is None or _is_other(old.wanted, new[name][0]) or (
+                    isinstance(old.device, HostDevice) and old.device.is_stale):
                 self._remove(old)
         for name in self._misnumbered({name: interface for name, (interface, _port) in new.items()}):
             self._remove(self.interfaces[name])
@@ -153,15 +155,52 @@ class ConfiguredBridge:
         elif device.type in TUNNELS and device.io is None:
             port = self.bridge.add_tunnel(wanted.name, device.type, number=number, **dict(wanted.options))
         else:
+            is_down = isinstance(device, HostDevice) and device.opened() and not device.is_up
             port = self.bridge.add_port(wanted.name, device.io, number=number,
                                         odp_port=self.datapath.choose_port(wanted.name),
-                                        hw_addr=device.mac)
+                                        hw_addr=device.mac, down=is_down)
         self._configure(port, interface.port)
         port.of.counts_faults = not isinstance(device, Dummy) and device.io is not None
         if isinstance(device, Dummy):
             port.queues.set(0)
             port.of.more_counts = device.more_counts
+        elif isinstance(device, HostDevice):
+            device.opened()             # once more: a port of the kernel's makes its device
+            port.of.admin, port.of.faults = device.set_up, device.faults
+            self._show(port, device)
         return port
+
+    def _show(self, port: Port, device: HostDevice) -> bool:
+        """Have a port be what the host's device is; whether it was not."""
+        with self.datapath.switch.lock:
+            of = port.of
+            link_up = device.io is not None and device.io.link_up()
+            now = (0, 0, 0) if device.facts is None else device.facts.features.bits
+            is_other = (of.down, of.link_up, of.features, of.hw_addr) != (
+                not device.is_up, link_up, now, device.mac)
+            if is_other:
+                of.features, of.hw_addr = now, device.mac
+                self.bridge.ofproto.set_port(of, link_up=link_up, flags={"down": not device.is_up})
+        if is_other:
+            self.datapath.switch.announce()
+        return is_other
+
+    def look(self, names: set[str] | None) -> tuple[bool, bool]:
+        """Look at the devices of these *names* (None: all).  Whether any is not as it was, and whether that
+        takes carrying out the settings anew."""
+        changed = again = False
+        for interface in self.interfaces.values():
+            device, port = interface.device, interface.of
+            if names is not None and interface.wanted.name not in names:
+                continue
+            if isinstance(device, HostDevice) and port is not None:
+                mtu = device.mtu
+                is_other = device.refresh()
+                changed |= self._show(port, device) or is_other
+                again |= device.is_stale or device.mtu != mtu
+            elif device is None and interface.error is not None:
+                again = True
+        return changed, again
 
     def _number(self, asked: int | None) -> int:
         """The number asked for if it is free, or another."""

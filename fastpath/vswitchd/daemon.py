@@ -19,9 +19,11 @@ from fastpath._extract import set_max_tags
 from fastpath.bridge import Bridge
 from fastpath.controllers import peers_of
 from fastpath.errors import FastpathError
+from fastpath.io.netdev import LinkNews
 from fastpath.ovsdb.idl import Database, Row, Write, put
 from fastpath.runtime.clock import RealClock, WarpClock
 from fastpath.runtime.log import Log, RateLimit
+from fastpath.runtime.system_stats import SystemStats
 from fastpath.runtime.usage import peak_memory_kb
 from fastpath.vswitchd import status
 from fastpath.vswitchd.bridges import ConfiguredBridge
@@ -33,10 +35,17 @@ from fastpath.vswitchd.memory_log import MemoryLog
 from fastpath.vswitchd.neighbors import Neighbors
 from fastpath.vswitchd.rates import Rates
 from fastpath.vswitchd.routes import Routes
-from fastpath.vswitchd.settings import NO_TLS, BridgeWanted, Note, Reader, TlsWanted, texts
+from fastpath.vswitchd.settings import (
+    NO_TLS,
+    BridgeWanted,
+    Note,
+    Reader,
+    TlsWanted,
+    statistics_interval,
+    texts,
+)
 
 LOCK = "ovs_vswitchd"
-STATUS_S, MIN_STATUS_S = 5.0, 5.0
 # The loop sleeps for long until something stirs, and then looks often for a while: what another thread does,
 # flow mods for one, makes other things due, and that is not noticed at once.
 LONG_S, SHORT_S, LIVELY_S = 5.0, 0.1, 1.0
@@ -61,9 +70,12 @@ class Daemon:
         self._bridge_log, self._memory_log = log.module("bridge"), log.module("memory")
         self._clock = RealClock()
         self.rates = Rates(lambda: count(self), self.datapaths.clock.now())
+        self._news = LinkNews()
         self._memory = MemoryLog(self.datapaths.clock.now())
         self._seen = 0                          # seqno of the database that was carried out
-        self._status_at = 0.0
+        self._status_at = self._statistics_at = 0.0
+        self._interval = 0.0                    # of counters
+        self._system = SystemStats(rundir)
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)     # wakes the loop
         self._sleeps, self._n_stirs, self._n_seen, self._lively_until = False, 0, 0, 0.0
         self.datapaths.stirred = self.stir
@@ -81,11 +93,20 @@ class Daemon:
             self._stand_by()
         elif self._db.has_lock and self._db.is_ready and not self._db.is_writing:
             self._said_contended = False
-            if self._db.seqno != self._seen:
+            is_other = self._look_at_devices()
+            if self._db.seqno != self._seen or is_other:
                 self._carry_out()
             elif self.datapaths.clock.now() >= self._status_at:
                 self._tell_status()
         self.move()
+
+    def _look_at_devices(self) -> bool:
+        """Hear of the host's devices; whether settings are to be carried out anew because of them."""
+        names = self._news.take()
+        looks = [] if names == set() else [bridge.look(names) for bridge in self.bridges.values()]
+        if any(changed for changed, _again in looks):
+            self._status_at = 0.0
+        return any(again for _changed, again in looks)
 
     def move(self) -> None:
         """Move the packets of dummies and do what is due."""
@@ -104,7 +125,7 @@ class Daemon:
     def wait(self, poller: Any) -> float:
         """Have *poller* wake for the database; return in how many seconds to look again in any case."""
         self._db.wait(poller)
-        for fd in (self._bell, *self.devices.fds()):
+        for fd in (self._bell, self._news.fileno(), *self.devices.fds()):
             poller.fd_wait(fd, POLLIN)
         self._sleeps = True
         is_lively = self._n_seen != self._n_stirs or self._clock.now() < self._lively_until
@@ -150,7 +171,7 @@ class Daemon:
         set_max_tags(reader.max_tags(root))
         self.datapaths.wait_for_rules(texts(root, "other_config").get("flow-restore-wait") == "true")
         # As in the reference a row is told of a datapath that was there before.
-        told = list(status.of_datapaths(root, self.datapaths))
+        told = [*status.of_datapaths(root, self.datapaths), *self._count(root)]
         self._reconcile(reader.bridges(root))
         for bridge in self.bridges.values():
             peers_of(bridge.bridge).bundle_idle_s = reader.bundle_idle_s(root)
@@ -206,18 +227,34 @@ class Daemon:
         self._write(writes)
 
     def _tell_status(self) -> None:
-        root = self._db.root()
-        asked = "" if root is None else texts(root, "other_config").get("stats-update-interval", "")
-        interval = max(MIN_STATUS_S, int(asked) / 1000) if asked.isdecimal() else STATUS_S
-        self._status_at = self.datapaths.clock.now() + interval
-        self._write(list(self._status()))
+        """Tell how things are, and what was counted if that is due."""
+        now, is_time = self.datapaths.clock.now(), self.datapaths.clock.now() >= self._statistics_at
+        if is_time:
+            self._statistics_at = now + self._interval
+        self._status_at = self._statistics_at
+        self._write([write for bridge in self.bridges.values() for write in self._status(bridge, is_time)]
+                    + (self._system_statistics() if is_time else []))
 
-    def _status(self) -> Iterator[Write]:
-        for bridge in self.bridges.values():
-            yield from status.of_bridge(bridge, self._clock.now())
+    def _status(self, bridge: ConfiguredBridge, is_time: bool) -> Iterator[Write]:
+        yield from status.of_bridge(bridge, self._clock.now())
+        if is_time:
             for interface in bridge.interfaces.values():
                 yield from status.of_statistics(interface)
             yield from status.of_mirrors(bridge)
+
+    def _system_statistics(self) -> list[Write]:
+        root, found = self._db.root(), self._system.take()
+        return [] if root is None or found is None else list(status.of_system(root, found))
+
+    def _count(self, root: Row) -> list[Write]:
+        """Have counters told as often as the database asks, at once where that is news, and those of the host
+        if it asks for them."""
+        interval = statistics_interval(root)
+        if interval != self._interval:
+            self._interval, self._statistics_at, self._status_at = interval, 0.0, 0.0
+        wants_system = texts(root, "other_config").get("enable-statistics") == "true"
+        self._system.want(wants_system)
+        return [] if wants_system else list(status.of_system(root, {}))
 
     def _write(self, writes: list[Write]) -> None:
         if writes:
@@ -255,7 +292,9 @@ class Daemon:
 
     def close(self) -> None:
         """End all bridges and hang up on the database; when *cleaning*, devices made for bridges go too."""
+        self._system.want(False)
         self._close_bridges(leave=not self.cleaning)
         self.datapaths.close()
         self._db.close()
+        self._news.close()
         os.close(self._bell)

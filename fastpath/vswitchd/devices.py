@@ -12,27 +12,23 @@ import os
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_interface
 
-from fastpath._port import Port as IoPort
 from fastpath.dpif.provider import PortStats
-from fastpath.errors import ConfigError, FastpathError, PortError
+from fastpath.errors import FastpathError, PortError
 from fastpath.io import link
 from fastpath.io._af_packet import AfPacketPort
 from fastpath.io._memory import MemoryPort
-from fastpath.io._policer import police
 from fastpath.io._tap import TapPort
 from fastpath.io.pcapfile import PcapWriter
 from fastpath.io.vport import KernelPort
 from fastpath.runtime.clock import wall_ns
 from fastpath.runtime.log import Level
 from fastpath.runtime.packet_stream import Links
-from fastpath.text import format_mac, parse_mac
+from fastpath.vswitchd.device import Device, HostDevice
 from fastpath.vswitchd.dummies import TUNNELS, Dummies
-from fastpath.vswitchd.qos import PolicingWanted
 from fastpath.vswitchd.settings import InterfaceWanted, number_of
 
-DUMMY_MTU, DEVICE_MTU = 1500, 1500
+DUMMY_MTU = 1500
 MIN_MTU, MAX_MTU = 68, 65535
 MAX_QUEUES = 1024
 DUMMY_TYPES = ("dummy", "dummy-internal", "dummy-pmd")
@@ -48,66 +44,6 @@ class DeviceError(FastpathError):
         text = f"{what} ({reason})" if reason else what
         super().__init__(text)
         self.lines = lines or (("bridge", Level.WARN, text),)
-
-
-@dataclass(eq=False, slots=True)
-class Device:
-    """One device.  *type* is the one it is shown as."""
-
-    name: str
-    type: str
-    io: IoPort | None = None
-    mac: int = 0
-    mtu: int = DEVICE_MTU
-    is_up: bool = True
-    addresses: list[str] = field(default_factory=list)
-
-    def discard(self) -> None:
-        """Have a device that was made for the switch go with its port."""
-        if isinstance(self.io, TapPort | KernelPort):
-            self.io.persist(False)
-
-    def set_mac(self, mac: int) -> None:
-        """Give it the Ethernet address *mac*."""
-        if isinstance(self.io, TapPort | KernelPort) and mac != self.mac:
-            link.configure(self.name, mac=format_mac(mac))
-        self.mac = mac
-
-    def set_mtu(self, mtu: int) -> None:
-        """Take frames with payloads of up to *mtu* bytes."""
-        if isinstance(self.io, TapPort | AfPacketPort | KernelPort) and mtu != self.mtu:
-            link.configure(self.name, mtu=mtu)
-        self.mtu = mtu
-
-    @property
-    def qos_types(self) -> tuple[str, ...]:
-        """The types of QoS it takes."""
-        return ("linux-noop",) if isinstance(self.io, TapPort | AfPacketPort | KernelPort) else ()
-
-    def police(self, wanted: PolicingWanted) -> bool:
-        """Drop what comes in beyond what is wanted; False if that cannot be had.  As in the reference dummies
-        let everything in."""
-        if isinstance(self.io, TapPort | AfPacketPort):
-            police(self.io, **wanted.limits)
-        return not isinstance(self.io, KernelPort) or not (wanted.kbps or wanted.kpps)
-
-    @property
-    def config(self) -> Mapping[str, int]:
-        """What is told of it with its type."""
-        return {}
-
-    def add_address(self, address: str) -> None:
-        """Give it the IP *address*, with or without the length of its prefix.  Raises ConfigError."""
-        try:
-            self.addresses.append(str(ip_interface(address)))
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-
-    def sent(self) -> None:
-        """Do away with what was sent, where no device took it."""
-
-    def close(self) -> None:
-        """Give up what goes beyond the port itself."""
 
 
 @dataclass(eq=False, slots=True)
@@ -295,9 +231,9 @@ class Devices:
         """The device of a port that the kernel forwards for, None for kinds that are the same anywhere."""
         if kind not in ("system", "internal", "tap"):
             return None
-        io = KernelPort(wanted.name, kind="internal" if kind == "internal" else "netdev")
+        io = KernelPort(wanted.name, kind="internal" if kind == "internal" else "netdev", up=False)
         io.persist(True)
-        return _real(wanted.name, kind, io)
+        return HostDevice(wanted.name, kind, io)
 
     def _make(self, wanted: InterfaceWanted, kind: str) -> Device:
         name = wanted.name
@@ -309,11 +245,11 @@ class Devices:
         if kind == "system":
             if name not in link.names():
                 raise DeviceError(f"could not open network device {name}", os.strerror(errno.ENODEV))
-            return _real(name, kind, AfPacketPort(name))
+            return HostDevice(name, kind, AfPacketPort(name))
         if kind in ("internal", "tap"):
-            tap = TapPort(name)
+            tap = TapPort(name, up=False)       # that is for its host to do
             tap.persist(True)           # the host's addresses outlive a restart
-            return _real(name, "tap", tap)
+            return HostDevice(name, "tap", tap)
         if kind == "patch":
             _check_patch(wanted)
         if kind == "patch" or kind in TUNNELS:
@@ -352,11 +288,6 @@ def _check_patch(wanted: InterfaceWanted) -> None:
     if fault is not None:
         refused = f"{wanted.name}: could not set configuration ({os.strerror(errno.EINVAL)})"
         raise DeviceError(fault, lines=(("netdev_vport", Level.ERR, fault), ("netdev", Level.WARN, refused)))
-
-
-def _real(name: str, kind: str, io: IoPort) -> Device:
-    mac = io.mac
-    return Device(name, kind, io, parse_mac(mac) if mac else 0, io.mtu or DEVICE_MTU)
 
 
 def _reason(error: FastpathError) -> str:

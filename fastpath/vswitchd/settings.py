@@ -30,6 +30,7 @@ from fastpath.vswitchd.qos import NO_POLICING, NO_QOS, PolicingWanted, QosWanted
 OFPP_MAX = 0xFF00
 MANAGER_PORT = 6640
 MAX_PREFIXES = 3
+MIN_INTERVAL_MS = 5000
 _OTHER_NAMES = {"ip_src": "nw_src", "ip_dst": "nw_dst"}         # of fields that prefixes may be of
 _INT_MAX = 0x7FFFFFFF
 PROTOCOLS = {"OpenFlow10": OF10, "OpenFlow11": OF11, "OpenFlow12": OF12, "OpenFlow13": OF13,
@@ -420,6 +421,11 @@ def one(row: Row, name: str) -> Any:
 def texts(row: Row, name: str) -> Mapping[str, str]:
     """A column that maps texts to texts."""
     return column(row, name, None) or {}
+
+
+def statistics_interval(root: Row) -> float:
+    """Every how many seconds counters are told: ``other_config:stats-update-interval``."""
+    return max(MIN_INTERVAL_MS, _int(texts(root, "other_config").get("stats-update-interval"), 0)) / 1000
 
 
 def datapath_type(text: str) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastpath.bridge import Port
-from fastpath.errors import PortError
-from fastpath.io import link
+from fastpath.openflow.messages.port import kbps_of
 from fastpath.ovsdb.idl import Row, Write, put
 from fastpath.runtime.streams import HUNG_UP
 from fastpath.text import format_mac
 from fastpath.vswitchd.bridges import ConfiguredBridge, Interface
 from fastpath.vswitchd.datapaths import Datapath
+from fastpath.vswitchd.device import HostDevice
 from fastpath.vswitchd.devices import Dummy
 from fastpath.vswitchd.settings import ControllerWanted, column
 
@@ -39,6 +39,11 @@ def of_switch(root: Row, *, datapath_types: list[str], iface_types: list[str]) -
     """What the switch can do."""
     yield from _writes(root, (("datapath_types", datapath_types), ("iface_types", iface_types),
                               ("dpdk_initialized", False), ("dpdk_version", "none")))
+
+
+def of_system(root: Row, found: dict[str, str]) -> Iterator[Write]:
+    """What the host and its daemons take."""
+    yield from _writes(root, (("statistics", found),))
 
 
 def of_datapaths(root: Row, found: Iterable[Datapath]) -> Iterator[Write]:
@@ -86,7 +91,10 @@ def of_interface(interface: Interface, datapath_type: str) -> Iterator[Write]:
         yield from _writes(interface.wanted.row, (
             ("ofport", -1 if interface.error else None), ("error", interface.error), ("mac_in_use", None),
             ("ifindex", None), ("mtu", None), ("admin_state", None), ("link_state", None),
-            ("statistics", {})))
+            ("link_speed", None), ("duplex", None), ("statistics", {}), ("status", {})))
+        return
+    if isinstance(device, HostDevice):
+        yield from _of_host_device(interface, port, device)
         return
     is_virtual = device.io is None
     is_dummy = isinstance(device, Dummy)
@@ -94,9 +102,26 @@ def of_interface(interface: Interface, datapath_type: str) -> Iterator[Write]:
     yield from _writes(interface.wanted.row, (
         ("ofport", port.number), ("error", _trouble(port, datapath_type)),
         ("mac_in_use", format_mac(device.mac)),
-        ("ifindex", 0 if is_virtual or is_dummy else _ifindex(device.name)),
+        ("ifindex", 0),
         ("mtu", None if is_virtual else device.mtu), ("admin_state", "up" if up else "down"),
         ("link_state", "up" if port.of.link_up and (up or not is_dummy) else "down"), ("link_resets", 0)))
+
+
+def _of_host_device(interface: Interface, port: Port, device: HostDevice) -> Iterator[Write]:
+    facts = device.facts
+    yield from _writes(interface.wanted.row, (
+        ("ofport", port.number), ("error", None), ("admin_state", "up" if device.is_up else "down"),
+        ("link_state", "up" if port.of.link_up else "down"), ("link_resets", device.resets)))
+    if facts is None:               # it went while it was a port
+        yield from _writes(interface.wanted.row, (
+            ("mac_in_use", None), ("ifindex", 0), ("mtu", None), ("link_speed", None), ("duplex", None),
+            ("status", {})))
+        return
+    bps = kbps_of(facts.features.current) * 1000
+    yield from _writes(interface.wanted.row, (
+        ("mac_in_use", format_mac(device.mac)), ("ifindex", facts.index), ("mtu", device.mtu),
+        ("link_speed", bps or None), ("status", dict(facts.status)),
+        ("duplex", None if not bps else "full" if facts.features.is_full_duplex else "half")))
 
 
 def _trouble(port: Port, datapath_type: str) -> str | None:
@@ -115,6 +140,9 @@ def of_statistics(interface: Interface) -> Iterator[Write]:
               or name.rpartition("_")[2] in ("packets", "bytes")}
     if isinstance(interface.device, Dummy):
         values |= interface.device.more_counts(counters)
+    if isinstance(interface.device, HostDevice):
+        faults = interface.device.faults()
+        values = values | faults if faults else {}      # a device that is gone counts nothing
     yield from _writes(interface.wanted.row, (("statistics", values),))
 
 
@@ -124,10 +152,3 @@ def of_mirrors(bridge: ConfiguredBridge) -> Iterator[Write]:
     for mirror in bridge.bridge.mirrors:
         told = {"tx_packets": mirror.n_packets, "tx_bytes": mirror.n_bytes}
         yield from _writes(rows.get(mirror.name), (("statistics", told),))
-
-
-def _ifindex(name: str) -> int:
-    try:
-        return link.index(name)
-    except PortError:               # the device went while it was a port
-        return 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from netns import Lab
 from reference import available
-from stack import OURS, Stack
+from stack import OURS, THEIRS, Stack
 from wire import eventually
 
 from fastpath.io import link
@@ -50,6 +51,8 @@ def test_a_bridge_keeps_its_device_and_addresses_over_a_restart(lab: tuple[Lab, 
                                                                 ) -> None:
     net, switch, _hosts, stack = lab
     assert stack.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=netdev -- add-port br0 p1") == ""
+    with link.in_netns(switch):
+        link.configure("br0", up=True)
     link.add_address("br0", "10.0.0.9/24", netns=switch)
     for how in (signal.SIGTERM, signal.SIGKILL):
         stack.stop(how=how)
@@ -85,8 +88,72 @@ def test_a_device_that_is_not_there_is_taken_once_it_is(lab: tuple[Lab, str, lis
     assert "could not open network device late0 (No such device)" in said
     assert stack.run("ovs-vsctl get interface late0 ofport") == "-1\n"
     link.add_veth("late0", "late1", netns=switch, peer_netns=switch)
-    assert stack.run("ovs-vsctl set interface late0 external_ids:try=again") == ""
-    assert stack.run("ovs-vsctl get interface late0 ofport error") == "1\n[]\n"
+    assert eventually(lambda: stack.run("ovs-vsctl get interface late0 ofport error") == "1\n[]\n", 20)
+
+
+def test_a_device_that_went_is_taken_again_when_it_comes_back(lab: tuple[Lab, str, list[str], Stack]) -> None:
+    net, switch, hosts, stack = lab
+    assert stack.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=netdev -- add-port br0 p2 "
+                     "-- add-port br0 p1 -- set interface p1 ofport_request=7") == ""
+    assert " 0% packet loss" in ping(net, hosts[0], "10.0.0.2")
+    link.delete("p1", netns=switch)
+    assert eventually(lambda: stack.run("ovs-vsctl get interface p1 ofport admin_state mac_in_use mtu")
+                      == "7\ndown\n[]\n[]\n", 20)
+    net.veth(hosts[0], "eth0", switch, "p1", address="10.0.0.1/24")
+    assert eventually(lambda: stack.run("ovs-vsctl get interface p1 ofport admin_state link_state")
+                      == "7\nup\nup\n", 20)
+    assert " 0% packet loss" in ping(net, hosts[0], "10.0.0.2")
+
+
+@pytest.fixture
+def both(lab: tuple[Lab, str, list[str], Stack]) -> Iterator[tuple[Lab, list[tuple[str, Stack]]]]:
+    """(lab, the namespaces with our daemon and with the reference, in which p0 is one end of a veth)."""
+    net, ours, _hosts, stack = lab
+    theirs = net.netns("ref")
+    for n, ns in enumerate((ours, theirs)):
+        net.veth(ns, "p0", net.netns(f"peer{n}"), "p9", mac="02:00:00:00:00:07")
+    with link.in_netns(theirs), Stack(THEIRS, "--disable-system") as other:
+        for each in (stack, other):
+            assert each.run(
+                "ovs-vsctl add-br br0 -- set bridge br0 datapath_type=netdev "
+                "other_config:hwaddr=02:00:00:00:00:09 -- add-port br0 p0 "
+                "-- set interface p0 ofport_request=1 -- add-port br0 i1 "
+                "-- set interface i1 type=internal ofport_request=2") == ""
+        yield net, [(ours, stack), (theirs, other)]
+
+
+def test_devices_are_told_of_as_the_reference_does(both: tuple[Lab, list[tuple[str, Stack]]]) -> None:
+    _net, stacks = both
+
+    def told(stack: Stack) -> str:
+        rows = stack.run(
+            "ovs-vsctl --columns=name,ofport,error,admin_state,link_state,link_speed,duplex,mtu,status "
+            "list interface p0 br0 i1; ovs-vsctl get interface p0 mac_in_use -- get interface br0 mac_in_use")
+        counters = "".join(stack.run(f"ovs-vsctl get interface {name} statistics")
+                           for name in ("p0", "i1", "br0"))
+        ports = "".join(stack.run(f"ovs-ofctl -O OpenFlow{v} dump-ports-desc br0") for v in (10, 13, 15))
+        return rows + re.sub("=[0-9]+", "", counters) + re.sub("xid=0x.*|2.i1.: addr.*", "", ports)
+
+    def alike() -> bool:
+        return eventually(lambda: told(stacks[0][1]) == told(stacks[1][1]), 30)
+
+    def each(change: Callable[[Stack], object]) -> None:
+        for ns, stack in stacks:
+            with link.in_netns(ns):
+                change(stack)
+        assert alike(), told(stacks[0][1]) + told(stacks[1][1])
+
+    each(lambda _stack: None)
+    assert "admin_state         : down" in told(stacks[0][1])           # internal ones begin so
+    each(lambda _stack: link.configure("br0", up=True))
+    each(lambda _stack: link.configure("p0", up=False))
+    assert "PORT_DOWN" in told(stacks[0][1])
+    each(lambda _stack: link.configure("p0", up=True, mtu=1300))
+    each(lambda stack: stack.run("ovs-ofctl mod-port br0 p0 down; ovs-ofctl mod-port br0 i1 up"))
+    for ns, _stack in stacks:
+        with link.in_netns(ns):
+            assert (link.device("p0").up, link.device("i1").up) == (False, True)
+    each(lambda stack: stack.run("ovs-ofctl mod-port br0 p0 up"))
 
 
 def test_trouble_with_one_device_is_no_others(lab: tuple[Lab, str, list[str], Stack]) -> None:

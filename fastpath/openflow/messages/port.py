@@ -23,6 +23,9 @@ CONFIG_NAMES = ((CONFIG_DOWN, "down"), (CONFIG_NO_STP, "no_stp"), (CONFIG_NO_REC
                 (CONFIG_NO_RECV_STP, "no_receive_stp"), (CONFIG_NO_FLOOD, "no_flood"),
                 (CONFIG_NO_FWD, "no_forward"), (CONFIG_NO_PACKET_IN, "no_packet_in"))
 STATE_LINK_DOWN, STATE_LIVE = 1, 4
+# Mbit/s, and the features (OFPPF_*) that are so fast: half duplex, full duplex.
+MBPS = ((10, 0x3), (100, 0xC), (1000, 0x30), (10_000, 1 << 6), (40_000, 1 << 7), (100_000, 1 << 8),
+        (1_000_000, 1 << 9))
 _NAME: Kind = text(16)
 _SPEEDS = tuple(Row(name, U32) for name in ("curr", "advertised", "supported", "peer"))
 _LAYOUT10 = Layout(Row("port", PORT), Row("mac", MAC), Row("name", _NAME), Row("config", U32),
@@ -35,9 +38,24 @@ _LAYOUT11, _LAYOUT14 = Layout(*_HEAD11, *_ETHERNET.rows), Layout(*_HEAD11)
 _ETHERNET_PROPERTY = Layout(Row("", pad(4)), *_ETHERNET.rows)
 
 
+def kbps_of(features: int) -> int:
+    """Kilobits a second of the fastest of *features*, 0 for none."""
+    return max((mbps * 1000 for mbps, bits in MBPS if features & bits), default=0)
+
+
+def _features10(features: int) -> int:
+    """*features* as OpenFlow 1.0 has them: nothing faster than 10 Gbit/s."""
+    return features & 0x7F | (features & 0xF800) >> 4
+
+
+def _features_of10(features: int) -> int:
+    return features & 0x7F | (features & 0xF80) << 4
+
+
 @value
 class PortDesc:
-    """One port.  Speeds are kbit/s, *config* and *state* as each version has them."""
+    """One port.  Speeds are kbit/s, features bits of OFPPF_* since OpenFlow 1.1; *config* and *state* as each
+    version has them."""
 
     port: int
     mac: int
@@ -54,6 +72,8 @@ class PortDesc:
     def put(self, version: int) -> bytes:
         """Bytes in *version*."""
         values: dict[str, Any] = {name: getattr(self, name) for name in PortDesc.__match_args__}
+        if version == OF10:
+            values |= {row.name: _features10(values[row.name]) for row in _SPEEDS}
         if version < OF14:
             return (_LAYOUT10 if version == OF10 else _LAYOUT11).pack(version, values)
         ethernet = put_property(0, _ETHERNET_PROPERTY.pack(version, values))
@@ -63,8 +83,12 @@ class PortDesc:
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         """The port that comes next; in 1.4 and up, all of *reader*."""
+        if version == OF10:
+            v = _LAYOUT10.unpack(version, reader)
+            v |= {row.name: _features_of10(v[row.name]) for row in _SPEEDS}
+            return cls(**v)
         if version < OF14:
-            return cls(**(_LAYOUT10 if version == OF10 else _LAYOUT11).unpack(version, reader))
+            return cls(**_LAYOUT11.unpack(version, reader))
         v = _LAYOUT14.unpack(version, reader)
         del v["length"]
         while len(reader):

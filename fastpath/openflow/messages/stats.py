@@ -436,6 +436,9 @@ def _get_custom(reader: Reader) -> tuple[tuple[str, int], ...]:
     return tuple((name, int.from_bytes(value, "big")) for name, value in names)
 
 
+DEVICE_COUNTS = ("rx_frame_err", "rx_over_err", "rx_crc_err", "collisions")      # that not every device keeps
+
+
 @value
 class PortCounts:
     """Counters of one port, UNKNOWN where none is kept; *duration* is seconds."""

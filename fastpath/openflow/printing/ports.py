@@ -19,7 +19,6 @@ _SPEEDS = ("10MB-HD", "10MB-FD", "100MB-HD", "100MB-FD", "1GB-HD", "1GB-FD", "10
 _MEDIA = ("COPPER", "FIBER", "AUTO_NEG", "AUTO_PAUSE", "AUTO_PAUSE_ASYM")
 _FEATURES10 = (*_SPEEDS, *_MEDIA)
 _FEATURES11 = (*_SPEEDS, "40GB-FD", "100GB-FD", "1TB-FD", "OTHER", *_MEDIA)
-_MBPS = (10, 10, 100, 100, 1000, 1000, 10_000)
 _ACTIONS10_ORDER = ("output", "enqueue", *ACTIONS10[1:11])
 _REASONS = ("ADD", "DEL", "MOD")
 _MISSES = ("controller", "continue", "drop")
@@ -39,10 +38,6 @@ def _features(m: port.FeaturesReply, c: Context) -> str:
     return out + "".join(format_port_desc(p, c) for p in m.ports)
 
 
-def _speed(features: int) -> int:
-    return max((mbps for i, mbps in enumerate(_MBPS) if features >> i & 1), default=0)
-
-
 def format_port_desc(p: port.PortDesc, c: Context) -> str:
     """Lines of one port."""
     number = "LOCAL" if p.port == 0xFFFE else str(p.port)
@@ -52,14 +47,13 @@ def format_port_desc(p: port.PortDesc, c: Context) -> str:
 def _port_lines(p: port.PortDesc, c: Context) -> str:
     out = f"addr:{mac(p.mac)}\n     config:     {bits(p.config, _CONFIG)}\n"
     out += f"     state:      {bits(p.state, _STATE[:1] if c.version == OF10 else _STATE)}\n"
-    names = _FEATURES10 if c.version == OF10 else _FEATURES11
     for title, features in (("current", p.curr), ("advertised", p.advertised), ("supported", p.supported),
                             ("peer", p.peer)):
         if features:
-            out += f"     {title + ':':<12}{bits(features, names)}\n"
-    now, most = (_speed(p.curr), _speed(p.supported)) if c.version == OF10 else (
-        p.curr_speed // 1000, p.max_speed // 1000)
-    return f"{out}     speed: {now} Mbps now, {most} Mbps max\n"
+            out += f"     {title + ':':<12}{bits(features, _FEATURES11)}\n"
+    now, most = (port.kbps_of(p.curr), port.kbps_of(p.supported)) if c.version == OF10 else (
+        p.curr_speed, p.max_speed)
+    return f"{out}     speed: {now // 1000} Mbps now, {most // 1000} Mbps max\n"
 
 
 def _port_status(m: port.PortStatus, c: Context) -> str:
