@@ -6,6 +6,7 @@ exact.  Bits of a value outside of its mask are kept: dump-flows -m shows them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from fastpath import text
@@ -17,7 +18,10 @@ from fastpath.dpif.terms import fields, need, split_attributes, split_terms
 from fastpath.dpif.tunneltext import parse_tunnel_key
 from fastpath.errors import ParseError
 
+MAX_TAGS = 2                    # that a key has room for
 _CFI = 0x1000
+# Blanks before a number, which the reference passes over.
+_BLANKS = re.compile(r"(?:^|(?<=[=/]))\s+(?=\d|[0-9a-f]{1,2}:)", re.IGNORECASE)
 _ETHERTYPE_NS = 1 << 16         # of packet types: the number is an Ethernet type
 _FRAGS = {"no": 0, "first": 1, "later": 3, "yes": 1}
 _HEADERS = ("eth", "ipv4", "ipv6", "arp", "pbb", "nsh", "tcp", "udp", "sctp", "icmp", "icmpv6", "nd",
@@ -34,10 +38,12 @@ class DuplicateAttribute(ParseError):
         self.name = name
 
 
-def parse_key(source: str, ports: Mapping[str, int] | None = None) -> tuple[FlowKey, FlowKey]:
-    """(key, mask) of *source*; ports may be given by the names in *ports*.  Numbers of one or two bytes wrap,
-    as in the reference.  Raises ParseError, for an attribute that is there twice DuplicateAttribute."""
-    return _Parser(ports or {}).parse(source)
+def parse_key(source: str, ports: Mapping[str, int] | None = None, *, max_tags: int = MAX_TAGS
+              ) -> tuple[FlowKey, FlowKey]:
+    """(key, mask) of *source*; ports may be given by the names in *ports*.  What stands behind *max_tags*
+    VLAN tags is not looked at, as in packets.  Numbers of one or two bytes wrap, as in the reference.  Raises
+    ParseError, for an attribute that is there twice DuplicateAttribute."""
+    return _Parser(ports or {}, max_tags).parse(source)
 
 
 def wrong_term(source: str, ports: Mapping[str, int] | None = None) -> int:
@@ -54,7 +60,8 @@ def wrong_term(source: str, ports: Mapping[str, int] | None = None) -> int:
 
 
 class _Parser:
-    def __init__(self, ports: Mapping[str, int]) -> None:
+    def __init__(self, ports: Mapping[str, int], max_tags: int) -> None:
+        self._max_tags = max_tags
         self._key, self._mask, self._ports = FlowKey(), FlowKey(), ports
         self._depth = 0                         # VLAN tags that were entered
         self._is_tagged = False                 # whether the Ethernet type here is a tag's
@@ -87,7 +94,9 @@ class _Parser:
                     continue
                 raise ParseError(f"{name!r}: expected NAME(...)")
             if name != "encap" and any(map(str.isspace, inside)):
-                raise ParseError(f"{name}({inside}): blanks within")
+                inside = _BLANKS.sub("", inside)
+                if any(map(str.isspace, inside)):
+                    raise ParseError(f"{name}({inside}): blanks within")
             self._term(name, inside)
 
     def _term(self, name: str, inside: str) -> None:
@@ -144,7 +153,7 @@ class _Parser:
         value, mask = _number(inside, 16, "eth_type")
         if f"eth_type({inside})" == NO_TYPE:
             value = DL_TYPE_NONE
-        if self._is_tagged and self._depth < 2:
+        if self._is_tagged and self._depth < self._max_tags:
             self._set("vlan1_tpid" if self._depth else "vlan_tpid", value, 0xFFFF)
         else:
             self._set("dl_type", value, mask)
@@ -156,6 +165,8 @@ class _Parser:
             if name in found:
                 value, exact = _number(found[name], bits, name)
                 tci, mask = tci & ~(1 << 12 if name == "cfi" else 0) | value << shift, mask | exact << shift
+        if self._max_tags <= self._depth < MAX_TAGS:
+            return
         if self._depth > 1:
             raise ParseError(f"vlan({inside}): more than two tags")
         self._set("vlan1_tci" if self._depth else "vlan_tci", tci, mask)
@@ -163,6 +174,8 @@ class _Parser:
             self._set("vlan_tpid", 0x8100, 0xFFFF)
 
     def _encap(self, inside: str) -> None:
+        if self._depth >= self._max_tags:
+            return
         self._depth += 1
         self._seen.discard("eth_type")
         self._terms(inside)

@@ -64,8 +64,10 @@ class Daemon:
         self._types = types                     # of datapaths bridges may have
         self._tls = tls
         self.bridges: dict[str, ConfiguredBridge] = {}
+        self.max_tags = 1                       # of a frame that are read
         self.exiting = self.cleaning = False
-        self.is_configured = False              # the database was carried out once
+        self.is_serving = False                 # the database was carried out once
+        self.is_configured = False              # the same, or another daemon is in charge
         self._db = Database(remote, lock=LOCK)
         self._bridge_log, self._memory_log = log.module("bridge"), log.module("memory")
         self._clock = RealClock()
@@ -159,7 +161,7 @@ class Daemon:
     # -- configuration -----------------------------------------------------------------------------
 
     def _carry_out(self) -> None:
-        self._seen = self._db.seqno
+        self._seen, self.is_serving = self._db.seqno, True
         root = self._db.root()
         if root is None:
             self._close_bridges()
@@ -168,7 +170,8 @@ class Daemon:
         reader = Reader(self._tls)
         self.datapaths.set_poll_us(reader.poll_us(root))
         self.datapaths.set_limits(reader.limits(root))
-        set_max_tags(reader.max_tags(root))
+        self.max_tags = reader.max_tags(root)
+        set_max_tags(self.max_tags)
         self.datapaths.wait_for_rules(texts(root, "other_config").get("flow-restore-wait") == "true")
         # As in the reference a row is told of a datapath that was there before.
         told = [*status.of_datapaths(root, self.datapaths), *self._count(root)]

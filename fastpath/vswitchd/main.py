@@ -171,7 +171,7 @@ def _serve(args: argparse.Namespace, log: Any) -> int:
         return 1
     gc.freeze()                 # what was loaded stays: later collections need not look at it
     try:
-        _loop(daemon, server, ovs.poller.Poller, lambda: _started(log, args))
+        _loop(daemon, server, ovs.poller.Poller, lambda: _started(log, args), lambda: _serving(log))
     except Exception:           # in the background there is nowhere else to tell it
         log.module("vswitchd").write(Level.EMER, traceback.format_exc())
         raise
@@ -182,14 +182,18 @@ def _serve(args: argparse.Namespace, log: Any) -> int:
     return 0
 
 
-def _loop(daemon: Any, server: Any, poller: Callable[[], Any], started: Callable[[], None]) -> None:
-    was_configured = False
+def _loop(daemon: Any, server: Any, poller: Callable[[], Any], started: Callable[[], None],
+          serving: Callable[[], None]) -> None:
+    was_configured = was_serving = False
     while not daemon.exiting:
         daemon.run()
         server.run()
         if daemon.is_configured and not was_configured:
             was_configured = True
             started()
+        if daemon.is_serving and not was_serving:
+            was_serving = True
+            serving()
         if daemon.exiting:
             return
         p = poller()
@@ -202,6 +206,9 @@ def _started(log: Any, args: argparse.Namespace) -> None:
     background.complete()
     if args.detach:
         log.close_console()
+
+
+def _serving(log: Any) -> None:
     log.module("bridge").info(f"{PROGRAM} (Open vSwitch) {VERSION}")        # not to be seen on the console
 
 

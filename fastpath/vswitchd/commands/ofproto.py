@@ -134,7 +134,7 @@ def _question(daemon: Daemon, words: list[str]) -> tuple[Bridge, str | FlowKey]:
     datapath = _datapath(daemon, heads)
     names = {} if datapath is None else {name: n for n, name in port_names(datapath).items()}
     try:
-        key = parse_key(text, names)[0]
+        key = parse_key(text, names, max_tags=daemon.max_tags)[0]
     except DuplicateAttribute as error:
         raise CommandError("Cannot find the datapath" if datapath is None else str(error)) from None
     except ParseError:
@@ -170,6 +170,9 @@ def _as_openflow(datapath: Datapath, key: FlowKey) -> tuple[Bridge, FlowKey]:
     """The bridge a datapath key came in by, and the key with its OpenFlow port."""
     where = datapath.switch.backer.where(key)
     if where is None:
+        recirc_id = key.recirc_id
+        if recirc_id and datapath.switch.backer.recirc.get(recirc_id) is None:
+            raise CommandError(f"no recirculation data for recirc_id {recirc_id:#x}")
         raise CommandError("no OpenFlow tunnel port for this packet" if is_tunnelled(key)
                            else f"no OpenFlow port for datapath port {key.in_port}")
     ofproto, port, _state = where
