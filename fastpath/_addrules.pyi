@@ -1,6 +1,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, final
 
+from fastpath._ukeys import Ukeys
+
 @final
 class Adding:
     def __init__(self, table: Callable[[int], Any], order: Iterator[int], version: int,
@@ -13,3 +15,8 @@ class Adding:
     def timed(self) -> list[Any]: ...
     def add(self, rules: Iterable[Any]) -> None: ...
     def tables(self) -> list[int]: ...
+
+@final
+class RuleAdder:
+    def __init__(self, owner: Any, by_number: dict[int, Any], order: Iterator[int], flows: Ukeys[Any],
+                 decisions: dict[Any, Any], unsettled: tuple[Any, ...]) -> None: ...

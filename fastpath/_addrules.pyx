@@ -1,5 +1,6 @@
 # cython: language_level=3, binding=False
-"""Adding: many rules put into the classifiers of their tables, in one call.
+"""Rules put into the classifiers of their tables: many in one call (``Adding``), or one and all that comes of
+it (``RuleAdder``).
 
 What a table does for one rule (``ofproto.table.Table.insert``), for those that are no part of a conjunction:
 controllers fill tables by the hundred thousand, and a bundle is carried out while packets without a flow wait.
@@ -14,12 +15,15 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, memset
 
 from fastpath._classifier cimport Classifier
+from fastpath._epoch cimport epoch_collect
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
 from fastpath._rules cimport PackedRule
 from fastpath._subtable cimport subtable_t
+from fastpath._ukeys cimport Ukeys
 
 cdef enum:
     TABLES = 256
+    MANY_FLOWS = 1024           # are looked at for several rules at a time only
 
 cdef struct place_t:            # where the last rule of a table went
     PyObject *classifier        # borrowed: `kept` has it
@@ -97,3 +101,63 @@ cdef class Adding:
         if rule.idle_timeout or rule.hard_timeout:
             self.timed.append(rule)
         return 0
+
+
+@cython.final
+cdef class RuleAdder:
+    """Adds rules to the tables of *owner*, a bridge, one by one and each in a version of its own.
+
+    *by_number* is the tables written to and *order* gives serial numbers.  Of the flows that there are *flows*
+    and *decisions* tell those that a rule concerns; *unsettled* is what holds something while flows wait for a
+    check.  As ``Ofproto.add_rules`` but for this: a rule that concerns no flow is not noted.  So nobody may be
+    amid making flows.
+    """
+
+    def __init__(self, owner, dict by_number not None, order, Ukeys flows not None, dict decisions not None,
+                 tuple unsettled not None):
+        self.owner, self.tables, self.backer = owner, owner.tables, owner.backer
+        self.by_number, self.order, self.flows = by_number, order, flows
+        self.decisions, self.unsettled = decisions, unsettled
+
+    cdef int add(self, PackedRule rule) except -1:
+        cdef Classifier classifier
+        cdef uint64_t version = <uint64_t>self.tables.version + 1
+        table = self.by_number.get(rule.table_id)
+        if table is None:
+            table = self.tables.table(rule.table_id)
+        if not unpacked(&rule.mask.f, rule.words, &self.key):
+            raise ValueError(f"{len(rule.words)} bytes are too few for the mask of a rule")
+        classifier = <Classifier?>table.classifier
+        rule.serial = next(self.order)
+        old = classifier.put_in(classifier.make_subtable(&rule.mask.f), &self.key, rule.priority, rule, version,
+                                NULL, True, False)
+        if old is not None or rule.idle_timeout or rule.hard_timeout or table.vacancy is not None:
+            self.owner.added(rule, old)
+        else:
+            self.tables.n_rules += 1
+            self.tables.version = version
+            epoch_collect(&classifier.epoch)
+        if self.concerns_flows(rule):
+            self.owner.touch_rules([rule])
+        else:
+            self.backer.n_changes += 1
+        return 0
+
+    cdef bint concerns_flows(self, PackedRule rule) except -1:
+        """Whether flows may have to be checked for a rule that came."""
+        if self.flows.n > MANY_FLOWS:
+            return True
+        groups = self.decisions.get(self.owner)
+        if groups is None:
+            return False
+        for (tables, looks_at_packets), group in (<dict?>groups).items():
+            if tables >> rule.table_id & 1 and (
+                    not looks_at_packets or self.flows.any_matched(<dict?>group, rule.mask, rule.words)):
+                return True
+        return False
+
+    cdef bint is_settled(self) except -1:
+        for waiting in self.unsettled:
+            if waiting:
+                return False
+        return True

@@ -33,27 +33,7 @@ cdef enum:
     MAP_WORDS = 2               # of a packed key: which words of it follow
     NONE = 0xFFFFFFFFU
 
-# Lists are rings.  An element is a slot, or the head of a decision's ring: HEAD | index << 1 | waits.
 cdef uint32_t HEAD = 0x80000000U
-
-cdef struct link_t:
-    uint32_t next, prev
-
-cdef struct ukey_t:
-    uint64_t ufid               # of the datapath; 0: no flow
-    uint64_t *key               # owned
-    PyObject *mask              # a FlowKey, one reference ours
-    double created, used
-    uint64_t n_packets, n_bytes     # of the datapath's counters, those credited
-    uint32_t decision
-    link_t link                 # free: `next` is the next free slot
-
-cdef struct decision_t:
-    link_t ring[2]              # of its flows; of those that wait for a check
-    uint32_t n_flows
-    uint32_t tcp_flags
-    uint64_t n_packets, n_bytes     # counted, not credited yet
-    double used
 
 # What a datapath tells of one flow (dpif.provider.COUNTERS).
 cdef struct counters_t:
@@ -99,14 +79,6 @@ cdef inline uint32_t port_of(const uint64_t *packed) noexcept:
     return (<const uint32_t *>&packed[MAP_WORDS])[0] if packed[0] & 1 else 0     # the first half of word 0
 
 
-# A match as far as the packet decides it: its words that are not zero, of those in [1, FLOW_TNL_WORD).
-cdef struct match_t:
-    uint32_t n
-    uint32_t at[FLOW_TNL_WORD]
-    uint64_t value[FLOW_TNL_WORD]
-    uint64_t mask[FLOW_TNL_WORD]
-
-
 cdef void read_match(match_t *m, FlowKey mask, FlowKey value) noexcept:
     cdef uint32_t i
     m.n = 0
@@ -144,12 +116,6 @@ cdef bint may_match(const uint64_t *key, const flow_t *mask, const match_t *m, P
 @cython.final
 cdef class Ukeys:
     """Flows by slot, decisions by index."""
-    cdef ukey_t *u
-    cdef decision_t *d
-    cdef uint32_t n_slots, room, free_slot, n_indices, d_room
-    cdef readonly uint32_t n            # flows there are
-    cdef list decisions, free_indices
-    cdef dict _counted                  # indices with packets to credit, in order
 
     def __cinit__(self):
         self.free_slot = NONE
@@ -266,6 +232,19 @@ cdef class Ukeys:
                 self.put_last(head | 1, slot)
             slot = next_slot
         return self.link(head | 1).next != (head | 1)
+
+    cdef bint any_matched(self, indices, FlowKey mask, bytes words) except -1:
+        cdef match_t m
+        cdef uint32_t head, slot
+        read_match(&m, mask, FlowKey.unpack(mask, words))
+        for index in indices:
+            head = HEAD | <uint32_t>index << 1
+            slot = self.link(head).next
+            while slot != head:
+                if may_match(self.u[slot].key, &(<FlowKey>self.u[slot].mask).f, &m, 1):
+                    return True
+                slot = self.link(slot).next
+        return False
 
     def take_waiting(self, uint32_t index, uint32_t at_most) -> list:
         """Slots of flows of a decision that wait for a check, longest first; they wait no more."""

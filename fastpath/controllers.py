@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from fastpath._addrules import RuleAdder
+from fastpath._addtrip import AddTrip
 from fastpath.errors import ConfigError, FastpathError, OpenFlowError
 from fastpath.in_band import hw_address
 from fastpath.ofproto.actions.base import ActionList
@@ -100,6 +102,11 @@ class Control:
     def add_rules(self, rules: list[Rule]) -> None:
         """Add rules that agree with themselves."""
         self._bridge.ofproto.add_rules(rules)
+
+    @property
+    def adder(self) -> RuleAdder:
+        """What adds such rules one by one; packets wait while it does."""
+        return self._bridge.switch.revalidator.adder(self._bridge.ofproto)
 
     def check_added(self, mod: FlowMod) -> None:
         """Raise OpenFlowError for a flow mod that no bundle takes: as if it were read with the TLV table at
@@ -378,6 +385,10 @@ class Served:
             self._taken = self.session.connection.take()
             return self._taken
 
+    def quick(self) -> AddTrip | None:
+        is_watched = not self._wire_log.is_idle or (self._tap is not None and not self._tap.is_idle)
+        return None if is_watched else self.session.adds.trip(self._lock)
+
     def sent(self, n: int) -> None:
         with self._lock:
             if n:
@@ -427,6 +438,9 @@ class Snooped:
     def answer(self, data: bytes) -> bytes:
         self.received(data)
         return self.take()
+
+    def quick(self) -> None:
+        return None
 
     def rest(self) -> None:
         pass

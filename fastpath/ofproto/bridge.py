@@ -455,6 +455,12 @@ class Ofproto:
         if self.tables.vacancies:
             self._tell_vacancies()
 
+    def added(self, rule: Rule, old: Rule | None) -> None:
+        """A RuleAdder put *rule* into its table, in the place of *old* if that is not None."""
+        self.tables.added(rule, old)
+        if self.tables.vacancies:
+            self._tell_vacancies()
+
     def placed(self, mod: FlowMod) -> FlowMod:
         """*mod*, a dump filter too, with its tunnel options where the TLV table has them.  Raises
         OpenFlowError for those that are not there."""

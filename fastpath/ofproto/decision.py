@@ -90,7 +90,7 @@ class Decisions:
         self._known: dict[Hashable, Decision] = {}
         self._n = 0
         # Dicts for sets: checks are done in the same order in every run.  Of a bridge by what they depend on.
-        self._by_bridge: dict[BridgeView, dict[Dependence, dict[int, Decision]]] = {}
+        self.by_bridge: dict[BridgeView, dict[Dependence, dict[int, Decision]]] = {}
         self._by_mac: dict[MacKey, dict[Decision, None]] = {}
 
     def __len__(self) -> int:
@@ -125,7 +125,7 @@ class Decisions:
             decision.names.append(name)
             self._known[name] = decision
         for bridge, tables in decision.bridges.items():
-            self._by_bridge.setdefault(bridge, {}).setdefault(
+            self.by_bridge.setdefault(bridge, {}).setdefault(
                 (tables, decision.looks_at_packets), {})[decision.index] = decision
         for mac in decision.macs:
             self._by_mac.setdefault(mac, {})[decision] = None
@@ -138,10 +138,10 @@ class Decisions:
         for name in decision.names:
             del self._known[name]
         for bridge, tables in decision.bridges.items():
-            groups = self._by_bridge[bridge]
+            groups = self.by_bridge[bridge]
             _discard(groups, (tables, decision.looks_at_packets), decision.index)
             if not groups:
-                del self._by_bridge[bridge]
+                del self.by_bridge[bridge]
         decision.index = -1
         for mac in decision.macs:
             _discard(self._by_mac, mac, decision)
@@ -158,7 +158,7 @@ class Decisions:
 
     def groups(self, bridge: BridgeView, tables: int) -> list[tuple[Dependence, dict[int, Decision]]]:
         """Decisions that changes of tables of a bridge may concern, by index, and by what they depend on."""
-        return [found for found in self._by_bridge.get(bridge, {}).items() if found[0][0] & tables]
+        return [found for found in self.by_bridge.get(bridge, {}).items() if found[0][0] & tables]
 
     def have_few_flows(self, bridges: Iterable[BridgeView], at_most: int) -> bool:
         """Whether the flows that went through *bridges* are *at_most* so many."""

@@ -16,7 +16,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import count
 from typing import Any
 
-from fastpath._addrules import Adding
+from fastpath._addrules import Adding, RuleAdder
+from fastpath._ukeys import Ukeys
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import OFPP_ANY
@@ -225,6 +226,24 @@ class FlowTables:
             for rule in adding.timed:
                 if not rule.removed:
                     self._entered(self._tables[rule.table_id], rule)
+
+    def adder(self, owner: object, flows: Ukeys[Any], decisions: dict[Any, Any],
+              unsettled: tuple[Collection[Any], ...]) -> RuleAdder:
+        """What adds rules one by one to these, the tables of bridge *owner* (see there)."""
+        return RuleAdder(owner, self._tables, self._order, flows, decisions, unsettled)
+
+    def added(self, rule: Rule, old: Rule | None) -> None:
+        """A RuleAdder put *rule* into its table, in the place of *old* if that is not None: show it."""
+        table = self._tables[rule.table_id]
+        if old is None:
+            self.n_rules += 1
+        else:
+            self._replaced(table, old)
+            inherit(rule, old)
+            old.successor = rule
+        self._entered(table, rule)
+        self.publish((rule.table_id,))
+
     def publish(self, touched: Iterable[int]) -> None:
         """Show the steps since the last version, which were in the tables *touched*."""
         self.version += 1

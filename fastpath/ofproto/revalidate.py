@@ -36,6 +36,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from math import inf
 
+from fastpath._addrules import RuleAdder
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath._ukeys import Ukeys
 from fastpath.dpif.actions import OdpAction, OdpActions, mentions
@@ -264,6 +265,12 @@ class Revalidator:
             self._check_some(todo, now)
             if at_most is not None:
                 at_most -= max(1, len(todo))
+
+    def adder(self, bridge: Ofproto) -> RuleAdder:
+        """What adds rules to *bridge* one by one, and knows for which of them flows have to be checked."""
+        backer = self.backer
+        return bridge.tables.adder(bridge, self.ukeys, self.decisions.by_bridge,
+                                   (backer.touched, backer.dirty, backer.dirty_macs, self._unchecked))
 
     def settle_users(self, wanted: Iterable[OdpAction], now: float, *, in_port: int | None = None) -> None:
         """Before something gets another meaning: check those flows that wait for it whose actions have one of

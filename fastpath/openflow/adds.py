@@ -1,4 +1,5 @@
-"""The short way of flow mods that add rules, and of barriers (``_addwire``): what actions it takes.
+"""The short way of flow mods that add rules, and of barriers (``_addwire``, ``_addtrip``): what actions it
+takes, and what of a Session goes there.
 
 Sessions take it while messages are plain and the bridge's tables are (``BridgeControl.standard``).
 FASTPATH_PLAIN=1 in the environment closes it.  Called by ``service``.
@@ -9,21 +10,102 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from fastpath._addtrip import AddTrip
 from fastpath._addwire import AddReader
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.nesting import lists_are_good
 from fastpath.ofproto.actions.traits import TRAITS
 from fastpath.ofproto.actions.versions import OF10, OF11
+from fastpath.ofproto.flow_mod import Command
 from fastpath.ofproto.match import FORMS, Match
 from fastpath.ofproto.rule import FlowFlags, Rule
 from fastpath.ofproto.tunnel_options import name_option
 from fastpath.openflow import instructions, oxm
 
+if TYPE_CHECKING:
+    from fastpath.openflow.service import Session
+
 PLAIN = os.environ.get("FASTPATH_PLAIN", "0") not in ("", "0")
 _HEADER = struct.Struct(">BBHI")
 _BARRIER_REPLY10, _BARRIER_REPLY = 19, 21
+
+
+class Adds:
+    """What *session* is told that goes the short way."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._made: AddReader | None = None
+        self._standard: object | None = None        # of the bridge, that it judges by
+        self._trip: AddTrip | None = None
+
+    def _reader(self) -> AddReader | None:
+        """What reads flow mods; None while all have to go the long way."""
+        session = self._session
+        standard = session.bridge.standard
+        if standard is None or session.role == "secondary":
+            return None
+        reader = self._made
+        if reader is None or standard is not self._standard:
+            reader = self._made = add_reader(session.connection.version, session.bridge.judge)
+            self._standard = standard
+        reader.by_table = session.by_table
+        return reader
+
+    def rule(self, message: bytes) -> Rule | None:
+        """The rule that *message* adds, if it is a flow mod that may go this way."""
+        session, reader = self._session, self._made
+        if reader is None or self._standard is not session.bridge.standard:
+            return None
+        reader.by_table = session.by_table
+        items, end = reader.read(message, 0, session.asked_at)
+        return items[0] if end == len(message) and len(items) == 1 and isinstance(items[0], Rule) else None
+
+    def take(self, data: bytes, at: int) -> int:
+        """Carry out the flow mods of *data* from *at* on that add rules and are plain, and barriers, or put
+        such flow mods into a bundle; return where that ends."""
+        session, reader = self._session, self._reader()
+        if reader is None:
+            return at
+        items, at = reader.read(data, at, session.asked_at)
+        if not items:
+            bundled, number, flags, end = reader.read_bundled(data, at, session.asked_at)
+            return end if bundled and session.bundles.add_rules(number, flags, bundled, data[at:end]) else at
+        rules: list[Rule] = []
+        for item in items:
+            if type(item) is not int:
+                rules.append(item)
+                continue
+            if rules:
+                self._add(rules)
+                rules = []
+            session.bridge.settle(session.asked_at)
+            session.connection.send_bytes(barrier_reply(session.connection.version, item))
+        if rules:
+            self._add(rules)
+        return at
+
+    def _add(self, rules: list[Rule]) -> None:
+        self._session.bridge.add_rules(rules)
+        self._session.tally.count(Command.ADD, self._session.asked_at, len(rules))
+
+    def trip(self, lock: object) -> AddTrip | None:
+        """What may answer in the place of ``Session.received`` while nobody looks on, taking *lock* itself;
+        None while the connection has no version yet."""
+        session, connection = self._session, self._session.connection
+        if self._trip is None and connection.version and not PLAIN:
+            bridge = session.bridge
+            heard, out = connection.buffers
+            self._trip = AddTrip(connection, connection.version, heard, out, lock=lock, reader=self._reader,
+                                 adder=bridge.adder, now=lambda: bridge.now, settle=bridge.settle)
+        return self._trip
+
+    def collect(self) -> tuple[int, int, int, float, float, float] | None:
+        """What ``trip`` did since the last call (``AddTrip.collect``), None for nothing."""
+        return None if self._trip is None else self._trip.collect()
 
 
 def add_reader(version: int, judge: Callable[[Match, ActionList], None]) -> AddReader:

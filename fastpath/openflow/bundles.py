@@ -166,7 +166,7 @@ class Bundles:
         message = _inner(ask, raw)
         step: _Content = self._step(decode(message).message)
         if isinstance(step, FlowMod):           # its match, met for the first time, may be plain
-            step = self._session.plain_rule(message) or step
+            step = self._session.adds.rule(message) or step
         if ask.bundle_id in self._open:
             b = self._take(ask.bundle_id)
             self._usable(b, ask.bundle_id, ask.flags)

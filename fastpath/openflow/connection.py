@@ -47,6 +47,11 @@ class Connection:
         return self._xid
 
     @property
+    def buffers(self) -> tuple[bytearray, bytearray]:
+        """Where bytes wait that came, and those that are to go; the same ones as long as it lives."""
+        return self._in, self._out
+
+    @property
     def is_congested(self) -> bool:
         """Whether more waits to be sent than should."""
         return len(self._out) > BACKLOG_MAX

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from fastpath._addwire import AddReader
+from fastpath._addrules import RuleAdder
 from fastpath._rules import Form
 from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
@@ -32,7 +32,7 @@ from fastpath.ofproto.queue import Queue
 from fastpath.ofproto.rule import FlowFlags, Rule
 from fastpath.ofproto.tlv_table import TlvMapping
 from fastpath.openflow import bundles, groups, monitors, queues, roles, tables, tlvs
-from fastpath.openflow.adds import PLAIN, add_reader, barrier_reply
+from fastpath.openflow.adds import PLAIN, Adds
 from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
 from fastpath.openflow.codec import VERSIONS
@@ -97,6 +97,8 @@ class BridgeControl(Protocol):
     def judge(self, match: Match, actions: ActionList) -> None: ...
     def apply(self, mod: FlowMod) -> None: ...
     def add_rules(self, rules: list[Rule]) -> None: ...
+    @property
+    def adder(self) -> RuleAdder: ...       # the same for one rule
     def check_added(self, mod: FlowMod) -> None: ...
     def select(self, wanted: FlowMod) -> list[Rule]: ...
     def bound(self, match: Match) -> Match: ...
@@ -144,7 +146,7 @@ class Session:
         self._wake = wake or (lambda: None)
         self._packet_in_format = 0
         self._nxm = False               # OpenFlow 1.0: removed rules are told of in Nicira's form
-        self._by_table = False          # OpenFlow 1.0: the command of a flow mod names the table
+        self.by_table = False          # OpenFlow 1.0: the command of a flow mod names the table
         self._miss_send_len = miss_send_len     # while it is 0, no event is told
         self._async: AsyncConfig | None = None
         self._keepalive = Keepalive(idle_s=probe_s, now=bridge.now)
@@ -160,11 +162,10 @@ class Session:
         self._agreed: dict[tuple[int, int, Form | None], ActionList] = {}   # actions that agree with a form
         self._parts = Multiparts()
         self.connection.decode = self._decode
-        self._adds: AddReader | None = None
-        self._standard: object | None = None        # of the bridge, that it judges by
-        self._now = bridge.now          # when what is being answered came
+        self.adds = Adds(self)
+        self.asked_at = bridge.now      # when what is being answered came
         if not PLAIN:
-            self.connection.shortcut = self._take_adds
+            self.connection.shortcut = self.adds.take
         self.monitors = Monitors(self)
         self.is_silent = False          # nothing was heard for too long
         self.n_dropped = 0              # events it was too slow for, or its version has no word for
@@ -205,6 +206,7 @@ class Session:
 
     def ended(self) -> None:
         """The controller is gone."""
+        self._catch_up()
         tell(self.name, self.tally.take(self.bridge.now))
         self.peers.sessions.remove(self)
         self.peers.count_askers()
@@ -214,15 +216,16 @@ class Session:
 
     def received(self, data: bytes) -> None:
         """Answer what *data* completes, and what came before and could not be answered yet."""
-        self._now, n_taken = self.bridge.now, self.connection.n_taken
+        self._catch_up()
+        self.asked_at, n_taken = self.bridge.now, self.connection.n_taken
         asked = self.asks_on_miss
         if not self.connection.took(data):
             self._take()
         if asked != self.asks_on_miss:
             self.peers.count_askers()
         if self.connection.n_taken != n_taken:      # half a message is no sign of life
-            self._keepalive.received(self._now)
-        self._deadlines.look(self._now)
+            self._keepalive.received(self.asked_at)
+        self._deadlines.look(self.asked_at)
 
     def _take(self) -> None:
         for frame, raw in self.connection.received(b""):
@@ -243,54 +246,27 @@ class Session:
     def _decode(self, message: bytes) -> Frame | None:
         """The request in *message*.  What only switches say is not looked into."""
         try:
-            return self._parts.decode(message, self._now)
+            return self._parts.decode(message, self.asked_at)
         except OpenFlowError as error:
             cls = class_of(message)
             if cls is None or cls in _HANDLERS or cls in OURS or error.code == "OFPBRC_BAD_LEN":
                 raise
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{cls.__name__} from a controller") from None
 
-    def plain_rule(self, message: bytes) -> Rule | None:
-        """The rule that *message* adds, if it is a flow mod that may go the short way."""
-        adds = self._adds
-        if adds is None or self._standard is not self.bridge.standard:
-            return None
-        adds.by_table = self._by_table
-        items, end = adds.read(message, 0, self._now)
-        return items[0] if end == len(message) and len(items) == 1 and isinstance(items[0], Rule) else None
-
-    def _take_adds(self, data: bytes, at: int) -> int:
-        """Carry out the flow mods of *data* from *at* on that add rules and are plain, and barriers, or put
-        such flow mods into a bundle; return where that ends."""
-        adds, bridge = self._adds, self.bridge
-        standard = bridge.standard
-        if standard is None or self.role == "secondary":
-            return at
-        if adds is None or standard is not self._standard:
-            adds = self._adds = add_reader(self.connection.version, bridge.judge)
-            self._standard = standard
-        adds.by_table = self._by_table
-        items, at = adds.read(data, at, self._now)
-        if not items:
-            bundled, number, flags, end = adds.read_bundled(data, at, self._now)
-            return end if bundled and self.bundles.add_rules(number, flags, bundled, data[at:end]) else at
-        rules: list[Rule] = []
-        for item in items:
-            if type(item) is not int:
-                rules.append(item)
-                continue
-            if rules:
-                self._add_rules(rules)
-                rules = []
-            bridge.settle(self._now)
-            self.connection.send_bytes(barrier_reply(self.connection.version, item))
-        if rules:
-            self._add_rules(rules)
-        return at
-
-    def _add_rules(self, rules: list[Rule]) -> None:
-        self.bridge.add_rules(rules)
-        self.tally.count(Command.ADD, self._now, len(rules))
+    def _catch_up(self) -> None:
+        """Keep account of what was answered by ``trip``."""
+        told = self.adds.collect()
+        if told is None:
+            return
+        n_taken, n_sent, n_added, first, last, latest = told
+        self.connection.n_taken += n_taken
+        self.connection.n_sent += n_sent
+        if n_added:
+            self.tally.count(Command.ADD, first, n_added)
+            self.tally.count(Command.ADD, last, 0)
+        if n_taken:
+            self._keepalive.received(latest)
+        self._deadlines.look(latest)
 
     def refuse(self, error: OpenFlowError, request: bytes) -> None:
         """Tell the controller that *request* is refused."""
@@ -344,14 +320,14 @@ class Session:
 
     def _apply(self, mod: FlowMod) -> None:
         self.bridge.apply(self.checked(mod))
-        self.tally.count(mod.command, self._now)
+        self.tally.count(mod.command, self.asked_at)
 
     def checked(self, mod: FlowMod) -> FlowMod:
         """*mod* as the bridge takes it.  Raises OpenFlowError if no table could take it."""
         if mod.buffer_id != BUFFER_NONE and mod.command < Command.DELETE:
             raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
         if self.connection.version == OF10:
-            if not self._by_table:
+            if not self.by_table:
                 if mod.table_id:
                     raise OpenFlowError("OFPFMFC_BAD_COMMAND", "the command names a table")
                 mod = replace(mod, table_id=TABLE_ALL)
@@ -399,7 +375,7 @@ class Session:
             raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
 
     def _barrier(self, _ask: basic.BarrierRequest) -> Iterator[object]:
-        self.bridge.settle(self._now)
+        self.bridge.settle(self.asked_at)
         yield basic.BarrierReply()
 
     def _port_mod(self, ask: port.PortMod) -> Iterator[object]:
@@ -422,7 +398,7 @@ class Session:
         yield from ()
 
     def _set_by_table(self, ask: basic.FlowModTableId) -> Iterator[object]:
-        self._by_table = bool(ask.set)
+        self.by_table = bool(ask.set)
         yield from ()
 
     def _set_packet_in_format(self, ask: basic.SetPacketInFormat) -> Iterator[object]:
@@ -457,6 +433,7 @@ class Session:
 
     def wake(self, now: float) -> None:
         """Do what is due."""
+        self._catch_up()
         tell(self.name, self.tally.wake(now))
         if self.connection.has_more:
             self.received(b"")

@@ -54,6 +54,11 @@ class Tap:
         self._peers = peers
         self._heard, self._said = bytearray(), bytearray()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody listens, and no message has begun."""
+        return not (self._peers.snoopers or self._heard or self._said)
+
     def heard(self, data: bytes) -> None:
         """The controller said *data*."""
         self._copy(self._heard, data)

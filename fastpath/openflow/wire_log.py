@@ -25,6 +25,11 @@ class WireLog:
         self._heard, self._said = bytearray(), bytearray()
         self._is_agreed = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody takes its lines, nor did amid a message."""
+        return not (self._heard or self._said or _log.isEnabledFor(logging.DEBUG))
+
     def heard(self, data: bytes, *, is_amid: bool) -> None:
         """The controller said *data*; *is_amid*: it goes on with a message."""
         if not _log.isEnabledFor(logging.DEBUG):

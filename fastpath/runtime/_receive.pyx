@@ -7,12 +7,15 @@ looks for it again and again.  It holds no GIL meanwhile, and gives way to whoev
 had it for longer than an errand takes, the machine is busy: looking on would cost the others' turns, of some
 milliseconds each, whereas a thread that sleeps is woken past them.  So it does not look for HOLD then, and for
 twice as long each time it meets the same again; each time looking was worth it makes that half as long.
+
+What such a peer asks may have a quick answer (``streams.Quick``).  Then all from receiving to sending is one
+call, and the next one is looked for from there.
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
@@ -20,8 +23,10 @@ import os
 
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t c_recv "recv"(int fd, void *data, size_t size, int flags)
+    ssize_t c_send "send"(int fd, const void *data, size_t size, int flags)
     enum:
         MSG_DONTWAIT
+        MSG_NOSIGNAL
 
 cdef extern from "<sched.h>" nogil:
     int sched_yield()
@@ -70,9 +75,15 @@ cdef ssize_t look_until(int fd, void *data, int64_t end, bint *taken) noexcept n
 
 @cython.final
 cdef class Receiver:
-    """Receives at most 64 KiB at a time.  One thread's."""
+    """Receives at most 64 KiB at a time.  One thread's, but that others may set *is_rung*: there is something
+    else to do."""
     cdef char *data
     cdef int64_t hold_ns, held_until
+    cdef public bint is_rung
+    # Of the last call of `soon`: how often it had a quick answer, whether such a one could not be sent as a
+    # whole, and whether it ended because nothing came.
+    cdef readonly uint32_t n_answers
+    cdef readonly bint is_blocked, is_quiet
 
     def __cinit__(self):
         self.hold_ns = self.held_until = 0
@@ -83,8 +94,42 @@ cdef class Receiver:
     def __dealloc__(self):
         free(self.data)
 
-    def soon(self, int fd, double wait_s):
-        """What the stream socket *fd* has within *wait_s*: empty at its end, None for nothing.  Raises OSError."""
+    def soon(self, int fd, double wait_s, quick=None, double until=0):
+        """What the stream socket *fd* has within *wait_s*: empty at its end, None for nothing.  *quick* answers
+        what it can, and what comes within *wait_s* of that, until the time is *until* (monotonic) or it is rung;
+        what it leaves alone is returned.  Raises OSError."""
+        cdef ssize_t n
+        self.n_answers, self.is_blocked, self.is_quiet = 0, False, False
+        while True:
+            n = self.receive(fd, wait_s)
+            if n == -EAGAIN:
+                self.is_quiet = True
+                return None
+            if n < 0:
+                raise OSError(-n, os.strerror(-n))
+            data = PyBytes_FromStringAndSize(self.data, n)
+            out = quick.answer(data) if quick is not None and n else None
+            if out is None:
+                return data
+            self.n_answers += 1
+            if out and not self.send(fd, <bytes?>out, quick):
+                return None
+            if self.is_rung or clock_ns() >= <int64_t>(until * 1e9):
+                return None
+
+    cdef bint send(self, int fd, bytes out, quick) except -1:
+        """Send *out*, which *quick* gave; whether that was all."""
+        cdef ssize_t n = c_send(fd, PyBytes_AS_STRING(out), PyBytes_GET_SIZE(out), MSG_DONTWAIT | MSG_NOSIGNAL)
+        if n < 0:
+            if errno != EAGAIN and errno != EINTR:
+                raise OSError(errno, os.strerror(errno))
+            n = 0
+        quick.sent(n)
+        self.is_blocked = n < PyBytes_GET_SIZE(out)
+        return not self.is_blocked
+
+    cdef ssize_t receive(self, int fd, double wait_s) noexcept:
+        """Bytes received within *wait_s*; -EAGAIN or another error, negated."""
         cdef int64_t now
         cdef bint taken
         cdef ssize_t n = look(fd, self.data)
@@ -98,8 +143,4 @@ cdef class Receiver:
                     self.held_until = clock_ns() + self.hold_ns
                 elif n != -EAGAIN:
                     self.hold_ns //= 2
-        if n >= 0:
-            return PyBytes_FromStringAndSize(self.data, n)
-        if n == -EAGAIN:
-            return None
-        raise OSError(-n, os.strerror(-n))
+        return n

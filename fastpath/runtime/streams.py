@@ -32,6 +32,13 @@ HUNG_UP = "connection closed by peer"
 _log = logging.getLogger("fastpath.rconn")
 
 
+class Quick(Protocol):
+    """Answers what a peer asks that waits for each answer, without the account that a session keeps of it."""
+
+    def answer(self, data: bytes) -> bytes | None: ...      # all that is to be sent; None: data left alone
+    def sent(self, n: int) -> None: ...
+
+
 class StreamSession(Protocol):
     """What one connection is to the thread that serves it."""
 
@@ -45,6 +52,7 @@ class StreamSession(Protocol):
     def take(self) -> bytes: ...        # TAKE_SIZE bytes, or all there are
     def sent(self, n: int) -> None: ...
     def answer(self, data: bytes) -> bytes: ...         # received, then take
+    def quick(self) -> Quick | None: ...                # what may answer in its place for a moment
     def rest(self) -> None: ...         # it was told something, and nothing more comes for now
     def turn(self) -> float: ...        # does what is due; seconds until there is more, inf for never
     def ended(self) -> None: ...
@@ -66,14 +74,13 @@ class Streams:
         self._receiver = Receiver()
         self._heard: dict[StreamSession, None] = {}         # those told something since they had a rest
         self._look = True               # something happened that other sessions may have to hear of
-        self._rung = False
         self._closing = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     def wake(self) -> None:
         """Have the thread look whether something waits to be sent."""
-        self._rung = True
+        self._receiver.is_rung = True
         with suppress(OSError):         # full: it rings already
             self._ring.send(b"!")
 
@@ -83,7 +90,7 @@ class Streams:
         while not self._closing:
             now = time.monotonic()
             if self._look or now >= look_at:
-                self._look = self._rung = False
+                self._look = self._receiver.is_rung = False
                 waits = MAX_WAIT if self._clients else NEVER
                 timeout = min(self._turn(), *map(self._due, list(self._clients)), waits)
                 for client in list(self._clients):
@@ -91,9 +98,10 @@ class Streams:
                 look_at, until = now + min(timeout, LOOK_S), now + timeout
             left = 0.0 if self._look or lingers else max(0.0, until - now)
             ready = self._selector.select(None if left == NEVER else left)
-            for key, events in ready:
-                self._serve_one(key.fileobj, events)
             asker = self._asker([key.fileobj for key, _ in ready if key.fileobj is not self._bell], lingers)
+            for key, events in ready:
+                if key.fileobj is not asker:
+                    self._serve_one(key.fileobj, events)
             lingers = asker if asker is not None and self._linger(asker) else None
             for session in self._heard:
                 session.rest()
@@ -118,13 +126,13 @@ class Streams:
             self._other(sock)
 
     def _asker(self, ready: list[object], before: socket.socket | None) -> socket.socket | None:
-        """The client that may ask on at once: the one that alone was ready if it came soon after its last
-        answer, or *before* if none was."""
+        """The client that may ask on at once: the one that alone is ready if it comes soon after its last
+        answer, or *before* if none is."""
         if not ready:
             return before if before in self._clients else None
         sock = ready[0]
         if (len(ready) > 1 or not isinstance(sock, socket.socket) or isinstance(sock, ssl.SSLSocket)
-                or sock not in self._clients):
+                or self._events.get(sock) != selectors.EVENT_READ):
             return None
         now = time.monotonic()
         answered, self._answered[sock] = self._answered.get(sock, 0.0), now
@@ -134,14 +142,22 @@ class Streams:
         """Look a while for what comes next from a client that has asked on soon after each answer lately:
         to fall asleep and be woken takes both sides longer than such a client waits.  Whether it may go on
         once others were seen to."""
-        fd, receive, end = client.fileno(), self._receiver.soon, time.monotonic() + ALONE_S
+        fd, receiver, end = client.fileno(), self._receiver, time.monotonic() + ALONE_S
+        quick = self._clients[client].quick()
         try:
             while not self._look and self._events.get(client) == selectors.EVENT_READ:
                 session = self._clients[client]
-                data = receive(fd, LINGER_S)
+                data = receiver.soon(fd, LINGER_S, quick, end)
+                if receiver.n_answers:
+                    self._heard[session] = None
+                if data is None:
+                    if receiver.is_blocked:
+                        self._flush(client)
+                    if receiver.is_quiet:
+                        return False
+                    break
                 if not data:
-                    if data is not None:
-                        self._drop(client, "connection closed by peer")
+                    self._drop(client, "connection closed by peer")
                     return False
                 self._heard[session] = None
                 out = session.answer(data)
@@ -152,7 +168,7 @@ class Streams:
                         self._flush(client)
                 if session.closed:
                     self._flush(client)
-                if self._rung or time.monotonic() >= end:
+                if receiver.is_rung or time.monotonic() >= end:
                     break
             return self._events.get(client) == selectors.EVENT_READ
         except BlockingIOError:

@@ -19,6 +19,7 @@ class Echo:
 
     def __init__(self, fails: str | None = None) -> None:
         self._fails, self._out, self._heard, self.n_rests = fails, b"", False, 0
+        self.quickly: Quickly | None = None
 
     def _check(self, where: str) -> None:
         if self._heard and where == self._fails:
@@ -37,6 +38,9 @@ class Echo:
         self.received(data)
         return self.take()
 
+    def quick(self) -> Quickly | None:
+        return self.quickly
+
     def sent(self, n: int) -> None:
         self._out = self._out[n:]
 
@@ -48,6 +52,21 @@ class Echo:
         return NEVER
 
     def ended(self) -> None:
+        pass
+
+
+class Quickly:
+    """Answers in the place of a session that echoes, but for what begins with "?"."""
+
+    n = 0
+
+    def answer(self, data: bytes) -> bytes | None:
+        if data.startswith(b"?"):
+            return None
+        self.n += 1
+        return data
+
+    def sent(self, n: int) -> None:
         pass
 
 
@@ -95,6 +114,29 @@ def test_who_was_told_something_has_a_rest_when_nothing_more_comes() -> None:
     assert 0 < session.n_rests <= 500
     served.close()
     peer.close()
+
+
+def test_what_has_a_quick_answer_and_what_has_none_are_answered_in_order() -> None:
+    session, other = Echo(), Echo()
+    session.quickly = Quickly()
+    served = Served(session, other)
+    peer, another = served.peers
+    deadline, n = time.monotonic() + 60, 0
+    while session.quickly.n < 300 and time.monotonic() < deadline:
+        said = b"?%d" % n if n % 7 == 3 else b"%d" % n
+        peer.sendall(said)
+        assert peer.recv(10) == said
+        if n % 50 == 0:
+            another.sendall(b"now")
+            assert another.recv(10) == b"now"
+        n += 1
+    assert session.quickly.n >= 300
+    while not session.n_rests and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert session.n_rests
+    served.close()
+    peer.close()
+    another.close()
 
 
 def test_a_client_that_asks_on_at_once_does_not_keep_others_waiting() -> None:

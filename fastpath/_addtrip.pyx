@@ -1,0 +1,107 @@
+# cython: language_level=3, binding=False
+"""AddTrip: the answer to flow mods and barrier requests of a controller that waits for each.
+
+A controller that has no bundles sends a flow mod and a barrier and waits for the reply, over and over, so what
+counts is how long one such trip takes.  ``openflow.service`` takes it through a dozen objects, each of which
+keeps account of something.  Here the bytes that came are read (``_addwire``), the rules added (``_addrules``)
+and the replies put behind what waits in one call, and the accounts are summed up until somebody asks
+(``collect``).  Pieces that hold anything else are left alone, as all are while something out of the ordinary
+goes on; ``tests/test_addtrip.py`` holds both ways equal.  Called by the thread that serves the connection.
+"""
+
+cimport cython
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memset
+
+from fastpath._addrules cimport RuleAdder
+from fastpath._rules cimport PackedRule
+
+cdef enum:
+    LONGEST = 4096              # of a piece: who says more at once does not wait for each answer
+    REPLY = 8
+    OF10 = 1
+    OF10_BARRIER_REPLY = 19
+    BARRIER_REPLY = 21
+
+
+@cython.final
+cdef class AddTrip:
+    """Answers *connection*, which speaks *version*, under *lock*.  *heard* and *out* are its bytes that wait each
+    way.
+
+    *reader* gives the AddReader to read with, None while flow mods are not to be read so; *adder* adds the rules;
+    *now* tells the time, *settle* has flows be as the tables are then.
+    """
+    cdef object connection, lock, reader, now, settle
+    cdef bytearray heard, out
+    cdef RuleAdder adder
+    cdef uint8_t version
+    cdef Py_ssize_t n_taken, n_sent, n_added
+    cdef double first, last, latest
+
+    def __init__(self, connection, uint8_t version, bytearray heard not None, bytearray out not None, *, lock,
+                 reader, RuleAdder adder not None, now, settle):
+        self.connection, self.version, self.heard, self.out = connection, version, heard, out
+        self.lock, self.reader, self.adder, self.now, self.settle = lock, reader, adder, now, settle
+
+    def answer(self, bytes data not None):
+        """What is to be sent when *data* came, which stays until ``sent``; None if *data* is left alone."""
+        if PyBytes_GET_SIZE(data) > LONGEST:
+            return None
+        with self.lock:
+            if PyByteArray_GET_SIZE(self.heard) or PyByteArray_GET_SIZE(self.out) or self.connection.closed:
+                return None
+            reader = self.reader()
+            if reader is None:
+                return None
+            return self.take(data, reader, self.now())
+
+    cdef object take(self, bytes data, reader, double now):
+        items, end = reader.read(data, 0, now)
+        if end != PyBytes_GET_SIZE(data):
+            return None
+        for item in <list?>items:
+            if isinstance(item, PackedRule):
+                self.adder.add(<PackedRule>item)
+                if self.n_added == 0:
+                    self.first = now
+                self.last, self.n_added = now, self.n_added + 1
+            else:
+                if not self.adder.is_settled():
+                    self.settle(now)
+                self.reply(item)
+        self.n_taken += PyBytes_GET_SIZE(data)
+        self.latest = now
+        return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self.out), PyByteArray_GET_SIZE(self.out))
+
+    cdef int reply(self, uint32_t xid) except -1:
+        """Put the reply to a barrier behind what waits."""
+        cdef Py_ssize_t at = PyByteArray_GET_SIZE(self.out)
+        cdef uint8_t *p
+        PyByteArray_Resize(self.out, at + REPLY)
+        p = <uint8_t *>PyByteArray_AS_STRING(self.out) + at
+        memset(p, 0, REPLY)
+        p[0], p[1] = self.version, OF10_BARRIER_REPLY if self.version == OF10 else BARRIER_REPLY
+        p[3] = REPLY
+        p[4], p[5], p[6], p[7] = xid >> 24, xid >> 16 & 0xFF, xid >> 8 & 0xFF, xid & 0xFF
+        return 0
+
+    def sent(self, Py_ssize_t n):
+        """Forget *n* bytes that wait, which the peer's side has taken over."""
+        with self.lock:
+            if n == PyByteArray_GET_SIZE(self.out):
+                PyByteArray_Resize(self.out, 0)
+            else:
+                del self.out[:n]
+            self.n_sent += n
+
+    def collect(self):
+        """(bytes taken, bytes sent, rules added, when the first and the last of them, when the last bytes came)
+        since the last call; None if nothing was."""
+        if not self.n_taken and not self.n_sent:
+            return None
+        told = self.n_taken, self.n_sent, self.n_added, self.first, self.last, self.latest
+        self.n_taken = self.n_sent = self.n_added = 0
+        return told
