@@ -103,6 +103,13 @@ cdef class Adding:
         return 0
 
 
+cpdef object standard_of(owner):
+    """By what rules of *owner*, a bridge, are judged.  One whose actions have no traits is then only to be added;
+    None where something may still refuse it, give it another meaning or wants to know of it."""
+    is_plain = owner.tables.are_plain and not (owner.is_closed or owner.tlvs.places or owner.watchers)
+    return owner.backer.features if is_plain else None
+
+
 @cython.final
 cdef class RuleAdder:
     """Adds rules to the tables of *owner*, a bridge, one by one and each in a version of its own.
@@ -155,6 +162,9 @@ cdef class RuleAdder:
                     not looks_at_packets or self.flows.any_matched(<dict?>group, rule.mask, rule.words)):
                 return True
         return False
+
+    cdef object standard(self):
+        return standard_of(self.owner)
 
     cdef bint is_settled(self) except -1:
         for waiting in self.unsettled:

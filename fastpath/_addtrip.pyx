@@ -28,22 +28,24 @@ cdef enum:
 
 @cython.final
 cdef class AddTrip:
-    """Answers *connection*, which speaks *version*, under *lock*.  *heard* and *out* are its bytes that wait each
-    way.
+    """Answers *connection*, which speaks *version*, in the place of *session*, under *lock*.  *heard* and *out* are
+    its bytes that wait each way.
 
     *reader* gives the AddReader to read with, None while flow mods are not to be read so; *adder* adds the rules;
     *now* tells the time, *settle* has flows be as the tables are then.
     """
-    cdef object connection, lock, reader, now, settle
+    cdef object session, connection, lock, reader, now, settle
+    cdef object made, standard      # the reader, and by what it judges
     cdef bytearray heard, out
     cdef RuleAdder adder
     cdef uint8_t version
     cdef Py_ssize_t n_taken, n_sent, n_added
     cdef double first, last, latest
 
-    def __init__(self, connection, uint8_t version, bytearray heard not None, bytearray out not None, *, lock,
-                 reader, RuleAdder adder not None, now, settle):
-        self.connection, self.version, self.heard, self.out = connection, version, heard, out
+    def __init__(self, session, connection, uint8_t version, bytearray heard not None, bytearray out not None,
+                 *, lock, reader, RuleAdder adder not None, now, settle):
+        self.session, self.connection, self.version = session, connection, version
+        self.heard, self.out = heard, out
         self.lock, self.reader, self.adder, self.now, self.settle = lock, reader, adder, now, settle
 
     def answer(self, bytes data not None):
@@ -53,13 +55,23 @@ cdef class AddTrip:
         with self.lock:
             if PyByteArray_GET_SIZE(self.heard) or PyByteArray_GET_SIZE(self.out) or self.connection.closed:
                 return None
-            reader = self.reader()
-            if reader is None:
+            if not self.may_read():
                 return None
-            return self.take(data, reader, self.now())
+            return self.take(data, self.now())
 
-    cdef object take(self, bytes data, reader, double now):
-        items, end = reader.read(data, 0, now)
+    cdef bint may_read(self) except -1:
+        """Have the reader at hand; False if there is to be none now."""
+        standard = self.adder.standard()
+        if standard is None or self.session.role == "secondary":
+            return False
+        if standard is not self.standard:
+            self.made, self.standard = self.reader(), standard
+        if self.version == OF10:
+            self.made.by_table = self.session.by_table
+        return True
+
+    cdef object take(self, bytes data, double now):
+        items, end = self.made.read(data, 0, now)
         if end != PyBytes_GET_SIZE(data):
             return None
         for item in <list?>items:

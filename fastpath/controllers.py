@@ -67,7 +67,7 @@ class Control:
     def __init__(self, bridge: Bridge, dpid: int | None) -> None:
         if dpid is not None and not (type(dpid) is int and 0 < dpid < 1 << 64):
             raise ConfigError(f"bridge {bridge.name!r}: dpid {dpid!r}: expected 64 bits, not all 0")
-        self._bridge, self._clock = bridge, bridge.switch.clock
+        self._bridge, self.time = bridge, bridge.switch.clock.now
         self.dpid = default_dpid(bridge.name) if dpid is None else dpid
 
     @property
@@ -78,7 +78,7 @@ class Control:
     @property
     def now(self) -> float:
         """Seconds of the switch's clock."""
-        return self._clock.now()
+        return self.time()
 
     @property
     def is_strict(self) -> bool:
@@ -89,7 +89,7 @@ class Control:
     def standard(self) -> object | None:
         """By what rules of plain flow mods are judged, which then are only to be added; None while each needs
         a look."""
-        return None if self._bridge.is_deleted else self._bridge.ofproto.standard
+        return self._bridge.ofproto.standard
 
     def judge(self, match: Match, actions: ActionList) -> None:
         """Raise OpenFlowError for a rule that no table takes, by the standard."""

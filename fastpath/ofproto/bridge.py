@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
+from fastpath._addrules import standard_of
 from fastpath._flow import FlowKey
 from fastpath.dpif.provider import Features
 from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowError
@@ -133,7 +134,7 @@ class Ofproto:
         self._in_band = InBandRules()
         self.recirc: RecircTable = backer.recirc
         self.forward_bpdu = False
-        self.exports_flows = False
+        self.exports_flows = self.is_closed = False
         self.frag_handling = "normal"
         self.origin: object | None = None       # who has changes made, told with the events of them
         self.tlvs = TlvTable()
@@ -427,11 +428,9 @@ class Ofproto:
             for rule in rules)
 
     @property
-    def standard(self) -> Features | None:
-        """By what rules are judged.  One whose actions have none of TRAITS is then only to be added; None
-        where something may still refuse it, give it another meaning or wants to know of it."""
-        is_plain = self.tables.are_plain and not (self.tlvs.places or self.watchers)
-        return self.backer.features if is_plain else None
+    def standard(self) -> object | None:
+        """By what rules are judged; None where a rule needs more than to be added (``standard_of``)."""
+        return standard_of(self)
 
     def judge(self, match: Match, actions: ActionList) -> None:
         """Raise OpenFlowError for what no table takes, whatever the values that *match* has: by its mask
@@ -679,6 +678,7 @@ class Ofproto:
 
     def close(self) -> None:
         """Leave the backer; the ports must be gone."""
+        self.is_closed = True
         for meter in self.meters:
             self.meters.forget(meter)
         self.meters.release()

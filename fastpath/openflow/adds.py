@@ -99,8 +99,9 @@ class Adds:
         if self._trip is None and connection.version and not PLAIN:
             bridge = session.bridge
             heard, out = connection.buffers
-            self._trip = AddTrip(connection, connection.version, heard, out, lock=lock, reader=self._reader,
-                                 adder=bridge.adder, now=lambda: bridge.now, settle=bridge.settle)
+            self._trip = AddTrip(session, connection, connection.version, heard, out, lock=lock,
+                                 reader=self._reader, adder=bridge.adder, now=bridge.time,
+                                 settle=bridge.settle)
         return self._trip
 
     def collect(self) -> tuple[int, int, int, float, float, float] | None:
