@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,7 +55,9 @@ if TYPE_CHECKING:
     from fastpath.bridge import Bridge, Port
 
 _log = logging.getLogger("fastpath.ofproto")
-_log.addHandler(logging.NullHandler())
+_rconn = logging.getLogger("fastpath.rconn")
+for _each in (_log, _rconn):
+    _each.addHandler(logging.NullHandler())
 
 
 def default_dpid(name: str) -> int:
@@ -483,5 +487,11 @@ def listen(bridge: Bridge, address: str, *, dpid: int | None = None, versions: I
     def serve(wake: Callable[[], None], peer: str) -> Served:
         with bridge.switch.lock:
             session = Session(control, spoken, wake, peers=peers_of(bridge), name=f"{bridge.name}<->{peer}")
+            tell = session.connection.on_mismatch
+
+            def dropped(theirs: frozenset[int]) -> None:
+                tell(theirs)
+                _rconn.warning("%s: connection dropped (%s)", session.name, os.strerror(errno.EPROTO))
+            session.connection.on_mismatch = dropped
         return Served(bridge, control, session)
     return Listener(address, serve, tls=tls)

@@ -33,6 +33,8 @@ class Connection:
         self.on_version: Callable[[], object] = lambda: None    # called when the version is known
         # Called with what is wrong with a message that could not be decoded.
         self.on_refusal: Callable[[OpenFlowError, bytes], object] = lambda _error, _message: None
+        # Called with the versions of who speaks none of ours.
+        self.on_mismatch: Callable[[frozenset[int]], object] = lambda _versions: None
         # Called with the version of a message that is of another.
         self.on_other_version: Callable[[int], object] = lambda _version: None
         self.decode: Callable[[bytes], Frame | None] = decode       # None: it is only part of a message
@@ -172,6 +174,7 @@ class Connection:
             text = f"We support versions {sorted(self.versions)}, you support {sorted(theirs)}."
             self._out += encode(basic.Error("OFPHFC_INCOMPATIBLE", text.encode()), ours, xid)
             self.closed = True
+            self.on_mismatch(frozenset(theirs))
             return
         self.version = max(common)
         self.on_version()

@@ -51,7 +51,7 @@ from fastpath.openflow.multiparts import Multiparts
 from fastpath.openflow.port_steps import steps, told
 from fastpath.openflow.replies import Ready, milliseconds
 from fastpath.openflow.roles import Peers
-from fastpath.openflow.session_log import FlowModTally, tell, tell_refusal, tell_version
+from fastpath.openflow.session_log import FlowModTally, tell, tell_mismatch, tell_refusal, tell_version
 from fastpath.openflow.table_features import N_TABLES
 from fastpath.openflow.tables import TableView
 from fastpath.tlv import Options
@@ -144,6 +144,7 @@ class Session:
         self.bridge, self.connection = bridge, Connection(versions)
         self.name, self.tally = name, FlowModTally()           # in the log
         self.connection.on_refusal = lambda error, raw: tell_refusal(name, error.code, raw)
+        self.connection.on_mismatch = lambda theirs: tell_mismatch(name, self.connection.versions, theirs)
         self.connection.on_other_version = lambda other: tell_version(name, other, self.connection.version)
         self._wake = wake or (lambda: None)
         self._packet_in_format = 0

@@ -12,6 +12,7 @@ import logging
 from fastpath.ofproto.flow_mod import Command
 from fastpath.openflow.keepalive import NEVER
 from fastpath.openflow.messages.table import class_of
+from fastpath.openflow.wire_log import format_versions
 
 REPORT_S, PAUSE_S = 10.0, 60.0
 _log, _refusals = logging.getLogger("fastpath.connmgr"), logging.getLogger("fastpath.connmgr.refusals")
@@ -81,6 +82,13 @@ def tell_version(name: str, version: int, expected: int) -> None:
     if name:
         _vconn.error("%s: received OpenFlow version 0x%02x != expected %02x",
                      name.rpartition("<->")[2], version, expected)
+
+
+def tell_mismatch(name: str, ours: frozenset[int], theirs: frozenset[int]) -> None:
+    """Log that no version is spoken by both."""
+    if name:
+        _vconn.warning("%s: version negotiation failed (we support %s, peer supports %s)",
+                       name.rpartition("<->")[2], format_versions(ours), format_versions(theirs))
 
 
 def _type(request: bytes) -> str:

@@ -58,7 +58,7 @@ class WireLog:
         theirs = basic.hello_versions(decode(bytes([known]) + message[1:]).message, message[0])
         if self._versions & theirs:
             _log.debug("%s: negotiated OpenFlow version 0x%02x (we support %s, peer supports %s)", self._name,
-                       max(self._versions & theirs), _words(self._versions), _words(theirs))
+                       max(self._versions & theirs), format_versions(self._versions), format_versions(theirs))
 
 
 class _Text:
@@ -86,8 +86,10 @@ def cut(waiting: bytearray, data: bytes) -> list[bytes]:
     return found
 
 
-def _words(versions: frozenset[int]) -> str:
+def format_versions(versions: frozenset[int]) -> str:
     """*versions* as the reference's log has them."""
+    if not versions:
+        return "no versions"
     highest = max(versions)
     if len(versions) == 1:
         return f"version 0x{highest:02x}"

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple, TypedDict
 
 from fastpath._classifier import DEFAULT_PREFIXES, PREFIX_FIELDS
 from fastpath.dpif.userspace import MAX_POLL_US, POLL_US
-from fastpath.errors import ParseError
+from fastpath.errors import FastpathError, ParseError
 from fastpath.fields import BY_NAME
 from fastpath.in_band import place_of
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.description import Description
 from fastpath.ofproto.port import VLAN_MAX, vlan_config
 from fastpath.ofproto.revalidate import MAX_FLOWS, Limits
+from fastpath.ofproto.subfield import Subfield
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
 from fastpath.ofproto.xlate.packet import MAX_VLANS
 from fastpath.openflow.roles import BUNDLE_IDLE_S
@@ -318,11 +319,30 @@ class Reader:
         for number, row in sorted(column(bridge, "flow_tables", {}).items()):
             yield number, TableWanted(
                 one(row, "name") or "", one(row, "flow_limit"), one(row, "overflow_policy") == "evict",
-                tuple(sorted(column(row, "groups", []))), self._prefixes(row, str(bridge.name)))
+                self._groups(row, f"bridge {bridge.name} table {number}"),
+                self._prefixes(row, str(bridge.name)))
+
+    def _groups(self, row: Row, where: str) -> tuple[str, ...]:
+        """The fields whose values make the groups of which one is evicted; what is none is left out."""
+        found: list[str] = []
+        for text in sorted(column(row, "groups", [])):
+            field, bracket, rest = text.partition("]")
+            try:
+                Subfield.parse(field + bracket)
+            except FastpathError as error:
+                self.warn(f"{where}: error parsing 'groups' ({error})", is_few=True)
+            else:
+                if rest:
+                    self.warn(f"{where}: 'groups' element '{text}' contains trailing garbage", is_few=True)
+                else:
+                    found.append(text)
+        return tuple(found)
 
     def _prefixes(self, row: Row, bridge: str) -> tuple[str, ...]:
         found: list[str] = []
         for name in sorted(column(row, "prefixes", [])):
+            if name == "none":
+                return ()
             field = BY_NAME.get(name)
             if field is None:
                 self.warn(f"bridge {bridge}: 'prefixes' with unknown field: {name}")

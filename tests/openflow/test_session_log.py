@@ -8,7 +8,7 @@ import pytest
 
 from fastpath.ofproto.flow_mod import Command
 from fastpath.openflow.keepalive import NEVER
-from fastpath.openflow.session_log import FlowModTally, tell, tell_refusal
+from fastpath.openflow.session_log import FlowModTally, tell, tell_mismatch, tell_refusal
 
 
 def test_flow_mods_are_told_ten_seconds_after_the_first() -> None:
@@ -51,3 +51,14 @@ def test_only_named_sessions_are_talked_about(caplog: pytest.LogCaptureFixture) 
     assert caplog.messages == ["br0<->unix#1: 1 flow_mods",
                                "br0<->unix#1: sending OFPBRC_BAD_LEN error reply to OFPT_FLOW_MOD message",
                                "br0<->unix#1: sending OFPBRC_BAD_TYPE error reply to invalid message"]
+
+
+def test_versions_that_nobody_shares_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    for name, ours, theirs in (("br0<->unix#3", {1, 4}, {5}), ("tcp:1.2.3.4:5", {1, 2, 3}, set[int]()),
+                               ("", {1}, {2})):
+        tell_mismatch(name, frozenset(ours), frozenset(theirs))
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "unix#3: version negotiation failed (we support versions 0x01, 0x04, "
+                    "peer supports version 0x05)"),
+        ("WARNING", "tcp:1.2.3.4:5: version negotiation failed (we support version 0x03 and earlier, "
+                    "peer supports no versions)")]

@@ -61,6 +61,18 @@ def test_a_second_daemon_waits_for_the_end_of_the_first(stack: Stack) -> None:
     stack.run(f"ovs-appctl -t {stack.dir}/second.ctl exit")
 
 
+def test_who_speaks_no_version_of_a_bridge_is_told_of(stack: Stack) -> None:
+    stack.run(ADD + " -- set bridge br0 protocols=OpenFlow13,OpenFlow15")
+    assert "version negotiation failed" in stack.run("ovs-ofctl -O OpenFlow10 show br0")
+    wait_for(lambda: "connection dropped (Protocol error)" in stack.log, "the log does not say so")
+    lines = [line.split("|")[2:] for line in stack.log.splitlines() if "unix#" in line]
+    named = lines[0][2].partition(":")[0]
+    assert lines == [
+        ["vconn", "WARN", f"{named}: version negotiation failed (we support versions 0x04, 0x06, "
+                          "peer supports version 0x01)"],
+        ["rconn", "WARN", f"br0<->{named}: connection dropped (Protocol error)"]]
+
+
 def test_bridges_work_on_while_the_database_is_away_and_follow_it_when_it_is_back(stack: Stack) -> None:
     stack.run(ADD + " -- set interface p1 options:tx_pcap=p1.pcap")
     stack.run("ovs-ofctl add-flow br0 actions=in_port")
