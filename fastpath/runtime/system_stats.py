@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 INTERVAL_S = 5.0
 _MEMORY = ("MemTotal", "MemFree", "Buffers", "Cached", "SwapTotal", "SwapFree")
 _UTIME, _STIME, _START, _VSIZE, _RSS, _CORE, _PPID = 14, 15, 22, 23, 24, 39, 4     # of /proc/PID/stat, from 1
+_FLOCK = struct.Struct("hhqqi4x")       # struct flock
 _CRASHES = re.compile(rb"\((\d+) crashes?")
 
 
@@ -75,14 +77,11 @@ def _locked_by(path: Path) -> int | None:
         found = path.stat()
         if (found.st_dev, found.st_ino) in set(_own_files()):
             return os.getpid()          # to open and close it would give up our lock
-        with path.open("rb+") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return int(file.read())
+        with path.open("rb") as file:   # asked only: who is about to lock it shall find it free
+            held = fcntl.fcntl(file, fcntl.F_GETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+            return None if _FLOCK.unpack(held)[0] == fcntl.F_UNLCK else int(file.read())
     except (OSError, ValueError):
-        pass
-    return None
+        return None
 
 
 def _process(pid: int, proc: Path) -> str:
