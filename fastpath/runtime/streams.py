@@ -143,8 +143,8 @@ class Streams:
         to fall asleep and be woken takes both sides longer than such a client waits.  Whether it may go on
         once others were seen to."""
         fd, receiver, end = client.fileno(), self._receiver, time.monotonic() + ALONE_S
-        quick = self._clients[client].quick()
         try:
+            quick = self._clients[client].quick()
             while not self._look and self._events.get(client) == selectors.EVENT_READ:
                 session = self._clients[client]
                 data = receiver.soon(fd, LINGER_S, quick, end)

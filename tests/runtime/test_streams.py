@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ class Echo:
         return self.take()
 
     def quick(self) -> Quickly | None:
+        self._check("quick")
         return self.quickly
 
     def sent(self, n: int) -> None:
@@ -97,6 +99,23 @@ def test_a_fault_in_one_session_ends_that_connection_alone(where: str, caplog: A
         with pytest.raises(ZeroDivisionError, match=where):
             served.close()
     assert "internal error: a connection is closed" in caplog.text
+    bad.close()
+    good.close()
+
+
+def test_a_fault_where_answers_are_quick_ends_that_connection_alone() -> None:
+    served = Served(Echo("quick"), Echo())
+    bad, good = served.peers
+    deadline = time.monotonic() + 60
+    with suppress(OSError):             # it is only asked for quick answers once it asks on at once
+        while time.monotonic() < deadline:
+            bad.sendall(b"x")
+            if not bad.recv(10):
+                break
+    good.sendall(b"hello")
+    assert good.recv(10) == b"hello"
+    with pytest.raises(ZeroDivisionError, match="quick"):
+        served.close()
     bad.close()
     good.close()
 
