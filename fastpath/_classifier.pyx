@@ -59,6 +59,19 @@ from types import GenericAlias
 
 from fastpath.fields import OFFSETS
 
+cdef extern from *:
+    """
+    static inline __attribute__((always_inline)) void prefetch_flow(const void *p)
+    {
+        const char *c = (const char *)p;
+#pragma GCC unroll 16
+        for (unsigned i = 0; i < sizeof(flow_t); i += 64) {
+            __builtin_prefetch(c + i, 1);
+        }
+    }
+    """
+    void prefetch_flow(const void *p) noexcept nogil
+
 cdef enum:
     AHEAD = 4                   # keys of lookup_many fetched while one is looked up
     FEW_RULES = 256             # that a table is taken to have besides, to be worth it
@@ -401,6 +414,8 @@ cdef class Classifier:
                     prefetch(&keys[i + AHEAD])
                     prefetch(&keys[i + AHEAD].w[8])
                 if wc != NULL:
+                    if i + AHEAD < n:
+                        prefetch_flow(&wc[i + AHEAD])
                     zero_words(wc[i].w, FLOW_WORDS)
                 r = self.find(&keys[i], NULL if wc == NULL else &wc[i], version)
                 ids[i] = -1 if r == NULL else <int64_t>r.id

@@ -1,6 +1,6 @@
 # _sieve.pxd -- which of up to 64 subtables of a classifier a key can be in at all, and what un-wildcarding asks
 # of them all at once.  Made by the one writer; readers without a lock follow it.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath._bytes cimport load_relaxed16, load_relaxed64
 from fastpath._epoch cimport epoch_t
@@ -9,11 +9,22 @@ from fastpath._stagegroup cimport mix, stage_group_t
 from fastpath._subtable cimport MAX_FRONT, MAX_STAGES, MAX_TRIES, rule_t, subtable_t
 from fastpath._trie cimport prefix_field_t
 
+cdef extern from "_seats.h" nogil:
+    enum: SEATS                 # subtables of a sieve: the bits of a word
+    enum: FOLD_WORDS            # words of a key that are un-wildcarded together
+    enum: MAX_FOLDS
+    ctypedef struct layer_t:    # bits that the same subtables have in their masks, of each of these words
+        uint64_t users[4]
+        uint64_t bits[4]
+    ctypedef struct fold_t:
+        const layer_t *layer
+        const layer_t *end
+        uint32_t word           # the first of the key
+        uint8_t share[4]        # the stage of each; MAX_STAGES for the word of the ports
+
 cdef enum:
-    SEATS = 64                  # subtables of a sieve: the bits of a word
     MAX_FILTERS = 16
     MAX_FIXED = 16
-    SUM_BITS = 5                # subtables whose masks are added up beforehand
     GATHERED = 8                # bits of what a factor gathers
     MAX_PROBE = 8               # words of a mask that are hashed without a loop
 
@@ -38,19 +49,9 @@ cdef struct fixed_t:            # a word that is the same in all rules of some s
     uint64_t users
     uint32_t word
 
-cdef struct run_t:              # what masks have of one word of the key
-    uint32_t word
-    uint32_t share              # its stage; MAX_STAGES for the word of the ports
-    uint32_t start, end         # of its masks
-    uint64_t *sums              # for each SUM_BITS subtables, for any of these, what they have together; NULL: they
-                                # have so few masks that these are taken one by one
-
-cdef struct shared_t:           # a word of masks
-    uint64_t mask
-    uint64_t users              # the subtables that have it
-
 cdef struct trie_bits_t:        # for one field with a trie
-    uint64_t *longer            # for each length, from 0 on: who has a prefix no shorter
+    uint64_t users              # who has a prefix
+    uint64_t *longer            # for each length, from 0 on: who has one no shorter
     uint64_t lens[2]            # bit (len - 1): someone has a prefix of this length
     uint64_t gather[2]          # a factor that makes an index of any of these bits; 0: they are too many
     uint64_t *of_lengths        # for what that gives, twice: who has a prefix of these lengths
@@ -66,16 +67,16 @@ cdef struct stage_t:            # of a key
 cdef struct sieve_t:            # one block of memory; bits of words are subtables, in the order of lookup
     uint32_t n                  # subtables
     bint narrow                 # they are 16 at most
-    uint32_t n_filters, n_runs, n_groups, n_sums
+    uint32_t n_filters, n_folds, n_groups
     uint32_t odd                # bit t: a mask of field t is no prefix
     uint64_t ports              # who has ports in the mask
     stage_t stage[MAX_STAGES]
     fixed_t fixed[MAX_FIXED]
     filter_t filter[MAX_FILTERS]
     trie_bits_t trie[MAX_TRIES]
-    run_t run[FLOW_WORDS]
-    shared_t *shared            # distinct words of masks, by run
-    uint64_t *sums              # of runs
+    fold_t fold[MAX_FOLDS]      # the words of masks
+    layer_t *layer              # of folds, one behind the other
+    int32_t *top                # max priorities, INT32_MIN behind the last, to a multiple of 16; atomic
     probe_t *probe              # n of them
     stage_group_t **group       # owned
     uint64_t size               # bytes of the block
@@ -89,12 +90,10 @@ cdef inline uint64_t row_of(const filter_t *f, bint narrow, uint64_t word) noexc
     return load_relaxed64(&(<const uint64_t *>f.row)[i])
 
 
-# Those that all filters let through; unless *after* is NULL, also those that the first i of them do, for each i.
-cdef inline uint64_t let_through(const sieve_t *sieve, const flow_t *key, uint64_t *after) noexcept nogil:
+cdef inline uint64_t through(const sieve_t *sieve, const flow_t *key, uint64_t *after, bint narrow) noexcept nogil:
     cdef uint64_t maybe = <uint64_t>-1 >> (SEATS - sieve.n)
     cdef const filter_t *f = &sieve.filter[0]
     cdef const filter_t *end = f + sieve.n_filters
-    cdef bint narrow = sieve.narrow
     while f < end:
         if after != NULL:
             after[0] = maybe
@@ -104,6 +103,13 @@ cdef inline uint64_t let_through(const sieve_t *sieve, const flow_t *key, uint64
     if after != NULL:
         after[0] = maybe
     return maybe
+
+
+# Those that all filters let through; unless *after* is NULL, also those that the first i of them do, for each i.
+cdef inline uint64_t let_through(const sieve_t *sieve, const flow_t *key, uint64_t *after) noexcept nogil:
+    if sieve.narrow:                    # two loops, neither of which asks for each filter
+        return through(sieve, key, after, True)
+    return through(sieve, key, after, False)
 
 
 # The masked words of *key*, padded with zeros to four or eight, and their hash; only if n_words <= MAX_PROBE.
@@ -123,6 +129,7 @@ cdef inline uint64_t probe_words(const probe_t *p, const flow_t *key, uint64_t *
 # The writer's.  NULL: no memory.
 cdef sieve_t *new_sieve(subtable_t **subtables, uint32_t n, const prefix_field_t *field, uint32_t n_fields,
                         uint64_t seed) noexcept nogil
+cdef void sieve_raise(const subtable_t *s) noexcept nogil   # its max priority went up, and it stays where it is
 cdef void sieve_add(const subtable_t *s, const rule_t *r) noexcept nogil   # before it is findable
 cdef void free_sieve(sieve_t *sieve, epoch_t *e) noexcept nogil     # e NULL: no reader is left
 cdef uint64_t sieve_size(const sieve_t *sieve) noexcept nogil       # bytes, groups with it

@@ -15,11 +15,11 @@ A rule that comes sets its bits before it can be found; bits of rules that went 
 set is certain, and one that is set only costs time.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MIN, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
-from fastpath._bytes cimport store_relaxed16, store_relaxed64
+from fastpath._bytes cimport store_relaxed16, store_relaxed32, store_relaxed64
 from fastpath._epoch cimport epoch_retire, epoch_t
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t, flow_word_stage
 from fastpath._stagegroup cimport (free_group, group_add, group_reserve, group_size, new_group,
@@ -314,6 +314,7 @@ cdef void fill_tries(sieve_t *sieve, const prefix_field_t *field, uint32_t n_fie
                 sieve.trie[t].lens[(s.plen[t] - 1) // 64] |= <uint64_t>1 << (s.plen[t] - 1) % 64
             elif touches(s, &field[t]):
                 sieve.odd |= <uint32_t>1 << t
+            sieve.trie[t].users |= <uint64_t>(s.plen[t] != 0) << n
             for plen in range(s.plen[t] + 1):
                 sieve.trie[t].longer[plen] |= <uint64_t>1 << n
     for t in range(n_fields):
@@ -366,52 +367,92 @@ cdef void fill_lengths(trie_bits_t *bits) noexcept nogil:
             some = (some - 1) & bits.lens[half]
 
 
-cdef void fill_run(sieve_t *sieve, run_t *run) noexcept nogil:
-    """Note the different masks of the word of *run*, from its start on, and who has them."""
-    cdef uint32_t n, i, k
+cdef uint32_t layers_by_bits(const sieve_t *sieve, uint32_t word, uint32_t lane, layer_t *layer) noexcept nogil:
+    """Note the sets of bits of *word* that the same masks have; return how many.  0: there are more of them than
+    subtables."""
+    cdef uint64_t unused = <uint64_t>-1, mask, both
+    cdef uint32_t i, k, n = 0, known
+    cdef int32_t at
+    for i in range(sieve.n):
+        at = index_of(sieve.probe[i].subtable, word, 0)
+        mask = sieve.probe[i].subtable.mask[at] if at >= 0 else 0
+        known = n
+        for k in range(known):
+            both = layer[k].bits[lane] & mask
+            if both and both != layer[k].bits[lane]:
+                if n == sieve.n:
+                    return 0
+                layer[n].users[lane], layer[n].bits[lane] = layer[k].users[lane], layer[k].bits[lane] & ~mask
+                layer[k].bits[lane] = both
+                n += 1
+            if both:
+                layer[k].users[lane] |= <uint64_t>1 << i
+        if mask & unused:
+            if n == sieve.n:
+                return 0
+            layer[n].users[lane], layer[n].bits[lane] = <uint64_t>1 << i, mask & unused
+            unused &= ~mask
+            n += 1
+    return n
+
+
+cdef uint32_t layers_by_mask(const sieve_t *sieve, uint32_t word, uint32_t lane, layer_t *layer) noexcept nogil:
+    """The same for each different mask of *word*; there are no more than subtables."""
+    cdef uint32_t i, k, n = 0
+    cdef int32_t at
     cdef const subtable_t *s
-    for n in range(sieve.n):
-        s = sieve.probe[n].subtable
-        for i in range(s.n_words):
-            if word_at(s)[i] != run.word:
-                continue
-            k = run.start
-            while k < run.end and sieve.shared[k].mask != s.mask[i]:
-                k += 1
-            sieve.shared[k].mask = s.mask[i]
-            sieve.shared[k].users |= <uint64_t>1 << n
-            run.end = max(run.end, k + 1)
-
-
-cdef void fill_sums(const sieve_t *sieve, const run_t *run) noexcept nogil:
-    cdef uint32_t n, some, k
-    for k in range(run.start, run.end):
-        for n in range(sieve.n):
-            if sieve.shared[k].users >> n & 1:
-                for some in range(1 << SUM_BITS):
-                    if some >> n % SUM_BITS & 1:
-                        run.sums[(n // SUM_BITS << SUM_BITS) + some] |= sieve.shared[k].mask
-
-
-cdef void fill_runs(sieve_t *sieve) noexcept nogil:
-    """The words of masks; *sums* is where what is to be added up may go."""
-    cdef uint32_t word, end = 0
-    cdef uint64_t *sums = sieve.sums
-    cdef run_t *run = &sieve.run[0]
-    sieve.n_sums = n_sums(sieve)
-    for word in range(FLOW_WORDS):
-        run.word, run.start, run.end = word, end, end
-        fill_run(sieve, run)
-        if run.end == end:
+    for i in range(sieve.n):
+        s = sieve.probe[i].subtable
+        at = index_of(s, word, 0)
+        if at < 0:
             continue
-        run.share = MAX_STAGES if word == PORTS_WORD else flow_word_stage[word]
-        if sieve.n_sums <= 2 or 2 * (run.end - end) > sieve.n_sums:
-            run.sums = sums
-            fill_sums(sieve, run)
-            sums += sieve.n_sums << SUM_BITS
-        end = run.end
-        run += 1
-        sieve.n_runs += 1
+        k = 0
+        while k < n and layer[k].bits[lane] != s.mask[at]:
+            k += 1
+        if k == n:
+            layer[k].users[lane], layer[k].bits[lane] = 0, s.mask[at]
+            n += 1
+        layer[k].users[lane] |= <uint64_t>1 << i
+    return n
+
+
+cdef uint32_t fill_lane(const sieve_t *sieve, uint32_t word, uint32_t lane, layer_t *layer) noexcept nogil:
+    """Note the masks' bits of *word*; return in how many layers."""
+    cdef uint32_t k, n = layers_by_bits(sieve, word, lane, layer)
+    if n == 0:
+        for k in range(sieve.n):
+            layer[k].users[lane] = layer[k].bits[lane] = 0
+        n = layers_by_mask(sieve, word, lane, layer)
+    return n
+
+
+cdef bint has_word(const sieve_t *sieve, uint32_t word) noexcept nogil:
+    cdef uint32_t i
+    for i in range(sieve.n):
+        if index_of(sieve.probe[i].subtable, word, 0) >= 0:
+            return True
+    return False
+
+
+cdef void fill_folds(sieve_t *sieve) noexcept nogil:
+    """The words of masks.  As many prefixes of an address as there are in fifty masks make four sets of bits."""
+    cdef uint32_t word = 0, lane, n
+    cdef layer_t *layer = sieve.layer
+    cdef fold_t *f
+    while word < FLOW_WORDS:
+        if not has_word(sieve, word):
+            word += 1
+            continue
+        f = &sieve.fold[sieve.n_folds]
+        sieve.n_folds += 1
+        f.word, n = min(word, <uint32_t>(FLOW_WORDS - FOLD_WORDS)), 0
+        for lane in range(FOLD_WORDS):
+            word = f.word + lane
+            f.share[lane] = MAX_STAGES if word == PORTS_WORD else flow_word_stage[word]
+            n = max(n, fill_lane(sieve, word, lane, layer))
+        f.layer, f.end = layer, layer + n
+        layer += n
+        word += 1
 
 
 # -- words that do not differ --------------------------------------------------------------------------
@@ -524,19 +565,21 @@ cdef inline uint64_t lines(uint64_t size) noexcept nogil:
     return (size + 63) // 64 * 64
 
 
-cdef inline uint64_t n_sums(const sieve_t *sieve) noexcept nogil:
-    return max(2, (sieve.n + SUM_BITS - 1) // SUM_BITS)        # two are read in any case
+cdef inline uint64_t seats(const sieve_t *sieve) noexcept nogil:
+    return (sieve.n + 15) // 16 * 16
 
 
-cdef uint64_t lay_out(sieve_t *sieve, const sieve_t *plan, uint64_t n_words, uint64_t n_runs,
-                      const prefix_field_t *field, uint32_t n_fields) noexcept nogil:
+cdef uint64_t lay_out(sieve_t *sieve, const sieve_t *plan, uint64_t n_folds, const prefix_field_t *field,
+                      uint32_t n_fields) noexcept nogil:
     """Let *sieve* point to its parts, which lie behind it; return the size of all."""
     cdef uint8_t *at = <uint8_t *>sieve + lines(sizeof(sieve_t))
     cdef uint32_t i
     sieve.probe = <probe_t *>at
     at += lines(plan.n * sizeof(probe_t))
-    sieve.shared = <shared_t *>at
-    at += lines(n_words * sizeof(shared_t))
+    sieve.layer = <layer_t *>at
+    at += n_folds * plan.n * sizeof(layer_t)
+    sieve.top = <int32_t *>at
+    at += seats(plan) * sizeof(int32_t)
     sieve.group = <stage_group_t **>at
     at += lines(plan.n * MAX_FRONT * sizeof(stage_group_t *))
     for i in range(n_fields):
@@ -544,27 +587,23 @@ cdef uint64_t lay_out(sieve_t *sieve, const sieve_t *plan, uint64_t n_words, uin
         at += lines((field[i].n_bits + 2) * 8)
         sieve.trie[i].of_lengths = <uint64_t *>at
         at += (16 if field[i].n_bits > 64 else 8) << GATHERED
-    sieve.sums = <uint64_t *>at
-    at += n_runs * n_sums(plan) * (8 << SUM_BITS)
     for i in range(plan.n_filters):
         sieve.filter[i].row = at
         at += row_bytes(plan, &plan.filter[i])
     return at - <uint8_t *>sieve
 
 
-cdef uint64_t words_used(subtable_t **subtables, uint32_t n) noexcept nogil:
-    """How many words of a key their masks have."""
-    cdef uint32_t word, i, k = 0
-    cdef uint64_t used = 0
-    for word in range(FLOW_WORDS):
-        for i in range(n):
-            k = 0
-            while k < subtables[i].n_words and word_at(subtables[i])[k] != word:
-                k += 1
-            if k < subtables[i].n_words:
-                used += 1
-                break
-    return used
+cdef uint64_t folds_used(subtable_t **subtables, uint32_t n) noexcept nogil:
+    """How many folds the words of their masks take."""
+    cdef uint32_t word = 0, i
+    cdef uint64_t n_folds = 0
+    while word < FLOW_WORDS:
+        i = 0
+        while i < n and index_of(subtables[i], word, 0) < 0:
+            i += 1
+        n_folds += i < n
+        word += FOLD_WORDS if i < n else 1
+    return n_folds
 
 
 cdef void leave(sieve_t *sieve) noexcept nogil:
@@ -579,23 +618,24 @@ cdef sieve_t *fill(const sieve_t *plan, subtable_t **subtables, const prefix_fie
                    uint64_t seed) noexcept nogil:
     cdef sieve_t layout
     cdef sieve_t *sieve
-    cdef uint64_t n_words = 0, n_runs = words_used(subtables, plan.n)
+    cdef uint64_t n_folds = folds_used(subtables, plan.n)
     cdef uint32_t i
-    for i in range(plan.n):
-        n_words += subtables[i].n_words
     memset(&layout, 0, sizeof(layout))
-    sieve = <sieve_t *>lines_zeroed(lay_out(&layout, plan, n_words, n_runs, field, n_fields))
+    sieve = <sieve_t *>lines_zeroed(lay_out(&layout, plan, n_folds, field, n_fields))
     if sieve == NULL:
         return NULL
     sieve[0] = plan[0]
-    sieve.size = lay_out(sieve, plan, n_words, n_runs, field, n_fields)
+    sieve.size = lay_out(sieve, plan, n_folds, field, n_fields)
     for i in range(plan.n):
         subtables[i].sieve, subtables[i].seat = sieve, i
+        sieve.top[i] = subtables[i].max_priority
         fill_probe(&sieve.probe[i], subtables[i], seed)
         fill_stages(sieve, i)
         trie_flatten(&subtables[i].ports)
+    for i in range(plan.n, seats(plan)):
+        sieve.top[i] = INT32_MIN
     fill_tries(sieve, field, n_fields)
-    fill_runs(sieve)
+    fill_folds(sieve)
     fill_fixed(sieve)
     for i in range(plan.n_filters):
         fill_filter(sieve, &sieve.filter[i], subtables)
@@ -623,6 +663,10 @@ cdef sieve_t *new_sieve(subtable_t **subtables, uint32_t n, const prefix_field_t
     sieve = fill(&plan, subtables, field, n_fields, seed)
     free(m)
     return sieve
+
+
+cdef void sieve_raise(const subtable_t *s) noexcept nogil:
+    store_relaxed32(<uint32_t *>&(<sieve_t *>s.sieve).top[s.seat], <uint32_t>s.max_priority)
 
 
 cdef void sieve_add(const subtable_t *s, const rule_t *r) noexcept nogil:

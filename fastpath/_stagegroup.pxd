@@ -2,7 +2,7 @@
 # of these.  One writer; readers follow what is marked atomic or never changes.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastpath._bytes cimport load_acquire64, load_acquire_ptr
+from fastpath._bytes cimport load_acquire64, load_acquire_ptr, unlikely
 from fastpath._epoch cimport epoch_t
 from fastpath._flow_layout cimport flow_t
 
@@ -46,14 +46,11 @@ cdef inline uint64_t mix_word(uint64_t value, uint32_t word, uint64_t seed) noex
 cdef inline uint64_t members_with(const stage_group_t *g, uint64_t hash) noexcept nogil:
     """The subtables that have rules with this hash."""
     cdef const group_slots_t *t = <const group_slots_t *>load_acquire_ptr(<void *const *>&g.slots)
-    cdef uint64_t want = hash | 1, i = hash >> 8 & t.mask, v
-    while True:
-        v = load_acquire64(&t.slot[i].hash)
-        if v == want:
-            return load_acquire64(&t.slot[i].members)
-        if v == 0:
-            return 0
+    cdef uint64_t want = hash | 1, i = hash >> 8 & t.mask, v = load_acquire64(&t.slot[i].hash)
+    while unlikely(v != 0 and v != want):
         i = (i + 1) & t.mask
+        v = load_acquire64(&t.slot[i].hash)
+    return load_acquire64(&t.slot[i].members) & (0 - <uint64_t>(v == want))     # no branch, as none could be foreseen
 
 
 cdef inline uint64_t members_for(const stage_group_t *g, const flow_t *key) noexcept nogil:

@@ -3,7 +3,7 @@
 # writer takes out is freed through an epoch_t.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
-from fastpath._bytes cimport (likely, load_acquire32, load_acquire64, load_acquire_ptr, load_relaxed64)
+from fastpath._bytes cimport (likely, unlikely, load_acquire32, load_acquire64, load_acquire_ptr, load_relaxed64)
 from fastpath._epoch cimport epoch_t
 from fastpath._flow_layout cimport flow_t
 from fastpath._stagegroup cimport stage_group_t
@@ -162,12 +162,11 @@ cdef inline const rule_t *find_match(const subtable_t *s, const uint64_t *w, uin
 cdef inline bint has_hash(const index_t *index, uint64_t hash) noexcept nogil:
     cdef uint64_t t = load_acquire64(&index.table), i = short_hash(hash), last = n_buckets(t) - 1
     cdef const hash_bucket_t *bucket = <const hash_bucket_t *>table_of(t)
-    while True:
-        if hash_ways(&bucket[i & last], short_hash(hash)):
-            return True
-        if load_acquire32(&bucket[i & last].hash[HASH_WAYS - 1]) == 0:
-            return False
+    cdef bint found = hash_ways(&bucket[i & last], short_hash(hash))
+    while unlikely(not found and load_acquire32(&bucket[i & last].hash[HASH_WAYS - 1]) != 0):
         i += 1
+        found = hash_ways(&bucket[i & last], short_hash(hash))
+    return found
 
 
 # The masked words of *key*, and zeros up to a multiple of four.

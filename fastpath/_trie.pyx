@@ -32,19 +32,12 @@ from fastpath._epoch cimport epoch_destroy, epoch_init, epoch_retire, epoch_t
 
 cdef extern from *:
     """
-    static inline uint32_t equal_bits32(uint32_t a, uint32_t b)
-    {
-        return a == b ? 32 : (uint32_t)__builtin_clz(a ^ b);
-    }
-    static inline uint32_t top_bit(uint32_t v) { return v ? 32 - (uint32_t)__builtin_clz(v) : 0; }
     static inline uint32_t equal_bits(uint64_t a, uint64_t b)
     {
         return a == b ? 64 : (uint32_t)__builtin_clzll(a ^ b);
     }
     """
-    uint32_t top_bit(uint32_t v) noexcept nogil         # its number from 1; 0: none
     uint32_t equal_bits(uint64_t a, uint64_t b) noexcept nogil
-    uint32_t equal_bits32(uint32_t a, uint32_t b) noexcept nogil
 
 cdef enum:
     FLAT_MIN = 16               # prefixes from which on the flat form is worth its memory
@@ -72,29 +65,6 @@ cdef inline void store_node(trie_node_t **p, trie_node_t *node) noexcept nogil:
 
 
 # -- the flat form ------------------------------------------------------------------------------------
-
-cdef void flat_lookup(const flat_t *f, uint32_t value, trie_answer_t *out) noexcept nogil:
-    """What the nodes would say.  The prefix before the value in order and the one after share as many of its
-    bits as any, and those that hold it hold the one before as well."""
-    cdef uint64_t i = <uint64_t>value >> f.shift
-    cdef uint64_t low = f.first[i], n = f.first[i + 1] - low, half
-    cdef const flat_prefix_t *before
-    cdef const flat_prefix_t *after
-    cdef uint32_t same_before, same_after, len_before, len_after, same, step
-    for step in range(f.n_steps):       # the first that begins after the value; as many steps for every value
-        half = n // 2
-        low += half if f.prefix[low + half - 1].start <= value else 0
-        n -= half
-    low += n & (f.prefix[low].start <= value)
-    before, after = &f.prefix[low - 1], &f.prefix[low]
-    same_before, same_after = equal_bits32(value, before.start), equal_bits32(value, after.start)
-    len_before, len_after = top_bit(before.lens), top_bit(after.lens)
-    same = max(min(same_before, len_before), min(same_after, len_after))
-    out.plens[0] = before.lens & ((<uint64_t>1 << same_before) - 1)
-    out.plens[1] = 0
-    # One more bit tells the value from what goes on there.
-    out.n_bits = same + ((same_before >= same) & (len_before > same) | (same_after >= same) & (len_after > same))
-
 
 cdef uint32_t flatten_node(flat_t *f, const trie_node_t *node, uint32_t start, uint32_t ofs, uint32_t lens,
                            uint32_t n) noexcept nogil:
@@ -162,15 +132,11 @@ cdef void changed(trie_t *t, int more, epoch_t *e) noexcept nogil:
 
 # -- the nodes ----------------------------------------------------------------------------------------
 
-cdef void trie_lookup(const trie_t *t, prefix_t value, uint32_t n_bits, trie_answer_t *out) noexcept nogil:
-    cdef const flat_t *flat = <const flat_t *>load_acquire_ptr(<void *const *>&t.flat)
+cdef void trie_walk(const trie_t *t, prefix_t value, uint32_t n_bits, trie_answer_t *out) noexcept nogil:
     cdef const trie_node_t *node
     cdef const trie_node_t *last = NULL
     cdef uint32_t ofs = 0, same
     cdef uint64_t bits
-    if flat != NULL:
-        flat_lookup(flat, value.hi >> 32, out)
-        return
     node = load_node(<trie_node_t *const *>&t.root)
     out.plens[0] = out.plens[1] = 0
     while node != NULL:

@@ -21,12 +21,12 @@ from fastpath._bytes cimport (load_acquire_ptr, load_relaxed64, store_relaxed64,
 from fastpath._epoch cimport epoch_retire, epoch_t
 from fastpath._flow_layout cimport flow_t
 from fastpath._grid cimport free_grid, grid_t, new_grid
-from fastpath._sieve cimport (MAX_PROBE, SEATS, free_sieve, let_through, new_sieve, probe_t, probe_words, sieve_size,
-                              sieve_t)
+from fastpath._sieve cimport (MAX_PROBE, SEATS, free_sieve, let_through, new_sieve, probe_t, probe_words, sieve_raise,
+                              sieve_size, sieve_t)
 from fastpath._subtable cimport (MAX_WORDS, conj_t, find_match, rank_of, rule_hash, rule_t,
                                  subtable_t, words_of)
 from fastpath._trie cimport prefix_field_t
-from fastpath._unwildcard cimport marks_t, probe_plain, tried_t, unwildcard
+from fastpath._unwildcard cimport above, asked_t, marks_t, probe_plain, unwildcard
 
 cdef enum:
     GRID_MASKS = 4              # a table of fewer subtables has no grid
@@ -144,15 +144,16 @@ cdef const rule_t *search(const vector_t *v, const flow_t *key, uint64_t seed, u
     return best.rule
 
 
-cdef inline uint64_t n_visited(const vector_t *v, const best_t *best, uint64_t n) noexcept nogil:
-    """How many of the first *n* subtables the lookup had to visit."""
-    cdef uint64_t low = 0, half
-    while n > 1:                        # as many steps for every key
-        half = n // 2
-        low += half if most(&v.entry[low + half - 1]) > best.priority else 0
-        n -= half
-    low += most(&v.entry[low]) > best.priority
-    return max(low, best.visited)
+cdef inline uint64_t n_ones(uint64_t n) noexcept nogil:
+    return <uint64_t>-1 >> (SEATS - n) if n else 0
+
+
+cdef inline uint64_t visited(const sieve_t *sieve, const best_t *best, uint64_t first) noexcept nogil:
+    """Which subtables of *sieve*, whose first is number *first*, the lookup had to visit: those up to the rule's,
+    and those that may have a better one."""
+    if best.rule == NULL:
+        return n_ones(sieve.n)
+    return above(sieve, best.rule.priority) | n_ones(min(max(best.visited, first) - first, <uint64_t>sieve.n))
 
 
 cdef const rule_t *search_wc(const vector_t *v, const prefix_field_t *field, const flow_t *key, flow_t *wc,
@@ -160,26 +161,23 @@ cdef const rule_t *search_wc(const vector_t *v, const prefix_field_t *field, con
     cdef const sieves_t *sieves = <const sieves_t *>load_acquire_ptr(<void *const *>&v.sieves)
     cdef best_t best
     cdef marks_t marks[MAX_SIEVES]
-    cdef tried_t tried
+    cdef asked_t asked
     cdef uint64_t i, n
     if sieves == NULL:
         return search_plain(v, field, key, wc, seed, version, soft)
     start(&best)
-    tried.done = 0
-    for i in range(sieves.n_sieves):
-        if most(&v.entry[SEATS * i]) <= best.priority:
-            break
-        sift(sieves.sieve[i], &v.entry[SEATS * i], key, seed, version, soft, &best, SEATS * i, &marks[i])
-    n = n_visited(v, &best, sieves.n)
-    i = 0
-    while SEATS * i < n:
-        unwildcard(sieves.sieve[i], field, key, wc, seed,
-                   <uint64_t>-1 >> (SEATS - min(n - SEATS * i, <uint64_t>SEATS)), &marks[i], &tried)
-        i += 1
+    asked.key, asked.wc, asked.field, asked.seed, asked.done = key, wc, field, seed, 0
+    n = 0
+    while n < sieves.n_sieves and most(&v.entry[SEATS * n]) > best.priority:
+        sift(sieves.sieve[n], &v.entry[SEATS * n], key, seed, version, soft, &best, SEATS * n, &marks[n])
+        n += 1
+    for i in range(n):
+        marks[i].visited = visited(sieves.sieve[i], &best, SEATS * i)
+        unwildcard(sieves.sieve[i], &marks[i], &asked)
     for i in range(sieves.n, v.n):
         if most(&v.entry[i]) <= best.priority:
             break
-        take(&best, probe_plain(v.entry[i].subtable, field, key, wc, seed, version, &tried), i, soft)
+        take(&best, probe_plain(v.entry[i].subtable, &asked, version), i, soft)
     return best.rule
 
 
@@ -187,17 +185,17 @@ cdef const rule_t *search_plain(const vector_t *v, const prefix_field_t *field, 
                                 uint64_t seed, uint64_t version, soft_t *soft) noexcept nogil:
     cdef best_t best
     cdef uint64_t i
-    cdef tried_t tried
+    cdef asked_t asked
     cdef flow_t unwanted
     if wc == NULL:
         memset(&unwanted, 0, sizeof(unwanted))
         wc = &unwanted
-    tried.done = 0
+    asked.key, asked.wc, asked.field, asked.seed, asked.done = key, wc, field, seed, 0
     start(&best)
     for i in range(v.n):
         if most(&v.entry[i]) <= best.priority:
             break
-        take(&best, probe_plain(v.entry[i].subtable, field, key, wc, seed, version, &tried), i, soft)
+        take(&best, probe_plain(v.entry[i].subtable, &asked, version), i, soft)
     return best.rule
 
 
@@ -211,6 +209,8 @@ cdef bint in_place(vector_t *v, subtable_t *s) noexcept nogil:
     if i == v.n or (i and v.entry[i - 1].max_priority < s.max_priority):
         return False
     store_relaxed64(<uint64_t *>&v.entry[i].max_priority, <uint64_t><int64_t>s.max_priority)
+    if s.sieve != NULL:
+        sieve_raise(s)
     return True
 
 

@@ -8,26 +8,55 @@ let through, is asked of the set of the stage.  In the end each word of a mask i
 that has it is among those that came to its stage.
 
 One thing depends on the order in which subtables are visited: a trie whose bits are more than a subtable's
-prefix rules it out only if they are un-wildcarded already.  Where that could be so, and where masks
-of a field are no prefixes, the subtables are asked one by one.
+prefix rules it out only if they are un-wildcarded already.  So each trie has a first subtable from which on that
+is so; which one depends on whom the other trie rules out before.  For two tries of a stage, and there are seldom
+more, that follows from a few words of bits.  Where there are, and where masks of a field are no prefixes,
+the subtables are asked one by one.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from fastpath._bytes cimport be32, hton16, hton32, load_be32, load_relaxed64, ntoh32, store_be32
 from fastpath._flow_layout cimport flow_t
-from fastpath._sieve cimport GATHERED, SUM_BITS, fixed_t, probe_t, run_t, sieve_t, stage_t, trie_bits_t
+from fastpath._sieve cimport GATHERED, fixed_t, fold_t, probe_t, sieve_t, stage_t, trie_bits_t
 from fastpath._stagegroup cimport members_for, mix_word, stage_group_t
 from fastpath._subtable cimport (
     MAX_STAGES, MAX_WORDS, PORTS_WORD, find_match, has_hash, rule_t, subtable_t, word_at, words_of)
 from fastpath._trie cimport field_value, prefix_field_t, prefix_t, trie_answer_t, trie_lookup
 
-cdef enum:
-    SUM_MASK = (1 << SUM_BITS) - 1
-
 cdef extern from *:
     "static inline int lowest_bit(uint64_t v) { return __builtin_ctzll(v); }"
     int lowest_bit(uint64_t v) noexcept nogil
+
+cdef extern from "_seats.h" nogil:
+    bint has_avx2()
+    void unfold_any(uint64_t *w, const uint64_t *used, const fold_t *f, const fold_t *end)
+    void unfold_avx2(uint64_t *w, const uint64_t *used, const fold_t *f, const fold_t *end)
+    uint64_t above_any(const int32_t *top, uint32_t n, int32_t priority)
+    uint64_t above_avx2(const int32_t *top, uint32_t n, int32_t priority)
+
+cdef bint vectors = has_avx2()
+
+
+def set_form(str name) -> str:
+    """Choose how the masks of all subtables are gone through, by "words", or by "avx2" where the processor has
+    that; return how it was."""
+    global vectors
+    before = "avx2" if vectors else "words"
+    if name not in ("words", "avx2") or (name == "avx2" and not has_avx2()):
+        raise ValueError(f"{name!r}: expected words, or avx2 where the processor has it")
+    vectors = name == "avx2"
+    return before
+
+
+cdef uint64_t above(const sieve_t *sieve, int32_t priority) noexcept nogil:
+    if vectors:
+        return above_avx2(sieve.top, sieve.n, priority)
+    return above_any(sieve.top, sieve.n, priority)
+
+
+cdef inline uint64_t all_if(uint64_t some) noexcept nogil:
+    return 0 - <uint64_t>(some != 0)
 
 
 cdef uint64_t mix_words(const subtable_t *s, const flow_t *key, uint64_t seed, uint32_t start,
@@ -55,7 +84,7 @@ cdef inline uint32_t prefix_mask32(uint32_t n) noexcept nogil:
 cdef inline void set_prefix_bits(flow_t *wc, const prefix_field_t *f, uint32_t n_bits) noexcept nogil:
     cdef uint8_t *p = <uint8_t *>wc + f.ofs
     if f.n_bits == 32:
-        store_be32(p, load_be32(p) | hton32(prefix_mask32(n_bits)))
+        store_be32(p, load_be32(p) | hton32(<uint32_t>(<uint64_t>0xffffffff00000000 >> n_bits)))
         return
     while n_bits:
         store_be32(p, load_be32(p) | hton32(prefix_mask32(n_bits)))
@@ -63,31 +92,21 @@ cdef inline void set_prefix_bits(flow_t *wc, const prefix_field_t *f, uint32_t n
         p += 4
 
 
-cdef inline bint prefix_bits_set(const flow_t *wc, const prefix_field_t *f, uint32_t n_bits) noexcept nogil:
+cdef inline uint32_t bits_lacking(const flow_t *wc, const prefix_field_t *f, uint32_t n_bits) noexcept nogil:
+    """How long a prefix has to be un-wildcarded for the first *n_bits* to be so; 0: they are."""
     cdef const uint8_t *p = <const uint8_t *>wc + f.ofs
+    cdef uint32_t lacking, word, out = 0
     if f.n_bits == 32:
-        return ~ntoh32(load_be32(p)) & prefix_mask32(n_bits) == 0
-    while n_bits:
-        if ~ntoh32(load_be32(p)) & prefix_mask32(n_bits):
-            return False
-        n_bits -= min(n_bits, 32)
-        p += 4
-    return True
+        lacking = ~ntoh32(load_be32(p)) & <uint32_t>(<uint64_t>0xffffffff00000000 >> n_bits)
+        return 32 - lowest_bit(lacking | <uint64_t>1 << 32)
+    for word in range((n_bits + 31) // 32):
+        lacking = ~ntoh32(load_be32(p + 4 * word)) & prefix_mask32(n_bits - 32 * word)
+        if lacking:
+            out = 32 * word + 32 - lowest_bit(lacking)
+    return out
 
 
-cdef bint is_prefix(const flow_t *wc, const prefix_field_t *f) noexcept nogil:
-    """Whether the bits of the field that are set are its first, if any."""
-    cdef const uint8_t *p = <const uint8_t *>wc + f.ofs
-    cdef uint32_t i, rest, more = 0
-    for i in range(f.n_bits // 32):
-        rest = ~ntoh32(load_be32(p + 4 * i))
-        if rest & (rest + 1) or (more and ~rest):
-            return False
-        more |= rest
-    return True
-
-
-cdef void ask_trie(const prefix_field_t *f, const flow_t *key, trie_answer_t *out) noexcept nogil:
+cdef inline void ask_trie(const prefix_field_t *f, const flow_t *key, trie_answer_t *out) noexcept nogil:
     if f.dl_type and key.dl_type != hton16(f.dl_type):
         out.plens[0] = out.plens[1] = <uint64_t>-1      # the field is something else here: no skipping
         out.n_bits = 0
@@ -95,27 +114,25 @@ cdef void ask_trie(const prefix_field_t *f, const flow_t *key, trie_answer_t *ou
     trie_lookup(&f.trie, field_value(key, f), f.n_bits, out)
 
 
-cdef inline const trie_answer_t *answer_of(const prefix_field_t *field, uint32_t t, const flow_t *key,
-                                           tried_t *tried) noexcept nogil:
-    if not tried.done >> t & 1:
-        ask_trie(&field[t], key, &tried.answer[t])
-        tried.done |= <uint32_t>1 << t
-    return &tried.answer[t]
+cdef inline const trie_answer_t *answer_of(asked_t *q, uint32_t t) noexcept nogil:
+    if not q.done >> t & 1:
+        ask_trie(&q.field[t], q.key, &q.answer[t])
+        q.done |= <uint32_t>1 << t
+    return &q.answer[t]
 
 
-cdef bint tries_rule_out(const prefix_field_t *field, const subtable_t *s, uint32_t tries,
-                         const flow_t *key, flow_t *wc, tried_t *tried) noexcept nogil:
-    """Whether a trie shows that *s* cannot match; then the bits that show it are in *wc*."""
+cdef bint tries_rule_out(const subtable_t *s, uint32_t tries, asked_t *q) noexcept nogil:
+    """Whether a trie shows that *s* cannot match; then the bits that show it are in the mask."""
     cdef uint32_t t = 0, plen
     cdef const trie_answer_t *answer
     while tries >> t:
         if tries >> t & 1:
-            answer = answer_of(field, t, key, tried)
+            answer = answer_of(q, t)
             plen = s.plen[t]
             if not answer.plens[(plen - 1) >> 6] >> ((plen - 1) & 63) & 1:
                 # The trie is the whole table's: its bits may be more than this subtable is worth.
-                if answer.n_bits <= plen or prefix_bits_set(wc, &field[t], answer.n_bits):
-                    set_prefix_bits(wc, &field[t], answer.n_bits)
+                if answer.n_bits <= plen or bits_lacking(q.wc, &q.field[t], answer.n_bits) == 0:
+                    set_prefix_bits(q.wc, &q.field[t], answer.n_bits)
                     return True
         t += 1
     return False
@@ -137,99 +154,116 @@ cdef void fold_ports(const subtable_t *s, const flow_t *key, flow_t *wc) noexcep
 
 # -- one subtable -------------------------------------------------------------------------------------
 
-cdef const rule_t *probe_plain(const subtable_t *s, const prefix_field_t *field, const flow_t *key,
-                               flow_t *wc, uint64_t seed, uint64_t version, tried_t *tried) noexcept nogil:
+cdef const rule_t *probe_plain(const subtable_t *s, asked_t *q, uint64_t version) noexcept nogil:
     cdef uint64_t h = 0
     cdef uint64_t w[MAX_WORDS]
     cdef uint32_t i, start = 0, last = s.n_stages - 1
     cdef const rule_t *r
     for i in range(s.n_stages):
-        if s.tries[i] and tries_rule_out(field, s, s.tries[i], key, wc, tried):
-            fold_words(s, wc, 0, start)
+        if s.tries[i] and tries_rule_out(s, s.tries[i], q):
+            fold_words(s, q.wc, 0, start)
             return NULL
-        h ^= mix_words(s, key, seed, start, s.end[i])
+        h ^= mix_words(s, q.key, q.seed, start, s.end[i])
         start = s.end[i]
         if i < last and not has_hash(&s.index[i], h):
-            fold_words(s, wc, 0, start)
+            fold_words(s, q.wc, 0, start)
             return NULL
-    words_of(s, key, w)
+    words_of(s, q.key, w)
     r = find_match(s, w, s.n_words, h, version, 0)
     if r == NULL and s.ports_len:
         for i in range(s.n_words):
             if word_at(s)[i] != PORTS_WORD:
-                wc.w[word_at(s)[i]] |= s.mask[i]
-        fold_ports(s, key, wc)
+                q.wc.w[word_at(s)[i]] |= s.mask[i]
+        fold_ports(s, q.key, q.wc)
     else:
-        fold_words(s, wc, 0, s.n_words)
+        fold_words(s, q.wc, 0, s.n_words)
     return r
 
 
-# -- all of a sieve -----------------------------------------------------------------------------------
+# -- all of a sieve: the tries -------------------------------------------------------------------------
 
-cdef inline uint64_t all_if(uint64_t some) noexcept nogil:
-    return 0 - <uint64_t>(some != 0)
+cdef struct verdict_t:          # of a trie on those that come to its stage
+    uint64_t out                # whom it can rule out
+    uint64_t sure               # for whom its bits are not too many
+    uint64_t enough             # whose prefix has the bits of it that are not un-wildcarded
+
+
+cdef inline uint64_t with_half(const trie_bits_t *bits, const trie_answer_t *answer, uint32_t half) noexcept nogil:
+    cdef uint64_t plens = answer.plens[half] & bits.lens[half], out = 0
+    cdef uint32_t plen
+    if bits.gather[half]:
+        return bits.of_lengths[(half << GATHERED) + (plens * bits.gather[half] >> (64 - GATHERED))]
+    while plens:
+        plen = 64 * half + lowest_bit(plens) + 1
+        plens &= plens - 1
+        out |= bits.longer[plen] & ~bits.longer[plen + 1]
+    return out
 
 
 cdef inline uint64_t with_lengths(const trie_bits_t *bits, const trie_answer_t *answer) noexcept nogil:
     """The subtables whose prefix is of a length that the trie says can match."""
-    cdef uint64_t plens, out = 0
-    cdef uint32_t half, plen
-    for half in range(2):
-        plens = answer.plens[half] & bits.lens[half]
-        if bits.gather[half]:
-            out |= bits.of_lengths[(half << GATHERED) + (plens * bits.gather[half] >> (64 - GATHERED))]
-            continue
-        while plens:
-            plen = 64 * half + lowest_bit(plens) + 1
-            plens &= plens - 1
-            out |= bits.longer[plen] & ~bits.longer[plen + 1]
-    return out
+    return with_half(bits, answer, 0) | (with_half(bits, answer, 1) if bits.lens[1] else 0)
 
 
-cdef inline uint64_t below_lowest(uint64_t v) noexcept nogil:
-    return (v & -v) - 1
+cdef inline void judge(const sieve_t *sieve, uint32_t t, uint64_t come, uint64_t matched, asked_t *q,
+                       verdict_t *v) noexcept nogil:
+    cdef const trie_bits_t *bits = &sieve.trie[t]
+    cdef const trie_answer_t *answer = answer_of(q, t)
+    cdef uint32_t lacking = bits_lacking(q.wc, &q.field[t], answer.n_bits)
+    v.out = come & bits.users & ~(with_lengths(bits, answer) | matched)
+    v.sure = bits.longer[max(answer.n_bits, <uint32_t>1)] | ~all_if(lacking)
+    v.enough = come & bits.longer[max(lacking, <uint32_t>1)]
 
 
-cdef uint64_t ruled_out(const sieve_t *sieve, const prefix_field_t *field, const flow_t *key, flow_t *wc,
-                        uint32_t stage, uint64_t come, uint64_t matched, tried_t *tried) noexcept nogil:
-    """Those of *come* that the tries of *stage* rule out; the bits that show it are in *wc*.  What matched stays,
-    though its rule may be gone by now."""
-    cdef uint32_t t, told = 0, tries = sieve.stage[stage].tries
-    cdef const trie_bits_t *bits
-    cdef const trie_answer_t *answer
-    cdef uint64_t left = come, out, sure, early, enough
-    if tries & sieve.odd:
-        return ruled_out_in_order(sieve, field, key, wc, stage, come, matched, tried)
-    while tries:
-        t = lowest_bit(tries)
-        tries &= tries - 1
-        bits = &sieve.trie[t]
-        if left & bits.longer[1] == 0:
-            continue
-        answer = answer_of(field, t, key, tried)
-        out = left & bits.longer[1] & ~(with_lengths(bits, answer) | matched)
-        enough = bits.longer[max(answer.n_bits, <uint32_t>1)]
-        sure = out & enough
-        if out != sure and not prefix_bits_set(wc, &field[t], answer.n_bits):
-            if not is_prefix(wc, &field[t]):
-                return ruled_out_in_order(sieve, field, key, wc, stage, come, matched, tried)
-            # They are from the first on that rules itself out, or matches, with as many bits.
-            early = below_lowest(sure | left & enough & matched)
-            if out & early and left & ~out & enough & early:
-                return ruled_out_in_order(sieve, field, key, wc, stage, come, matched, tried)
-            out &= ~early
-        told |= <uint32_t>(sure != 0) << t
-        left &= ~out
-    while told:                         # not before all tries are through: going in order begins anew
-        t = lowest_bit(told)
-        told &= told - 1
-        set_prefix_bits(wc, &field[t], tried.answer[t].n_bits)
-    return come & ~left
+cdef inline uint64_t before(uint64_t some) noexcept nogil:
+    """Those before the first of *some*, all if there is none: the later that is, the more."""
+    return (some & -some) - 1
 
 
-cdef uint64_t ruled_out_in_order(const sieve_t *sieve, const prefix_field_t *field, const flow_t *key,
-                                 flow_t *wc, uint32_t stage, uint64_t come, uint64_t matched,
-                                 tried_t *tried) noexcept nogil:
+cdef inline uint64_t behind(uint64_t before) noexcept nogil:
+    return ~(before << 1 | 1)
+
+
+cdef inline uint64_t earlier(uint64_t maybe, uint64_t certain, uint64_t other) noexcept nogil:
+    return min(maybe, certain) if maybe <= other else certain
+
+
+cdef uint64_t ruled_out(const sieve_t *sieve, uint32_t stage, uint64_t come, uint64_t matched,
+                        asked_t *q) noexcept nogil:
+    """Those of *come* that the tries of *stage* rule out; the bits that show it are in the mask.  What matched
+    stays, though its rule may be gone by now.
+
+    The bits of a trie are un-wildcarded from the first subtable on that it rules out though nobody came before,
+    or that stays and has them.  Whether one of these stays may be up to the other trie, if that needs
+    bits that are not un-wildcarded by then: *maybe*, unless the other's first came before."""
+    cdef uint32_t tries = sieve.stage[stage].tries, t, u
+    cdef verdict_t a, b
+    cdef uint64_t sure, sure_a, maybe_a, sure_b, maybe_b, first_a, first_b
+    if tries & sieve.odd or tries & (tries - 1) & ((tries & (tries - 1)) - 1):
+        return ruled_out_in_order(sieve, stage, come, matched, q)
+    t = lowest_bit(tries)
+    tries &= tries - 1
+    judge(sieve, t, come, matched, q, &a)
+    if tries == 0:
+        a.out &= a.sure | behind(before(a.enough))
+        set_prefix_bits(q.wc, &q.field[t], q.answer[t].n_bits if a.out else 0)
+        return a.out
+    u = lowest_bit(tries)
+    judge(sieve, u, come, matched, q, &b)
+    sure = a.out & a.sure
+    sure_a, maybe_a = before(sure | a.enough & ~b.out), before(a.enough & ~sure & b.out & ~b.sure)
+    sure_b, maybe_b = before(b.enough & ~a.out), before(b.enough & a.out & ~a.sure)
+    first_a = earlier(maybe_a, sure_a, earlier(maybe_b, sure_b, sure_a))
+    first_b = earlier(maybe_b, sure_b, earlier(maybe_a, sure_a, sure_b))
+    a.out &= a.sure | behind(first_a)
+    b.out &= (b.sure | behind(first_b)) & ~a.out
+    set_prefix_bits(q.wc, &q.field[t], q.answer[t].n_bits if a.out else 0)
+    set_prefix_bits(q.wc, &q.field[u], q.answer[u].n_bits if b.out else 0)
+    return a.out | b.out
+
+
+cdef uint64_t ruled_out_in_order(const sieve_t *sieve, uint32_t stage, uint64_t come, uint64_t matched,
+                                 asked_t *q) noexcept nogil:
     cdef uint64_t left = come, out = 0
     cdef uint32_t i, k
     cdef const subtable_t *s
@@ -237,14 +271,15 @@ cdef uint64_t ruled_out_in_order(const sieve_t *sieve, const prefix_field_t *fie
         i = lowest_bit(left)
         s = sieve.probe[i].subtable
         k = sieve.probe[i].at_stage[stage]
-        if (s.tries[k] and not matched >> i & 1
-                and tries_rule_out(field, s, s.tries[k], key, wc, tried)):
+        if s.tries[k] and not matched >> i & 1 and tries_rule_out(s, s.tries[k], q):
             out |= left & -left
         else:
-            fold_words(s, wc, s.end[k - 1] if k else 0, s.end[k])
+            fold_words(s, q.wc, s.end[k - 1] if k else 0, s.end[k])
         left &= left - 1
     return out
 
+
+# -- all of a sieve: the stages ------------------------------------------------------------------------
 
 cdef inline uint64_t passing(const sieve_t *sieve, const flow_t *key, uint64_t seed, uint32_t stage,
                              uint64_t rest) noexcept nogil:
@@ -261,63 +296,33 @@ cdef inline uint64_t passing(const sieve_t *sieve, const flow_t *key, uint64_t s
             rest &= ~g.users
         else:
             k = p.at_stage[stage]
-            if has_hash(&p.subtable.index[k], mix_words(p.subtable, key, seed, 0, p.subtable.end[k])):
-                out |= rest & -rest
+            out |= rest & -rest & all_if(has_hash(&p.subtable.index[k], mix_words(
+                p.subtable, key, seed, 0, p.subtable.end[k])))
             rest &= rest - 1
     return out
 
 
 cdef inline uint64_t differing(const sieve_t *sieve, const flow_t *key, const stage_t *stage) noexcept nogil:
     """Those that have a fixed word in *stage* that is not the key's."""
-    cdef const fixed_t *f
+    cdef const fixed_t *f = &sieve.fixed[stage.fixed]
+    cdef const fixed_t *end = &sieve.fixed[stage.fixed_end]
     cdef uint64_t out = 0
-    cdef uint32_t i
-    for i in range(stage.fixed, stage.fixed_end):
-        f = &sieve.fixed[i]
+    while f < end:
         out |= f.users & all_if((key.w[f.word] & f.mask) ^ f.value)
+        f += 1
     return out
 
 
-cdef inline uint64_t sum_of(const run_t *run, uint32_t n_sums, uint64_t some) noexcept nogil:
-    """What masks of *some* subtables have of the word together."""
-    cdef const uint64_t *sums = run.sums
-    cdef uint64_t bits = sums[some & SUM_MASK] | sums[(1 << SUM_BITS) + (some >> SUM_BITS & SUM_MASK)]
-    while n_sums > 2:                   # as many steps for every key
-        sums += 1 << SUM_BITS
-        some >>= SUM_BITS
-        bits |= sums[(1 << SUM_BITS) + (some >> SUM_BITS & SUM_MASK)]
-        n_sums -= 1
-    return bits
-
-
-cdef inline void unfold(const sieve_t *sieve, flow_t *wc, const uint64_t *used) noexcept nogil:
-    """Un-wildcard each word of a mask that one of those *used* in its stage has."""
-    cdef const run_t *run = &sieve.run[0]
-    cdef const run_t *end = run + sieve.n_runs
-    cdef uint64_t bits, some
-    cdef uint32_t i
-    while run < end:
-        some, bits = used[run.share], 0
-        if run.sums != NULL:
-            bits = sum_of(run, sieve.n_sums, some)
-        else:
-            for i in range(run.start, run.end):
-                bits |= sieve.shared[i].mask & all_if(sieve.shared[i].users & some)
-        wc.w[run.word] |= bits
-        run += 1
-
-
-cdef void unwildcard(const sieve_t *sieve, const prefix_field_t *field, const flow_t *key, flow_t *wc,
-                     uint64_t seed, uint64_t visited, const marks_t *m, tried_t *tried) noexcept nogil:
+cdef void unwildcard(const sieve_t *sieve, const marks_t *m, asked_t *q) noexcept nogil:
     cdef uint32_t i
     cdef const stage_t *stage
-    cdef uint64_t alive = visited, come = 0, doubtful, still, ports_missed
+    cdef uint64_t alive = m.visited, come = 0, doubtful, still, ports_missed
     cdef uint64_t used[MAX_STAGES + 1]  # whose words of a stage are to be un-wildcarded; the ports by themselves
     for i in range(MAX_STAGES):
         stage = &sieve.stage[i]
         come = alive & stage.has
         if stage.tries and come:
-            doubtful = ruled_out(sieve, field, key, wc, i, come, m.matched, tried)
+            doubtful = ruled_out(sieve, i, come, m.matched, q)
             come &= ~doubtful
             alive &= ~doubtful
         used[i] = come
@@ -327,11 +332,14 @@ cdef void unwildcard(const sieve_t *sieve, const prefix_field_t *field, const fl
         alive &= ~doubtful
         doubtful &= m.maybe[stage.n_filters]
         still = load_relaxed64(&stage.still)
-        alive |= doubtful & still & ~differing(sieve, key, stage)
-        alive |= passing(sieve, key, seed, i, doubtful & ~still)
+        alive |= doubtful & still & ~differing(sieve, q.key, stage)
+        alive |= passing(sieve, q.key, q.seed, i, doubtful & ~still)
     ports_missed = come & ~m.matched & sieve.ports
     used[MAX_STAGES] = come & ~ports_missed
-    unfold(sieve, wc, used)
+    if vectors:
+        unfold_avx2(q.wc.w, used, sieve.fold, sieve.fold + sieve.n_folds)
+    else:
+        unfold_any(q.wc.w, used, sieve.fold, sieve.fold + sieve.n_folds)
     while ports_missed:
-        fold_ports(sieve.probe[lowest_bit(ports_missed)].subtable, key, wc)
+        fold_ports(sieve.probe[lowest_bit(ports_missed)].subtable, q.key, q.wc)
         ports_missed &= ports_missed - 1

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 from model.prefixes import prefix, some_key, some_mask, twins
 
 from fastpath._classifier import Classifier
 from fastpath._flow import FlowKey
+from fastpath._unwildcard import set_form
+
+
+@pytest.fixture(params=["words", "avx2"], autouse=True)
+def form(request: pytest.FixtureRequest) -> Iterator[None]:
+    try:
+        before = set_form(request.param)
+    except ValueError:
+        pytest.skip("a processor without AVX2")
+    yield
+    set_form(before)
 
 
 def already(rng: random.Random) -> FlowKey:
@@ -49,6 +61,47 @@ def test_the_bits_are_those_of_one_after_the_other(n_masks: int, odd: bool, more
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(more * (60 if n_masks < 10 else 12)):
         compare(random.Random(seed), n_masks, odd, 40, monkeypatch)
+
+
+def wide(key: FlowKey) -> FlowKey:
+    """The IPv4 addresses of *key* as the beginnings of IPv6 ones, at a place where they cross 32 bits."""
+    out = FlowKey(dl_type=key.dl_type and 0x86dd, nw_proto=key.nw_proto, tp_dst=key.tp_dst)
+    out.ipv6_src, out.ipv6_dst = key.nw_src << 84, key.nw_dst << 53
+    return out
+
+
+def wide_mask(rng: random.Random) -> FlowKey:
+    mask = FlowKey(dl_type=0xffff, nw_proto=rng.choice([0, 0xff]), tp_dst=rng.choice([0, 0xffff]))
+    for name, shift in (("ipv6_src", 84), ("ipv6_dst", 53)):
+        length = prefix(rng).bit_count()
+        if length:
+            setattr(mask, name, (1 << 128) - (1 << (32 - length + shift)))
+    return mask
+
+
+def test_the_bits_of_addresses_of_128(more: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(20 * more):
+        rng = random.Random(seed)
+        both: list[Classifier[int]] = []
+        for plain in "01":
+            monkeypatch.setenv("FASTPATH_PLAIN", plain)
+            both.append(Classifier(prefixes=("ipv6_src", "ipv6_dst"), seed=5))
+        masks = [wide_mask(rng) for _ in range(rng.randrange(2, 30))]
+        for number in range(100):
+            key, mask, priority = wide(some_key(rng)), rng.choice(masks), rng.randrange(60)
+            for cls in both:
+                cls.replace(key, mask, priority, number)
+        for cls in both:
+            for _ in range(len(cls)):
+                cls.lookup(FlowKey())
+        for _ in range(40):
+            key = wide(some_key(rng))
+            before = FlowKey()
+            if rng.random() < .5:
+                before = FlowKey(ipv6_src=rng.getrandbits(128), ipv6_dst=0xff << 120)
+            got = [before.copy(), before.copy()]
+            assert both[0].lookup(key, got[0]) == both[1].lookup(key, got[1])
+            assert got[0] == got[1]
 
 
 @pytest.mark.parametrize(("first", "second", "expected"), [(24, 8, 0xffffff00), (8, 24, 0xffffff00)])
