@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
+from fastpath.arguments import checked
 from fastpath.errors import ConfigError, NotFoundError, ParseError
 from fastpath.ofproto import views
 from fastpath.ofproto.bridge import Ofproto
@@ -30,6 +31,7 @@ def check_fdb(aging: float, max_macs: int) -> None:
         raise ConfigError(f"max_macs {max_macs}: expected 1 or more")
 
 
+@checked
 class Addresses:
     """What a Bridge can do with its MAC table."""
 

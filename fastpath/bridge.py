@@ -16,6 +16,7 @@ from fastpath._extract import extract
 from fastpath._flow import FlowKey
 from fastpath._port import Port as IoPort
 from fastpath.addresses import Addresses
+from fastpath.arguments import check_each, checked
 from fastpath.bundle import Bundle
 from fastpath.dpif import actions as odp
 from fastpath.dpif.provider import Execute, PortStats
@@ -74,6 +75,7 @@ def check_name(kind: str, name: str) -> None:
         raise ConfigError(f"{kind} {name!r}: expected a name, in printable characters")
 
 
+@checked
 class Port:
     """One port of a bridge.  *io* is what carries its packets, None for a patch port."""
 
@@ -120,8 +122,6 @@ class Port:
         """Change VLAN settings (all of them, if any is given) or flags: ``no_flood``, ``no_forward``,
         ``no_receive``, ``no_packet_in``, ``protected``, ``down``.  *link_up* says how the link is, for ports
         that have none of their own to watch, such as memory and patch ports."""
-        if link_up is not None and not isinstance(link_up, bool):
-            raise ConfigError(f"link_up={link_up!r}: expected True or False")
         with self.bridge.switch.lock:
             self.bridge.port(self)
             vlan = None
@@ -152,6 +152,7 @@ class Port:
         return f"<Port {self.number} {self.name!r} of {self.bridge.name!r}>"
 
 
+@checked
 class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
     """One bridge of a Switch; made by ``Switch.add_bridge``."""
 
@@ -378,7 +379,11 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         "controller", "continue", "drop"), and up to three fields looked up by prefix."""
         if isinstance(evict, str):
             evict = [evict]
-        groups = evict if evict is None or isinstance(evict, bool) else [Subfield.parse(s) for s in evict]
+        if evict is None or isinstance(evict, bool):
+            groups: list[Subfield] | bool | None = evict
+        else:
+            check_each("set_table", "evict", evict := list(evict), str)
+            groups = [Subfield.parse(s) for s in evict]
         with self._lock:
             self.switch.push_stats()
             self.ofproto.configure_table(table, self.switch.now, name=name, max_rules=max_flows, evict=groups,
@@ -671,7 +676,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         def mine(event: E) -> None:
             if event.bridge == name:
                 callback(event)
-        return self.switch.on(kind, mine if callable(callback) else callback)
+        return self.switch.on(kind, mine)
 
     def events(self) -> AsyncIterator[Event]:
         """Events of this bridge from now on, for ``async for``; ends when the switch is closed."""

@@ -18,6 +18,7 @@ from itertools import groupby
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from fastpath.arguments import checked
 from fastpath.errors import ConfigError, FastpathError, OpenFlowError, StepRefused
 from fastpath.ofproto.admission import check_group
 from fastpath.ofproto.flow_change import Change
@@ -67,6 +68,7 @@ class _Rehearsed(Exception):
     """All steps of a bundle can be done."""
 
 
+@checked
 class Bundle:
     """Collects changes; made by ``Bridge.bundle``.  *ordered* and *atomic* are what OpenFlow lets a
     controller ask for; as in the reference every bundle is both where it could be seen."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
+from fastpath.arguments import checked
 from fastpath.controllers import Control, Served, check_versions, peers_of
 from fastpath.errors import ConfigError, ExistsError, NotFoundError
 from fastpath.in_band import InBandControl
@@ -123,6 +124,7 @@ class Controller:
         return f"<Controller {self.target} {self.link.state.lower()}>"
 
 
+@checked
 class Controllers:
     """The controllers of one bridge, by target."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fastpath._addrules import RuleAdder
 from fastpath._addtrip import AddTrip
-from fastpath.errors import ConfigError, FastpathError, OpenFlowError
+from fastpath.errors import ArgumentError, ConfigError, FastpathError, OpenFlowError
 from fastpath.in_band import hw_address
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import format_list
@@ -482,6 +482,8 @@ def snoop(bridge: Bridge, address: str) -> Listener:
 def listen(bridge: Bridge, address: str, *, dpid: int | None = None, versions: Iterable[int] = VERSIONS,
            tls: Tls | None = None) -> Listener:
     """Serve OpenFlow controllers of *bridge* that connect to *address*, until the Listener is closed."""
+    if not isinstance(tls, Tls | None):
+        raise ArgumentError(f"listen: tls {tls!r}, expected a Tls or None")
     control, spoken = Control(bridge, dpid), check_versions(versions)
 
     def serve(wake: Callable[[], None], peer: str) -> Served:

@@ -23,6 +23,10 @@ class ConfigError(FastpathError, ValueError):
     """Settings that are well formed but make no sense together."""
 
 
+class ArgumentError(ConfigError, TypeError):
+    """A call with an argument of a kind it does not take; nothing was done."""
+
+
 class PortError(FastpathError):
     """A port that cannot be opened, found or used as asked."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from fastpath.arguments import checked
 from fastpath.errors import ConfigError
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.fail_open import FailMode
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fastpath.switch import Switch
 
 
+@checked
 class FailModes:
     """What a Bridge can do about controllers that are not there."""
 

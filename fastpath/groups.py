@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastpath.arguments import checked
 from fastpath.dpif.provider import MeterStats
 from fastpath.errors import ParseError
 from fastpath.io.textfile import read_text
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from fastpath.switch import Switch
 
 
+@checked
 class GroupsAndMeters:
     """What a Bridge can do with its groups and meters."""
 
@@ -153,8 +155,6 @@ class GroupsAndMeters:
 
     def apply_meter(self, mod: MeterMod) -> Meter:
         """Carry out a meter mod that adds or modifies."""
-        if not isinstance(mod, MeterMod):
-            raise TypeError(f"{mod!r} given, expected a MeterMod")
         return self._put_meter(mod, mod.command)
 
     def del_meters(self, meter: str | MeterMod = "meter=all") -> list[Meter]:
@@ -178,8 +178,6 @@ class GroupsAndMeters:
 
     def meter_stats(self, meter: Meter) -> MeterStats:
         """What a meter has counted since it was added or changed."""
-        if not isinstance(meter, Meter):
-            raise TypeError(f"{meter!r} given, expected a Meter")
         with self._lock:
             return self.ofproto.meters.stats(meter)
 
@@ -202,8 +200,4 @@ class GroupsAndMeters:
 
 
 def _meter_mod(meter: str | MeterMod, command: MeterCommand) -> MeterMod:
-    if isinstance(meter, str):
-        return meter_text.parse_meter_mod(meter, command)
-    if not isinstance(meter, MeterMod):
-        raise TypeError(f"{meter!r} given, expected a meter: text as ovs-ofctl takes it, or a MeterMod")
-    return meter
+    return meter_text.parse_meter_mod(meter, command) if isinstance(meter, str) else meter

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from fastpath.arguments import checked
 from fastpath.errors import ConfigError
 from fastpath.ofproto import views
 from fastpath.ofproto.bridge import Ofproto
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 FRAMES = 4000
 
 
+@checked
 class Mirrors:
     """What a Bridge can do with its mirrors."""
 

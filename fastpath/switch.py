@@ -28,6 +28,7 @@ from weakref import WeakSet
 
 from fastpath._port import Port as IoPort
 from fastpath.addresses import check_fdb
+from fastpath.arguments import checked
 from fastpath.bridge import Bridge, Port, check_name
 from fastpath.dpif import actions as odp
 from fastpath.dpif.choose import open_datapath, split_name
@@ -83,6 +84,7 @@ class SwitchStats:
     flow_limit: int
 
 
+@checked
 class Switch:
     """Any number of bridges over one datapath.
 
@@ -162,8 +164,6 @@ class Switch:
 
     def del_bridge(self, bridge: Bridge | str) -> None:
         """Remove a bridge, its ports and its flows."""
-        if not isinstance(bridge, Bridge | str):
-            raise NotFoundError(f"no bridge {bridge!r}")
         name = bridge if isinstance(bridge, str) else bridge.name
         if name in self and (isinstance(bridge, str) or self[name] is bridge):
             self[name].close_listeners()
@@ -412,7 +412,7 @@ class Switch:
         """Move packets in *threads* threads from now on.  Needs real time."""
         if not self.is_realtime:
             raise ConfigError("start: threads need real time, Switch(realtime=True)")
-        if type(threads) is not int or not 0 < threads <= MAX_THREADS:
+        if not 0 < threads <= MAX_THREADS:
             raise ConfigError(f"start: {threads!r} threads, not between 1 and {MAX_THREADS}")
         with self.lock:
             if self._loop is None:
@@ -538,10 +538,6 @@ class Switch:
 
     def on(self, kind: type[E], callback: Callable[[E], object]) -> Callable[[], None]:
         """Call *callback* for every event of *kind*; returns a function that ends it."""
-        if not isinstance(kind, type):
-            raise TypeError(f"{kind!r} is no kind of event, expected a class such as PacketIn")
-        if not callable(callback):
-            raise TypeError(f"{callback!r} cannot be called with events")
         return self.feed.call(kind, callback)      # type: ignore[arg-type]
 
     # -- the end -----------------------------------------------------------------------------------------

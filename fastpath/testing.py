@@ -17,6 +17,7 @@ from struct import pack
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastpath import text
+from fastpath.arguments import checks_arguments
 from fastpath.errors import ParseError
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ ETH_TYPE = {"arp": 0x0806, "rarp": 0x8035, "ip": 0x0800, "ip6": 0x86dd}
 IP_PROTO = {"icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132}
 
 
+@checks_arguments
 def mac(value: Address) -> bytes:
     """Six bytes of a MAC address: text, or a small number n for 02:00:00:00:00:n."""
     if isinstance(value, str):
         return text.parse_mac(value).to_bytes(6, "big")
+    _check_numbers(("value", value, 48))
     return (value if value > 0xffffffff else 0x020000000000 + value).to_bytes(6, "big")
 
 
@@ -56,6 +59,7 @@ def _ip(value: Address, *, v6: bool) -> bytes:
     return (value if value >> 16 else 0x0a000000 + value).to_bytes(4, "big")
 
 
+@checks_arguments
 def checksum(data: bytes) -> int:
     """Internet checksum (RFC 1071) of *data*."""
     total = sum(int.from_bytes(data[i:i + 2].ljust(2, b"\0"), "big") for i in range(0, len(data), 2))
@@ -96,8 +100,10 @@ def _ipv6(payload: bytes, *, proto: int, src: bytes, dst: bytes, ttl: int, tos: 
     return pack("!IHBB", 6 << 28 | tos << 20, len(payload), proto, ttl) + src + dst + payload
 
 
+@checks_arguments
 def arp(*, op: int, sha: Address, spa: Address, tha: Address = 0, tpa: Address) -> bytes:
     """Body of an ARP packet; *op* is 1 request, 2 reply."""
+    _check_numbers(("op", op, 16), ("sha", sha, 48), ("tha", tha, 48), ("spa", spa, 32), ("tpa", tpa, 32))
     target = bytes(6) if tha == 0 else mac(tha)
     return pack("!HHBBH", 1, 0x0800, 6, 4, op) + mac(sha) + _ip(spa, v6=False) + target + _ip(tpa, v6=False)
 
@@ -136,6 +142,7 @@ MAX_PAYLOAD = 65_000            # with any headers still an IP packet
 KINDS = ("eth", "arp", "rarp", "ip", "ip6", "udp", "udp6", "tcp", "tcp6", "icmp", "icmp6")
 
 
+@checks_arguments
 def frame(kind: str = "udp", *, src: Address = 1, dst: Address = 2, vlan: int | Sequence[int] | None = None,
           pcp: int = 0, eth_type: int = 0x88b5, ip_src: Address | None = None, ip_dst: Address | None = None,
           sport: int | None = None, dport: int | None = None, op: int = 1, ttl: int = 64, tos: int = 0,
@@ -149,10 +156,12 @@ def frame(kind: str = "udp", *, src: Address = 1, dst: Address = 2, vlan: int | 
     """
     if kind not in KINDS:
         raise ParseError(f"{kind!r}: not a kind of frame ({', '.join(KINDS)})")
+    width = 128 if kind.endswith("6") else 32
     vids = [] if vlan is None else [vlan] if isinstance(vlan, int) else list(vlan)
     _check_numbers(("pcp", pcp, 3), ("eth_type", eth_type, 16), ("sport", sport, 16), ("dport", dport, 16),
                    ("op", op, 16), ("ttl", ttl, 8), ("tos", tos, 8), ("frag", frag, 16),
-                   ("src", src, 48), ("dst", dst, 48), ("ip_src", ip_src, 128), ("ip_dst", ip_dst, 128),
+                   ("src", src, 48), ("dst", dst, 48), ("size", size, 20),
+                   ("ip_src", ip_src, width), ("ip_dst", ip_dst, width),
                    *(("vlan", vid, 12) for vid in vids))
     if kind != "eth" and len(payload) > MAX_PAYLOAD:
         raise ParseError(f"payload of {len(payload)} bytes: not at most {MAX_PAYLOAD}")
@@ -167,18 +176,21 @@ def frame(kind: str = "udp", *, src: Address = 1, dst: Address = 2, vlan: int | 
     return (mac(dst) + mac(src) + tags + pack("!H", dl_type) + body).ljust(size, b"\0")
 
 
+@checks_arguments
 def describe(packet: bytes) -> str:
     """One line that says what a frame is: its flow key as text, or hex if it cannot be read."""
     from fastpath._extract import extract
     return f"{len(packet)} bytes {extract(packet)}"
 
 
+@checks_arguments
 def describe_outputs(outputs: Mapping[Any, Sequence[bytes]]) -> str:
     """Outputs of ``inject`` as lines: port, then what came out of it."""
     lines = [f"  {port}: {describe(packet)}" for port, packets in outputs.items() for packet in packets]
     return "\n".join(lines) or "  (nothing)"
 
 
+@checks_arguments
 def assert_outputs(outputs: Mapping[Any, Sequence[bytes]],
                    expected: Mapping[Any, int | bytes | Sequence[bytes]]) -> None:
     """Assert that exactly the *expected* ports put out what is named for them.
@@ -197,6 +209,7 @@ def assert_outputs(outputs: Mapping[Any, Sequence[bytes]],
         assert same, f"port {port}: expected {wanted}, put out:\n{describe_outputs(outputs)}"
 
 
+@checks_arguments
 def assert_dropped(outputs: Mapping[Any, Sequence[bytes]]) -> None:
     """Assert that nothing came out anywhere."""
     assert_outputs(outputs, {})

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
+from fastpath.arguments import check_each, checked
 from fastpath.ofproto.tlv_table import TlvMapping, parse_mappings
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Mappings: TypeAlias = str | TlvMapping | Iterable[TlvMapping]
 
 
+@checked
 class TlvMap:
     """The mappings of *bridge*, by number of the field.  Any thread."""
 
@@ -60,4 +62,6 @@ class TlvMap:
 def _mappings(given: Mappings) -> tuple[TlvMapping, ...]:
     if isinstance(given, str):
         return parse_mappings(given)
-    return (given,) if isinstance(given, TlvMapping) else tuple(given)
+    several = (given,) if isinstance(given, TlvMapping) else tuple(given)
+    check_each("tlv_map", "mappings", several, TlvMapping)
+    return several

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastpath._extract import extract
 from fastpath._flow import FlowKey
+from fastpath.arguments import check_each
 from fastpath.compose import compose
 from fastpath.dpif import actions as odp
 from fastpath.dpif.provider import Execute
@@ -55,6 +56,7 @@ def trace(bridge: Bridge, asked: Question) -> Trace:
         raise ConfigError("trace: a payload goes with a frame that is made of a flow (generate)")
     if asked.consistent and asked.actions is None:
         raise ConfigError("trace: consistent goes with actions")
+    check_each("trace", "ct_next", asked.ct_next, str)
     states = [parse_ct_state(text) for text in asked.ct_next]
     key = _key(bridge, asked.flow)
     if asked.in_port is not None:

@@ -62,44 +62,44 @@ def port_of_another_switch() -> MemoryPort:
     (lambda br: br.add_port("a"), ExistsError, "has one of that name"),
     (lambda br: br.add_port(""), ConfigError, "expected a name"),
     (lambda br: br.add_port("x\n"), ConfigError, "expected a name"),
-    (lambda br: br.add_port(5), ConfigError, "port 5: expected a name"),
-    (lambda br: br.add_port("x", number="3"), ConfigError, "port number '3'"),
-    (lambda br: br.add_port("x", number=True), ConfigError, "port number True"),
+    (lambda br: br.add_port(5), ConfigError, "add_port: name 5, expected text"),
+    (lambda br: br.add_port("x", number="3"), ConfigError, "number '3', expected a whole number or None"),
+    (lambda br: br.add_port("x", number=True), ConfigError, "number True, expected a whole number"),
     (lambda br: br.add_port("x", number=2), ExistsError, "has it as 'b'"),
-    (lambda br: br.add_port("x", 42), ConfigError, "42 given, expected a port"),
-    (lambda br: br.add_port("x", MemoryPort), ConfigError, "expected a port"),
+    (lambda br: br.add_port("x", 42), ConfigError, "io 42, expected a Port or text or None"),
+    (lambda br: br.add_port("x", MemoryPort), ConfigError, "expected a Port"),
     (lambda br: br.add_port("x", closed_port()), ConfigError, "'gone'> is closed"),
     (lambda br: br.add_port("x", closed_python_port()), ConfigError, "'idle'> is closed"),
     (lambda br: br.add_port("x", port_of_another_switch()), ExistsError, "'taken' is in .* another switch"),
     (lambda br: br.add_port("x", br.port("a").io), ExistsError, "in the datapath already"),
-    (lambda br: br.add_port("x", tag="10"), ConfigError, "VLAN '10'"),
-    (lambda br: br.add_port("x", trunks=10), ConfigError, r"expected several VLANs, such as \[10\]"),
+    (lambda br: br.add_port("x", tag="10"), ConfigError, "tag '10', expected a whole number"),
+    (lambda br: br.add_port("x", trunks=10), ConfigError, "trunks 10, expected several"),
     (lambda br: br.add_port("x", no_flood="yes"), ConfigError, "expected True or False"),
     (lambda br: br.port("a").set(no_flood=1), ConfigError, "expected True or False"),
-    (lambda br: br.port("a").set(link_up="no"), ConfigError, "link_up='no': expected True or False"),
+    (lambda br: br.port("a").set(link_up="no"), ConfigError, "link_up 'no', expected True or False"),
     (lambda br: br.set_table(1, max_flows=-1), ConfigError, "max_flows -1"),
     (lambda br: br.set_table(1, miss="flood"), ConfigError, "miss 'flood': not one of default"),
-    (lambda br: br.add_meter(None), TypeError, "None given, expected a meter"),
-    (lambda br: br.del_meters(5), TypeError, "5 given, expected a meter"),
+    (lambda br: br.add_meter(None), TypeError, "meter None, expected text or a MeterMod"),
+    (lambda br: br.del_meters(5), TypeError, "meter 5, expected text or a MeterMod"),
     (lambda br: br.packet_out(b"x" * 100_000, "output:1"), fastpath.FormatError, "at most 65600"),
-    (lambda br: br.switch.on(5, print), TypeError, "5 is no kind of event"),
-    (lambda br: br.switch.on(fastpath.PacketIn, 5), TypeError, "5 cannot be called"),
-    (lambda br: br.switch.del_bridge(None), NotFoundError, "no bridge None"),
-    (lambda br: br.listen(None), ConfigError, "address None"),
+    (lambda br: br.switch.on(5, print), TypeError, "kind 5, expected a class"),
+    (lambda br: br.switch.on(fastpath.PacketIn, 5), TypeError, "callback 5, expected something that"),
+    (lambda br: br.switch.del_bridge(None), TypeError, "bridge None, expected a Bridge or text"),
+    (lambda br: br.listen(None), ConfigError, "listen: address None, expected text"),
     (lambda br: br.listen("ptcp:0", versions=[9]), ConfigError, r"versions \[9\]: expected some of 1"),
     (lambda br: br.listen("ptcp:0", versions=[]), ConfigError, "expected some of 1"),
     (lambda br: br.listen("ptcp:0", dpid=1 << 64), ConfigError, "dpid 18446744073709551616"),
-    (lambda br: br.controllers.add(None), ConfigError, "address None"),
+    (lambda br: br.controllers.add(None), ConfigError, "target None, expected text"),
     (lambda br: br.controllers.add("tcp:127.0.0.1:1", versions=["1.3"]), ConfigError, "versions"),
     (lambda br: br.controllers.add("tcp:127.0.0.1:1", inactivity_probe=float("nan")), ConfigError, "a probe"),
     (lambda br: br.controllers.add("tcp:127.0.0.1:1", max_backoff=0), ConfigError, "a backoff above 0"),
     (lambda br: br.controllers.add("tcp:127.0.0.1:1", burst_limit=-1), ConfigError, "a burst of 0 or more"),
-    (lambda br: br.add_flow(None), TypeError, "None given, expected a flow"),
-    (lambda br: br.add_flow(b"actions=drop"), TypeError, "expected a flow"),
-    (lambda br: br.add_flows(["actions=drop", None]), TypeError, "expected a flow"),
+    (lambda br: br.add_flow(None), TypeError, "flow None, expected text or a FlowMod"),
+    (lambda br: br.add_flow(b"actions=drop"), TypeError, "expected (several|text)"),
+    (lambda br: br.add_flows(["actions=drop", None]), TypeError, "expected (several|text)"),
     (lambda br: br.trace(frame(), in_port=99999), ConfigError, "99999"),
     (lambda br: br.inject("a", b"x" * 100_000), fastpath.FormatError, "at most 65600"),
-    (lambda br: br.on_packet_in(None), TypeError, "None cannot be called"),
+    (lambda br: br.on_packet_in(None), TypeError, "callback None, expected something that can be called"),
     (lambda br: br.switch.connect(br, br), ConfigError, "with itself"),
     (lambda br: br.switch.advance(-1), ConfigError, "advance -1: expected seconds"),
     (lambda br: br.switch.advance(float("nan")), ConfigError, "expected seconds"),
@@ -112,7 +112,7 @@ def port_of_another_switch() -> MemoryPort:
     (lambda br: Switch(flow_limit=-1), ConfigError, "flow_limit -1"),
     (lambda br: Switch(flow_limit=100_000_001), ConfigError, "flow_limit 100000001: not between 0 and"),
     (lambda br: Switch(poll_us=-1), ConfigError, "poll_us cannot be -1: expected a whole number from 0 to"),
-    (lambda br: Switch(poll_us=0.5), ConfigError, "poll_us cannot be 0.5"),
+    (lambda br: Switch(poll_us=0.5), ConfigError, "poll_us 0.5, expected a whole number"),
     (lambda br: Switch(max_idle=0), ConfigError, "max_idle 0"),
     (lambda br: Switch(max_revalidator=0), ConfigError, "max_revalidator 0"),
     (lambda br: Switch(max_revalidator=float("nan")), ConfigError, "max_revalidator nan"),
@@ -129,7 +129,7 @@ def test_wrong_use_is_refused_and_changes_nothing(br: Bridge, call: Callable[[Br
 def test_a_thread_count_that_makes_no_sense_is_refused() -> None:
     with Switch(realtime=True) as sw:
         for n in (0, -1, 32, "two", True):
-            with pytest.raises(ConfigError, match="not between 1 and 31"):
+            with pytest.raises(ConfigError, match=r"not between 1 and 31|expected a whole number"):
                 sw.start(n)                                         # type: ignore[arg-type]
         assert not sw.is_running
 
@@ -278,8 +278,8 @@ def test_a_callback_that_removes_the_port_is_told_of() -> None:
 def test_other_things_than_meters_and_ports_are_refused_in_words() -> None:
     with fastpath.Switch(seed=0) as switch:
         bridge = switch.add_bridge("br0")
-        for call, words in ((lambda: bridge.apply_meter(None), "expected a MeterMod"),
+        for call, words in ((lambda: bridge.apply_meter(None), "mod None, expected a MeterMod"),
                             (lambda: bridge.meter_stats(None), "expected a Meter"),
-                            (lambda: fastpath.open_port(None), "expected text such as")):
+                            (lambda: fastpath.open_port(None), "open_port: spec None, expected text")):
             with pytest.raises(TypeError, match=words):
                 call()

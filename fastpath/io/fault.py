@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastpath._port import Port
+from fastpath.arguments import checked
 from fastpath.errors import ConfigError
 from fastpath.io._fault import FaultPort
 
@@ -10,6 +11,7 @@ DIRECTIONS = {"both": (True, True), "rx": (True, False), "tx": (False, True)}
 OTHER_SIDE = 0x5DEECE66D        # the two directions draw different numbers from one seed
 
 
+@checked
 class FaultInjector(FaultPort):
     """A port that treats the packets of *port* badly, in the same way each time with one *seed*.
 
@@ -28,6 +30,8 @@ class FaultInjector(FaultPort):
                 raise ConfigError(f"{name}={value}: a probability is between 0 and 1")
         if not 0 <= delay < 1e6:
             raise ConfigError(f"delay={delay}: expected seconds, not negative")
+        if not 0 <= limit < 1 << 32:
+            raise ConfigError(f"limit={limit}: not between 0 and {(1 << 32) - 1}")
         if direction not in DIRECTIONS:
             raise ConfigError(f"direction={direction!r}: expected one of {', '.join(DIRECTIONS)}")
         for received, wanted in zip((True, False), DIRECTIONS[direction], strict=True):

@@ -19,6 +19,7 @@ from math import isfinite, nan
 from typing import Any, TextIO
 
 from fastpath._port import Port
+from fastpath.arguments import checks_arguments
 from fastpath.errors import ParseError, PortError
 from fastpath.io._af_packet import AfPacketPort
 from fastpath.io._af_xdp import AfXdpPort
@@ -98,10 +99,9 @@ FAULTS: dict[str, Reader] = {"drop": _number, "duplicate": _number, "corrupt": _
 RECORDERS: dict[str, Reader] = {"capture": str, "trace": str}      # file names; trace=- is standard output
 
 
+@checks_arguments
 def open_port(spec: str) -> Port:
     """Return the open port that *spec* describes.  Raises PortError and PrivilegeError."""
-    if not isinstance(spec, str):
-        raise TypeError(f"{spec!r} given, expected text such as tap:tap0")
     type_name, name, settings = parse_spec(spec)
     kind = PORT_TYPES[type_name]
     known = {**kind.options, **FAULTS, **RECORDERS}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from fastpath.arguments import checks_arguments
 from fastpath.errors import ParseError
 from fastpath.ofproto.actions.output import OFPP_ANY, format_port
 from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14, format_actions, match_as_version
@@ -18,6 +19,7 @@ from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
 
 
+@checks_arguments
 def parse_flow(source: str, command: str | Command | None = "add", *,
                ports: PortNames | None = None) -> FlowMod:
     """FlowMod of *source*.

@@ -17,6 +17,7 @@ from functools import lru_cache
 from fastpath import flowtext
 from fastpath._flow import WINDOWS, FlowKey, Patch, Window
 from fastpath._rules import Forms, PackedMatch
+from fastpath.arguments import checks_arguments
 from fastpath.errors import InvalidFlow, OpenFlowError, ParseError
 from fastpath.fields import BY_NAME, FIELDS, TUN_OPTS_LEN, Field, Fmt, Prereq
 from fastpath.ofproto import numbers
@@ -126,6 +127,7 @@ class Match(PackedMatch):
     __slots__ = ()
 
     @classmethod
+    @checks_arguments
     def parse(cls, source: str, *, ports: PortNames | None = None) -> Match:
         """Match of *source*, such as ``tcp,nw_src=10.0.0.0/8,tp_dst=80``; *ports* maps names to numbers."""
         match = cls()
