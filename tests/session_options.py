@@ -177,6 +177,20 @@ PACKET_FORMS: tuple[Command, ...] = (
     ("packet-out", f"in_port=1 packet={PACKET} actions=write_actions(output:1)"),
     ("packet-out", "-", b"in_port=1 packet=" + PACKET.encode() + b" actions=2\n"),
     ("--bundle", "packet-out", f"in_port=1 packet={PACKET} actions=2"), ("packet-out",))
+PACKET_FIELDS: tuple[Command, ...] = (
+    *(("packet-out", f"in_port=1,{field} packet={PACKET} actions=2") for field in (
+        "ip", "nw_src=1.1.1.1", "pkt_mark=5", "dl_src=00:00:00:00:00:01", "ct_state=+trk", "recirc_id=1",
+        "metadata=5", "tun_src=1.2.3.4", "conj_id=3", "dl_vlan=5", "nw_tos=4", "dp_hash=1")),
+    *(("packet-out", text) for text in (
+        f"packet={PACKET} actions=2", f"in_port=bogus packet={PACKET} actions=2",
+        f"in_port=flood packet={PACKET} actions=2", f"in_port=65300 packet={PACKET} actions=2",
+        f"in_port=none packet={PACKET} actions=2", f"in_port=1 packet={PACKET} action=2",
+        f"packet={PACKET}", f"in_port=1 packet={PACKET} actions=group:7", "in_port=1 packet=zz actions=2",
+        "in_port=1 packet=12 actions=2", "in_port= packet=12", "1", "actions=2")),
+    ("packet-out", "bogus", "2", PACKET), ("packet-out", "1", "bogus", PACKET), ("packet-out", "1", "2"),
+    ("packet-out", "1", "2", "12"), ("packet-out", "1", "goto_table:3", PACKET),
+    ("dump-flows", "cookie=5"), ("dump-flows", "priority=5"), ("dump-flows", "actions=drop"),
+    ("dump-flows", "out_port=bogus"), ("dump-aggregate", "out_port=1,ip"), ("del-flows", "cookie=5"))
 # Also said of patch ports, which have no queues; all others of the reference's test datapath have one.
 QUEUES: tuple[Command, ...] = (
     ("queue-stats", "1"), ("queue-stats", "p1"), ("queue-stats", "1", "0"), ("queue-stats", "1", "7"),
@@ -193,4 +207,4 @@ QUEUES_OF_ALL: tuple[Command, ...] = (
 MORE = {
     "queues": QUEUES + QUEUES_OF_LOCAL + QUEUES_OF_ALL,
     "rare": RARE, "flow options": FLOW_OPTIONS, "group forms": GROUP_FORMS, "meter forms": METER_FORMS,
-    "tlvs": TLVS, "conntrack": CONNTRACK, "packet forms": PACKET_FORMS}
+    "tlvs": TLVS, "conntrack": CONNTRACK, "packet forms": PACKET_FORMS, "packet fields": PACKET_FIELDS}

@@ -109,8 +109,8 @@ def test_counters_as_text_and_cleared(br: Bridge) -> None:
     (lambda br: br.add_mac(9, A), NotFoundError, "no port 9"),
     (lambda br: br.del_mac(A, vlan=3), NotFoundError, f"no static address {A} in VLAN 3"),
     (lambda br: br.set_fdb(mac_aging=-1, max_macs=1), ConfigError, "mac_aging -1"),
-    (lambda br: br.set_fdb(flood_vlans=["5"], max_macs=1), ConfigError, "flood VLAN '5'"),
-    (lambda br: br.set_fdb(flood_vlans=5), ConfigError, "flood_vlans 5: expected several"),
+    (lambda br: br.set_fdb(flood_vlans=["5"], max_macs=1), ConfigError, "flood_vlans ..5.., expected"),
+    (lambda br: br.set_fdb(flood_vlans=5), ConfigError, "flood_vlans 5, expected several"),
     (lambda br: br.switch.add_bridge("br1", flood_vlans=[-1]), ConfigError, "flood VLAN -1"),
 ])
 def test_what_makes_no_sense_changes_nothing(br: Bridge, wrong: Callable[[Bridge], object],

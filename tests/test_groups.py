@@ -131,7 +131,7 @@ def test_files_of_groups_are_all_or_nothing_in_their_text(bridge: fastpath.Bridg
     path.write_text("add group_id=1,type=all,bucket=output:b\nmodify group_id=1,type=all,bucket=output:c\n")
     assert bridge.add_groups(path) == 2
     assert bridge.dump_groups(names=True) == "group_id=1,type=all,bucket=bucket_id:0,actions=output:c"
-    with pytest.raises(TypeError, match="expected a group"):
+    with pytest.raises(TypeError, match="expected text or a GroupMod"):
         bridge.add_group(5)     # type: ignore[arg-type]
 
 

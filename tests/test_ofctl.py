@@ -30,10 +30,8 @@ from fastpath.runtime.dial import Dial
 # ovs-ofctl leaves something; words about wrong tuples of connections, and about table numbers in formats
 # without them.
 OTHERWISE = re.compile(r"color=|'diff-flows', 'SWITCH', '-'|'monitor'|'tcp_dst|"
-                       r"'dump-flows', 'table=255'|"
-                       r"'packet-out', '-'|"
-                       r"FNXM\+table_id|icmp_type=8|ct_ipv6_dst=::1|'ct-flush', 'bogus'|"
-                       r"'packet-out', '1', '2'|--names', 'dump-ports'")
+                       r"'dump-flows', 'table=255'|FNXM\+table_id|icmp_type=8|ct_ipv6_dst=::1|"
+                       r"'ct-flush', 'bogus'|--names', 'dump-ports'")
 
 
 ALL = SCRIPTS | MORE
@@ -121,8 +119,6 @@ NAMED: tuple[Command, ...] = (
     ("--names", "dump-aggregate", "table=three"), ("mod-table", "three", "evict"),
     ("--names", "dump-table-desc"), ("del-flows", "table=three"), ("mod-table", "three", "noevict"),
     ("dump-table-features",), ("dump-tables",), ("--names", "dump-flows"))
-# Names in actions are read; what prints them tells numbers, where ovs-ofctl tells names.
-_IN_ACTIONS = re.compile(r"(goto_table:|resubmit\(,|table=)three(?=[,)\s]|$)")
 
 
 @pytest.mark.parametrize("version", [3, 4, 5])
@@ -141,11 +137,7 @@ def test_tables_have_names(ovs_ofctl: str, tmp_path: Path, version: int) -> None
             if version == 3 and "dump-table-desc" in command:
                 continue
             one, other = told_by_both(targets, version, command)
-            heads = [[line.partition("actions=")[0] for line in lines] for lines in (one, other)]
-            assert heads[0] == heads[1], command
-            actions = [[_IN_ACTIONS.sub(r"\g<1>3", line.partition("actions=")[2]) for line in lines]
-                       for lines in (one, other)]
-            assert actions[0] == actions[1], command
+            assert one == other, command
 
 
 # -- by itself -------------------------------------------------------------------------------------

@@ -188,7 +188,8 @@ def _cookie_to_add(reader: FlowReader, values: dict[str, int], text: str) -> Non
 def _cookie_to_find(reader: FlowReader, values: dict[str, int], text: str) -> None:
     cookie, slash, mask = text.partition("/")
     if not slash:
-        raise ParseError("cannot set cookie")
+        raise ParseError("cannot set cookie (to match on a cookie, specify a mask, "
+                         f"e.g. cookie={text}/-1)")
     values["cookie"], values["cookie_mask"] = numbers.u64(cookie), numbers.u64(mask)
 
 

@@ -106,7 +106,7 @@ def test_filter() -> None:
         ("add", "ip,ct_nw_src=1.2.3.4,actions=drop", "prerequisites not met for setting ct_nw_src"),
         ("modify", "importance=3,actions=drop", "unknown keyword importance"),
         ("delete", "priority=3", "unknown keyword priority"),
-        ("delete", "cookie=3", "cannot set cookie"),
+        ("delete", "cookie=3", "cannot set cookie (to match on a cookie, specify a mask, e.g. cookie=3/-1)"),
         ("delete", "idle_timeout=3", "unknown keyword idle_timeout"),
         ("delete", "out_port=foo", "foo is not a valid OpenFlow port"),
         ("delete", "send_flow_rem", "field send_flow_rem missing value"),

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from fastpath.cli.ofctl.switch_verbs import port_number
 from fastpath.cli.ofctl.talk import Options, Quit, Talk, lines_of
-from fastpath.errors import FastpathError, ParseError
+from fastpath.errors import FastpathError, OpenFlowError, ParseError
 from fastpath.fields import BY_NAME
+from fastpath.ofproto import numbers
+from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import (
     ClearActions,
     GotoTable,
@@ -18,7 +21,7 @@ from fastpath.ofproto.actions.instructions import (
     WriteMetadata,
     format_list,
 )
-from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.actions.output import OFPP_CONTROLLER
 from fastpath.ofproto.actions.table import parse_actions
 from fastpath.ofproto.actions.versions import OF10, OF11, as_version
 from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
@@ -26,7 +29,9 @@ from fastpath.ofproto.flow_text import iter_flows
 from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.match import Match
+from fastpath.ofproto.metadata import check_given
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
+from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, OFPP_NONE
 from fastpath.openflow import legacy_match
 from fastpath.openflow.formats import Formats, all_usable, of_actions, of_match, usable
 from fastpath.openflow.messages import basic, flow, packet, stats
@@ -226,42 +231,74 @@ def _line(mod: FlowMod, names: Mapping[int, str] | None) -> str:
 
 def packet_out(talk: Talk, args: list[str]) -> None:
     if len(args) == 1:
-        _send_packet(talk, args[0])
+        _send_packet(talk, parse_packet_out(args[0], talk))
         return
     if len(args) == 2:
-        raise FastpathError("'packet-out' command takes a text, or IN_PORT ACTIONS PACKET...")
+        raise FastpathError("Too many arguments (4)")       # the words of ovs-ofctl, which counts its own
+    actions = _actions(args[1], talk)
+    match = Match.of(in_port=port_number(talk, args[0]))
     for frame in args[2:]:
-        _send_packet(talk, f"in_port={args[0]} packet={frame} actions={args[1]}")
+        _send_packet(talk, packet.PacketOut(_frame(frame), match, actions))
 
 
-def _send_packet(talk: Talk, text: str) -> None:
-    out = parse_packet_out(text, talk)
+def _send_packet(talk: Talk, out: packet.PacketOut) -> None:
     talk.need_format(of_actions(out.actions) & of_match(out.match))
     talk.tell(out)
 
 
 def parse_packet_out(text: str, talk: Talk) -> packet.PacketOut:
     """The packet-out that *text* asks for.  Raises ParseError in the words of ovs-ofctl."""
-    head, _, text_of_actions = text.partition("actions=")
-    match, data = Match.of(in_port=OFPP_ANY), None
+    head, _, rest = text.partition("action")
+    match, data = Match.of(in_port=OFPP_CONTROLLER), None
     for name, value in key_values(head):
-        if name == "packet":
+        if not value:
+            raise ParseError(f"field {name} missing value")
+        if name == "in_port":
+            match.set(BY_NAME["in_port"], _in_port(value, talk.ports))
+        elif name == "packet":
             try:
-                data = bytes.fromhex(value)
-            except ValueError:
-                raise ParseError("hex digits expected") from None
-            if len(data) < ETHERNET_SIZE:
-                raise ParseError("packet: Packet data too short for Ethernet")
-        elif not match.parse_item(name, value, talk.ports):
+                data = _frame(value)
+            except ParseError as error:
+                raise ParseError(f"packet: {error}") from None
+        elif name not in BY_NAME or not match.parse_item(name, value, talk.ports):
             raise ParseError(f"unknown keyword {name}")
+        else:
+            try:
+                check_given(match)
+            except OpenFlowError:
+                raise ParseError(f"{name} is not a valid pipeline field for PACKET_OUT") from None
     if data is None:
         raise ParseError("must specify packet")
-    actions = parse_actions(text_of_actions, ports=talk.ports, tables=talk.tables)
+    return packet.PacketOut(data, match, _actions(rest.partition("=")[2], talk))
+
+
+def _actions(text: str, talk: Talk) -> ActionList:
+    """The actions of *text*, which may not be instructions."""
+    actions = parse_actions(text, ports=talk.ports, tables=talk.tables)
     for action in actions:
         if isinstance(action, ClearActions | GotoTable | Meter | WriteActions | WriteMetadata):
             name = str(action).partition(":")[0].partition("(")[0]
             raise ParseError(f"{name} instruction not allowed here")
-    return packet.PacketOut(data, match, actions)
+    return actions
+
+
+def _in_port(word: str, ports: Mapping[str, int]) -> int:
+    number = numbers.port(word, ports)
+    if number is None:
+        raise ParseError(f"{word} is not a valid OpenFlow port")
+    if number > OFPP_MAX and number not in (OFPP_LOCAL, OFPP_NONE, OFPP_CONTROLLER):
+        raise ParseError(f"{word} is not a valid OpenFlow port for PACKET_OUT")
+    return number
+
+
+def _frame(digits: str) -> bytes:
+    try:
+        data = bytes.fromhex(digits)
+    except ValueError:
+        raise ParseError("Trailing garbage in packet data") from None
+    if len(data) < ETHERNET_SIZE:
+        raise ParseError("Packet data too short for Ethernet")
+    return data
 
 
 def bundle(talk: Talk, args: list[str]) -> None:

@@ -71,14 +71,14 @@ def dump_table_desc(talk: Talk, args: list[str]) -> None:
 
 
 def dump_ports(talk: Talk, args: list[str]) -> None:
-    talk.ask(stats.PortStatsRequest(_port(talk, args[0]) if args else OFPP_ANY))
+    talk.ask(stats.PortStatsRequest(port_number(talk, args[0]) if args else OFPP_ANY))
 
 
 def dump_ports_desc(talk: Talk, args: list[str]) -> None:
-    talk.ask(stats.PortDescRequest(_port(talk, args[0]) if args else OFPP_ANY))
+    talk.ask(stats.PortDescRequest(port_number(talk, args[0]) if args else OFPP_ANY))
 
 
-def _port(talk: Talk, word: str) -> int:
+def port_number(talk: Talk, word: str) -> int:
     """Number of a port.  Raises FastpathError in ovs-ofctl's words."""
     found = numbers.port(word)
     if found is None:
@@ -89,7 +89,7 @@ def _port(talk: Talk, word: str) -> int:
 
 
 def queue_stats(talk: Talk, args: list[str]) -> None:
-    number = OFPP_ANY if not args or args[0].lower() == "all" else _port(talk, args[0])
+    number = OFPP_ANY if not args or args[0].lower() == "all" else port_number(talk, args[0])
     queue_id = _queue(args[1:])
     talk.ask(queue.QueueRequest(number, queue_id))
 
@@ -99,7 +99,7 @@ def _queue(args: list[str]) -> int:
 
 
 def queue_get_config(talk: Talk, args: list[str]) -> None:
-    number = OFPP_ANY if not args else _port(talk, args[0])
+    number = OFPP_ANY if not args else port_number(talk, args[0])
     queue_id = _queue(args[1:])
     if talk.version >= OF14:
         talk.ask(queue.QueueDescRequest(number, queue_id))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.io.textfile import read_text
+from fastpath.ofproto.actions.base import Names
 from fastpath.ofproto.actions.versions import OF13
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.openflow.client import Client, Refused
@@ -196,8 +197,10 @@ class Talk:
 
     @property
     def shown_names(self) -> Mapping[int, str] | None:
-        """Names of ports by number, if names are to be shown."""
-        return {number: name for name, number in self.ports.items()} if self.options.names else None
+        """Names of ports by number, with those of tables, if names are to be shown."""
+        if not self.options.names:
+            return None
+        return Names({number: name for name, number in self.ports.items()}, self.shown_tables or {})
 
     @property
     def tables(self) -> Mapping[str, int]:

@@ -12,10 +12,25 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import ClassVar
 
+from fastpath import text
 from fastpath.ofproto.numbers import PortNames
 from fastpath.value import value
 
 PortNumbers = Mapping[int, str] | None          # number -> name, for printing
+
+
+class Names(dict[int, str]):
+    """Names of ports by number, and of tables."""
+
+    def __init__(self, ports: Mapping[int, str], tables: Mapping[int, str]) -> None:
+        super().__init__(ports)
+        self.tables = tables
+
+
+def format_table(number: int, names: PortNumbers) -> str:
+    """A table by name, if that is known and names are wanted, or number."""
+    name = names.tables.get(number) if isinstance(names, Names) else None
+    return str(number) if name is None else text.format_ofp_port(0, {0: name})
 
 
 class Instruction(IntEnum):

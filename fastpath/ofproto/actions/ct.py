@@ -7,7 +7,7 @@ from typing import ClassVar
 from fastpath import text
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers, scan
-from fastpath.ofproto.actions.base import Action, ActionList, ParseContext, Plain, PortNumbers
+from fastpath.ofproto.actions.base import Action, ActionList, ParseContext, Plain, PortNumbers, format_table
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.subfield import Subfield
@@ -125,7 +125,7 @@ class Ct(Action):
     def format(self, ports: PortNumbers = None) -> str:
         parts = [name for name in ("commit", "force") if getattr(self, name)]
         if self.table != NO_RECIRC:
-            parts.append(f"table={self.table}")
+            parts.append(f"table={format_table(self.table, ports)}")
         if self.zone:
             parts.append(f"zone={self.zone}")
         actions = self.actions

@@ -14,6 +14,7 @@ from fastpath.ofproto.actions.base import (
     Plain,
     PortNumbers,
     c_hex,
+    format_table,
 )
 from fastpath.value import value
 
@@ -90,7 +91,7 @@ class GotoTable(Action):
         return cls(table)
 
     def format(self, ports: PortNumbers = None) -> str:
-        return f"goto_table:{self.table}"
+        return f"goto_table:{format_table(self.table, ports)}"
 
 
 def format_list(actions: ActionList, ports: PortNumbers = None) -> str:

@@ -6,7 +6,7 @@ from enum import Enum
 
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers, scan
-from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex
+from fastpath.ofproto.actions.base import Action, ParseContext, PortNumbers, c_hex, format_table
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
 from fastpath.ofproto.subfield import Subfield, field_by_name
@@ -95,7 +95,7 @@ class Learn(Action):
         return cls(tuple(specs), flags=flags, delete_learned=delete_learned, result=result, **values)
 
     def format(self, ports: PortNumbers = None) -> str:
-        parts = [f"table={self.table}"]
+        parts = [f"table={format_table(self.table, ports)}"]
         for name in ("idle_timeout", "hard_timeout", "fin_idle_timeout", "fin_hard_timeout"):
             if getattr(self, name):
                 parts.append(f"{name}={getattr(self, name)}")

@@ -7,7 +7,7 @@ from typing import ClassVar
 from fastpath import text as _text
 from fastpath.errors import ParseError
 from fastpath.ofproto import numbers
-from fastpath.ofproto.actions.base import Action, ParseContext, Plain, PortNumbers
+from fastpath.ofproto.actions.base import Action, ParseContext, Plain, PortNumbers, format_table
 from fastpath.ofproto.actions.controller import Controller
 from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.subfield import Subfield
@@ -199,7 +199,7 @@ class Resubmit(Action):
         if self.in_port != OFPP_IN_PORT and self.table == CURRENT_TABLE and not self.ct:
             return f"resubmit:{format_port(self.in_port, ports)}"
         port = "" if self.in_port == OFPP_IN_PORT else format_port(self.in_port, ports)
-        table = "" if self.table == CURRENT_TABLE else str(self.table)
+        table = "" if self.table == CURRENT_TABLE else format_table(self.table, ports)
         return f"resubmit({port},{table}{',ct' if self.ct else ''})"
 
 

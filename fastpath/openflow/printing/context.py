@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from fastpath.ofproto.actions.base import Names, format_table
 from fastpath.ofproto.actions.output import format_port
 from fastpath.value import value
 
@@ -27,8 +28,7 @@ class Context:
 
     def table(self, number: int) -> str:
         """A table by name or number."""
-        name = (self.tables or {}).get(number)
-        return str(number) if name is None else format_port(0, {0: name})
+        return format_table(number, Names({}, self.tables or {}))
 
 
 def bits(number: int, names: Iterable[str], *, none: str = "0", joined: str = " ") -> str:
