@@ -435,6 +435,7 @@ def case_daemon_conntrack() -> str:
             daemon.env["OVS_CTL_TIMEOUT"] = "100"
             wrong = daemon.run("ovs-vsctl add-br br0 -- set bridge br0 datapath_type=system; "
                                "ovs-vsctl add-port br0 v1; ovs-vsctl add-port br0 v2; "
+                               "ovs-ofctl mod-port br0 br0 up; "
                                "ovs-ofctl del-flows br0; ovs-ofctl add-flows br0 - <<END\n"
                                "priority=2,udp,tp_dst=7 actions=ct(commit,zone=3),NORMAL\n"
                                "priority=1,udp actions=ct(commit),NORMAL\narp actions=NORMAL\nEND")
