@@ -116,10 +116,10 @@ def _read(body: bytes) -> tuple[int, int, dict[int, bytes]]:
     if len(body) < _INFO.size:
         raise FormatError(f"rtnetlink: link of {len(body)} bytes, expected {_INFO.size} or more")
     _family, _type, index, flags, _change = _INFO.unpack_from(body)
-    return index, flags, dict(_attributes(body[_INFO.size:]))
+    return index, flags, dict(attributes(body[_INFO.size:]))
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at + _ATTR.size <= len(data):
         size, kind = _ATTR.unpack_from(data, at)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fastpath.bridge import Bridge, Port
@@ -55,6 +56,7 @@ class ConfiguredBridge:
                  ) -> None:
         self.wanted, self.datapath, self._devices = wanted, datapath, devices
         self._log, self._netdev, self._all_logs = log.module("bridge"), log.module("netdev"), log
+        self._netdev_linux = log.module("netdev_linux")
         self.interfaces: dict[str, Interface] = {}
         self._numbers = PortNumbers()
         self._default_mac = random.getrandbits(48) & ~(1 << 40) | 1 << 41     # local, not multicast
@@ -168,7 +170,19 @@ class ConfiguredBridge:
             device.opened()             # once more: a port of the kernel's makes its device
             port.of.admin, port.of.faults = device.set_up, device.faults
             self._show(port, device)
+            self._shape(port, device, interface.port)
         return port
+
+    def _shape(self, port: Port, device: HostDevice, wanted: PortWanted) -> None:
+        """Have a device send as the QoS row of its port says, and OpenFlow tell of its queues."""
+        for text in device.shape(wanted.qos, self.datapath.switch.now):
+            self._netdev_linux.warn(text)
+        shaper = device.shaper
+        with self.datapath.switch.lock:
+            port.queues.clear()
+            for number, settings in shaper.queues.items():
+                port.queues.set(number, {name: str(n) for name, n in settings.items()},
+                                partial(shaper.counted, number))
 
     def _show(self, port: Port, device: HostDevice) -> bool:
         """Have a port be what the host's device is; whether it was not."""
@@ -243,6 +257,8 @@ class ConfiguredBridge:
         interface.wanted, interface.port = wanted, port
         if interface.of is not None:
             self._configure(interface.of, port)
+            if isinstance(interface.device, HostDevice):
+                self._shape(interface.of, interface.device, port)
 
     def _remove(self, interface: Interface, *, leave: bool = False) -> None:
         if interface.device is not None and not leave:

@@ -6,7 +6,7 @@ What is known of the host's devices is as fresh as the last ``refresh``, which w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
 
@@ -17,9 +17,11 @@ from fastpath.io._af_packet import AfPacketPort
 from fastpath.io._policer import police
 from fastpath.io._tap import TapPort
 from fastpath.io.netdev import Facts, facts
+from fastpath.io.tc import Root
 from fastpath.io.vport import KernelPort
 from fastpath.text import format_mac
-from fastpath.vswitchd.qos import PolicingWanted
+from fastpath.vswitchd.qos import PolicingWanted, QosWanted
+from fastpath.vswitchd.shaping import TYPES, Shaper, speed
 
 DEVICE_MTU = 1500
 
@@ -82,7 +84,11 @@ class HostDevice(Device):
 
     facts: Facts | None = None
     resets: int = 0
+    shaper: Shaper = field(init=False)
     _index: int = 0                 # of the device its port is on
+
+    def __post_init__(self) -> None:
+        self.shaper = Shaper(Root(self.name))
 
     def refresh(self) -> bool:
         """Ask the kernel anew; whether it has something other than counters to tell."""
@@ -139,7 +145,12 @@ class HostDevice(Device):
     @property
     def qos_types(self) -> tuple[str, ...]:
         """The types of QoS it takes."""
-        return ("linux-noop",)
+        return TYPES
+
+    def shape(self, wanted: QosWanted, now: float) -> Iterator[str]:
+        """Shape what it sends by a QoS row.  Yields what is to be warned of."""
+        features = 0 if self.facts is None else self.facts.features.current
+        return self.shaper.apply(wanted, mtu=self.mtu, bps=speed(features), now=now)
 
     def police(self, wanted: PolicingWanted) -> bool:
         """Drop what comes in beyond what is *wanted*; False for what the kernel forwards."""

@@ -1,9 +1,7 @@
 """What the database wants of the quality of service of an interface, as values.
 
-*Policing* bounds what comes in, in this process.  A QoS row is about what goes out: of its types
-``linux-noop`` alone is known, which leaves the device's queues as somebody else made them; as in the
-reference a type that a device does not know is passed over without a word.  The DSCP of queues is
-translation's business.
+*Policing* bounds what comes in, in this process.  A QoS row is about what goes out, which ``shaping`` has the
+kernel do.  The DSCP of queues is translation's business.
 """
 
 from __future__ import annotations

@@ -8,6 +8,10 @@ import scenarios
 from answers import own
 from lab import Wires, sh, switch, until
 
+from fastpath.io.tc import Root
+from fastpath.vswitchd.qos import NO_QOS, QosWanted, QueueWanted
+from fastpath.vswitchd.shaping import Shaper
+
 _SENT = re.compile(r"class htb 1:([0-9a-f]+) .*\n Sent \d+ bytes (\d+) pkt")
 
 
@@ -34,3 +38,31 @@ def case_queues() -> str:
     finally:
         sh("tc qdisc del dev v2 root")
     return f"{counts[8]} packets by a queue"
+
+
+_KINDS = {      # a row's settings, and what tc tells of the discipline
+    "linux-hfsc": ({"max-rate": "50000000"}, "hfsc 1: root refcnt N default 1"),
+    "linux-codel": ({"target": "7000"}, "codel 1: root refcnt N limit 10240p target 7ms interval 100ms"),
+    "linux-fq_codel": ({"flows": "16"}, "fq_codel 1: root refcnt N limit 10240p flows 16 quantum 1514"),
+    "linux-sfq": ({"perturb": "20"}, "sfq 1: root refcnt N limit 127p quantum 1500b depth 127 divisor 1024 "
+                  "perturb 20sec"),
+    "linux-netem": ({"latency": "20000", "loss": "20"},
+                    "netem 1: root refcnt N limit 1000 delay 20ms loss 20%"),
+}
+
+
+def case_disciplines() -> str:
+    """Disciplines of QoS rows follow one another on a device, and go; hfsc has a class for each queue."""
+    shaper = Shaper(Root("v2"))
+    queues = (QueueWanted(3, None, (("min-rate", "1000000"),)),)
+    for kind, (settings, wanted) in _KINDS.items():
+        row = QosWanted(kind, tuple(settings.items()), queues)
+        assert not list(shaper.apply(row, mtu=1500, bps=10**10, now=0.0))
+        told = re.sub(r"refcnt \d+", "refcnt N", sh("tc qdisc show dev v2"))
+        assert wanted in told, (wanted, told)
+        classes = sh("tc class show dev v2")
+        assert ("class hfsc 1:4 parent 1:fffe sc m1 0bit d 0us m2 1Mbit ul m1 0bit d 0us m2 50Mbit" in classes
+                ) == (kind == "linux-hfsc"), classes
+    assert not list(shaper.apply(NO_QOS, mtu=1500, bps=10**10, now=0.0)) and not Root("v2").classes()
+    assert "netem" not in sh("tc qdisc show dev v2")
+    return f"{len(_KINDS)} kinds"
