@@ -14,9 +14,10 @@ from pathlib import Path
 from stack import Stack
 
 HERE = Path(__file__).parent / "scenarios"
-# Root tables, whose rows stay when nobody refers to them; the others go with the bridges.
+# Root tables, whose rows stay when nobody refers to them (others go with the bridges), and the log's levels.
 CLEAR = ("ovs-vsctl clear open_vswitch . bridges manager_options ssl other_config external_ids"
-         " && ovs-vsctl --all destroy qos -- --all destroy queue -- --all destroy flow_sample_collector_set")
+         " && ovs-vsctl --all destroy qos -- --all destroy queue -- --all destroy flow_sample_collector_set"
+         " && ovs-appctl vlog/set ANY:file:info")
 RESTART = "restart"             # a line that ends the daemon and starts it again
 # Lines of load; of features that one of both has not (controllers in band, collectors); of what the other's
 # datapath and TLS library have words of their own for; and of a signal, from whichever thread it met.
