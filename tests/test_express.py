@@ -169,7 +169,8 @@ def test_a_new_setting_is_looked_at_here_first() -> None:
     heeded = {"vlan", "odp_port", "no_flood", "no_forward", "no_receive", "protected", "down", "tunnel",
               "peer", "ofp_port", "dscps"}
     others = {"bridge", "name", "peer_name", "link_up", "hw_addr", "created", "counts_faults", "no_packet_in",
-              "patch_stats", "queues", "more_counts", "no_stp", "no_receive_stp"}
+              "patch_stats", "queues", "more_counts", "no_stp", "no_receive_stp", "admin", "faults",
+              "features"}
     assert {member.name for member in fields(OfPort)} == heeded | others        # type: ignore[arg-type]
     asked = {"name", "macs", "internal", "mirrors", "miss", "port", "ports",
              "is_in_band"}                                          # lookup: of its tables

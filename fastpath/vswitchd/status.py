@@ -18,7 +18,7 @@ from fastpath.vswitchd.bridges import ConfiguredBridge, Interface
 from fastpath.vswitchd.datapaths import Datapath
 from fastpath.vswitchd.device import HostDevice
 from fastpath.vswitchd.devices import Dummy
-from fastpath.vswitchd.settings import ControllerWanted, column
+from fastpath.vswitchd.settings import ControllerWanted, column, texts
 
 _ROLES = {"equal": "other", "primary": "master", "secondary": "slave"}
 _END_OF_FILE = "End of file"            # what the reference calls it when the other side hangs up
@@ -60,6 +60,9 @@ def of_bridge(bridge: ConfiguredBridge, now: float) -> Iterator[Write]:
     yield from _writes(bridge.wanted.row, (("datapath_id", dpid), ("datapath_version", "<built-in>")))
     for interface in bridge.interfaces.values():
         yield from of_interface(interface, bridge.datapath.type)
+        row = interface.wanted.row
+        if row is not None and not texts(row, "statistics"):    # those of a new one are told at once
+            yield from of_statistics(interface)
     for wanted in bridge.wanted.controllers:
         yield from of_controller(bridge, wanted, now)
 

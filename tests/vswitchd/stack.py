@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -79,8 +80,9 @@ class DatabaseServer:
 
     def pid(self, program: str = "ovs-vswitchd") -> int | None:
         """Process id of a daemon, by its file."""
-        path = self.dir / f"{program}.pid"
-        return int(path.read_text()) if path.exists() else None
+        with suppress(FileNotFoundError):       # it goes with the daemon
+            return int((self.dir / f"{program}.pid").read_text())
+        return None
 
     def stop(self, program: str = "ovs-vswitchd", how: signal.Signals = signal.SIGTERM) -> None:
         """End a daemon by a signal and wait until it is gone."""

@@ -33,9 +33,11 @@ from fastpath.dpif.key import ATTRS
 HEADER = 4
 CHECK_HEADERS = 4 * HEADER      # of check_pkt_len up to the actions of its first branch, and its length
 COOKIE = 48                             # struct user_action_cookie
-# Bytes of one value of a header that can be set: the struct of its key attribute.
+# Bytes of one value of a header that can be set: the struct of its key attribute; or, of pbb, which the
+# kernel does not know, the tag's.
 _STRUCTS = {"eth": 12, "ipv4": 12, "ipv6": 40, "arp": 24, "tcp": 4, "udp": 4, "sctp": 4, "icmp": 2,
-            "icmpv6": 2, "nd": 28, "nd_ext": 8, "mpls": 4, "skb_mark": 4, "skb_priority": 4, "nsh": 24}
+            "icmpv6": 2, "nd": 28, "nd_ext": 8, "mpls": 4, "pbb": 4, "skb_mark": 4, "skb_priority": 4,
+            "nsh": 24}
 _WHOLE = frozenset(("icmp", "icmpv6", "mpls"))      # set as a whole, without a mask
 _FIXED: dict[type[OdpAction], int] = {
     Output: 4, PopVlan: 0, PopMpls: 2, PushMpls: 8, AddMpls: 8, PushEth: 12, PopNsh: 0, Hash: 8}
