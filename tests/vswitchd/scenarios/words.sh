@@ -96,7 +96,7 @@ lines() {
 }
 
 # hear VERSION [ARG...]: an ovs-ofctl monitor of br0 begins.  say MESSAGE...: it sends them, in hexadecimal.
-# heard: it ends; all it printed.
+# hears TEXT: it is there once that was printed.  heard: it ends; all it printed.
 hear() {
     local version=$1; shift
     ovs-ofctl -O "OpenFlow$version" monitor br0 "$@" --detach --no-chdir --pidfile="$PWD/mon.pid" \
@@ -106,6 +106,15 @@ hear() {
 say() {
     ovs-appctl -t "$PWD/mon.ctl" ofctl/send "$@"
     ovs-appctl -t "$PWD/mon.ctl" ofctl/barrier > /dev/null
+}
+
+hears() {
+    local i
+    for ((i = 0; i < 400; i++)); do
+        grep -q "$1" mon.log && return
+        sleep 0.05
+    done
+    echo "not heard: $1"
 }
 
 heard() {
