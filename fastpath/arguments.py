@@ -33,6 +33,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _NAMES: dict[object, str] = {
     int: "a whole number", float: "a number", str: "text", bool: "True or False", bytes: "bytes",
     type(None): "None", Path: "a Path"}
+_PLAIN: dict[str, type] = {
+    "int": int, "float": float, "str": str, "bool": bool, "bytes": bytes, "None": type(None)}
 _ANYTHING = (object, Any)
 _UNIONS = (Union, types.UnionType)
 _BUFFERS = (bytes, bytearray, memoryview)
@@ -49,6 +51,8 @@ class _Kind:
     def __init__(self, annotation: object, function: Callable[..., object] | None = None) -> None:
         self._annotation, self._function = annotation, function
         self.exact: set[type] = set()
+        if isinstance(annotation, str) and "[" not in annotation:       # what is plain needs no reading
+            self.exact.update(_PLAIN[part] for part in annotation.split(" | ") if part in _PLAIN)
         self.judges: list[Callable[[object], bool]] | None = None       # not read yet
         self.text = ""
         if function is None:
