@@ -51,8 +51,9 @@ class _Kind:
     def __init__(self, annotation: object, function: Callable[..., object] | None = None) -> None:
         self._annotation, self._function = annotation, function
         self.exact: set[type] = set()
-        if isinstance(annotation, str) and "[" not in annotation:       # what is plain needs no reading
-            self.exact.update(_PLAIN[part] for part in annotation.split(" | ") if part in _PLAIN)
+        if isinstance(annotation, str):         # what is plain needs no reading
+            parts = annotation.split(" | ") if "[" not in annotation else [annotation.rpartition(" | ")[2]]
+            self.exact.update(_PLAIN[part] for part in parts if part in _PLAIN)
         self.judges: list[Callable[[object], bool]] | None = None       # not read yet
         self.text = ""
         if function is None:
