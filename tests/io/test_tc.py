@@ -30,7 +30,9 @@ def test_queues_are_classes_that_come_and_go(root_of_device: Root) -> None:
     root.set_top("htb", 10**6, 1500)
     for queue_id in (0, 7):
         root.set_class("htb", queue_id, Class(1500, 10**5, 2000, 1), 1500)
-    assert root.kind() == "htb" and root.classes() == {0: Sent(0, 0, 0), 7: Sent(0, 0, 0)}
+    classes = root.classes()
+    assert root.kind() == "htb" and list(classes) == [0, 7]
+    assert classes[7] == Sent(0, 0, 0)          # what the kernel says by itself goes by class 0
     root.delete_class(7)
     assert list(root.classes()) == [0]
     with pytest.raises(PortError):
