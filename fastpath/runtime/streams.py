@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from fastpath.runtime._receive import Receiver
+from fastpath.runtime.awake import AwakeCores
 
 READ_SIZE = 1 << 16
 TURN_READS = 16         # of one client before the others have their turn
@@ -72,6 +73,7 @@ class Streams:
         self._events: dict[socket.socket, int] = {}     # that the selector waits for, by client
         self._answered: dict[socket.socket, float] = {}     # when a client was last heard and answered
         self._receiver = Receiver()
+        self._cores = AwakeCores()      # while a client asks on soon after each answer
         self._heard: dict[StreamSession, None] = {}         # those told something since they had a rest
         self._look = True               # something happened that other sessions may have to hear of
         self._closing = False
@@ -96,7 +98,7 @@ class Streams:
                 for client in list(self._clients):
                     self._flush(client)
                 look_at, until = now + min(timeout, LOOK_S), now + timeout
-            left = 0.0 if self._look or lingers else max(0.0, until - now)
+            left = 0.0 if self._look or lingers else max(0.0, min(until - now, self._cores.rest(now)))
             ready = self._selector.select(None if left == NEVER else left)
             asker = self._asker([key.fileobj for key, _ in ready if key.fileobj is not self._bell], lingers)
             for key, events in ready:
@@ -110,6 +112,7 @@ class Streams:
             self._flush(client)
         for client in list(self._clients):
             self._drop(client, "closed")
+        self._cores.close()
 
     def _serve_one(self, sock: object, events: int) -> None:
         """Do what a socket is ready for."""
@@ -142,7 +145,9 @@ class Streams:
         """Look a while for what comes next from a client that has asked on soon after each answer lately:
         to fall asleep and be woken takes both sides longer than such a client waits.  Whether it may go on
         once others were seen to."""
-        fd, receiver, end = client.fileno(), self._receiver, time.monotonic() + ALONE_S
+        fd, receiver, now = client.fileno(), self._receiver, time.monotonic()
+        end = now + ALONE_S
+        self._cores.want(now)
         try:
             quick = self._clients[client].quick()
             while not self._look and self._events.get(client) == selectors.EVENT_READ:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import struct
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fastpath.runtime.awake import DEVICE, MOMENT_S
 from fastpath.runtime.streams import NEVER, Streams
 
 
@@ -170,3 +174,28 @@ def test_a_client_that_asks_on_at_once_does_not_keep_others_waiting() -> None:
     served.close()
     busy.close()
     other.close()
+
+
+def latency_us() -> int:
+    """How long cores may take to wake, as the kernel has it now."""
+    with Path(DEVICE).open("rb", buffering=0) as device:
+        return int(struct.unpack("=i", device.read(4))[0])
+
+
+@pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason="cores are not ours to keep awake")
+def test_cores_are_awake_while_a_client_asks_on_and_sleep_after_it() -> None:
+    before = latency_us()
+    if before == 0:
+        pytest.skip("somebody else keeps cores awake")
+    served = Served(Echo())
+    peer, = served.peers
+    deadline = time.monotonic() + 30
+    while latency_us() and time.monotonic() < deadline:
+        peer.sendall(b"now")
+        assert peer.recv(10) == b"now"
+    assert latency_us() == 0
+    while latency_us() == 0 and time.monotonic() < deadline:
+        time.sleep(MOMENT_S)
+    assert latency_us() == before
+    served.close()
+    peer.close()
