@@ -13,7 +13,7 @@ import struct
 from contextlib import suppress
 
 DEVICE = "/dev/cpu_dma_latency"
-AT_ONCE, ANY = struct.pack("=i", 0), struct.pack("=i", 2_000_000_000)       # us: the kernel's word for no wish
+AT_ONCE, ANY = struct.pack("=i", 0), struct.pack("=i", 2_000_000_000)       # us: the kernel's for no wish
 MOMENT_S = 0.005        # how long after the last wish cores stay awake
 
 
