@@ -19,7 +19,7 @@ from fastpath.ofproto.actions.state import HeaderState
 from fastpath.ofproto.actions.versions import OF15
 from fastpath.ofproto.match import FORMS, SLOTS, Match, missing_prerequisite
 from fastpath.ofproto.subfield import VLAN_CFI
-from fastpath.openflow.codec import PORT, Reader, padding
+from fastpath.openflow.codec import PORT, PORT11_MAX, PORT_MAX, Reader, padding
 from fastpath.tlv import OPTION_OF, present
 from fastpath.value import replace
 
@@ -81,7 +81,7 @@ def field_header(f: Field, version: int = NXM, *, masked: bool = False) -> bytes
 
 def put_field(f: Field, value: int, mask: int | None, version: int) -> bytes:
     """A whole TLV; *mask* None means exact.  Numbers have the width of the field on the wire."""
-    if f.name in _WIDE_PORTS:
+    if f.name in _WIDE_PORTS and value <= 0xFFFF:       # a load has all 32 bits of it
         assert PORT.put is not None
         value = PORT.put(value, OF15)
     if f.name in OPTION_OF:
@@ -181,24 +181,27 @@ def get_header(reader: Reader) -> tuple[Field | None, int, bool]:
     return BY_ID.get((cls, experimenter, number)), length, masked
 
 
+def is_length_of(f: Field, length: int, masked: bool) -> bool:
+    """Whether the payload of *f* may have *length* bytes."""
+    whole = f.n_bytes * 2 if masked else f.n_bytes
+    return length <= whole if f.name in OPTION_OF else length == whole
+
+
 def get_field(reader: Reader, *, loose: bool = False) -> tuple[Field, int, int | None] | None:
     """Read a TLV; return (field, value, mask or None if exact), None for a skipped one."""
     f, length, masked = get_header(reader)
-    if f is None:
-        reader.skip_padding(length)
+    payload, size = reader.take(length), length // 2 if masked else length
+    value = int.from_bytes(payload[:size], "big")
+    mask = int.from_bytes(payload[size:2 * size], "big") if masked else None
+    if mask is not None and value & ~mask:
+        raise OpenFlowError("OFPBMC_BAD_WILDCARDS", "a match field whose value has bits outside its mask")
+    if f is None or not is_length_of(f, length, masked):
         if loose:
             return None
-        raise OpenFlowError("OFPBMC_BAD_FIELD", "unknown match field")
-    size = f.n_bytes
-    if f.name.startswith("tun_metadata"):
-        size = length // 2 if masked else length
-    if length != (size * 2 if masked else size):
-        raise OpenFlowError("OFPBMC_BAD_LEN", f"{length} bytes of {f.name}")
-    value = int.from_bytes(reader.take(size), "big")
-    mask = int.from_bytes(reader.take(size), "big") if masked else None
-    if mask is not None and value & ~mask:
-        raise OpenFlowError("OFPBMC_BAD_WILDCARDS", f"{f.name}: value has bits outside its mask")
+        raise OpenFlowError("OFPBMC_BAD_FIELD", f"no match field has this number and {size} bytes")
     if f.name in _WIDE_PORTS:
+        if PORT_MAX <= value < PORT11_MAX:
+            raise OpenFlowError("OFPBMC_BAD_VALUE", f"{f.name}: there is no port {value:#x}")
         assert PORT.get is not None
         value = PORT.get(value, OF15)
     elif value & ~_VALUE_BITS.get(f.name, value_bits(f)):
@@ -226,10 +229,17 @@ def get_match(reader: Reader, *, loose: bool = False) -> tuple[Match, int, int]:
     return match, cookie, cookie_mask
 
 
+def match_part(reader: Reader, size: int) -> Reader:
+    """A reader of the next *size* bytes, which are a match."""
+    if size > len(reader):
+        raise OpenFlowError("OFPBMC_BAD_LEN", f"a match of {size} bytes where {len(reader)} are left")
+    return reader.part(size, "OFPBMC_BAD_LEN")
+
+
 def get_normal_match(reader: Reader, size: int) -> tuple[Match, int, int]:
     """Read *size* bytes of TLVs strictly; return (normalized match, cookie, cookie mask)."""
     wire, data, at = wire_reader(), reader.data, reader.pos
-    part = reader.part(size, "OFPBMC_BAD_LEN")
+    part = match_part(reader, size)
     match: Match | None = wire.read(data, at, at + size)
     if match is not None:
         return match, 0, 0

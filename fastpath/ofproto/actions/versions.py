@@ -134,6 +134,11 @@ def _of10_setter(f: Field, value: int) -> tuple[Action, ...] | None:
             return None
 
 
+def _of11_setter(f: Field, value: int) -> tuple[Action, ...] | None:
+    """The OpenFlow 1.1 actions for setting *f*, likewise."""
+    return (legacy.SetIpEcn(value),) if f.name == "nw_ecn" else _of10_setter(f, value)
+
+
 def _has_short_id(f: Field) -> bool:
     """Whether *f* has an id without experimenter and of fixed length, which is what load can carry."""
     return any(not i.experimenter for i in f.ids) and not f.name.startswith("tun_metadata")
@@ -146,7 +151,7 @@ def _as_loads(action: SetField) -> Iterator[Action]:
         yield action
         return
     whole = (1 << f.bits) - 1
-    mask, at = whole if action.is_exact else action.mask & whole, 0
+    mask, at = whole if action.is_exact and not action.shows_mask else action.mask & whole, 0
     while mask >> at:
         if not mask >> at & 1:
             at += 1
@@ -179,10 +184,12 @@ def _as_of11_up(action: Action, version: int, state: HeaderState) -> Iterator[Ac
                 yield vlan.PushVlan()
             yield _set("vlan_pcp", pcp) if version >= OF12 else vlan.SetVlanPcp(pcp, False)
         case SetField() if version == OF11:
-            setter = _of10_setter(action.field, action.value)
+            if action.field.name == "vlan_tci" and action.value & VLAN_CFI and not state.vlan:
+                yield vlan.PushVlan()
+            setter = _of11_setter(action.field, action.value)
             for a in setter if setter is not None else _as_loads(action):
                 yield replace(a, push=False) if isinstance(a, (vlan.SetVlanVid, vlan.SetVlanPcp)) else a
-        case SetField() if version < OF15 and not action.is_exact:
+        case SetField() if version < OF15 and (action.shows_mask or not action.is_exact):
             yield from _as_loads(action)
         case Load() if version >= OF15 or not _has_short_id(action.target.field):
             yield _as_set_field(action)
@@ -198,9 +205,11 @@ def _set(name: str, value: int) -> SetField:
 
 
 def _as_set_field(action: Load) -> SetField:
-    t = action.target
-    mask = value_bits(t.field) if t.is_whole else t.limit << t.ofs
-    return SetField(t.field, action.value << t.ofs, mask, t.is_whole and is_narrow(t.field))
+    t, bits = action.target, value_bits(action.target.field)
+    mask = t.limit << t.ofs
+    if mask == (1 << 8 * t.field.n_bytes) - 1:
+        return SetField(t.field, action.value << t.ofs, bits)
+    return SetField(t.field, action.value << t.ofs, mask, mask == bits and is_narrow(t.field))
 
 
 _PORT_PREFIX = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}

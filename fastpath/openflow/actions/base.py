@@ -22,6 +22,7 @@ from fastpath.value import value
 VENDOR_TYPE = 0xFFFF
 HEADER, VENDOR_HEADER = struct.Struct(">HH"), struct.Struct(">HHIH")
 VENDORS = {"OF": 0, "NX": NX_VENDOR, "ONF": ONF_VENDOR}
+EXPERIMENTER_PROPERTY, EXPERIMENTER_SIZE = 0xFFFE, 12       # and 0xFFFF, which say whose and which they are
 BAD_LEN = "OFPBAC_BAD_LEN"
 Get = Callable[[Reader, int], Action]
 Put = Callable[[Any, int], "tuple[Raw, bytes]"]
@@ -50,6 +51,11 @@ class Raw:
         """Its number in *version*, None if that has no such action."""
         return next((c for c in self.codes if c.since <= version <= c.until), None)
 
+    @property
+    def vendors(self) -> Code | None:
+        """Its number as an extension, which the reference tells in versions that have none, too."""
+        return next((c for c in self.codes if c.space != "OF"), None)
+
 
 def frame(code: Code, body: bytes) -> bytes:
     """A whole action: header, *body* and padding."""
@@ -77,15 +83,24 @@ def bit_range(s: Subfield) -> int:
     return s.ofs << 6 | s.n_bits - 1
 
 
-def get_field_header(reader: Reader, *, short: bool = False) -> Field:
-    """The field whose header comes next; *short* ones have no room for an experimenter."""
+def get_field_header(reader: Reader) -> Field:
+    """The field whose header comes next."""
     f, length, masked = oxm.get_header(reader)
-    if f is None:
+    if f is None or not oxm.is_length_of(f, length, masked):
         raise OpenFlowError("OFPBMC_BAD_FIELD", "unknown field in an action")
     if masked:
         raise OpenFlowError("OFPBMC_BAD_MASK", f"the header of {f.name} has a mask bit")
-    if length != f.n_bytes and not f.name.startswith("tun_metadata"):
-        raise OpenFlowError("OFPBMC_BAD_LEN", f"{f.name} with {length} bytes")
+    return f
+
+
+def get_short_header(reader: Reader) -> Field:
+    """The same of an action that has no room for an experimenter; the reference does not mind a mask bit."""
+    head = reader.take(4)
+    if head[:2] == b"\xff\xff":
+        raise OpenFlowError("OFPBAC_BAD_SET_TYPE", "an experimenter's field, without experimenter")
+    f, length, masked = oxm.get_header(Reader(head))
+    if f is None or not oxm.is_length_of(f, length, masked):
+        raise OpenFlowError("OFPBAC_BAD_SET_TYPE", "unknown field in an action")
     return f
 
 
@@ -101,9 +116,9 @@ def ranged(f: Field, bits: int) -> Subfield:
     return subfield(f, bits >> 6, (bits & 63) + 1)
 
 
-def writable(s: Subfield) -> Subfield:
-    """*s*.  Raises OpenFlowError if actions may not write it."""
-    if not s.field.writable and s.field.name not in BEYOND_WRITABLE:
+def writable(s: Subfield, *, beyond: bool = False) -> Subfield:
+    """*s*.  Raises OpenFlowError if actions may not write it; some may write what the reference's may not."""
+    if not s.field.writable and not (beyond and s.field.name in BEYOND_WRITABLE):
         raise OpenFlowError("OFPBAC_BAD_SET_ARGUMENT", f"{s.field.name} is read-only")
     return s
 
@@ -125,9 +140,12 @@ def put_property(kind: int, value: bytes) -> bytes:
 
 def get_property(reader: Reader, short: str = "OFPBPC_BAD_LEN") -> tuple[int, Reader]:
     """Type and value of the next property."""
-    kind, size = reader.unpack(HEADER)
-    if size < 4:
+    head = reader.peek(HEADER.size)
+    kind, size = HEADER.unpack(head) if len(head) == HEADER.size else (0, 0)
+    least = EXPERIMENTER_SIZE if kind >= EXPERIMENTER_PROPERTY else HEADER.size
+    if not least <= size <= len(reader):
         raise OpenFlowError(short, f"property {kind:#x} of {size} bytes")
-    value = reader.part(size - 4, short)
+    reader.skip_padding(HEADER.size)
+    value = reader.part(size - HEADER.size, short)
     reader.skip_padding(min(len(padding(size)), len(reader)))
     return kind, value

@@ -27,7 +27,7 @@ from fastpath.ofproto.actions.set_field import (
     value_bits,
 )
 from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14, OF15
-from fastpath.ofproto.subfield import Subfield
+from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.openflow import oxm
 from fastpath.openflow.actions.base import (
     Code,
@@ -36,6 +36,7 @@ from fastpath.openflow.actions.base import (
     bit_range,
     check_index,
     get_field_header,
+    get_short_header,
     ranged,
     subfield,
     writable,
@@ -43,22 +44,31 @@ from fastpath.openflow.actions.base import (
 from fastpath.openflow.codec import U16, U32, U64, Layout, Reader, Row, pad, zeros
 
 _PORT_FIELD = 0x00000002            # NXM_OF_IN_PORT: what bundle members are
+_PORT_BITS = 16
 _U16 = struct.Struct(">H")
 
 
 # -- set_field and load ----------------------------------------------------------------------------
 
+# What is wrong with a value to set, by what would be wrong with it in a match.
+_WRONG_SETS = {"OFPBMC_BAD_FIELD": "OFPBAC_BAD_SET_TYPE", "OFPBMC_BAD_VALUE": "OFPBAC_BAD_SET_ARGUMENT",
+               "OFPBAC_BAD_OUT_PORT": "OFPBAC_BAD_SET_ARGUMENT"}
+
+
 def _get_set_field(reader: Reader, version: int) -> Action:
     try:
         found = oxm.get_field(reader)
     except OpenFlowError as error:
-        if error.code == "OFPBMC_BAD_FIELD":
-            raise OpenFlowError("OFPBAC_BAD_SET_TYPE", "set_field of an unknown field") from None
+        if error.code in _WRONG_SETS:
+            raise OpenFlowError(_WRONG_SETS[error.code], f"set_field: {error}") from None
         raise
     assert found is not None
     f, value, mask = found
     if not f.writable and f.name not in BEYOND_WRITABLE:
         raise OpenFlowError("OFPBAC_BAD_SET_ARGUMENT", f"{f.name} is read-only")
+    # OpenFlow 1.5.1 section 7.2.5.7: not the input port, and a VLAN id only with its presence bit.
+    if f.name == "in_port_oxm" or (f.name == "vlan_vid" and not value & VLAN_CFI):
+        raise OpenFlowError("OFPBAC_BAD_SET_ARGUMENT", f"{f.name} is not set to {value:#x}")
     full = value_bits(f)
     if mask is not None and mask & full != full:
         if version < OF15 and SET_FIELD.code(version) is not None:
@@ -71,12 +81,12 @@ def _get_set_field2(reader: Reader, version: int) -> Action:
     f = oxm.get_field(reader)
     assert f is not None
     full = value_bits(f[0])
-    return SetField(f[0], f[1], full if f[2] is None else f[2] & full)
+    return SetField(f[0], f[1], full if f[2] is None else f[2] & full, f[2] == full and is_narrow(f[0]))
 
 
 def _put_set_field(action: SetField, version: int) -> tuple[Raw, bytes]:
     f = action.field
-    mask = None if action.is_exact and not (action.shows_mask and version >= OF15) else action.mask
+    mask = None if action.is_exact and not action.shows_mask else action.mask
     if version >= OF15 or (version >= OF12 and mask is None):
         return SET_FIELD, oxm.put_field(f, action.value, mask, version)
     return _REG_LOAD2, oxm.put_field(f, action.value, mask, oxm.NXM)
@@ -90,7 +100,7 @@ _LOAD = Layout(Row("bits", U16), Row("field", U32), Row("value", U64))
 
 def _get_load(reader: Reader, version: int) -> Action:
     (bits,) = reader.unpack(_U16)
-    target = writable(ranged(get_field_header(reader), bits))
+    target = writable(ranged(get_short_header(reader), bits), beyond=True)
     value = int.from_bytes(reader.take(8), "big")
     if value > target.limit:
         raise OpenFlowError("OFPBAC_BAD_ARGUMENT", f"{value:#x} does not fit into {target}")
@@ -182,7 +192,7 @@ _OUTPUT_REG = Layout(Row("bits", U16), Row("field", U32), Row("max_len", U16), R
 
 def _get_output_reg(reader: Reader, version: int) -> Action:
     (bits,) = reader.unpack(_U16)
-    source = ranged(get_field_header(reader), bits)
+    source = ranged(get_short_header(reader), bits)
     (max_len,) = reader.unpack(_U16)
     return OutputReg(source, max_len)
 
@@ -211,7 +221,7 @@ _MULTIPATH = Layout(Row("fields", U16), Row("basis", U16), Row("", pad(2)), Row(
 
 def _get_multipath(reader: Reader, version: int) -> Action:
     v = _MULTIPATH.unpack(version, reader)
-    target, n_links = writable(ranged(get_field_header(reader), v["bits"])), v["max_link"] + 1
+    target, n_links = writable(ranged(get_short_header(reader), v["bits"])), v["max_link"] + 1
     if target.n_bits < 16 and n_links > 1 << target.n_bits:
         raise OpenFlowError("OFPBAC_BAD_ARGUMENT", f"{n_links} links do not fit into {target}")
     return Multipath(check_index(v["fields"], HASH_FIELDS, "hash fields"), v["basis"],
@@ -231,15 +241,27 @@ _BUNDLE = Layout(Row("algorithm", U16), Row("fields", U16), Row("basis", U16), R
 
 
 def _get_bundle(reader: Reader, version: int) -> Action:
+    return _bundle(reader, version, loads=False)
+
+
+def _get_bundle_load(reader: Reader, version: int) -> Action:
+    return _bundle(reader, version, loads=True)
+
+
+def _bundle(reader: Reader, version: int, *, loads: bool) -> Action:
     head = Reader(reader.peek(len(reader)), reader.short)
     v = _BUNDLE.unpack(version, reader)
     if v["member_type"] != _PORT_FIELD:
         raise OpenFlowError("OFPBAC_BAD_ARGUMENT", "bundle of other things than ports")
     target = None
-    if v["target"]:
+    if loads:
         head.skip_padding(14)
-        target = writable(ranged(get_field_header(head), v["bits"]))
+        target = writable(ranged(get_short_header(head), v["bits"]))
+    elif v["target"] or v["bits"]:
+        raise OpenFlowError("OFPBAC_BAD_ARGUMENT", "bundle writes to no field")
     members = tuple(reader.unpack(_U16)[0] for _ in range(v["n_members"]))
+    if target is not None and target.n_bits < _PORT_BITS:
+        raise OpenFlowError("OFPBAC_BAD_ARGUMENT", f"{target}: a port number has {_PORT_BITS} bits")
     return Bundle(check_index(v["fields"], HASH_FIELDS, "hash fields"), v["basis"],
                   check_index(v["algorithm"], BUNDLE_ALGORITHMS, "algorithm"), members, target)
 
@@ -255,7 +277,7 @@ def _put_bundle(action: Bundle, version: int) -> tuple[Raw, bytes]:
 
 
 _MULTI = Raw((Code("NX", 10),), _get_multipath)
-_BUNDLES = (Raw((Code("NX", 12),), _get_bundle, True), Raw((Code("NX", 13),), _get_bundle, True))
+_BUNDLES = (Raw((Code("NX", 12),), _get_bundle, True), Raw((Code("NX", 13),), _get_bundle_load, True))
 
 
 # -- the rest --------------------------------------------------------------------------------------

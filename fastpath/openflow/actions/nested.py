@@ -30,6 +30,7 @@ from fastpath.openflow.actions.base import (
     bit_range,
     frame,
     get_field_header,
+    get_short_header,
     ranged,
     subfield,
     writable,
@@ -100,7 +101,7 @@ def _get_ct(reader: Reader, version: int) -> Action:
     zone: int | Subfield = v["zone"]
     if v["zone_field"]:
         head.skip_padding(2)
-        zone = ranged(get_field_header(head), v["zone"])
+        zone = ranged(get_short_header(head), v["zone"])
     if v["alg"] and v["alg"] not in _ALGS:
         raise OpenFlowError("OFPBAC_BAD_ARGUMENT", f"alg {v['alg']}")
     actions = get_actions(reader, version)
@@ -195,7 +196,7 @@ def _get_spec(reader: Reader, head: int) -> LearnSpec:
 
 
 def _get_bits(reader: Reader, n_bits: int) -> Subfield:
-    f = get_field_header(reader)
+    f = get_short_header(reader)
     return subfield(f, reader.unpack(_U16)[0], n_bits)
 
 
@@ -247,7 +248,7 @@ def put_action(action: Action, version: int) -> bytes:
     put = _PUTS.get(type(action))
     if put is not None:
         raw, body = put(action, version)
-        code = raw.code(version)
+        code = raw.code(version) or raw.vendors
         if code is not None:
             return frame(code, body)
     raise OpenFlowError("OFPBAC_BAD_TYPE", f"OpenFlow 1.{version - 1} cannot say {action}")
@@ -260,24 +261,24 @@ def put_actions(actions: ActionList, version: int) -> bytes:
 
 def get_action(reader: Reader, version: int) -> Action:
     """The action that comes next."""
-    kind, size = HEADER.unpack(reader.peek(4)) if len(reader) >= 4 else (0, 0)
-    if size < 8 or size % 8 or size > len(reader):
-        raise OpenFlowError(BAD_LEN, f"an action of {size} bytes where {len(reader)} are left")
-    body = reader.part(size, BAD_LEN)
+    kind, size = HEADER.unpack(reader.peek(4)) if len(reader) >= 8 else (0, 0)
+    least = 16 if kind == VENDOR_TYPE else 8
+    space, number = "OF", kind
+    if len(reader) < least:
+        raise OpenFlowError(BAD_LEN, f"an action where {len(reader)} bytes are left")
     if kind == VENDOR_TYPE:
-        if size < 16:
-            raise OpenFlowError(BAD_LEN, f"a vendor's action of {size} bytes")
-        vendor, number = body.unpack(VENDOR_HEADER)[2:]
+        vendor, number = VENDOR_HEADER.unpack(reader.peek(VENDOR_HEADER.size))[2:]
         space = _SPACES.get(vendor, "")
         if not space:
             raise OpenFlowError("OFPBAC_BAD_VENDOR", f"action of vendor {vendor:#x}")
-    else:
-        body.skip_padding(4)
-        space, number = "OF", kind
     raw = _BY_CODE.get((version, space, number))
     if raw is None:
         raise OpenFlowError("OFPBAC_BAD_TYPE" if space == "OF" else "OFPBAC_BAD_VENDOR_TYPE",
                             f"action {number} in OpenFlow 1.{version - 1}")
+    if size < least or size % 8 or size > len(reader):
+        raise OpenFlowError(BAD_LEN, f"an action of {size} bytes where {len(reader)} are left")
+    body = reader.part(size, BAD_LEN)
+    body.skip_padding(HEADER.size if space == "OF" else VENDOR_HEADER.size)
     action = raw.get(body, version)
     if len(body) >= 8 and not raw.variable:
         raise OpenFlowError(BAD_LEN, f"{action}: {size} bytes are too many")
@@ -288,6 +289,8 @@ def get_actions(reader: Reader, version: int) -> ActionList:
     """All actions to the end of *reader*."""
     if reader.depth > MAX_DEPTH:
         raise OpenFlowError("OFPBAC_TOO_MANY", f"actions within actions, {reader.depth} deep")
+    if len(reader) % 8:
+        raise OpenFlowError("OFPBRC_BAD_LEN", f"actions of {len(reader)} bytes, which is no multiple of 8")
     out = []
     while len(reader):
         out.append(get_action(reader, version))
