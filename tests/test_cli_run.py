@@ -113,6 +113,17 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_open_vswitch_refuses_is_refused_where_that_is_asked_for(tmp_path: Path, capsys: Capture,
+                                                                      strict: bool) -> None:
+    path = write(tmp_path, f"[switch]\nstrict = {str(strict).lower()}\nseconds = 0\n"
+                           "[bridges.br0]\nflows = ['mpls,actions=copy_ttl_out']\n")
+    asked = ["run", "--config", str(path), "--quiet"]
+    assert main(asked) == 2 * strict
+    assert main([*asked, "--strict"]) == 2
+    assert "unknown action copy_ttl_out" in capsys.readouterr().err
+
+
 def test_a_file_says_bridges_ports_and_flows(pcap: Path, capsys: Capture) -> None:
     out = pcap.with_name("out.pcap")
     pcap.with_name("more.txt").write_text("# nothing yet\npriority=1,actions=NORMAL\n")

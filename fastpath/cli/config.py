@@ -93,7 +93,7 @@ class Config:
     bridges: tuple[BridgeConfig, ...]
     threads: int = 1
     seed: int | None = None
-    limits: Mapping[str, Any] = field(default_factory=dict)     # of the datapath, those given
+    limits: Mapping[str, Any] = field(default_factory=dict)     # of the switch, those given
     socket: str | None = None
     seconds: float | None = None
     rundir: str | None = None
@@ -105,9 +105,10 @@ _NUMBER: tuple[type, ...] = (int, float)
 _SWITCH: dict[str, tuple[type, ...]] = {
     "threads": (int,), "seed": (int,), "socket": (str,), "seconds": _NUMBER, "flow_limit": (int,),
     "max_idle": _NUMBER, "max_revalidator": _NUMBER, "min_revalidate_pps": (int,), "poll_us": (int,),
+    "strict": (bool,),
     "rundir": (str,), "datapath": (str,),
     **dict.fromkeys(TLS_FILES, (str,))}
-LIMITS = ("flow_limit", "max_idle", "max_revalidator", "min_revalidate_pps", "poll_us")
+LIMITS = ("flow_limit", "max_idle", "max_revalidator", "min_revalidate_pps", "poll_us", "strict")
 _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
     "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,), "flood_vlans": (list,),

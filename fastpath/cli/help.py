@@ -29,7 +29,7 @@ types of ports and their options:
 a file for --config:
   [switch]                        # threads, seed, socket, seconds, flow_limit, max_idle,
   threads = 2                     # max_revalidator (both in seconds), min_revalidate_pps, poll_us, rundir,
-                                  # datapath (netdev or system), private_key, certificate, ca_cert,
+                                  # datapath (netdev or system), strict, private_key, certificate, ca_cert,
                                   # bootstrap_ca_cert
   [bridges.br0]                   # flows, flow_file, groups, group_file, meters, mac_aging, max_macs,
                                   # flood_vlans, static_macs, fail_mode,

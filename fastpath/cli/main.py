@@ -98,6 +98,8 @@ def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
                    help="microseconds a datapath thread without packets looks for some before it sleeps, at "
                         "most (default 10000; 0: it sleeps at once, saves its core and answers later)")
     p.add_argument("--seed", type=int, help="fix hashes and what is drawn at random (default: a new one)")
+    p.add_argument("--strict", action="store_true",
+                   help="refuse what Open vSwitch refuses, even where OpenFlow allows it")
     p.add_argument("--socket", metavar="PATH", help="serve views of this instance here")
     openflow.add_options(p)
     p.add_argument("--interval", type=_seconds, metavar="SECONDS",

@@ -45,8 +45,8 @@ def configuration(args: argparse.Namespace) -> Config:
         raise ConfigError("run: no ports, give --port for each or --config FILE")
     given = {name: getattr(args, name) for name in ("threads", "seed", "seconds", "socket", "datapath")
              if getattr(args, name) is not None}
-    if args.poll_us is not None:
-        given["limits"] = {**found.limits, "poll_us": args.poll_us}
+    limits = {"poll_us": args.poll_us, "strict": args.strict or None}
+    given["limits"] = {**found.limits, **{name: value for name, value in limits.items() if value is not None}}
     found = replace(found, **given)
     if not 0 < found.threads <= MAX_THREADS:
         raise ConfigError(f"threads {found.threads}: not between 1 and {MAX_THREADS}")

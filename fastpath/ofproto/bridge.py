@@ -34,7 +34,7 @@ from fastpath.ofproto.group import Group, GroupCommand, GroupMod, GroupModResult
 from fastpath.ofproto.in_band import InBand, InBandRules
 from fastpath.ofproto.internal import InternalRules
 from fastpath.ofproto.learning import MacTable
-from fastpath.ofproto.match import Match, sets_hidden
+from fastpath.ofproto.match import HIDDEN, Match, sets_hidden
 from fastpath.ofproto.meter import Meter, MeterMod, MeterTable
 from fastpath.ofproto.mirrors import MirrorTable
 from fastpath.ofproto.port import VLAN_MAX, OfPort
@@ -416,6 +416,7 @@ class Ofproto:
     def stage_rule(self, change: Change, rule: Rule) -> None:
         """``stage`` the flow mod that adds *rule*, as ``FlowReader.read_to_add`` has it."""
         if (self.backer.strict or TRAITS.of(rule.actions) & (NAMES | NESTS) or self.tlvs
+                or rule.mask.meets(HIDDEN)
                 or rule.table_id == INTERNAL_TABLE):
             self.stage(change, adding(rule))
         else:
@@ -425,6 +426,7 @@ class Ofproto:
         """Whether ``stage_rule`` would only add each of *rules*, and none can be refused."""
         return not (self.backer.strict or self.tlvs.places) and self.tables.are_plain and not any(
             TRAITS.of(rule.actions) or rule.flag_bits & _CHECK_OVERLAP or rule.table_id == INTERNAL_TABLE
+            or rule.mask.meets(HIDDEN)
             for rule in rules)
 
     @property
@@ -435,11 +437,11 @@ class Ofproto:
     def judge(self, match: Match, actions: ActionList) -> None:
         """Raise OpenFlowError for what no table takes, whatever the values that *match* has: by its mask
         alone, the actions and the ``standard``."""
+        if sets_hidden(match):
+            _log.warning("%s: (add_flow) only internal flows can set non-default values to hidden fields",
+                         self.name)
+            raise OpenFlowError("OFPBRC_EPERM", "recirc_id and dp_hash are for rules of the switch's own")
         if self.backer.strict:
-            if sets_hidden(match):
-                _log.warning("%s: (add_flow) only internal flows can set non-default values to hidden fields",
-                             self.name)
-                raise OpenFlowError("OFPBRC_EPERM", "recirc_id and dp_hash are for rules of the switch's own")
             refuse_match(match)
             refuse_actions(actions)
             refuse_unsupported(match, actions, self.backer.features)

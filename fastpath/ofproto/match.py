@@ -480,6 +480,10 @@ def _plain_mask(key: FlowKey, mask: FlowKey) -> FlowKey | None:
 FORMS = Forms(_plain_mask)
 
 
+# Members that only the switch's own rules may match.
+HIDDEN = FlowKey(recirc_id=0xFFFFFFFF, dp_hash=0xFFFFFFFF)
+
+
 def sets_hidden(match: Match) -> bool:
     """Whether *match* asks for what only the switch's own rules may: recirculated packets, or their hash."""
     bits = match.mask.get(_RECIRC_ID)
