@@ -44,6 +44,9 @@ cdef enum:
     OF10_ACTIONS = 72
     OXM_MATCH = 48
     NX_MATCH = 48
+    # Ports since 1.1 that are neither numbers nor reserved.
+    NO_PORT = 0xFF00
+    OF11_RESERVED = 0xFFFFFF00
     # Wildcards of 1.0.
     W_IN_PORT = 1
     W_DL_VLAN = 2
@@ -201,6 +204,8 @@ cdef class AddReader:
 
     cdef object rule_of(self, bytes data, const uint8_t *p, Py_ssize_t at, Py_ssize_t size):
         cdef uint8_t kind = p[at + 1]
+        if size & 7:
+            return None                 # which no flow mod is
         if kind == FLOW_MOD and self.version == OF10 and size >= OF10_ACTIONS:
             return self.read_of10(data, p, at, size)
         if kind == FLOW_MOD and self.version > OF11 and size >= OXM_MATCH + 8:
@@ -240,7 +245,7 @@ cdef class AddReader:
         cdef Py_ssize_t rest = OXM_MATCH + (length + 7) // 8 * 8
         cdef PackedRule rule
         if (m[25] or m[24] >= TABLES or u32(m + 32) != BUFFER_NONE or u16(m + 44) or u16(m + OXM_MATCH) != 1
-                or length < 4 or rest > size):
+                or length < 4 or rest > size or NO_PORT <= u32(m + 36) < OF11_RESERVED):
             return None
         made = self.made(self.wire.form_of(data, at + OXM_MATCH + 4, at + OXM_MATCH + length), self.wire.key,
                          self.wire.mask, m[24], m + 26, m + 8, data, at + rest, at + size)

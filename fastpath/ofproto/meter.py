@@ -32,6 +32,9 @@ class MeterFlags(IntFlag):
     STATS = 8
 
 
+_FLAGS = MeterFlags.KBPS | MeterFlags.PKTPS | MeterFlags.BURST | MeterFlags.STATS
+
+
 class BandType(IntEnum):
     """What happens above a band's rate."""
 
@@ -123,6 +126,8 @@ def check_meter_mod(mm: MeterMod) -> None:
 def check_bands(mm: MeterMod, *, strict: bool) -> None:
     """Raise OpenFlowError if a datapath cannot do what the bands of *mm* ask; in *strict* mode, what that
     of the reference cannot do."""
+    if int(mm.flags) & ~int(_FLAGS):
+        raise OpenFlowError("OFPMMFC_BAD_FLAGS", f"meter flags {mm.flags:#x}")
     if not mm.flags & (MeterFlags.KBPS | MeterFlags.PKTPS):
         raise OpenFlowError("OFPMMFC_BAD_FLAGS", "neither kbps nor pktps is given")
     for band in mm.bands:

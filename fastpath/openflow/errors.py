@@ -234,7 +234,7 @@ def encode_error(name: str, version: int) -> bytes:
             continue
         if space == "OF":
             return _PLAIN.pack(kind, code)
-        if kind and version < 3:
+        if version < 3:
             return _VENDOR_ERROR.pack(NXET_VENDOR, 0, NX_VENDOR, kind, code)
         if kind:
             return _PLAIN.pack(kind, code)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastpath.errors import OpenFlowError
 from fastpath.fields import BY_NAME
-from fastpath.ofproto.actions.versions import OF10, OF11
+from fastpath.ofproto.actions.versions import OF10, OF11, OF15
 from fastpath.ofproto.match import ETH_ARP, ETH_IP, ETH_MPLS, ETH_RARP, ICMP, SCTP, TCP, UDP, Match
 from fastpath.ofproto.subfield import VLAN_CFI
 from fastpath.openflow import oxm
@@ -299,11 +299,11 @@ def get_match(reader: Reader, version: int, *, loose: bool = False, normal: bool
     try:
         head = MATCH_HEADER.unpack(version, reader)
         kind, length = head["type"], head["length"]
-        if kind == STANDARD:
+        if kind == STANDARD and not (loose and version >= OF15):
             if length != MATCH11_SIZE:
                 raise OpenFlowError("OFPBMC_BAD_LEN", f"a match of {length} bytes, expected {MATCH11_SIZE}")
             return _get_match11(reader)
-        if kind != OXM:
+        if kind != OXM and (length >= 4 or not loose):
             raise OpenFlowError("OFPBMC_BAD_TYPE", f"match type {kind}")
         if length < 4:
             raise OpenFlowError("OFPBMC_BAD_LEN", f"a match of {length} bytes")

@@ -13,7 +13,7 @@ from typing import Any
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.versions import OF13
 from fastpath.openflow.messages import monitor, stats
-from fastpath.openflow.messages.table import Frame, class_of, decode
+from fastpath.openflow.messages.table import Frame, class_of, decode, has_right_size
 from fastpath.value import field, record, replace
 
 PART_S = 1.0
@@ -86,9 +86,9 @@ class Multiparts:
 
 
 def _kind(message: bytes) -> type:
-    """What *message* asks for.  Raises OpenFlowError for what nobody knows."""
+    """What *message* asks for.  Raises OpenFlowError for what nobody knows, or what has a wrong size."""
     found = class_of(message)
-    if found is None:
+    if found is None or (_has_body(message) and not has_right_size(message)):
         decode(message)                 # raises
         raise AssertionError("a message without a class was decoded")
     return found

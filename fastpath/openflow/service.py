@@ -44,7 +44,7 @@ from fastpath.openflow.limiter import Limiter
 from fastpath.openflow.messages import basic, conntrack, flow, meter, packet, port, stats, tlv
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
 from fastpath.openflow.messages.role import RequestForward, RoleStatus
-from fastpath.openflow.messages.table import Frame, body_room, class_of, encode, refusal
+from fastpath.openflow.messages.table import Frame, body_room, class_of, encode, has_right_size, refusal
 from fastpath.openflow.messages.tables import TableStatus as TableStatusMessage
 from fastpath.openflow.monitors import Monitors
 from fastpath.openflow.multiparts import Multiparts
@@ -250,9 +250,11 @@ class Session:
         """The request in *message*.  What only switches say is not looked into."""
         try:
             return self._parts.decode(message, self.asked_at)
-        except OpenFlowError as error:
+        except OpenFlowError:
             cls = class_of(message)
-            if cls is None or cls in _HANDLERS or cls in OURS or error.code == "OFPBRC_BAD_LEN":
+            if self.role == "secondary" and cls in _WRITES and has_right_size(message):
+                raise _refused_as_secondary() from None
+            if cls is None or cls in _HANDLERS or cls in OURS or not has_right_size(message):
                 raise
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{cls.__name__} from a controller") from None
 
@@ -278,7 +280,7 @@ class Session:
 
     def _answer(self, frame: Frame) -> None:
         if self.role == "secondary" and isinstance(frame.message, _WRITES):
-            raise OpenFlowError("OFPBRC_IS_SECONDARY", "a secondary controller may only look")
+            raise _refused_as_secondary()
         handler = _HANDLERS.get(type(frame.message))
         if handler is None:
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{type(frame.message).__name__} from a controller")
@@ -327,8 +329,6 @@ class Session:
 
     def checked(self, mod: FlowMod) -> FlowMod:
         """*mod* as the bridge takes it.  Raises OpenFlowError if no table could take it."""
-        if mod.buffer_id != BUFFER_NONE and mod.command < Command.DELETE:
-            raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
         if self.connection.version == OF10:
             if not self.by_table:
                 if mod.table_id:
@@ -336,6 +336,8 @@ class Session:
                 mod = replace(mod, table_id=TABLE_ALL)
         elif mod.table_id == TABLE_ALL and (mod.command < Command.DELETE or self.connection.version == OF11):
             raise OpenFlowError("OFPFMFC_BAD_TABLE_ID", "all tables at once")
+        if mod.buffer_id != BUFFER_NONE and mod.command < Command.DELETE:
+            raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
         if self.connection.version <= OF11 and mod.command is Command.ADD:
             mod = replace(mod, flags=_RESETS[mod.flags])        # as these versions have it
         if mod.command < Command.DELETE:
@@ -615,6 +617,10 @@ class Session:
             # Who has a port mod carried out is not told of it, except in OpenFlow 1.5 (EXT-338).
             if is_news and not (is_asked and event.origin is self and version < OF15):
                 yield port.PortStatus(int(change), desc)
+
+
+def _refused_as_secondary() -> OpenFlowError:
+    return OpenFlowError("OFPBRC_IS_SECONDARY", "a secondary controller may only look")
 
 
 _PACKET_INS: dict[int, type[packet.PacketIn]] = {

@@ -73,8 +73,8 @@ def _changes(ask: port.TableMod, version: int) -> dict[str, Any]:
         return {"miss": _MISSES[ask.config & tables.MISS_MASK]}
     settings = tables.TableSettings.get(Reader(ask.properties))
     vacancy: tuple[int, int] | bool = False
-    if ask.config & tables.CONFIG_VACANCY and settings.vacancy is not None:
-        down, up, _free = settings.vacancy
+    if ask.config & tables.CONFIG_VACANCY:
+        down, up, _free = settings.vacancy or (0, 0, 0)
         if not down <= up <= 100:
             raise OpenFlowError("OFPBPC_BAD_VALUE", f"vacancy marks {down} and {up}")
         vacancy = down, up

@@ -194,7 +194,7 @@ class FlowModTableId(Message):
     """Whether the upper half of a flow mod's command names the table, in OpenFlow 1.0."""
 
     set: int = 0
-    layout: ClassVar[Layout] = Layout(Row("set", U8), Row("", zeros(7)))
+    layout: ClassVar[Layout] = Layout(Row("set", U8), Row("", pad(7)))
 
 
 @value

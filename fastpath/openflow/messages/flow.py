@@ -12,7 +12,20 @@ from fastpath.ofproto.flow_mod import BUFFER_NONE, GROUP_ANY, TABLE_ALL, Command
 from fastpath.ofproto.match import Match, missing_prerequisite
 from fastpath.ofproto.rule import FlowFlags
 from fastpath.openflow import instructions, legacy_match, oxm
-from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding
+from fastpath.openflow.codec import (
+    PORT,
+    PORT11_MAX,
+    PORT_MAX,
+    U8,
+    U16,
+    U32,
+    U64,
+    Layout,
+    Reader,
+    Row,
+    pad,
+    padding,
+)
 from fastpath.openflow.messages import oxs
 from fastpath.openflow.messages.base import Message
 from fastpath.value import field, value
@@ -67,7 +80,7 @@ class NxFlowMod(Message):
 
 def get_nxm(reader: Reader, size: int, *, loose: bool = False) -> tuple[Match, int, int]:
     """Read *size* bytes of NXM and their padding; return (match, cookie, cookie mask)."""
-    found = oxm.get_match(reader.part(size, "OFPBMC_BAD_LEN"), loose=loose)
+    found = oxm.get_match(oxm.match_part(reader, size), loose=loose)
     reader.skip_padding(len(padding(size)))
     return found
 
@@ -133,13 +146,14 @@ _ADD, _NX_ADD = struct.Struct(">8xQQBBHHHIIIHHHH"), struct.Struct(">12xIQHHHHIHH
 def read_add(data: bytes, version: int, size: int) -> FlowMod | None:
     """The add that *data* holds, a whole message of *size* bytes since 1.2, where nothing about it is out of
     the ordinary; else None."""
-    if size < _ADD.size:
+    if size < _ADD.size or size % 8:
         return None
-    (cookie, _mask, table_id, command, idle_timeout, hard_timeout, priority, buffer_id, _port, _group, flags,
+    (cookie, _mask, table_id, command, idle_timeout, hard_timeout, priority, buffer_id, port, _group, flags,
      importance, kind, length) = _ADD.unpack_from(data)
     end = _ADD.size - 4 + length
     rest = end + -length % 8
-    if command or flags or kind != 1 or length < 4 or buffer_id != BUFFER_NONE or rest > size:
+    if command or flags or kind != 1 or length < 4 or buffer_id != BUFFER_NONE or rest > size or (
+            PORT_MAX <= port < PORT11_MAX):
         return None
     match: Match | None = oxm.wire_reader().read(data, _ADD.size, end)
     if match is None:
@@ -151,7 +165,7 @@ def read_add(data: bytes, version: int, size: int) -> FlowMod | None:
 
 def read_nx_add(data: bytes, version: int, size: int) -> NxFlowMod | None:
     """The same for a message with an NXM match."""
-    if size < _NX_ADD.size:
+    if size < _NX_ADD.size or size % 8:
         return None
     (subtype, cookie, command, idle_timeout, hard_timeout, priority, buffer_id, _port, flags, length
      ) = _NX_ADD.unpack_from(data)
@@ -173,7 +187,9 @@ def _flow_mod(v: dict[str, int], version: int, match: Match, actions: tuple[obje
     if "table_id" not in v:             # the connection knows whether this half names a table
         number, table_id = v["command"] & 0xFF, v["command"] >> 8
     if number >= len(_COMMANDS):
-        raise OpenFlowError("OFPFMFC_BAD_COMMAND", f"flow mod command {number}")
+        every = v.get("table_id") == TABLE_ALL      # what is told first
+        raise OpenFlowError("OFPFMFC_BAD_TABLE_ID" if every else "OFPFMFC_BAD_COMMAND",
+                            f"flow mod command {number}")
     if v["flags"] & ~_KNOWN_FLAGS[version]:
         raise OpenFlowError("OFPFMFC_BAD_FLAGS", f"flow mod flags {v['flags']:#x}")
     command = _COMMANDS[number]

@@ -195,6 +195,8 @@ _METHOD_HEADS = {struct.pack(">II", v, NTR_SELECTION_METHOD) for v in (NTR_VENDO
 
 
 def _read_method(value: Reader, kind: int, command: int) -> tuple[str, int, _Fields]:
+    if kind not in set(GroupType) or kind == GroupType.SELECT:
+        _check_numbers(kind, command)
     if kind != GroupType.SELECT or command not in _DEFINING:
         raise OpenFlowError("OFPBPC_BAD_VALUE", "only select groups, when they are made, have a method")
     if len(value) < _METHOD.size:
@@ -223,7 +225,7 @@ def _get_method_field(value: Reader) -> tuple[Field, int]:
     if masked:
         raise OpenFlowError("OFPBMC_BAD_MASK", f"the header of {f.name} has a mask bit")
     if length != f.n_bytes:
-        raise OpenFlowError("OFPBMC_BAD_LEN", f"{length} bytes of mask of {f.name}")
+        raise OpenFlowError("OFPBMC_BAD_FIELD", f"{length} bytes of mask of {f.name}")
     return f, int.from_bytes(value.take(length), "big")
 
 

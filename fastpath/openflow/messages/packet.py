@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
-from fastpath.ofproto.actions.output import OFPP_ANY
+from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_CONTROLLER, OFPP_LOCAL
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF15, as_version
 from fastpath.ofproto.flow_mod import BUFFER_NONE
 from fastpath.ofproto.match import Match
@@ -15,7 +15,7 @@ from fastpath.ofproto.metadata import check_given
 from fastpath.openflow import legacy_match, oxm
 from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.actions.nested import get_actions, put_actions
-from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding
+from fastpath.openflow.codec import PORT, PORT_MAX, U8, U16, U32, U64, Layout, Reader, Row, pad, padding
 from fastpath.openflow.messages.base import Message, check_properties
 from fastpath.openflow.messages.flow import get_nxm
 from fastpath.value import field, value
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 NO_TABLE = 0xFF
+_INPUTS = frozenset((OFPP_LOCAL, OFPP_CONTROLLER, OFPP_ANY))    # reserved ports that a packet may come in by
 NO_COOKIE = (1 << 64) - 1
 _IN = Layout(
     Row("buffer_id", U32), Row("in_port", PORT, until=OF11), Row("in_phy_port", PORT, until=OF11),
@@ -209,6 +210,8 @@ class PacketOut(Message):
         else:
             match = Match.of(in_port=v["in_port"])
         actions = get_actions(reader.part(v["actions_len"]), version)
+        if match.mask.in_port and match.key.in_port >= PORT_MAX and match.key.in_port not in _INPUTS:
+            raise OpenFlowError("OFPBRC_BAD_PORT", f"no packet comes in by port {match.key.in_port:#x}")
         return cls(reader.rest(), match, actions, v["buffer_id"])
 
 

@@ -82,7 +82,9 @@ class FlowRequest(Message):
             return cls(match.normalized(), **_ASK10.unpack(version, reader))
         v = _ASK11.unpack(version, reader)
         v["cookie"] &= v["cookie_mask"]
-        return cls(legacy_match.get_match(reader, version).normalized(), **v)
+        match = legacy_match.get_match(reader, version).normalized()
+        reader.rest()                   # what follows is not looked at
+        return cls(match, **v)
 
 
 @value

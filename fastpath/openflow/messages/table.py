@@ -32,6 +32,7 @@ from fastpath.openflow.messages import (
     tables,
     tlv,
 )
+from fastpath.openflow.messages.sizes import check_size
 from fastpath.value import value
 
 HEADER = struct.Struct(">BBHI")
@@ -211,12 +212,27 @@ def is_more(data: bytes) -> bool:
 
 def class_of(data: bytes) -> type | None:
     """Class of the message that *data* begins with, whole or not; None if there is none."""
+    return _opened(data)[0]
+
+
+def has_right_size(data: bytes) -> bool:
+    """Whether *data*, a message that there is, has one of the sizes that such messages have."""
+    cls, left = _opened(data)
+    try:
+        check_size(cls or type(None), data[0], left)
+    except OpenFlowError:
+        return False
+    return True
+
+
+def _opened(data: bytes) -> tuple[type | None, int]:
+    """Class of the message that *data* begins with, None if there is none, and the bytes of its body."""
     reader = Reader(data)
     try:
         version, kind, _size, _xid = reader.unpack(HEADER)
-        return _class(reader, version, kind)[0]
+        return _class(reader, version, kind)[0], len(reader)
     except OpenFlowError:
-        return None
+        return None, 0
 
 
 @value
@@ -275,6 +291,7 @@ def decode(data: bytes) -> Frame:
     if size != len(data):
         raise OpenFlowError("OFPBRC_BAD_LEN", f"{len(data)} bytes where the header says {size}")
     cls, flags = _class(reader, version, kind)
+    check_size(cls, version, len(reader))
     get = _GET.get(cls)
     message = cls.get(reader, version) if get is None else get(reader, version)  # type: ignore[attr-defined]
     if len(reader):
@@ -310,7 +327,7 @@ def _class(reader: Reader, version: int, kind: int) -> tuple[type, int]:
     direction = "REQUEST" if kind == first else "REPLY"
     if number != MULTIPART_VENDOR:
         return _found(version, direction, number, "OFPBRC_BAD_STAT"), flags
-    if version == OF10 and 4 <= len(reader) < _VENDOR_STATS.size:
+    if version == OF10 and 4 <= len(reader) < _VENDOR_STATS.size and reader.peek(4) != _NX:
         raise OpenFlowError("OFPBRC_BAD_VENDOR", "no whole vendor")
     vendor, number = reader.unpack(_VENDOR_STATS)
     space = next((s for s, v in SPACE_VENDORS.items() if v == vendor), None)
