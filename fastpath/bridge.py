@@ -574,10 +574,12 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
 
     def trace(self, what: str | bytes | FlowKey, *, in_port: Port | str | int | None = None,
               ct_next: Iterable[str] = (), generate: bool = False, payload: bytes | None = None,
-              actions: str | None = None, consistent: bool = False, names: bool = False) -> Trace:
+              actions: str | None = None, consistent: bool = False, names: bool = False,
+              frame: bytes | None = None) -> Trace:
         """What would be done with a packet, and why; ``str()`` of it is as ``ofproto/trace`` prints.
 
-        *what* is a flow (``in_port=1,udp,nw_dst=10.0.0.1``), a frame's bytes, or a flow key.  *ct_next* says
+        *what* is a flow (``in_port=1,udp,nw_dst=10.0.0.1``), a frame's bytes, or a flow key; with *frame*,
+        the packet itself, a flow tells only what goes beside it, as ``pkt_mark`` does.  *ct_next* says
         how conntrack would find the packet each time it goes through it (``"trk,est"``), one after the
         other; then, and without it, as new.
 
@@ -588,7 +590,7 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         """
         with self._lock:
             return trace(self, Question(what, None if in_port is None else self._number(in_port),
-                                        tuple(ct_next), generate, payload, actions, consistent, names))
+                                        tuple(ct_next), generate, payload, actions, consistent, names, frame))
 
     # -- views -----------------------------------------------------------------------------------------
 

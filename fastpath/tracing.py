@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @value
 class Question:
     """What is asked.  *flow* is text, a frame's bytes or a key, *in_port* an ofp port that overrides its own.
+    Of a flow with a *frame* only what goes beside a packet counts: port, tunnel, marks, conntrack's words.
     With *generate* it has side effects; *payload* is that of the frame made then.  With *actions*, text, no
     table is asked but these are done; *consistent* refuses those that would do nothing.  *names* has ports
     told by name."""
@@ -47,12 +48,16 @@ class Question:
     actions: str | None = None
     consistent: bool = False
     names: bool = False
+    frame: bytes | None = None
 
 
 def trace(bridge: Bridge, asked: Question) -> Trace:
     """Answer *asked*; the caller holds the lock."""
     ofproto = bridge.ofproto
-    if asked.payload is not None and (not asked.generate or isinstance(asked.flow, bytes)):
+    if asked.frame is not None and isinstance(asked.flow, bytes):
+        raise ConfigError("trace: a frame goes with a flow, not with another frame")
+    is_made = asked.generate and asked.frame is None and not isinstance(asked.flow, bytes)
+    if asked.payload is not None and not is_made:
         raise ConfigError("trace: a payload goes with a frame that is made of a flow (generate)")
     if asked.consistent and asked.actions is None:
         raise ConfigError("trace: consistent goes with actions")
@@ -63,17 +68,24 @@ def trace(bridge: Bridge, asked: Question) -> Trace:
         key.in_port = asked.in_port
     if not key.in_port and not isinstance(asked.flow, FlowKey):
         key.in_port = OFPP_ANY          # no port was named, and 0 is none
-    packet = asked.flow if isinstance(asked.flow, bytes) else None
+    packet = asked.flow if isinstance(asked.flow, bytes) else asked.frame
+    if asked.frame is not None:
+        key = extract(asked.frame, in_port=key.in_port, recirc_id=key.recirc_id, dp_hash=key.dp_hash,
+                      pkt_mark=key.pkt_mark, skb_priority=key.skb_priority, md=key)
     if asked.generate and packet is None:
         packet = compose(key, asked.payload)
     frozen = ofproto.recirc.get(key.recirc_id) if key.recirc_id else None
     env = XlateIn(bridge=ofproto, flow=key, now=bridge.switch.now, side_effects=asked.generate, packet=packet,
                   frozen=frozen, actions=_actions(bridge, asked, key))
     names = _odp_ports(bridge) if asked.names else None
-    if not asked.generate:
-        return explain(env, states, odp_ports=names)
-    told = explain(env, states, lambda each, out: _carry_out(bridge, each, out), names)
-    bridge.switch.forward()
+    if asked.generate:
+        told = explain(env, states, lambda each, out: _carry_out(bridge, each, out), names)
+        bridge.switch.forward()
+    else:
+        told = explain(env, states, odp_ports=names)
+    if asked.frame is not None and not key.tun_opt_map:
+        for one in told.passes():
+            one.options = {}            # as in the reference, a packet without options is told without them
     return told
 
 

@@ -139,3 +139,14 @@ def test_on_the_command_line(tmp_path, capsys) -> None:
     assert main(["trace", "--flows", str(flows), "--actions", "mod_nw_src:1.1.1.1", "--consistent",
                  "in_port=1"]) == 2
     assert "OFPBAC_MATCH_INCONSISTENT" in capsys.readouterr().err
+
+
+def test_a_frame_comes_with_what_the_flow_says_goes_beside_it() -> None:
+    with fastpath.Switch(seed=1) as switch:
+        bridge = filled(switch)
+        told = bridge.trace("in_port=2,pkt_mark=7,tun_id=5,tun_dst=1.2.3.4,reg0=1,arp", frame=frame("tcp"))
+        assert (told.flow.in_port, told.flow.pkt_mark, told.flow.tun_id) == (2, 7, 5)
+        assert told.flow.reg0 == 0 and told.flow.dl_type == 0x800
+        assert bridge.trace("in_port=2,tun_id=5", frame=frame("tcp")).flow.tun_id == 0     # out of no tunnel
+        with pytest.raises(ConfigError, match="a frame goes with a flow"):
+            bridge.trace(frame("tcp"), frame=frame("tcp"))

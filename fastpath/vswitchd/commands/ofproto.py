@@ -11,7 +11,6 @@ from fastpath.dpif.keyparse import DuplicateAttribute, parse_key, wrong_term
 from fastpath.errors import FastpathError, ParseError
 from fastpath.geneve import is_raw, name_options
 from fastpath.ofproto.actions.table import parse_actions
-from fastpath.ofproto.lexer import key_values
 from fastpath.ofproto.tunnel import format_tunnel
 from fastpath.ofproto.xlate.tunnel import is_tunnelled
 from fastpath.vswitchd.commands.command import MANY, Command, CommandError
@@ -101,10 +100,9 @@ def _trace(daemon: Daemon, asked: Asked, actions: str | None) -> str:
     frame = None if asked.generate else _strip_frame(asked.words)
     bridge, flow = _question(daemon, asked.words)
     try:
-        trace = bridge.trace(frame or flow, in_port=_in_port(bridge, flow) if frame else None,
-                             ct_next=asked.ct_next, generate=asked.generate, names=asked.names,
-                             payload=asked.payload if asked.generate else None, actions=actions,
-                             consistent=asked.consistent)
+        trace = bridge.trace(flow, frame=frame, ct_next=asked.ct_next, names=asked.names, actions=actions,
+                             generate=asked.generate or frame is not None, consistent=asked.consistent,
+                             payload=asked.payload if asked.generate else None)
     except FastpathError as error:
         is_flow = isinstance(error, ParseError) and str(error).startswith(f"{flow}: ")
         raise CommandError(f"Bad openflow flow syntax: {error}" if is_flow else str(error)) from None
@@ -156,14 +154,6 @@ def _datapath(daemon: Daemon, heads: list[str]) -> Datapath | None:
         return daemon.datapaths.get(heads[0].removeprefix("ovs-"))
     every = list(daemon.datapaths)
     return every[0] if len(every) == 1 else None
-
-
-def _in_port(bridge: Bridge, flow: str | FlowKey) -> int:
-    """The port of a flow that goes with a packet."""
-    if isinstance(flow, FlowKey):
-        return flow.in_port
-    value = next((value for name, value in key_values(flow) if name == "in_port"), "0")
-    return int(value) if value.isdecimal() else bridge.port(value).number
 
 
 def _as_openflow(datapath: Datapath, key: FlowKey) -> tuple[Bridge, FlowKey]:
