@@ -45,18 +45,6 @@ def _format_push_nsh(a: PushNsh) -> str:
     return f"push_nsh({said})"
 
 
-def format_set_nsh(members: tuple[tuple[str, int, int], ...]) -> str:
-    """Members that set(nsh()) writes; masks have all their digits."""
-    said = []
-    for name, value, mask in members:
-        if name == "spi" or name in _CONTEXT:
-            exact = mask == (0xFFFFFF if name == "spi" else 0xFFFFFFFF)
-            said.append(f"{name}=0x{value:x}" + ("" if exact else f"/0x{mask:08x}"))
-        else:
-            said.append(f"{name}={value}" if mask == 0xFF else f"{name}=0x{value:02x}/0x{mask:02x}")
-    return ",".join(said)
-
-
 def _lse(name: str, f: dict[str, str]) -> int:
     return sum(need(name, f, part, bits=bits) << MPLS_SHIFTS[part] for part, bits in _LSE_BITS)
 

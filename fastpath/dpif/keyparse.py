@@ -176,6 +176,11 @@ class _Parser:
     def _encap(self, inside: str) -> None:
         if self._depth >= self._max_tags:
             return
+        if not inside and not self._depth and not self._key.vlan_tci & _CFI:    # the frame ends in this tag
+            self._set("dl_type", self._key.vlan_tpid, 0xFFFF)
+            self._set("vlan_tpid", 0, 0)
+            self._set("vlan_tci", 0, _CFI)
+            return
         self._depth += 1
         self._seen.discard("eth_type")
         self._terms(inside)

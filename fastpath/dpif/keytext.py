@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from fastpath import text
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath.dpif.key import ATTRS, ETH_IPV6, L3, L4, Form, Member
-from fastpath.dpif.membertext import format_member, hexa
+from fastpath.dpif.membertext import format_member, format_nsh, hexa
 from fastpath.dpif.provider import DpFlow, FlowStats
 from fastpath.dpif.tunneltext import format_tunnel
 
 MAX_LABELS = 3
 MPLS_SHIFTS = {"label": 12, "tc": 9, "bos": 8, "ttl": 0}
 _CFI, _BOS = 0x1000, 0x100
+_TPIDS = (0x8100, 0x88A8)
 DL_TYPE_NONE = 0x05FF           # frames with a length where others have their type
 NO_TYPE = "eth_type(0/0xffff)"  # how these are told
 _MPLS = (0x8847, 0x8848)
 _ND = (135, 136)
+_ETH_NSH, _MD1 = 0x894F, 1
 _TCP_FLAG_LETTERS = (("S", 0x02), ("F", 0x01), ("P", 0x08), ("R", 0x04), ("U", 0x20), (".", 0x10),
                      ("E", 0x40), ("C", 0x80), ("N", 0x100), ("[200]", 0x200), ("[400]", 0x400),
                      ("[800]", 0x800))
@@ -85,10 +87,13 @@ def format_ct_state(value: int, mask: int, verbose: bool) -> str:
 def _above_eth(key: FlowKey, mask: FlowKey, verbose: bool) -> str:
     """Everything from the Ethernet type on; each VLAN tag puts the rest into encap()."""
     inner = ",".join(_network(key, mask, verbose))
+    if key.dl_type in _TPIDS and not key.vlan_tci & _CFI and not verbose:
+        return f"eth_type(0x{key.dl_type:04x}),vlan(vid=0,cfi=0),encap()"       # the frame ends in a tag
     tags = [(key.vlan_tpid, key.vlan_tci, mask.vlan_tci), (key.vlan1_tpid, key.vlan1_tci, mask.vlan1_tci)]
-    for tpid, tci, bits in reversed(tags):
+    for at, (tpid, tci, bits) in reversed(list(enumerate(tags))):
         if tci & _CFI:
-            vlan = f"vlan({format_tci(tci, bits, verbose)})," if bits & ~_CFI or verbose else ""
+            is_told = bits & ~_CFI or verbose or at == 0        # that there is an outer tag always matters
+            vlan = f"vlan({format_tci(tci, bits, verbose)})," if is_told else ""
             inner = f"eth_type(0x{tpid:04x}),{vlan}encap({inner})"
     return inner
 
@@ -109,6 +114,8 @@ def _network(key: FlowKey, mask: FlowKey, verbose: bool) -> list[str]:
     out = [_format_type(dl_type, is_tagged=bool(key.vlan_tci & _CFI))] if mask.dl_type or verbose else []
     if dl_type in _MPLS:
         out.append(format_mpls(key, mask, verbose))
+    elif dl_type == _ETH_NSH and not verbose:
+        out.append(_format_nsh(key, mask))
     elif dl_type in L3:
         out.append(_attr(L3[dl_type], key, mask, verbose))
     # Later fragments have no L4 header; the protocol must be known for L4 to mean anything.
@@ -128,6 +135,15 @@ def _format_type(dl_type: int, *, is_tagged: bool) -> str:
     if dl_type != DL_TYPE_NONE:
         return f"eth_type(0x{dl_type:04x})"
     return "" if is_tagged else NO_TYPE
+
+
+def _format_nsh(key: FlowKey, mask: FlowKey) -> str:
+    """The NSH header, which is told even if nothing of it matters; the context that other metadata types than
+    1 do not have counts as known."""
+    if key.nsh_mdtype != _MD1:
+        mask = mask.copy()
+        mask.nsh_c1 = mask.nsh_c2 = mask.nsh_c3 = mask.nsh_c4 = 0xFFFFFFFF
+    return f"nsh({format_nsh(tuple((m.name, *_get(m, key, mask)) for m in ATTRS['nsh']))})"
 
 
 def format_mpls(key: FlowKey, mask: FlowKey, verbose: bool) -> str:

@@ -11,6 +11,7 @@ from fastpath.errors import ParseError
 TUNNEL_FLAGS = ("oam", "df", "csum", "key")
 _WRAPPING = (8, 16)             # bits of numbers of which the reference keeps what fits
 _DIGITS = {10: re.compile("[0-9]{1,600}"), 16: re.compile("[0-9a-fA-F]{1,600}")}
+_CONTEXT = ("c1", "c2", "c3", "c4")
 _FRAG = {0: "no", 1: "first", 3: "later"}
 
 
@@ -46,6 +47,20 @@ def format_member(m: Member, value: int, mask: int) -> str:
     if m.form in (Form.FRAG, Form.FLAGS) or mask == (1 << m.bits) - 1:
         return out
     return f"{out}/{hexa(mask) if m.form in (Form.DEC, Form.HEX) else _value(m, mask)}"
+
+
+def format_nsh(members: tuple[tuple[str, int, int], ...]) -> str:
+    """Members of an NSH header, as (name, value, mask), that matter; masks have all their digits."""
+    said = []
+    for name, value, mask in members:
+        if not mask:
+            continue
+        if name == "spi" or name in _CONTEXT:
+            exact = mask == (0xFFFFFF if name == "spi" else 0xFFFFFFFF)
+            said.append(f"{name}=0x{value:x}" + ("" if exact else f"/0x{mask:08x}"))
+        else:
+            said.append(f"{name}={value}" if mask == 0xFF else f"{name}=0x{value:02x}/0x{mask:02x}")
+    return ",".join(said)
 
 
 def parse_member(m: Member, source: str) -> tuple[int, int]:

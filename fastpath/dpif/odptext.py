@@ -43,11 +43,11 @@ from fastpath.dpif.actions import (
     Userspace,
 )
 from fastpath.dpif.cttext import format_ct, parse_ct
-from fastpath.dpif.encaptext import PARSERS, PLAIN, format_encap, format_lse, format_set_nsh, parse_push_mpls
+from fastpath.dpif.encaptext import PARSERS, PLAIN, format_encap, format_lse, parse_push_mpls
 from fastpath.dpif.genevetext import format_geneve, parse_geneve
 from fastpath.dpif.key import ATTRS, TUNNEL_KINDS
 from fastpath.dpif.keytext import MPLS_SHIFTS, format_flow, format_key
-from fastpath.dpif.membertext import format_member, hexa, parse_member
+from fastpath.dpif.membertext import format_member, format_nsh, hexa, parse_member
 from fastpath.dpif.owntext import OWN_NUMBERED, OWN_PARSERS, OWN_PLAIN, format_own
 from fastpath.dpif.terms import fields, need, split_terms
 from fastpath.dpif.tunneltext import format_kind, parse_kind
@@ -125,7 +125,7 @@ def _format_set(attr: str, members: tuple[tuple[str, int, int], ...],
     if attr == "mpls":
         return f"set(mpls({_format_mpls(members)}))"
     if attr == "nsh":
-        return f"set(nsh({format_set_nsh(members)}))"
+        return f"set(nsh({format_nsh(members)}))"
     rows = {m.name: m for m in ATTRS[attr]}
     if attr in _WHOLE:
         ((name, value, mask),) = members
