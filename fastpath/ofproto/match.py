@@ -375,6 +375,7 @@ _CT_MEMBERS = ("ct_nw_proto", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_
 # Conntrack bits that only a valid packet has (new, est, rel, rpl, snat, dnat), and two more.
 _CT_IMPLIES_VALID, CT_INVALID, _CT_TRACKED = 0xCF, 0x10, 0x20
 FRAG_LATER = 2
+_ICMPS = (ICMP, ICMPV6)
 _L4 = {TCP: ("tp", "tcp_flags"), UDP: ("tp",), SCTP: ("tp",)}
 
 
@@ -448,6 +449,7 @@ def missing_prerequisite(match: Match) -> str | None:
         return None
     dl_type = _ethertype(key)
     if (mask.nw_frag & key.nw_frag & FRAG_LATER and (mask.tp_src or mask.tp_dst or mask.tcp_flags)
+            and key.nw_proto not in _ICMPS      # whose type may be asked for, though none is there
             and "tp" in _reachable_groups(dl_type, key.nw_proto, key.tp_src)):
         return "tp_src" if mask.tp_src else "tp_dst" if mask.tp_dst else "tcp_flags"
     if dl_type == ETH_IP and mask.ipv6_label:

@@ -44,18 +44,20 @@ class References:
         self._version = self._tables.version
         self._by_group, self._by_meter = {}, {}
         for rule in self._tables.rules():
-            groups, meters = set(), set()
+            groups: list[int] = []
+            meters: set[int] = set()
             for a in named(rule.actions):
                 if isinstance(a, Group):
-                    groups.add(a.group_id)
+                    groups.append(a.group_id)
                 else:
                     meters.add(a.meter_id)
-            for index, numbers in ((self._by_group, groups), (self._by_meter, meters)):
-                for number in numbers:
-                    index.setdefault(number, []).append(rule)
+            for number in groups:
+                self._by_group.setdefault(number, []).append(rule)
+            for number in meters:
+                self._by_meter.setdefault(number, []).append(rule)
 
     def of_group(self, group_id: int) -> Collection[Rule]:
-        """Rules that name a group."""
+        """Rules that name a group, each as often as it does, which is how OpenFlow counts references."""
         self._refresh()
         return self._by_group.get(group_id, ())
 

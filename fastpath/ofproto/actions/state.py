@@ -115,8 +115,8 @@ class HeaderState:
         if prereq in _L4_PROTO:
             return self.is_ip and self.nw_proto == _L4_PROTO[prereq] and not self.later_frag
         if prereq is Prereq.ICMPV4:
-            return self.dl_type == ETH_IP and self.nw_proto == ICMP and not self.later_frag
-        icmp6 = self.dl_type == ETH_IPV6 and self.nw_proto == ICMPV6 and not self.later_frag
+            return self.dl_type == ETH_IP and self.nw_proto == ICMP
+        icmp6 = self.dl_type == ETH_IPV6 and self.nw_proto == ICMPV6
         if prereq is Prereq.ICMPV6:
             return icmp6
         return icmp6 and self.icmp_type in _ND_TYPES[prereq]

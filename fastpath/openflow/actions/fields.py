@@ -66,8 +66,9 @@ def _get_set_field(reader: Reader, version: int) -> Action:
     f, value, mask = found
     if not f.writable and f.name not in BEYOND_WRITABLE:
         raise OpenFlowError("OFPBAC_BAD_SET_ARGUMENT", f"{f.name} is read-only")
-    # OpenFlow 1.5.1 section 7.2.5.7: not the input port, and a VLAN id only with its presence bit.
-    if f.name == "in_port_oxm" or (f.name == "vlan_vid" and not value & VLAN_CFI):
+    # OpenFlow 1.5.1 section 7.2.5.7: not the input port, and a VLAN id only with its presence bit, which
+    # the mask has as well.
+    if f.name == "in_port_oxm" or (f.name == "vlan_vid" and not value & VLAN_CFI & (mask or VLAN_CFI)):
         raise OpenFlowError("OFPBAC_BAD_SET_ARGUMENT", f"{f.name} is not set to {value:#x}")
     full = value_bits(f)
     if mask is not None and mask & full != full:
