@@ -12,7 +12,7 @@ from posix.unistd cimport close, read, write
 from cpython.buffer cimport PyBUF_ND, PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from fastpath._bytes cimport fetch_add64, load_acquire32, store_relaxed32
+from fastpath._bytes cimport fetch_add64, hton16, load_acquire32, load_be16, store_relaxed32
 from fastpath._packet cimport BATCH_MAX, batch_free, batch_t, packet_new, packet_t, pool_t, vnet_t
 from fastpath._port cimport Port, PORT_CAP_VNET, count, load_vnet, port_ops_t, port_t, vnet_of
 from fastpath.io._lock cimport spin_lock, spin_unlock
@@ -28,6 +28,9 @@ cdef enum:
     FRAME_LIMIT = 65600         # a 64 KiB IP packet with its Ethernet header and tags
     FIRST_SLOTS = 64            # queues start small and double up to their capacity
     CHUNK = 64                  # frames that enter a queue under one lock
+    ETH_HEADER = 14
+    VLAN_HEADER = 4
+    VLAN_TPID = 0x8100
 
 # One frame on its way through a queue; the bytes follow the struct.
 ctypedef struct item_t:
@@ -148,12 +151,22 @@ cdef int memory_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     return <int>left
 
 
+cdef inline bint is_too_long(const port_t *port, const packet_t *p) noexcept nogil:
+    """Whether a frame is more than the port's MTU, an Ethernet header and one tag; segments to be are not."""
+    cdef uint32_t most = port.mtu + ETH_HEADER
+    if port.mtu == 0 or p.len <= most or p.vnet.gso_type != 0:
+        return False
+    return p.len > most + VLAN_HEADER or load_be16(p.data + ETH_HEADER - 2) != hton16(VLAN_TPID)
+
+
 cdef void memory_tx(port_t *port, batch_t *b) noexcept nogil:
     cdef memory_t *m = <memory_t *>port
     cdef item_t *item[BATCH_MAX]
     cdef uint64_t n_bytes = 0
     cdef uint32_t i, n = 0, taken = 0
     for i in range(b.n):
+        if is_too_long(port, b.p[i]):
+            continue
         item[n] = item_new(b.p[i].data, b.p[i].len, &b.p[i].vnet)
         n += item[n] != NULL
     spin_lock(&m.outbox.lock)
@@ -184,7 +197,8 @@ cdef class MemoryPort(Port):
 
     def __cinit__(self, str name not None, *, uint32_t capacity=65536, bint vnet=False, uint32_t mtu=0):
         """*capacity* bounds each queue in frames.  With *vnet*, take_with_vnet() may return frames that
-        owe a checksum or segmentation; without, the datapath finishes them first."""
+        owe a checksum or segmentation; without, the datapath finishes them first.  Of an *mtu* that is not 0,
+        longer frames are dropped; one 802.1Q tag does not count."""
         self.name = name
         self.m = <memory_t *>calloc(1, sizeof(memory_t))
         if self.m == NULL:
@@ -241,6 +255,15 @@ cdef class MemoryPort(Port):
         for i in range(taken, n):
             free(items[i])
         return taken
+
+    @property
+    def mtu(self) -> int:
+        """Largest L3 payload the port takes, in bytes; 0 = any."""
+        return self.c.mtu
+
+    @mtu.setter
+    def mtu(self, uint32_t mtu):
+        self.c.mtu = mtu
 
     def inject(self, frame, vnet=b"") -> bool:
         """Let *frame* arrive at the switch; False when the queue is full (counted in rx_dropped).

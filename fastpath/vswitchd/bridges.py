@@ -280,7 +280,7 @@ class ConfiguredBridge:
         assert isinstance(interface.device, Dummy) and interface.of is not None
         flags = interface.of.of
         self.bridge.del_port(interface.of)
-        interface.device.io = MemoryPort(name)
+        interface.device.io = MemoryPort(name, mtu=interface.device.mtu)
         interface.of = port = self.bridge.add_port(name, interface.device.io, number=interface.number,
                                                    odp_port=odp_port, hw_addr=interface.device.mac)
         self._configure(port, interface.port)

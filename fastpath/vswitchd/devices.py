@@ -97,7 +97,8 @@ class Dummy(Device):
     def set_mtu(self, mtu: int) -> None:
         if not MIN_MTU <= mtu <= MAX_MTU:
             raise PortError(os.strerror(errno.EINVAL))
-        self.mtu = mtu
+        assert isinstance(self.io, MemoryPort)
+        self.mtu = self.io.mtu = mtu
 
     def sent(self) -> None:
         assert isinstance(self.io, MemoryPort)
@@ -239,7 +240,7 @@ class Devices:
         name = wanted.name
         if kind in self.modes.interfaces or (kind in DUMMY_TYPES and self.modes.are_known):
             mac, self._n_dummies = FIRST_DUMMY_MAC + self._n_dummies, self._n_dummies + 1
-            dummy = Dummy(name, kind, MemoryPort(name), mac, DUMMY_MTU)
+            dummy = Dummy(name, kind, MemoryPort(name, mtu=DUMMY_MTU), mac, DUMMY_MTU)
             dummy.configure(wanted)
             return dummy
         if kind == "system":

@@ -183,3 +183,15 @@ def test_what_take_has_no_room_for_is_counted(n: int, capacity: int) -> None:
     assert (stats["tx_packets"], stats["tx_dropped"]) == (min(n, capacity), max(0, n - capacity))
     assert stats["tx_bytes"] == sum(map(len, frames[:capacity]))
     port.close()
+
+
+def test_frames_longer_than_the_mtu_are_dropped_and_counted() -> None:
+    port = MemoryPort("p", mtu=100)
+    tagged, twice = b"\x81\0\0\1", b"\x88\xa8\0\1"
+    fits = [bytes(114), bytes(12) + tagged + bytes(102)]
+    port.send([*fits, bytes(115), bytes(12) + tagged + bytes(103), bytes(12) + twice + bytes(102)])
+    assert port.take() == fits
+    assert port.stats()["tx_packets"] == 2 and port.stats()["tx_dropped"] == 3
+    port.mtu = 101
+    port.send([bytes(115)])
+    assert port.take() == [bytes(115)] and port.mtu == 101

@@ -91,8 +91,8 @@ def _is_gratuitous_arp(flow: FlowKey, wc: FlowKey) -> bool:
 
 
 def _learn(x: Xlate, in_port: PortView | None, vlan: int, gratuitous: bool) -> None:
-    if in_port is None:
-        return
+    if in_port is None or x.hand.flow.packet_type:
+        return                          # nobody sent it, or it has no addresses (decap)
     mac, bridge, port = x.hand.flow.get(_DL_SRC), x.hand.bridge, in_port.ofp_port
     x.out.effects.append(Learned(bridge, mac, vlan, port, gratuitous))
     if x.env.side_effects and bridge.macs.update(mac, vlan, port, x.env.now, gratuitous=gratuitous):
