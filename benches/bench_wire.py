@@ -4,7 +4,8 @@
     python3 -m pytest benches/bench_wire.py
 
 The real ovs-ofctl adds the rules of bench_flowmod.py through a Unix socket: each by itself ("plain"), in
-one bundle ("bundle"), and reads them all back ("dump").  It does so to a switch of ours, which runs in a
+one bundle ("bundle"), and reads them all back ("dump"); those of the first way it changes and removes, each
+by itself too ("modify_strict", "delete_strict").  It does so to a switch of ours, which runs in a
 process of its own, and to a private ovs-vswitchd, round by round.  Meanwhile packets of 16 established flows
 go through the tables that fill, of which ours may lose none: between veth devices, through either switch
 (--forward veth, as root), or through ours alone (wire_traffic.py says how else).  ovs-ofctl reads the text
@@ -50,11 +51,18 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def edit(kind: str, rule: str) -> str:
+    """The line that gives a rule other actions, or removes it."""
+    match, _, actions = rule.partition(",actions=")
+    return f"{kind} {match}" + (f",actions=dec_ttl,{actions}" if kind.startswith("modify") else "") + "\n"
+
+
 def ofctl(*args: str) -> str:
     command = ["ovs-ofctl", *args]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
 
 
+EDITS = ("modify_strict", "delete_strict")
 OURS = "tcp"                        # what all rules of this bench match; those of established flows do not
 
 
@@ -78,7 +86,9 @@ def measure_switch(target: str, pid: int, n: int, flows: Path) -> dict[str, floa
     reply = timed("dump", "dump-flows", target, OURS)
     assert reply.count("actions=") == n
     out["dump_s"] = round(n / out["dump_per_s"], 2)
-    ofctl("del-flows", target, OURS)
+    for kind in EDITS:
+        timed(kind, "add-flows", target, str(flows.with_suffix(f".{kind}")))
+    assert n_rules(target) == 0
     timed("bundle", "--bundle", "add-flows", target, str(flows))
     assert n_rules(target) == n
     ofctl("del-flows", target, OURS)
@@ -188,7 +198,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="wire-") as name, Lab() as lab:
         folder = Path(name)
         flows = folder / "flows"
-        flows.write_text("\n".join(bench_flowmod.rules(n)) + "\n", encoding="ascii")
+        rules = bench_flowmod.rules(n)
+        flows.write_text("\n".join(rules) + "\n", encoding="ascii")
+        for kind in EDITS:
+            flows.with_suffix(f".{kind}").write_text("".join(edit(kind, rule) for rule in rules))
         beds = [Veth(lab, label) if args.forward == "veth" else None for label in ("o", "r")]
         for _ in range(args.rounds):
             taken["ours"].append(measure_ours(n, flows, folder, beds[0], args))

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, final
 
+from fastpath._rules import Traits
 from fastpath._ukeys import Ukeys
 
 @final
@@ -19,6 +20,12 @@ class Adding:
 def standard_of(owner: Any) -> object | None: ...
 
 @final
-class RuleAdder:
+class Edit:
+    @property
+    def command(self) -> int: ...
+
+@final
+class RuleWriter:
     def __init__(self, owner: Any, by_number: dict[int, Any], order: Iterator[int], flows: Ukeys[Any],
-                 decisions: dict[Any, Any], unsettled: tuple[Any, ...]) -> None: ...
+                 decisions: dict[Any, Any], unsettled: tuple[Any, ...], traits: Traits) -> None: ...
+    def edit(self, wanted: Edit, now: float) -> bool: ...

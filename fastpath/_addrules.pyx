@@ -1,6 +1,6 @@
 # cython: language_level=3, binding=False
 """Rules put into the classifiers of their tables: many in one call (``Adding``), or one and all that comes of
-it (``RuleAdder``).
+it (``RuleWriter``), which changes and removes some too.
 
 What a table does for one rule (``ofproto.table.Table.insert``), for those that are no part of a conjunction:
 controllers fill tables by the hundred thousand, and a bundle is carried out while packets without a flow wait.
@@ -17,13 +17,18 @@ from libc.string cimport memcpy, memset
 from fastpath._classifier cimport Classifier
 from fastpath._epoch cimport epoch_collect
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
-from fastpath._rules cimport PackedRule
+from fastpath._rules cimport PackedRule, Traits
 from fastpath._subtable cimport subtable_t
 from fastpath._ukeys cimport Ukeys
+
+from fastpath._classifier import VERSION_MAX
 
 cdef enum:
     TABLES = 256
     MANY_FLOWS = 1024           # are looked at for several rules at a time only
+    MANY_RULES = 64             # are changed or removed as any change is
+    MAX_PRIORITY = 65535        # of those that users know of
+    SEND_FLOW_REM = 1
 
 cdef struct place_t:            # where the last rule of a table went
     PyObject *classifier        # borrowed: `kept` has it
@@ -111,20 +116,25 @@ cpdef object standard_of(owner):
 
 
 @cython.final
-cdef class RuleAdder:
-    """Adds rules to the tables of *owner*, a bridge, one by one and each in a version of its own.
+cdef class Edit:
+    pass
 
-    *by_number* is the tables written to and *order* gives serial numbers.  Of the flows that there are *flows*
-    and *decisions* tell those that a rule concerns; *unsettled* is what holds something while flows wait for a
-    check.  As ``Ofproto.add_rules`` but for this: a rule that concerns no flow is not noted.  So nobody may be
-    amid making flows.
+
+@cython.final
+cdef class RuleWriter:
+    """Carries out flow mods on the tables of *owner*, a bridge, one by one and each in a version of its own.
+
+    *by_number* is the tables written to and *order* gives serial numbers; *traits* knows which actions take more
+    than is done here.  Of the flows that there are *flows* and *decisions* tell those that a rule concerns;
+    *unsettled* is what holds something while flows wait for a check.  As ``Ofproto.add_rules`` and ``apply`` but
+    for this: a rule that concerns no flow is not noted.  So nobody may be amid making flows.
     """
 
     def __init__(self, owner, dict by_number not None, order, Ukeys flows not None, dict decisions not None,
-                 tuple unsettled not None):
+                 tuple unsettled not None, Traits traits not None):
         self.owner, self.tables, self.backer = owner, owner.tables, owner.backer
         self.by_number, self.order, self.flows = by_number, order, flows
-        self.decisions, self.unsettled = decisions, unsettled
+        self.decisions, self.unsettled, self.traits = decisions, unsettled, traits
 
     cdef int add(self, PackedRule rule) except -1:
         cdef Classifier classifier
@@ -148,6 +158,71 @@ cdef class RuleAdder:
             self.owner.touch_rules([rule])
         else:
             self.backer.n_changes += 1
+        return 0
+
+    cpdef bint edit(self, Edit wanted, double now) except -1:
+        cdef bint goes = wanted.command >= DELETE
+        cdef PackedRule rule
+        cdef list found = []
+        if not unpacked(&wanted.like.mask.f, wanted.like.words, &self.key):
+            raise ValueError(f"{len(wanted.like.words)} bytes are too few for the mask of a rule")
+        if wanted.is_everywhere:
+            for table in self.by_number.values():
+                if not self.find(table, wanted, found):
+                    return False
+        else:
+            table = self.by_number.get(wanted.like.table_id)
+            if table is not None and not self.find(table, wanted, found):
+                return False
+        if not found:
+            return goes                     # of a modify it may come that a rule is added
+        for rule in found:
+            if goes:
+                self.take(rule)
+                continue
+            rule.actions, rule.modified = wanted.like.actions, now
+            if wanted.sets_cookie:
+                rule.cookie = wanted.like.cookie
+        self.tables.version += 1
+        for rule in found:
+            if self.concerns_flows(rule):
+                self.owner.touch_rules(found)
+                return True
+        self.backer.n_changes += 1
+        return True
+
+    cdef bint find(self, table, Edit wanted, list found) except -1:
+        """Put the rules of a table that are meant behind *found*; False if one takes more than is done here."""
+        cdef Classifier classifier = <Classifier?>table.classifier
+        cdef PackedRule rule
+        cdef list some
+        if wanted.command == MODIFY_STRICT or wanted.command == DELETE_STRICT:
+            one = classifier.live(&self.key, &wanted.like.mask.f, wanted.like.priority)
+            some = [] if one is None else [one]
+        else:
+            some = classifier.some_within(&self.key, &wanted.like.mask.f, VERSION_MAX, MANY_RULES + 1)
+        for rule in some:
+            if rule.priority <= MAX_PRIORITY:
+                if not self.is_plain(table, rule, wanted.command >= DELETE):
+                    return False
+                found.append(rule)
+        return len(found) <= MANY_RULES
+
+    cdef bint is_plain(self, table, PackedRule rule, bint goes) except -1:
+        """Whether nobody asked to be told that a rule *goes*, and nothing but flows depends on it."""
+        if table.eviction is not None or table.vacancy is not None or self.traits.of(rule.actions):
+            return False
+        return not (goes and <long>rule.flags & SEND_FLOW_REM)
+
+    cdef int take(self, PackedRule rule) except -1:
+        """Remove a rule at once."""
+        cdef Classifier classifier = <Classifier?>self.by_number[rule.table_id].classifier
+        if not unpacked(&rule.mask.f, rule.words, &self.key):
+            raise ValueError(f"{len(rule.words)} bytes are too few for the mask of a rule")
+        classifier.take_out(&self.key, &rule.mask.f, rule.priority, 0)
+        rule.is_removed = True
+        self.tables.n_rules -= 1
+        epoch_collect(&classifier.epoch)
         return 0
 
     cdef bint concerns_flows(self, PackedRule rule) except -1:

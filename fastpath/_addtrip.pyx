@@ -3,7 +3,7 @@
 
 A controller that has no bundles sends a flow mod and a barrier and waits for the reply, over and over, so what
 counts is how long one such trip takes.  ``openflow.service`` takes it through a dozen objects, each of which
-keeps account of something.  Here the bytes that came are read (``_addwire``), the rules added (``_addrules``)
+keeps account of something.  Here the bytes that came are read (``_addwire``), carried out (``_addrules``)
 and the replies put behind what waits in one call, and the accounts are summed up until somebody asks
 (``collect``).  Pieces that hold anything else are left alone, as all are while something out of the ordinary
 goes on; ``tests/test_addtrip.py`` holds both ways equal.  Called by the thread that serves the connection.
@@ -15,12 +15,13 @@ from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 
-from fastpath._addrules cimport RuleAdder
+from fastpath._addrules cimport DELETE_STRICT, Edit, RuleWriter
 from fastpath._rules cimport PackedRule
 
 cdef enum:
     LONGEST = 4096              # of a piece: who says more at once does not wait for each answer
     REPLY = 8
+    ADD = 0
     OF10 = 1
     OF10_BARRIER_REPLY = 19
     BARRIER_REPLY = 21
@@ -31,22 +32,24 @@ cdef class AddTrip:
     """Answers *connection*, which speaks *version*, in the place of *session*, under *lock*.  *heard* and *out* are
     its bytes that wait each way.
 
-    *reader* gives the AddReader to read with, None while flow mods are not to be read so; *adder* adds the rules;
-    *now* tells the time, *settle* has flows be as the tables are then.
+    *reader* gives the AddReader to read with, None while flow mods are not to be read so; *writer* carries out
+    what was read; *now* tells the time, *settle* has flows be as the tables are then.
     """
     cdef object session, connection, lock, reader, now, settle
     cdef object made, standard      # the reader, and by what it judges
     cdef bytearray heard, out
-    cdef RuleAdder adder
+    cdef RuleWriter writer
     cdef uint8_t version
-    cdef Py_ssize_t n_taken, n_sent, n_added
+    cdef Py_ssize_t n_taken, n_sent
+    cdef Py_ssize_t n_mods[5]       # by command
+    cdef bint is_told               # whether there are any
     cdef double first, last, latest
 
     def __init__(self, session, connection, uint8_t version, bytearray heard not None, bytearray out not None,
-                 *, lock, reader, RuleAdder adder not None, now, settle):
+                 *, lock, reader, RuleWriter writer not None, now, settle):
         self.session, self.connection, self.version = session, connection, version
         self.heard, self.out = heard, out
-        self.lock, self.reader, self.adder, self.now, self.settle = lock, reader, adder, now, settle
+        self.lock, self.reader, self.writer, self.now, self.settle = lock, reader, writer, now, settle
 
     def answer(self, bytes data not None):
         """What is to be sent when *data* came, which stays until ``sent``; None if *data* is left alone."""
@@ -61,7 +64,7 @@ cdef class AddTrip:
 
     cdef bint may_read(self) except -1:
         """Have the reader at hand; False if there is to be none now."""
-        standard = self.adder.standard()
+        standard = self.writer.standard()
         if standard is None or self.session.role == "secondary":
             return False
         if standard is not self.standard:
@@ -76,17 +79,25 @@ cdef class AddTrip:
             return None
         for item in <list?>items:
             if isinstance(item, PackedRule):
-                self.adder.add(<PackedRule>item)
-                if self.n_added == 0:
-                    self.first = now
-                self.last, self.n_added = now, self.n_added + 1
+                self.writer.add(<PackedRule>item)
+                self.count(ADD, now)
+            elif isinstance(item, Edit):            # the first, if any is
+                if not self.writer.edit(<Edit>item, now):
+                    return None
+                self.count((<Edit>item).command, now)
             else:
-                if not self.adder.is_settled():
+                if not self.writer.is_settled():
                     self.settle(now)
                 self.reply(item)
         self.n_taken += PyBytes_GET_SIZE(data)
         self.latest = now
         return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self.out), PyByteArray_GET_SIZE(self.out))
+
+    cdef void count(self, uint8_t command, double now) noexcept:
+        if not self.is_told:
+            self.first, self.is_told = now, True
+        self.last = now
+        self.n_mods[command] += 1
 
     cdef int reply(self, uint32_t xid) except -1:
         """Put the reply to a barrier behind what waits."""
@@ -110,10 +121,14 @@ cdef class AddTrip:
             self.n_sent += n
 
     def collect(self):
-        """(bytes taken, bytes sent, rules added, when the first and the last of them, when the last bytes came)
-        since the last call; None if nothing was."""
+        """(bytes taken, bytes sent, flow mods carried out by command, when the first and the last of them, when the
+        last bytes came) since the last call; None if nothing was."""
+        cdef int i
         if not self.n_taken and not self.n_sent:
             return None
-        told = self.n_taken, self.n_sent, self.n_added, self.first, self.last, self.latest
-        self.n_taken = self.n_sent = self.n_added = 0
+        mods = {i: self.n_mods[i] for i in range(DELETE_STRICT + 1) if self.n_mods[i]}
+        told = self.n_taken, self.n_sent, mods, self.first, self.last, self.latest
+        self.n_taken = self.n_sent = 0
+        memset(self.n_mods, 0, sizeof(self.n_mods))
+        self.is_told = False
         return told

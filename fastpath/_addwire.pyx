@@ -1,18 +1,19 @@
 # cython: language_level=3, binding=False
-"""AddReader: the flow mods of a stream that add a rule as most do, barrier requests, and the messages that put
-such flow mods into a bundle, read in one call.
+"""AddReader: the flow mods of a stream that add, change or remove rules as most do, barrier requests, and the
+messages that put adds into a bundle, read in one call.
 
 Controllers fill tables one flow mod at a time, often with a barrier behind each.  ``openflow.service`` would
 decode such a message, judge it, and make a rule of it; here its bytes become the rule at once.  Whatever is out
-of the ordinary about a message (another command, flags, a match or actions not met before that are not in
+of the ordinary about a message (flags, a cookie to select by, a match or actions not met before that are not in
 order) is left to it, errors included; ``tests/test_addwire.py`` holds both equal.  Under the GIL.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from fastpath._addrules cimport DELETE, DELETE_STRICT, Edit
 from fastpath._bytes cimport load_be16, load_be32, load_be64, ntoh16, ntoh32, ntoh64
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
@@ -30,6 +31,7 @@ cdef enum:
     TABLE_ALL = 255
     TABLES = 254                # users' tables are below
     HEADER = 8
+    ADD = 0
     VENDOR = 4
     FLOW_MOD = 14
     NX_FLOW_MOD = 13
@@ -69,6 +71,8 @@ cdef enum:
 cdef uint32_t NX_VENDOR = 0x2320U
 cdef uint32_t ONF_VENDOR = 0x4F4E4600U
 cdef uint32_t BUFFER_NONE = 0xFFFFFFFFU
+cdef uint32_t ANY = 0xFFFFFFFFU
+cdef uint64_t COOKIE_NONE = 0xFFFFFFFFFFFFFFFFU
 cdef uint32_t ONES = 0xFFFFFFFFU
 cdef object NO_OPTIONS = {}
 
@@ -140,7 +144,8 @@ cdef class AddReader:
 
     def read(self, bytes data not None, Py_ssize_t at, double now):
         """(items, where it stopped): of the messages of *data* from *at* on a rule for each that adds one at
-        *now*, the xid of each barrier request, up to the first message that is neither or is not whole."""
+        *now*, an Edit for one that changes or removes some, if it is the first, the xid of each barrier request,
+        up to the first message that is none of these or is not whole."""
         cdef const uint8_t *p = <const uint8_t *>PyBytes_AS_STRING(data)
         cdef Py_ssize_t end = PyBytes_GET_SIZE(data), size
         cdef list items = []
@@ -154,10 +159,10 @@ cdef class AddReader:
             if p[at + 1] == self.barrier and size == HEADER:
                 items.append(u32(p + at + 4))
             else:
-                rule = self.rule_of(data, p, at, size)
-                if rule is None:
+                item = self.item_of(data, p, at, size)
+                if item is None or items and isinstance(item, Edit):
                     break
-                items.append(rule)
+                items.append(item)
             at += size
         return items, at
 
@@ -186,10 +191,10 @@ cdef class AddReader:
                 number, flags = u32(p + at + head - 8), u16(p + at + head - 2)
             elif u32(p + at + head - 8) != number or u16(p + at + head - 2) != flags:
                 break
-            rule = self.rule_of(data, p, at + head, inner)
-            if rule is None:
+            item = self.item_of(data, p, at + head, inner)
+            if not isinstance(item, PackedRule):
                 break
-            rules.append(rule)
+            rules.append(item)
             at += size
         return rules, number, flags, at
 
@@ -202,7 +207,7 @@ cdef class AddReader:
             return ONF_BUNDLE_ADD_SIZE
         return 0
 
-    cdef object rule_of(self, bytes data, const uint8_t *p, Py_ssize_t at, Py_ssize_t size):
+    cdef object item_of(self, bytes data, const uint8_t *p, Py_ssize_t at, Py_ssize_t size):
         cdef uint8_t kind = p[at + 1]
         if size & 7:
             return None                 # which no flow mod is
@@ -218,50 +223,68 @@ cdef class AddReader:
     cdef object read_of10(self, bytes data, const uint8_t *p, Py_ssize_t at, Py_ssize_t size):
         cdef const uint8_t *m = p + at
         cdef uint32_t wild = u32(m + OF10_MATCH)
-        cdef int table = self.table_of(u16(m + 56))
+        cdef uint8_t command = m[57]
+        cdef int table = self.table_of(command, m[56])
         # A match without a wildcard has a priority of its own, and tags are rare enough for the long way.
         if (table < 0 or not wild & W_ALL or wild & (W_DL_VLAN | W_DL_VLAN_PCP) != (W_DL_VLAN | W_DL_VLAN_PCP)
-                or u32(m + 64) != BUFFER_NONE or u16(m + 70)):
+                or u32(m + 64) != BUFFER_NONE or u16(m + 70)
+                or command >= DELETE and (u16(m + 68) != <uint16_t>ANY or size > OF10_ACTIONS)):
             return None
         memset(&self.key.f, 0, sizeof(flow_t))
         memset(&self.mask.f, 0, sizeof(flow_t))
         take_match10(m + OF10_MATCH, &self.key.f, &self.mask.f)
-        return self.made(self.forms.of(self.key, self.mask), self.key, self.mask, table, m + 58, m + 48,
+        made = self.made(self.forms.of(self.key, self.mask), self.key, self.mask, table, m + 58, m + 48,
                          data, at + OF10_ACTIONS, at + size)
+        return self.asked(made, command, table, True)
 
     cdef object read_nx(self, bytes data, const uint8_t *p, Py_ssize_t at, Py_ssize_t size):
         cdef const uint8_t *m = p + at
-        cdef int table = self.table_of(u16(m + 24))
+        cdef uint8_t command = m[25]
+        cdef int table = self.table_of(command, m[24])
         cdef Py_ssize_t length = u16(m + 40)
         cdef Py_ssize_t rest = NX_MATCH + (length + 7) // 8 * 8
-        if table < 0 or u32(m + 32) != BUFFER_NONE or u16(m + 38) or rest > size:
+        if (table < 0 or u32(m + 32) != BUFFER_NONE or u16(m + 38) or rest > size
+                or command >= DELETE and (u16(m + 36) != <uint16_t>ANY or rest < size)):
             return None
-        return self.made(self.wire.form_of(data, at + NX_MATCH, at + NX_MATCH + length), self.wire.key,
+        made = self.made(self.wire.form_of(data, at + NX_MATCH, at + NX_MATCH + length), self.wire.key,
                          self.wire.mask, table, m + 26, m + 16, data, at + rest, at + size)
+        return self.asked(made, command, table, load_be64(m + 16) != COOKIE_NONE)
 
     cdef object read_oxm(self, bytes data, const uint8_t *p, Py_ssize_t at, Py_ssize_t size):
         cdef const uint8_t *m = p + at
         cdef Py_ssize_t length = u16(m + OXM_MATCH + 2)
         cdef Py_ssize_t rest = OXM_MATCH + (length + 7) // 8 * 8
         cdef PackedRule rule
-        if (m[25] or m[24] >= TABLES or u32(m + 32) != BUFFER_NONE or u16(m + 44) or u16(m + OXM_MATCH) != 1
-                or length < 4 or rest > size or NO_PORT <= u32(m + 36) < OF11_RESERVED):
+        cdef uint8_t command = m[25]
+        cdef int table = self.table_of(command, m[24])
+        if (table < 0 or u32(m + 32) != BUFFER_NONE or u16(m + 44) or u16(m + OXM_MATCH) != 1
+                or length < 4 or rest > size or NO_PORT <= u32(m + 36) < OF11_RESERVED
+                or command and load_be64(m + 16)
+                or command >= DELETE and (u32(m + 36) != ANY or u32(m + 40) != ANY or rest < size)):
             return None
         made = self.made(self.wire.form_of(data, at + OXM_MATCH + 4, at + OXM_MATCH + length), self.wire.key,
-                         self.wire.mask, m[24], m + 26, m + 8, data, at + rest, at + size)
+                         self.wire.mask, table, m + 26, m + 8, data, at + rest, at + size)
         if made is not None and self.version >= OF14:
             rule = <PackedRule>made
             rule.importance = u16(m + 46)
-        return made
+        return self.asked(made, command, table, False)
 
-    cdef int table_of(self, uint32_t command) noexcept:
-        """The table that a flow mod with a command of 16 bits adds to, TABLE_ALL for the first; -1: neither."""
-        cdef int table = command >> 8
-        if command & 0xFF:
+    cdef object asked(self, PackedRule made, uint8_t command, int table, bint sets_cookie):
+        """What is asked by a command and what was read of its rule: this to be added, or an Edit."""
+        cdef Edit edit
+        if made is None or command == ADD:
+            return made
+        edit = Edit.__new__(Edit)
+        edit.like, edit.command, edit.is_everywhere, edit.sets_cookie = made, command, table == TABLE_ALL, sets_cookie
+        return edit
+
+    cdef int table_of(self, uint8_t command, uint8_t table) noexcept:
+        """The table that is meant, TABLE_ALL for the first if a rule is added and for all else; -1: neither."""
+        if command > DELETE_STRICT:
             return -1
         if self.version == OF10 and not self.by_table:
             return -1 if table else TABLE_ALL
-        if self.version == OF10 and table == TABLE_ALL:
+        if table == TABLE_ALL and (self.version == OF10 or self.version > OF11 and command >= DELETE):
             return table
         return table if table < TABLES else -1
 

@@ -72,4 +72,7 @@ cdef class Classifier:
     cdef object take_over(self, subtable_t *s, rule_t *head, rule_t *live, rule_t *r, bint at_once)
     cdef object add_rule(self, subtable_t *s, rule_t *head, rule_t *live, rule_t *r, uint64_t version)
     cdef object retire_rule(self, subtable_t *s, rule_t *r, uint64_t version)
-    cdef rule_t *find_live(self, FlowKey key, FlowKey mask, int32_t priority, subtable_t **s)
+    cdef rule_t *find_live(self, const flow_t *key, const flow_t *mask, int32_t priority, subtable_t **s)
+    cdef object live(self, const flow_t *key, const flow_t *mask, int32_t priority)
+    cdef object take_out(self, const flow_t *key, const flow_t *mask, int32_t priority, uint64_t version)
+    cdef list some_within(self, const flow_t *key, const flow_t *mask, uint64_t version, Py_ssize_t most)

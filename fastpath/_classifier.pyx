@@ -615,17 +615,27 @@ cdef class Classifier:
         store_relaxed64(&r.remove_version, version)
         self._pending[<uintptr_t>r] = <uintptr_t>s
 
-    cdef rule_t *find_live(self, FlowKey key, FlowKey mask, int32_t priority, subtable_t **s):
+    cdef rule_t *find_live(self, const flow_t *key, const flow_t *mask, int32_t priority, subtable_t **s):
         cdef uint64_t w[MAX_WORDS]
-        s[0] = self.subtable_of(&mask.f)
+        s[0] = self.subtable_of(mask)
         if s[0] == NULL:
             return NULL
-        words_of(s[0], &key.f, w)
+        words_of(s[0], key, w)
         return live_rule(head_of(s[0], w, rule_hash(s[0], w, self.seed)), priority)
 
     def remove(self, FlowKey key not None, FlowKey mask not None, int32_t priority, version=None):
         """Take a rule out and return its object; None when there is no such rule.  In a *version* it stays
         for older ones until purge; without one it is gone at once."""
+        return self.take_out(&key.f, &mask.f, priority, 0 if version is None else version)
+
+    cdef object live(self, const flow_t *key, const flow_t *mask, int32_t priority):
+        """The object of the rule with exactly this match and priority that is not removed, or None."""
+        cdef subtable_t *s
+        cdef rule_t *r = self.find_live(key, mask, priority, &s)
+        return None if r == NULL else self._objects[r.id]
+
+    cdef object take_out(self, const flow_t *key, const flow_t *mask, int32_t priority, uint64_t version):
+        """`remove`; 0: at once."""
         cdef subtable_t *s
         cdef rule_t *r = self.find_live(key, mask, priority, &s)
         cdef uint32_t id
@@ -633,7 +643,7 @@ cdef class Classifier:
             return None
         id = r.id
         self.n_live -= 1
-        if version is None or r.add_version >= <uint64_t>version:
+        if r.add_version >= version:
             self.displace(s, r)
             return self.take_id(id)
         self.retire_rule(s, r, version)
@@ -651,7 +661,7 @@ cdef class Classifier:
             r = head_of(s, w, rule_hash(s, w, self.seed))
             while r != NULL and not (r.remove_version == <uint64_t>version and self._objects[r.id] is obj):
                 r = r.next
-            if r != NULL and self.find_live(key, mask, priority, &s) == NULL:
+            if r != NULL and self.find_live(&key.f, &mask.f, priority, &s) == NULL:
                 store_relaxed64(&r.remove_version, RULE_NEVER)
                 del self._pending[<uintptr_t>r]
                 self.n_live += 1
@@ -709,16 +719,31 @@ cdef class Classifier:
     def within(self, FlowKey key not None, FlowKey mask not None, uint64_t version=VERSION_MAX):
         """The objects of the rules whose match says no less than *key* under *mask* (OpenFlow's loose
         match), in the order of `values`."""
+        return self.some_within(&key.f, &mask.f, version, self.n_live + len(self._pending))
+
+    cdef list some_within(self, const flow_t *key, const flow_t *mask, uint64_t version, Py_ssize_t most):
+        """`within`, the first *most* of them."""
+        cdef uint64_t w[MAX_WORDS]
         cdef const vector_t *v = self.subtables
-        cdef uint64_t i
+        cdef const subtable_t *own = self.subtable_of(mask)
+        cdef const subtable_t *s
         cdef const rule_t *r
-        out = []
+        cdef uint64_t i
+        cdef list out = []
         for i in range(v.n if v != NULL else 0):
-            if not mask_covers(v.entry[i].subtable, &mask.f):
+            s = v.entry[i].subtable
+            if not mask_covers(s, mask):
                 continue
-            r = v.entry[i].subtable.first
-            while r != NULL:
-                if visible(r, version) and agree(v.entry[i].subtable, r, &key.f, &mask.f):
+            if s == own:
+                words_of(s, key, w)
+                r = head_of(s, w, rule_hash(s, w, self.seed))
+                if r == NULL or r.next == NULL:
+                    if r != NULL and visible(r, version) and len(out) < most:
+                        out.append(self._objects[r.id])
+                    continue                # of several those inserted first come first
+            r = s.first
+            while r != NULL and len(out) < most:
+                if visible(r, version) and agree(s, r, key, mask):
                     out.append(self._objects[r.id])
                 r = r.after
         return out

@@ -46,3 +46,10 @@ cdef class Forms:
     cdef Py_ssize_t n
 
     cdef Form of(self, FlowKey key, FlowKey mask)
+
+
+cdef class Traits:
+    cdef dict bits
+
+    # Bits of the types among actions; not of those inside them.
+    cpdef long of(self, tuple actions) except -1

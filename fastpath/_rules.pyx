@@ -179,16 +179,17 @@ cdef void read_protocols(const flow_t *key, protocols_t *p) noexcept nogil:
 @cython.final
 cdef class Traits:
     """What of interest stands in lists of actions: bits by type of action, or-ed; 0 for most lists."""
-    cdef dict bits
 
     def __init__(self, dict bits not None):
         self.bits = bits
 
-    def of(self, tuple actions not None) -> int:
+    cpdef long of(self, tuple actions) except -1:
         """Bits of the types among *actions*; not of those inside them."""
-        cdef int found = 0
+        cdef long found = 0
+        if actions is None:
+            raise TypeError("no list of actions")
         for action in actions:
             bits = self.bits.get(type(action))
             if bits is not None:
-                found |= <int>bits
+                found |= <long>bits
         return found

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from fastpath._addrules import RuleAdder
+from fastpath._addrules import RuleWriter
 from fastpath._addtrip import AddTrip
 from fastpath.errors import ArgumentError, ConfigError, FastpathError, OpenFlowError
 from fastpath.in_band import hw_address
@@ -108,9 +108,9 @@ class Control:
         self._bridge.ofproto.add_rules(rules)
 
     @property
-    def adder(self) -> RuleAdder:
-        """What adds such rules one by one; packets wait while it does."""
-        return self._bridge.switch.revalidator.adder(self._bridge.ofproto)
+    def writer(self) -> RuleWriter:
+        """What adds such rules one by one, changes and removes them; packets wait while it does."""
+        return self._bridge.switch.revalidator.writer(self._bridge.ofproto)
 
     def check_added(self, mod: FlowMod) -> None:
         """Raise OpenFlowError for a flow mod that no bundle takes: as if it were read with the TLV table at

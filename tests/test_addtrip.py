@@ -14,6 +14,8 @@ import fastpath
 from fastpath.compose import compose
 from fastpath.controllers import Control, Served, peers_of
 from fastpath.ofproto.actions.versions import OF10, OF13
+from fastpath.ofproto.flow_mod import Command
+from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.match import Match
 from fastpath.openflow.messages import basic
@@ -128,6 +130,52 @@ def test_after_its_reply_no_packet_goes_by_old_rules(more: int) -> None:
             best[port] = priority, out
     assert peer.n_quick > 100 * more
     peer.close()
+
+
+def asked(rng: random.Random) -> tuple[Command, str]:
+    """Something to do with a few rules for UDP: some tell that they go, time out, or are parts of
+    conjunctions."""
+    what = rng.choice((Command.ADD, *Command))
+    text = rng.choice((f"udp,udp_dst={rng.randrange(6)}", f"udp,nw_dst=10.0.0.{rng.randrange(2)}", "udp"))
+    if what is Command.ADD or what.is_strict:
+        text += f",priority={rng.randrange(3)}"
+    if what is Command.ADD:
+        text += rng.choice((",send_flow_rem", ",send_flow_rem,hard_timeout=1", ",hard_timeout=2", "", ""))
+    if what < Command.DELETE:
+        text += " actions=" + rng.choice(("output:2", "output:3", "drop", "output:2,output:3",
+                                          f"conjunction(7,{rng.choice('12')}/2)"))
+    return what, text
+
+
+@pytest.mark.parametrize("version", [OF10, OF13])
+def test_flows_and_counters_follow_what_is_changed_and_removed(version: int, more: int) -> None:
+    rng, gone = random.Random(version), list[list[str]]()
+    peers = one, other = [Peer(version, quick=quick) for quick in (True, False)]
+    other.session.connection.shortcut = lambda _data, at: at
+    frames = [packet(f"udp,nw_src=10.0.0.1,nw_dst=10.0.0.{i % 2},udp_dst={i}") for i in range(6)]
+    for peer in peers:
+        gone.append([])
+        peer.bridge.on_flow_removed(lambda event, events=gone[-1]: events.append(str(event)))
+        peer.bridge.add_flow("priority=9,ip,conj_id=7 actions=output:3")
+        if version == OF10:
+            peer.say(encode(basic.FlowModTableId(1), version, 2))
+    for _i in range(200 * more):
+        command, text = asked(rng)
+        message = encode(FlowReader().read(text, command), version, 5)
+        for said in (message + barrier(version), message)[:1 + (rng.random() < 0.3)]:
+            assert one.say(said) == other.say(said), (command, text)
+        for frame in rng.sample(frames, 3):
+            sent = [{port.name: out for port, out in peer.bridge.inject(peer.ports[0], frame).items()}
+                    for peer in peers]
+            assert sent[0] == sent[1], (command, text)
+        if rng.random() < 0.2:
+            for peer in peers:
+                peer.switch.advance(0.3)
+            assert one.bridge.dump_flows() == other.bridge.dump_flows()
+    assert one.accounts() == other.accounts() and one.n_quick > 60 * more
+    assert gone[0] == gone[1] and gone[0]
+    for peer in peers:
+        peer.close()
 
 
 def watched_by_log(_peer: Peer) -> None:

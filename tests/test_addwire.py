@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from malformed import good_flows
@@ -13,10 +14,11 @@ import fastpath
 from fastpath.controllers import Control
 from fastpath.errors import ParseError
 from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14, OF15
-from fastpath.ofproto.flow_mod import Command, FlowMod
+from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.flow_text import parse_flow
-from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.match import Match
+from fastpath.ofproto.rule import FlowFlags, Rule
 from fastpath.openflow.messages import basic, flow
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl, BundleType
 from fastpath.openflow.messages.table import HEADER, encode
@@ -81,11 +83,29 @@ def mods(folder: Path) -> list[FlowMod]:
         except ParseError:
             continue
     plain = [f"table={i % 3},priority={i % 7},tcp,in_port={i % 5},nw_src=10.0.{i % 4}.0/24,tp_dst={i % 6},"
-             f"dl_dst=02:00:00:00:00:{i % 3:02x},cookie={i},idle_timeout={i % 2},hard_timeout={i % 3} "
-             f"actions=output:{i % 4}" for i in range(150)]
+             f"dl_dst=02:00:00:00:00:{i % 3:02x},cookie={i},idle_timeout={i % 2},hard_timeout={i % 3}"
+             f"{',send_flow_rem' * (i % 9 == 8)} actions=output:{i % 4}" for i in range(150)]
     out += [parse_flow(line) for line in plain]
     return out + [parse_flow(f"arp,arp_spa=10.0.0.{i},importance={i} actions=mod_vlan_vid:{i},NORMAL")
                   for i in range(9)]
+
+
+def edit(rng: random.Random, like: FlowMod) -> FlowMod:
+    """A flow mod that changes or removes rules such as *like* adds, most of them as controllers do."""
+    command = rng.choice([command for command in Command if command is not Command.ADD])
+    more: dict[str, Any] = {} if command < Command.DELETE else {"actions": ()}
+    what = rng.random()
+    if what < 0.1:
+        more |= {"cookie": rng.randrange(4), "cookie_mask": rng.choice((1, 3, (1 << 64) - 1))}
+    elif what < 0.2:
+        more["out_port"] = rng.randrange(4)
+    elif what < 0.3:
+        more["flags"] = rng.choice(list(FlowFlags))
+    elif what < 0.4 and not command.is_strict:
+        more["match"] = rng.choice((Match(), Match.parse("tcp"), Match.parse("ip,nw_src=10.0.1.0/24")))
+    elif what < 0.5:
+        more["table_id"] = TABLE_ALL
+    return fastpath.value.replace(like, command=command, **more)
 
 
 def stream(rng: random.Random, folder: Path, version: int, *, nx: bool) -> list[bytes]:
@@ -95,6 +115,8 @@ def stream(rng: random.Random, folder: Path, version: int, *, nx: bool) -> list[
         mod = rng.choice(mods(folder))
         if rng.random() < 0.15:
             mod = fastpath.value.replace(mod, command=rng.choice(list(Command)))
+        elif rng.random() < 0.4:
+            mod = edit(rng, mod)
         if rng.random() < 0.05:
             mod = fastpath.value.replace(mod, table_id=rng.choice((0, 253, 254, 255)))
         try:

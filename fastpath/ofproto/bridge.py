@@ -457,7 +457,7 @@ class Ofproto:
             self._tell_vacancies()
 
     def added(self, rule: Rule, old: Rule | None) -> None:
-        """A RuleAdder put *rule* into its table, in the place of *old* if that is not None."""
+        """A RuleWriter put *rule* into its table, in the place of *old* if that is not None."""
         self.tables.added(rule, old)
         if self.tables.vacancies:
             self._tell_vacancies()

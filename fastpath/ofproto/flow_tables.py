@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import count
 from typing import Any
 
-from fastpath._addrules import Adding, RuleAdder
+from fastpath._addrules import Adding, RuleWriter
 from fastpath._ukeys import Ukeys
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
@@ -227,13 +227,13 @@ class FlowTables:
                 if not rule.removed:
                     self._entered(self._tables[rule.table_id], rule)
 
-    def adder(self, owner: object, flows: Ukeys[Any], decisions: dict[Any, Any],
-              unsettled: tuple[Collection[Any], ...]) -> RuleAdder:
-        """What adds rules one by one to these, the tables of bridge *owner* (see there)."""
-        return RuleAdder(owner, self._tables, self._order, flows, decisions, unsettled)
+    def writer(self, owner: object, flows: Ukeys[Any], decisions: dict[Any, Any],
+               unsettled: tuple[Collection[Any], ...]) -> RuleWriter:
+        """What carries out flow mods one by one on these, the tables of bridge *owner* (see there)."""
+        return RuleWriter(owner, self._tables, self._order, flows, decisions, unsettled, TRAITS)
 
     def added(self, rule: Rule, old: Rule | None) -> None:
-        """A RuleAdder put *rule* into its table, in the place of *old* if that is not None: show it."""
+        """A RuleWriter put *rule* into its table, in the place of *old* if that is not None: show it."""
         table = self._tables[rule.table_id]
         if old is None:
             self.n_rules += 1

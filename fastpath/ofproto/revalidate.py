@@ -36,7 +36,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from math import inf
 
-from fastpath._addrules import RuleAdder
+from fastpath._addrules import RuleWriter
 from fastpath._flow import WINDOWS, FlowKey
 from fastpath._ukeys import Ukeys
 from fastpath.dpif.actions import OdpAction, OdpActions, mentions
@@ -266,11 +266,12 @@ class Revalidator:
             if at_most is not None:
                 at_most -= max(1, len(todo))
 
-    def adder(self, bridge: Ofproto) -> RuleAdder:
-        """What adds rules to *bridge* one by one, and knows for which of them flows have to be checked."""
+    def writer(self, bridge: Ofproto) -> RuleWriter:
+        """What carries out flow mods on *bridge* one by one, and knows for which of them flows have to be
+        checked."""
         backer = self.backer
-        return bridge.tables.adder(bridge, self.ukeys, self.decisions.by_bridge,
-                                   (backer.touched, backer.dirty, backer.dirty_macs, self._unchecked))
+        return bridge.tables.writer(bridge, self.ukeys, self.decisions.by_bridge,
+                                    (backer.touched, backer.dirty, backer.dirty_macs, self._unchecked))
 
     def settle_users(self, wanted: Iterable[OdpAction], now: float, *, in_port: int | None = None) -> None:
         """Before something gets another meaning: check those flows that wait for it whose actions have one of

@@ -1,5 +1,5 @@
-"""The short way of flow mods that add rules, and of barriers (``_addwire``, ``_addtrip``): what actions it
-takes, and what of a Session goes there.
+"""The short way of plain flow mods and of barriers (``_addwire``, ``_addtrip``): what actions it takes, and
+what of a Session goes there.
 
 Sessions take it while messages are plain and the bridge's tables are (``BridgeControl.standard``).
 FASTPATH_PLAIN=1 in the environment closes it.  Called by ``service``.
@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from fastpath._addrules import Edit
 from fastpath._addtrip import AddTrip
 from fastpath._addwire import AddReader
 from fastpath.ofproto.actions.base import ActionList
@@ -65,15 +66,26 @@ class Adds:
         return items[0] if end == len(message) and len(items) == 1 and isinstance(items[0], Rule) else None
 
     def take(self, data: bytes, at: int) -> int:
-        """Carry out the flow mods of *data* from *at* on that add rules and are plain, and barriers, or put
-        such flow mods into a bundle; return where that ends."""
-        session, reader = self._session, self._reader()
-        if reader is None:
-            return at
-        items, at = reader.read(data, at, session.asked_at)
+        """Carry out the flow mods of *data* from *at* on that are plain, and barriers, or put adds among them
+        into a bundle; return where that ends."""
+        reader, end = self._reader(), len(data)
+        while reader is not None and at < end:
+            before, at = at, self._take(reader, data, at)
+            if at == before:
+                break
+        return at
+
+    def _take(self, reader: AddReader, data: bytes, at: int) -> int:
+        session = self._session
+        items, end = reader.read(data, at, session.asked_at)
         if not items:
             bundled, number, flags, end = reader.read_bundled(data, at, session.asked_at)
             return end if bundled and session.bundles.add_rules(number, flags, bundled, data[at:end]) else at
+        if type(items[0]) is Edit:
+            edit = items.pop(0)
+            if not session.bridge.writer.edit(edit, session.asked_at):
+                return at
+            session.tally.count(Command(edit.command), session.asked_at)
         rules: list[Rule] = []
         for item in items:
             if type(item) is not int:
@@ -86,7 +98,7 @@ class Adds:
             session.connection.send_bytes(barrier_reply(session.connection.version, item))
         if rules:
             self._add(rules)
-        return at
+        return end
 
     def _add(self, rules: list[Rule]) -> None:
         self._session.bridge.add_rules(rules)
@@ -100,11 +112,11 @@ class Adds:
             bridge = session.bridge
             heard, out = connection.buffers
             self._trip = AddTrip(session, connection, connection.version, heard, out, lock=lock,
-                                 reader=self._reader, adder=bridge.adder, now=bridge.time,
+                                 reader=self._reader, writer=bridge.writer, now=bridge.time,
                                  settle=bridge.settle)
         return self._trip
 
-    def collect(self) -> tuple[int, int, int, float, float, float] | None:
+    def collect(self) -> tuple[int, int, dict[int, int], float, float, float] | None:
         """What ``trip`` did since the last call (``AddTrip.collect``), None for nothing."""
         return None if self._trip is None else self._trip.collect()
 

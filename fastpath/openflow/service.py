@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from fastpath._addrules import RuleAdder
+from fastpath._addrules import RuleWriter
 from fastpath._rules import Form
 from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
@@ -100,7 +100,7 @@ class BridgeControl(Protocol):
     def apply(self, mod: FlowMod) -> None: ...
     def add_rules(self, rules: list[Rule]) -> None: ...
     @property
-    def adder(self) -> RuleAdder: ...       # the same for one rule
+    def writer(self) -> RuleWriter: ...     # the same for one rule, and for what changes or removes some
     def check_added(self, mod: FlowMod) -> None: ...
     def select(self, wanted: FlowMod) -> list[Rule]: ...
     def bound(self, match: Match) -> Match: ...
@@ -263,12 +263,12 @@ class Session:
         told = self.adds.collect()
         if told is None:
             return
-        n_taken, n_sent, n_added, first, last, latest = told
+        n_taken, n_sent, mods, first, last, latest = told
         self.connection.n_taken += n_taken
         self.connection.n_sent += n_sent
-        if n_added:
-            self.tally.count(Command.ADD, first, n_added)
-            self.tally.count(Command.ADD, last, 0)
+        for command, n in mods.items():
+            self.tally.count(Command(command), first, n)
+            self.tally.count(Command(command), last, 0)
         if n_taken:
             self._keepalive.received(latest)
         self._deadlines.look(latest)
