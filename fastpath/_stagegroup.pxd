@@ -11,9 +11,11 @@ cdef extern from "_bytes.h" nogil:
 
 cdef enum:
     FRONT_WORDS = 4             # of a group, at most
+    TAKEN = 1                   # the two lowest bits of a slot's hash: it is no free one;
+    PASSED = 2                  # some hash that belongs there lies behind
 
 cdef struct group_slot_t:
-    uint64_t hash               # 0 = free; atomic, never changes again
+    uint64_t hash               # 0 = free; atomic, never changes again but for becoming PASSED
     uint64_t members            # the subtables that have rules with this hash; atomic
 
 cdef struct group_slots_t:
@@ -43,14 +45,24 @@ cdef inline uint64_t mix_word(uint64_t value, uint32_t word, uint64_t seed) noex
     return mix(value, salt_of(word, seed))
 
 
+cdef inline uint64_t as_taken(uint64_t hash) noexcept nogil:
+    return hash & ~<uint64_t>PASSED | TAKEN
+
+
+cdef inline uint64_t home_of(uint64_t hash) noexcept nogil:
+    """Where to look first: of neighbouring values of one word the low bits of hashes are too much alike."""
+    return hash >> 32
+
+
 cdef inline uint64_t members_with(const stage_group_t *g, uint64_t hash) noexcept nogil:
     """The subtables that have rules with this hash."""
     cdef const group_slots_t *t = <const group_slots_t *>load_acquire_ptr(<void *const *>&g.slots)
-    cdef uint64_t want = hash | 1, i = hash >> 8 & t.mask, v = load_acquire64(&t.slot[i].hash)
-    while unlikely(v != 0 and v != want):
+    cdef uint64_t want = as_taken(hash), i = home_of(hash) & t.mask, v = load_acquire64(&t.slot[i].hash)
+    while unlikely(v & PASSED) and v ^ PASSED != want:
         i = (i + 1) & t.mask
         v = load_acquire64(&t.slot[i].hash)
-    return load_acquire64(&t.slot[i].members) & (0 - <uint64_t>(v == want))     # no branch, as none could be foreseen
+    # No branch, as none could be foreseen.
+    return load_acquire64(&t.slot[i].members) & (0 - <uint64_t>(v & ~<uint64_t>PASSED == want))
 
 
 cdef inline uint64_t members_for(const stage_group_t *g, const flow_t *key) noexcept nogil:

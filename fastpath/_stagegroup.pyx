@@ -54,10 +54,23 @@ cdef void free_group(stage_group_t *g, epoch_t *e) noexcept nogil:
         epoch_retire(e, g)
 
 
+cdef inline bint is_other(const group_slot_t *s, uint64_t hash) noexcept nogil:
+    return s.hash != 0 and s.hash & ~<uint64_t>PASSED != as_taken(hash)
+
+
 cdef group_slot_t *seek(group_slots_t *t, uint64_t hash) noexcept nogil:
     """The slot of *hash*, or the free one where it belongs."""
-    cdef uint64_t want = hash | 1, i = hash >> 8 & t.mask
-    while t.slot[i].hash and t.slot[i].hash != want:
+    cdef uint64_t i = home_of(hash) & t.mask
+    while is_other(&t.slot[i], hash):
+        i = (i + 1) & t.mask
+    return &t.slot[i]
+
+
+cdef group_slot_t *claim(group_slots_t *t, uint64_t hash) noexcept nogil:
+    """The same; those before it become PASSED."""
+    cdef uint64_t i = home_of(hash) & t.mask
+    while is_other(&t.slot[i], hash):
+        store_release64(&t.slot[i].hash, t.slot[i].hash | PASSED)
         i = (i + 1) & t.mask
     return &t.slot[i]
 
@@ -78,8 +91,8 @@ cdef bint group_reserve(stage_group_t *g, epoch_t *e) noexcept nogil:
         return False
     for i in range(t.mask + 1):
         if t.slot[i].members:
-            s = seek(bigger, t.slot[i].hash)
-            s[0] = t.slot[i]
+            s = claim(bigger, t.slot[i].hash)
+            s.hash, s.members = as_taken(t.slot[i].hash), t.slot[i].members
             bigger.n_used += 1
     store_release_ptr(<void **>&g.slots, bigger)
     if e == NULL:
@@ -91,11 +104,11 @@ cdef bint group_reserve(stage_group_t *g, epoch_t *e) noexcept nogil:
 
 cdef void group_add(stage_group_t *g, uint64_t hash, uint32_t seat) noexcept nogil:
     """Subtable *seat* has a rule with *hash*.  There is room for it."""
-    cdef group_slot_t *s = seek(g.slots, hash)
+    cdef group_slot_t *s = claim(g.slots, hash)
     store_release64(&s.members, s.members | <uint64_t>1 << seat)
     if s.hash == 0:
         g.slots.n_used += 1
-        store_release64(&s.hash, hash | 1)
+        store_release64(&s.hash, as_taken(hash))
 
 
 cdef void group_drop(stage_group_t *g, uint64_t hash, uint32_t seat) noexcept nogil:
