@@ -2,7 +2,7 @@
 # of them all at once.  Made by the one writer; readers without a lock follow it.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastpath._bytes cimport load_relaxed16, load_relaxed64
+from fastpath._bytes cimport be16, load_relaxed16, load_relaxed64
 from fastpath._epoch cimport epoch_t
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
 from fastpath._stagegroup cimport mix, stage_group_t
@@ -22,10 +22,20 @@ cdef extern from "_seats.h" nogil:
         uint32_t word           # the first of the key
         uint8_t share[4]        # the stage of each; MAX_STAGES for the word of the ports
 
+cdef extern from "_flat.h" nogil:
+    enum: GATHERED
+    ctypedef struct trie_bits_t:        # for one field with a trie
+        uint64_t users
+        uint64_t *longer
+        uint64_t lens[2]
+        uint64_t gather[2]
+        uint64_t *of_lengths
+        uint32_t ofs
+        be16 dl_type
+
 cdef enum:
     MAX_FILTERS = 16
     MAX_FIXED = 16
-    GATHERED = 8                # bits of what a factor gathers
     MAX_PROBE = 8               # words of a mask that are hashed without a loop
 
 cdef struct filter_t:           # for a value of some bits of one word: who may have a rule with it
@@ -49,26 +59,21 @@ cdef struct fixed_t:            # a word that is the same in all rules of some s
     uint64_t users
     uint32_t word
 
-cdef struct trie_bits_t:        # for one field with a trie
-    uint64_t users              # who has a prefix
-    uint64_t *longer            # for each length, from 0 on: who has one no shorter
-    uint64_t lens[2]            # bit (len - 1): someone has a prefix of this length
-    uint64_t gather[2]          # a factor that makes an index of any of these bits; 0: they are too many
-    uint64_t *of_lengths        # for what that gives, twice: who has a prefix of these lengths
-
 cdef struct stage_t:            # of a key
     uint64_t has                # who has words of it
     uint64_t inner              # and of a later one, too
     uint64_t still              # and has fixed words alone; atomic
     uint32_t tries              # bit t: field t has a prefix mask there
     uint32_t n_filters          # of words of stages up to this
-    uint32_t fixed, fixed_end   # its fixed words
+    fixed_t *fixed              # its fixed words
+    fixed_t *fixed_end
 
 cdef struct sieve_t:            # one block of memory; bits of words are subtables, in the order of lookup
     uint32_t n                  # subtables
     bint narrow                 # they are 16 at most
     uint32_t n_filters, n_folds, n_groups
     uint32_t odd                # bit t: a mask of field t is no prefix
+    uint32_t flat               # bit t: field t may have a flat trie, and its lengths are gathered
     uint64_t ports              # who has ports in the mask
     stage_t stage[MAX_STAGES]
     fixed_t fixed[MAX_FIXED]

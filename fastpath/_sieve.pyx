@@ -19,7 +19,7 @@ from libc.stdint cimport INT32_MIN, int32_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
-from fastpath._bytes cimport store_relaxed16, store_relaxed32, store_relaxed64
+from fastpath._bytes cimport hton16, store_relaxed16, store_relaxed32, store_relaxed64
 from fastpath._epoch cimport epoch_retire, epoch_t
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t, flow_word_stage
 from fastpath._stagegroup cimport (free_group, group_add, group_reserve, group_size, new_group,
@@ -311,14 +311,16 @@ cdef void fill_tries(sieve_t *sieve, const prefix_field_t *field, uint32_t n_fie
         s = sieve.probe[n].subtable
         for t in range(n_fields):
             if s.plen[t]:
-                sieve.trie[t].lens[(s.plen[t] - 1) // 64] |= <uint64_t>1 << (s.plen[t] - 1) % 64
+                sieve.trie[t].lens[(s.plen[t] - 1) // 64] |= <uint64_t>1 << 63 >> (s.plen[t] - 1) % 64
             elif touches(s, &field[t]):
                 sieve.odd |= <uint32_t>1 << t
             sieve.trie[t].users |= <uint64_t>(s.plen[t] != 0) << n
-            for plen in range(s.plen[t] + 1):
+            for plen in range(s.plen[t] + 1 if s.plen[t] else 0):
                 sieve.trie[t].longer[plen] |= <uint64_t>1 << n
     for t in range(n_fields):
         fill_lengths(&sieve.trie[t])
+        sieve.trie[t].ofs, sieve.trie[t].dl_type = field[t].ofs, hton16(field[t].dl_type)
+        sieve.flat |= <uint32_t>(field[t].n_bits == 32 and sieve.trie[t].gather[0] != 0) << t
 
 
 cdef inline uint64_t gathered(uint64_t lens, uint64_t factor) noexcept nogil:
@@ -352,15 +354,16 @@ cdef uint64_t find_gather(uint64_t lens) noexcept nogil:
 cdef void fill_lengths(trie_bits_t *bits) noexcept nogil:
     cdef uint64_t some, rest, out
     cdef uint32_t half, plen
-    for half in range(2):
+    for half in range(2 if bits.lens[1] else 1):
         bits.gather[half] = find_gather(bits.lens[half]) if n_bits_of(bits.lens[half]) < GATHERED else 0
         if bits.gather[half] == 0:
             continue
         some = bits.lens[half]
+        bits.of_lengths[half << GATHERED] = ~bits.users
         while some:
-            out, rest = 0, some
+            out, rest = ~bits.users, some
             while rest:
-                plen = 64 * half + lowest_bit(rest) + 1
+                plen = 64 * half + 64 - lowest_bit(rest)
                 out |= bits.longer[plen] & ~bits.longer[plen + 1]
                 rest &= rest - 1
             bits.of_lengths[(half << GATHERED) + gathered(some, bits.gather[half])] = out
@@ -465,23 +468,21 @@ cdef bint is_fixed(const subtable_t *s, uint32_t i) noexcept nogil:
     return r == NULL
 
 
-cdef void add_fixed(sieve_t *sieve, uint32_t start, uint32_t *end, const subtable_t *s, uint32_t i) noexcept nogil:
-    """Note that word *i* is the same in all rules of *s*, among those of its stage."""
-    cdef uint32_t k = start
-    cdef fixed_t *f
-    while k < end[0] and not (sieve.fixed[k].word == word_at(s)[i] and sieve.fixed[k].mask == s.mask[i]
-                              and sieve.fixed[k].value == s.first.w[i]):
-        k += 1
-    f = &sieve.fixed[k]
+cdef fixed_t *add_fixed(fixed_t *f, fixed_t *end, const subtable_t *s, uint32_t i) noexcept nogil:
+    """Note that word *i* is the same in all rules of *s*, among those of its stage; return their end."""
+    while f < end and not (f.word == word_at(s)[i] and f.mask == s.mask[i] and f.value == s.first.w[i]):
+        f += 1
     f.word, f.mask, f.value = word_at(s)[i], s.mask[i], s.first.w[i]
     f.users |= <uint64_t>1 << s.seat
-    end[0] = max(end[0], k + 1)
+    return end + (f == end)
 
 
 cdef void fill_fixed(sieve_t *sieve) noexcept nogil:
-    cdef uint32_t stage, n, i, first, start = 0, end = 0, k
+    cdef uint32_t stage, n, i, first, k
+    cdef fixed_t *end = &sieve.fixed[0]
     cdef const subtable_t *s
     for stage in range(MAX_STAGES):
+        sieve.stage[stage].fixed = end
         for n in range(sieve.n):
             s = sieve.probe[n].subtable
             if s.first == NULL or not sieve.stage[stage].inner >> n & 1:
@@ -491,25 +492,24 @@ cdef void fill_fixed(sieve_t *sieve) noexcept nogil:
             i = first
             while i < s.end[k] and is_fixed(s, i):
                 i += 1
-            if i < s.end[k] or end + i - first > MAX_FIXED:
+            if i < s.end[k] or end + (i - first) > &sieve.fixed[MAX_FIXED]:
                 continue
             for i in range(first, s.end[k]):
-                add_fixed(sieve, start, &end, s, i)
+                end = add_fixed(sieve.stage[stage].fixed, end, s, i)
             sieve.stage[stage].still |= <uint64_t>1 << n
-        sieve.stage[stage].fixed, sieve.stage[stage].fixed_end = start, end
-        start = end
+        sieve.stage[stage].fixed_end = end
 
 
 cdef void loosen(sieve_t *sieve, const subtable_t *s, const rule_t *r) noexcept nogil:
     """Note which fixed words of *s* are so no more when *r* is there."""
-    cdef uint32_t i
     cdef const fixed_t *f
     cdef stage_t *stage = &sieve.stage[0]
     while stage < &sieve.stage[MAX_STAGES]:
-        for i in range(stage.fixed, stage.fixed_end):
-            f = &sieve.fixed[i]
+        f = stage.fixed
+        while f < stage.fixed_end:
             if f.users >> s.seat & 1 and r.w[index_of(s, f.word, f.mask)] & f.mask != f.value:
                 store_relaxed64(&stage.still, stage.still & ~(<uint64_t>1 << s.seat))
+            f += 1
         stage += 1
 
 

@@ -15,17 +15,16 @@ ctypedef struct trie_node_t:
     uint32_t n_rules            # prefixes that end here; atomic
     trie_node_t *edge[2]        # by the bit after this node's; atomic
 
-ctypedef struct flat_prefix_t:
-    uint32_t start              # its first value
-    uint32_t lens               # bit (len - 1): a prefix of `len` bits holds this one, or, the last, it is this one
-
-ctypedef struct flat_t:         # the prefixes of a 32-bit field in order; immutable
-    uint32_t n
-    uint32_t shift              # a value's top bits, from this one on, are the index into `first`
-    uint32_t n_steps            # that halve the most prefixes of one index to one or none
-    uint32_t *first             # the first prefix that begins there or later; one more at the end
-    flat_prefix_t *prefix       # of those with the same start the shortest comes first; one at each end that
-                                # shares no bit with a value
+cdef extern from "_flat.h" nogil:
+    ctypedef struct flat_prefix_t:
+        uint32_t start
+        uint32_t lens
+    ctypedef struct flat_t:     # the prefixes of a 32-bit field in order; immutable
+        uint32_t n, shift, n_steps
+        uint32_t *first
+        flat_prefix_t *prefix
+    uint64_t flat_ask_any(const flat_t *f, uint32_t value)
+    uint64_t flat_ask_lzcnt(const flat_t *f, uint32_t value)    # where there is that instruction
 
 ctypedef struct trie_t:
     trie_node_t *root           # NULL when empty; atomic
@@ -34,11 +33,7 @@ ctypedef struct trie_t:
 
 ctypedef struct trie_answer_t:
     uint32_t n_bits             # bits of the value that show which lengths can match
-    uint64_t plens[2]           # bit (len - 1) of 128 set: a prefix of `len` bits matches
-
-cdef extern from *:
-    "static inline uint32_t n_bits_of32(uint32_t v) { return 63 - (uint32_t)__builtin_clzll(2 * (uint64_t)v + 1); }"
-    uint32_t n_bits_of32(uint32_t v) noexcept nogil     # up to its highest; 0: none
+    uint64_t plens[2]           # a prefix of `len` bits matches: bit (64 - len), or, in the second, (128 - len)
 
 # A field with a prefix trie.
 ctypedef struct prefix_field_t:
@@ -46,6 +41,12 @@ ctypedef struct prefix_field_t:
     uint32_t ofs                # bytes into flow_t
     uint32_t n_bits             # 32, 64 or 128
     uint32_t dl_type            # host order; the field means this only in such packets; 0 = in all
+
+
+cdef inline prefix_t prefix_of32(uint32_t value) noexcept nogil:
+    cdef prefix_t v
+    v.hi, v.lo = <uint64_t>value << 32, 0
+    return v
 
 
 # The value of field *f* in *key*.
@@ -62,26 +63,18 @@ cdef inline prefix_t field_value(const flow_t *key, const prefix_field_t *f) noe
     return v
 
 
-cdef inline void flat_lookup(const flat_t *f, uint32_t value, trie_answer_t *out) noexcept nogil:
-    """What the nodes would say.  The prefix before the value in order and the one after share as many of its
-    bits as any, and those that hold it hold the one before as well."""
-    cdef uint64_t i = <uint64_t>value >> f.shift
-    cdef uint64_t low = f.first[i], n = f.first[i + 1] - low, half
-    cdef const flat_prefix_t *p = &f.prefix[low]
-    cdef const flat_prefix_t *before
-    cdef uint32_t step, same
-    for step in range(f.n_steps):       # the first that begins after the value; as many steps for every value
-        half = n // 2
-        p += half if p[half - 1].start <= value else 0
-        n -= half
-    p += n & (p.start <= value)
-    before = p - 1
-    same = 32 - n_bits_of32(value ^ before.start)
-    out.plens[0] = before.lens & ((<uint64_t>1 << same) - 1)
+cdef inline const flat_t *flat_of(const trie_t *t) noexcept nogil:
+    return <const flat_t *>load_acquire_ptr(<void *const *>&t.flat)
+
+
+cdef inline void trie_takes(trie_answer_t *out, uint64_t of_flat) noexcept nogil:
+    out.n_bits = <uint32_t>of_flat
+    out.plens[0] = of_flat & <uint64_t>0xffffffff00000000
     out.plens[1] = 0
-    # One more bit tells the value from what goes on there.
-    out.n_bits = max(min(same + 1, n_bits_of32(before.lens)),
-                     min(33 - n_bits_of32(value ^ p.start), n_bits_of32(p.lens)))
+
+
+cdef inline bint has_length(const trie_answer_t *answer, uint32_t plen) noexcept nogil:
+    return answer.plens[(plen - 1) >> 6] << ((plen - 1) & 63) >> 63
 
 
 # Count one more, one less prefix of `plen` > 0 bits.  Insert returns False when out of memory, with
@@ -97,8 +90,8 @@ cdef void trie_clear(trie_t *t) noexcept nogil              # frees all nodes; n
 
 
 cdef inline void trie_lookup(const trie_t *t, prefix_t value, uint32_t n_bits, trie_answer_t *out) noexcept nogil:
-    cdef const flat_t *flat = <const flat_t *>load_acquire_ptr(<void *const *>&t.flat)
+    cdef const flat_t *flat = flat_of(t)
     if flat != NULL:
-        flat_lookup(flat, value.hi >> 32, out)
+        trie_takes(out, flat_ask_any(flat, value.hi >> 32))
     else:
         trie_walk(t, value, n_bits, out)

@@ -74,7 +74,7 @@ cdef uint32_t flatten_node(flat_t *f, const trie_node_t *node, uint32_t start, u
     start |= <uint32_t>(node.prefix >> 32) >> ofs if ofs < 32 else 0
     ofs += node.n_bits
     if node.n_rules:
-        lens |= <uint32_t>1 << (ofs - 1)
+        lens |= <uint32_t>1 << (32 - ofs)
         f.prefix[n].start, f.prefix[n].lens = start, lens
         n += 1
     for i in range(2):
@@ -97,6 +97,7 @@ cdef void flatten(trie_t *t) noexcept nogil:
     f.first = <uint32_t *>(f.prefix + n + 2)
     f.shift = shift
     f.n = flatten_node(f, t.root, 0, 0, 0, 1) - 1
+    f.prefix[0], f.prefix[f.n + 1] = f.prefix[1], f.prefix[f.n]
     for i in range(n_first):
         while at <= f.n and f.prefix[at].start < <uint64_t>i << shift:
             at += 1
@@ -147,7 +148,7 @@ cdef void trie_walk(const trie_t *t, prefix_t value, uint32_t n_bits, trie_answe
             return
         ofs += node.n_bits
         if load_relaxed32(&node.n_rules):
-            out.plens[(ofs - 1) >> 6] |= <uint64_t>1 << ((ofs - 1) & 63)
+            out.plens[(ofs - 1) >> 6] |= <uint64_t>1 << 63 >> ((ofs - 1) & 63)
         if ofs >= n_bits:
             out.n_bits = n_bits
             return
@@ -358,7 +359,7 @@ cdef class PrefixTrie:
         self.check(value, self.n_bits)
         trie_lookup(&self.trie, as_prefix(value, self.n_bits), self.n_bits, &answer)
         return answer.n_bits, frozenset(
-            i + 1 for i in range(128) if answer.plens[i >> 6] >> (i & 63) & 1)
+            i for i in range(1, 129) if has_length(&answer, i))
 
     def n_nodes(self) -> int:
         """Nodes in the tree."""

@@ -166,7 +166,7 @@ cdef const rule_t *search_wc(const vector_t *v, const prefix_field_t *field, con
     if sieves == NULL:
         return search_plain(v, field, key, wc, seed, version, soft)
     start(&best)
-    asked.key, asked.wc, asked.field, asked.seed, asked.done = key, wc, field, seed, 0
+    asked.key, asked.wc, asked.field, asked.seed, asked.done, asked.known.done = key, wc, field, seed, 0, 0
     n = 0
     while n < sieves.n_sieves and most(&v.entry[SEATS * n]) > best.priority:
         sift(sieves.sieve[n], &v.entry[SEATS * n], key, seed, version, soft, &best, SEATS * n, &marks[n])
@@ -190,7 +190,7 @@ cdef const rule_t *search_plain(const vector_t *v, const prefix_field_t *field, 
     if wc == NULL:
         memset(&unwanted, 0, sizeof(unwanted))
         wc = &unwanted
-    asked.key, asked.wc, asked.field, asked.seed, asked.done = key, wc, field, seed, 0
+    asked.key, asked.wc, asked.field, asked.seed, asked.done, asked.known.done = key, wc, field, seed, 0, 0
     start(&best)
     for i in range(v.n):
         if most(&v.entry[i]) <= best.priority:

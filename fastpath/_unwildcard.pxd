@@ -7,11 +7,16 @@ from fastpath._sieve cimport MAX_FILTERS, sieve_t
 from fastpath._subtable cimport MAX_TRIES, rule_t, subtable_t
 from fastpath._trie cimport prefix_field_t, trie_answer_t
 
+cdef extern from "_flat.h" nogil:
+    ctypedef struct flat_answers_t:
+        uint32_t done
+
 cdef struct asked_t:            # one lookup
     const flow_t *key
     flow_t *wc
     const prefix_field_t *field
     uint64_t seed
+    flat_answers_t known        # of flat tries
     uint32_t done               # bit t: answer[t] is what its trie says
     trie_answer_t answer[MAX_TRIES]
 

@@ -11,7 +11,7 @@ One thing depends on the order in which subtables are visited: a trie whose bits
 prefix rules it out only if they are un-wildcarded already.  So each trie has a first subtable from which on that
 is so; which one depends on whom the other trie rules out before.  For two tries of a stage, and there are seldom
 more, that follows from a few words of bits.  Where there are, and where masks of a field are no prefixes,
-the subtables are asked one by one.
+the subtables are asked one by one.  What the flat form of two tries tells is worked out in one call (_flat.h).
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
@@ -22,7 +22,8 @@ from fastpath._sieve cimport GATHERED, fixed_t, fold_t, probe_t, sieve_t, stage_
 from fastpath._stagegroup cimport members_for, mix_word, stage_group_t
 from fastpath._subtable cimport (
     MAX_STAGES, MAX_WORDS, PORTS_WORD, find_match, has_hash, rule_t, subtable_t, word_at, words_of)
-from fastpath._trie cimport field_value, prefix_field_t, prefix_t, trie_answer_t, trie_lookup
+from fastpath._trie cimport (field_value, flat_ask_any, flat_ask_lzcnt, flat_of, flat_t, has_length, prefix_field_t,
+                             prefix_of32, trie_answer_t, trie_takes, trie_walk)
 
 cdef extern from *:
     "static inline int lowest_bit(uint64_t v) { return __builtin_ctzll(v); }"
@@ -35,7 +36,20 @@ cdef extern from "_seats.h" nogil:
     uint64_t above_any(const int32_t *top, uint32_t n, int32_t priority)
     uint64_t above_avx2(const int32_t *top, uint32_t n, int32_t priority)
 
-cdef bint vectors = has_avx2()
+cdef extern from "_flat.h" nogil:
+    bint has_lzcnt()
+    ctypedef struct verdict_t:
+        uint64_t out, sure, enough
+        uint32_t n_bits
+    void decide_one(verdict_t *a)
+    void decide_two(verdict_t *a, verdict_t *b)
+    uint64_t ruled_out_any(const flat_t *a, const flat_t *b, const trie_bits_t *bits, uint32_t tries,
+                           const flow_t *key, flow_t *wc, flat_answers_t *known, uint64_t come, uint64_t doubtful)
+    uint64_t ruled_out_lzcnt(const flat_t *a, const flat_t *b, const trie_bits_t *bits, uint32_t tries,
+                             const flow_t *key, flow_t *wc, flat_answers_t *known, uint64_t come, uint64_t doubtful)
+
+cdef bint can_vectors = has_avx2() and has_lzcnt()
+cdef bint vectors = can_vectors
 
 
 def set_form(str name) -> str:
@@ -43,7 +57,7 @@ def set_form(str name) -> str:
     that; return how it was."""
     global vectors
     before = "avx2" if vectors else "words"
-    if name not in ("words", "avx2") or (name == "avx2" and not has_avx2()):
+    if name not in ("words", "avx2") or (name == "avx2" and not can_vectors):
         raise ValueError(f"{name!r}: expected words, or avx2 where the processor has it")
     vectors = name == "avx2"
     return before
@@ -106,12 +120,21 @@ cdef inline uint32_t bits_lacking(const flow_t *wc, const prefix_field_t *f, uin
     return out
 
 
+cdef inline uint64_t flat_answer(const flat_t *flat, uint32_t value) noexcept nogil:
+    return flat_ask_lzcnt(flat, value) if vectors else flat_ask_any(flat, value)
+
+
 cdef inline void ask_trie(const prefix_field_t *f, const flow_t *key, trie_answer_t *out) noexcept nogil:
+    cdef const flat_t *flat
     if f.dl_type and key.dl_type != hton16(f.dl_type):
         out.plens[0] = out.plens[1] = <uint64_t>-1      # the field is something else here: no skipping
         out.n_bits = 0
         return
-    trie_lookup(&f.trie, field_value(key, f), f.n_bits, out)
+    flat = flat_of(&f.trie)
+    if flat != NULL:
+        trie_takes(out, flat_answer(flat, ntoh32(load_be32(<const uint8_t *>key + f.ofs))))
+    else:
+        trie_walk(&f.trie, field_value(key, f), f.n_bits, out)
 
 
 cdef inline const trie_answer_t *answer_of(asked_t *q, uint32_t t) noexcept nogil:
@@ -129,7 +152,7 @@ cdef bint tries_rule_out(const subtable_t *s, uint32_t tries, asked_t *q) noexce
         if tries >> t & 1:
             answer = answer_of(q, t)
             plen = s.plen[t]
-            if not answer.plens[(plen - 1) >> 6] >> ((plen - 1) & 63) & 1:
+            if not has_length(answer, plen):
                 # The trie is the whole table's: its bits may be more than this subtable is worth.
                 if answer.n_bits <= plen or bits_lacking(q.wc, &q.field[t], answer.n_bits) == 0:
                     set_prefix_bits(q.wc, &q.field[t], answer.n_bits)
@@ -144,10 +167,12 @@ cdef void fold_ports(const subtable_t *s, const flow_t *key, flow_t *wc) noexcep
     cdef be32 *ports = <be32 *>&wc.w[PORTS_WORD]
     cdef be32 old = ports[0]
     cdef trie_answer_t answer
-    cdef prefix_t value
-    value.hi = <uint64_t>(ntoh32(load_be32(&key.w[PORTS_WORD])) & s.ports_mask) << 32
-    value.lo = 0
-    trie_lookup(&s.ports, value, 32, &answer)
+    cdef const flat_t *flat = flat_of(&s.ports)
+    cdef uint32_t value = ntoh32(load_be32(&key.w[PORTS_WORD])) & s.ports_mask
+    if flat != NULL:
+        trie_takes(&answer, flat_answer(flat, value))
+    else:
+        trie_walk(&s.ports, prefix_of32(value), 32, &answer)
     wc.w[PORTS_WORD] |= s.ports_word
     ports[0] = old | hton32(s.ports_mask & prefix_mask32(answer.n_bits))
 
@@ -182,84 +207,75 @@ cdef const rule_t *probe_plain(const subtable_t *s, asked_t *q, uint64_t version
 
 # -- all of a sieve: the tries -------------------------------------------------------------------------
 
-cdef struct verdict_t:          # of a trie on those that come to its stage
-    uint64_t out                # whom it can rule out
-    uint64_t sure               # for whom its bits are not too many
-    uint64_t enough             # whose prefix has the bits of it that are not un-wildcarded
-
-
-cdef inline uint64_t with_half(const trie_bits_t *bits, const trie_answer_t *answer, uint32_t half) noexcept nogil:
-    cdef uint64_t plens = answer.plens[half] & bits.lens[half], out = 0
+cdef inline uint64_t with_half(const trie_bits_t *bits, uint64_t plens, uint32_t half) noexcept nogil:
+    cdef uint64_t out = ~bits.users
     cdef uint32_t plen
+    plens &= bits.lens[half]
     if bits.gather[half]:
         return bits.of_lengths[(half << GATHERED) + (plens * bits.gather[half] >> (64 - GATHERED))]
     while plens:
-        plen = 64 * half + lowest_bit(plens) + 1
+        plen = 64 * half + 64 - lowest_bit(plens)
         plens &= plens - 1
         out |= bits.longer[plen] & ~bits.longer[plen + 1]
     return out
 
 
 cdef inline uint64_t with_lengths(const trie_bits_t *bits, const trie_answer_t *answer) noexcept nogil:
-    """The subtables whose prefix is of a length that the trie says can match."""
-    return with_half(bits, answer, 0) | (with_half(bits, answer, 1) if bits.lens[1] else 0)
+    """The subtables whose prefix, if they have one, is of a length that the trie says can match."""
+    if bits.lens[1]:
+        return with_half(bits, answer.plens[0], 0) | with_half(bits, answer.plens[1], 1)
+    return with_half(bits, answer.plens[0], 0)
 
 
-cdef inline void judge(const sieve_t *sieve, uint32_t t, uint64_t come, uint64_t matched, asked_t *q,
+cdef inline void judge(const sieve_t *sieve, uint32_t t, uint64_t come, uint64_t doubtful, asked_t *q,
                        verdict_t *v) noexcept nogil:
     cdef const trie_bits_t *bits = &sieve.trie[t]
     cdef const trie_answer_t *answer = answer_of(q, t)
     cdef uint32_t lacking = bits_lacking(q.wc, &q.field[t], answer.n_bits)
-    v.out = come & bits.users & ~(with_lengths(bits, answer) | matched)
-    v.sure = bits.longer[max(answer.n_bits, <uint32_t>1)] | ~all_if(lacking)
-    v.enough = come & bits.longer[max(lacking, <uint32_t>1)]
+    v.out = doubtful & ~with_lengths(bits, answer)
+    v.sure = bits.longer[answer.n_bits] | all_if(lacking == 0)
+    v.enough = come & bits.longer[lacking]
+    v.n_bits = answer.n_bits
 
 
-cdef inline uint64_t before(uint64_t some) noexcept nogil:
-    """Those before the first of *some*, all if there is none: the later that is, the more."""
-    return (some & -some) - 1
+cdef uint64_t ruled_out_by_one(const sieve_t *sieve, uint32_t t, uint64_t come, uint64_t doubtful,
+                               asked_t *q) noexcept nogil:
+    cdef verdict_t a
+    judge(sieve, t, come, doubtful, q, &a)
+    decide_one(&a)
+    set_prefix_bits(q.wc, &q.field[t], a.n_bits if a.out else 0)
+    return a.out
 
 
-cdef inline uint64_t behind(uint64_t before) noexcept nogil:
-    return ~(before << 1 | 1)
-
-
-cdef inline uint64_t earlier(uint64_t maybe, uint64_t certain, uint64_t other) noexcept nogil:
-    return min(maybe, certain) if maybe <= other else certain
+cdef uint64_t ruled_out_by_two(const sieve_t *sieve, uint32_t t, uint32_t u, uint64_t come, uint64_t doubtful,
+                               asked_t *q) noexcept nogil:
+    cdef verdict_t a, b
+    judge(sieve, t, come, doubtful, q, &a)
+    judge(sieve, u, come, doubtful, q, &b)
+    decide_two(&a, &b)
+    set_prefix_bits(q.wc, &q.field[t], a.n_bits if a.out else 0)
+    set_prefix_bits(q.wc, &q.field[u], b.n_bits if b.out else 0)
+    return a.out | b.out
 
 
 cdef uint64_t ruled_out(const sieve_t *sieve, uint32_t stage, uint64_t come, uint64_t matched,
                         asked_t *q) noexcept nogil:
     """Those of *come* that the tries of *stage* rule out; the bits that show it are in the mask.  What matched
-    stays, though its rule may be gone by now.
-
-    The bits of a trie are un-wildcarded from the first subtable on that it rules out though nobody came before,
-    or that stays and has them.  Whether one of these stays may be up to the other trie, if that needs
-    bits that are not un-wildcarded by then: *maybe*, unless the other's first came before."""
-    cdef uint32_t tries = sieve.stage[stage].tries, t, u
-    cdef verdict_t a, b
-    cdef uint64_t sure, sure_a, maybe_a, sure_b, maybe_b, first_a, first_b
-    if tries & sieve.odd or tries & (tries - 1) & ((tries & (tries - 1)) - 1):
+    stays, though its rule may be gone by now."""
+    cdef uint32_t tries = sieve.stage[stage].tries, t = lowest_bit(tries), more = tries & (tries - 1), u
+    cdef const flat_t *a
+    cdef const flat_t *b
+    if tries & sieve.odd or more & (more - 1):
         return ruled_out_in_order(sieve, stage, come, matched, q)
-    t = lowest_bit(tries)
-    tries &= tries - 1
-    judge(sieve, t, come, matched, q, &a)
-    if tries == 0:
-        a.out &= a.sure | behind(before(a.enough))
-        set_prefix_bits(q.wc, &q.field[t], q.answer[t].n_bits if a.out else 0)
-        return a.out
-    u = lowest_bit(tries)
-    judge(sieve, u, come, matched, q, &b)
-    sure = a.out & a.sure
-    sure_a, maybe_a = before(sure | a.enough & ~b.out), before(a.enough & ~sure & b.out & ~b.sure)
-    sure_b, maybe_b = before(b.enough & ~a.out), before(b.enough & a.out & ~a.sure)
-    first_a = earlier(maybe_a, sure_a, earlier(maybe_b, sure_b, sure_a))
-    first_b = earlier(maybe_b, sure_b, earlier(maybe_a, sure_a, sure_b))
-    a.out &= a.sure | behind(first_a)
-    b.out &= (b.sure | behind(first_b)) & ~a.out
-    set_prefix_bits(q.wc, &q.field[t], q.answer[t].n_bits if a.out else 0)
-    set_prefix_bits(q.wc, &q.field[u], q.answer[u].n_bits if b.out else 0)
-    return a.out | b.out
+    if more == 0:
+        return ruled_out_by_one(sieve, t, come, come & ~matched, q)
+    u = lowest_bit(more)
+    if tries & ~sieve.flat == 0:
+        a, b = flat_of(&q.field[t].trie), flat_of(&q.field[u].trie)
+        if a != NULL and b != NULL:
+            return (ruled_out_lzcnt if vectors else ruled_out_any)(
+                a, b, &sieve.trie[0], tries, q.key, q.wc, &q.known, come, come & ~matched)
+    return ruled_out_by_two(sieve, t, u, come, come & ~matched, q)
 
 
 cdef uint64_t ruled_out_in_order(const sieve_t *sieve, uint32_t stage, uint64_t come, uint64_t matched,
@@ -302,12 +318,11 @@ cdef inline uint64_t passing(const sieve_t *sieve, const flow_t *key, uint64_t s
     return out
 
 
-cdef inline uint64_t differing(const sieve_t *sieve, const flow_t *key, const stage_t *stage) noexcept nogil:
+cdef inline uint64_t differing(const flow_t *key, const stage_t *stage) noexcept nogil:
     """Those that have a fixed word in *stage* that is not the key's."""
-    cdef const fixed_t *f = &sieve.fixed[stage.fixed]
-    cdef const fixed_t *end = &sieve.fixed[stage.fixed_end]
+    cdef const fixed_t *f = stage.fixed
     cdef uint64_t out = 0
-    while f < end:
+    while f < stage.fixed_end:
         out |= f.users & all_if((key.w[f.word] & f.mask) ^ f.value)
         f += 1
     return out
@@ -332,7 +347,7 @@ cdef void unwildcard(const sieve_t *sieve, const marks_t *m, asked_t *q) noexcep
         alive &= ~doubtful
         doubtful &= m.maybe[stage.n_filters]
         still = load_relaxed64(&stage.still)
-        alive |= doubtful & still & ~differing(sieve, q.key, stage)
+        alive |= doubtful & still & ~differing(q.key, stage)
         alive |= passing(sieve, q.key, q.seed, i, doubtful & ~still)
     ports_missed = come & ~m.matched & sieve.ports
     used[MAX_STAGES] = come & ~ports_missed
