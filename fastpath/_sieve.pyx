@@ -209,6 +209,7 @@ cdef void choose(maker_t *m, sieve_t *sieve, uint64_t seed) noexcept nogil:
         sieve.n_filters += 1
         for k in range(m.n):
             m.passes[k] *= m.chance[best][k]
+            m.chance[best][k] = 1       # once more it would spare nothing
 
 
 cdef void sort_by_stage(sieve_t *sieve) noexcept nogil:
