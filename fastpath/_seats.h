@@ -17,25 +17,33 @@ typedef struct layer {
 } layer_t;
 
 typedef struct fold {
-    const layer_t *layer, *end;
+    const layer_t *layer, *end; /* an even number of them */
     uint32_t word;              /* the first of the key */
-    uint8_t share[FOLD_WORDS];  /* which choice of subtables each word has */
+    uint32_t stage[2 * FOLD_WORDS];     /* of each word s, as the numbers of its halves: 2 * s, 2 * s + 1 */
+    uint64_t ports[FOLD_WORDS]; /* all bits of the word of the ports */
 } fold_t;
 
 typedef uint64_t four_words __attribute__((vector_size(8 * FOLD_WORDS), aligned(8), may_alias));
 
-/* Un-wildcard in w what the masks of those in `used` have; one choice for each share. */
+/* Whose masks have the words of fold f, `used` being those that come to each stage. */
+#define USED_any(used, f) {used[f->stage[0] / 2], used[f->stage[2] / 2], used[f->stage[4] / 2], used[f->stage[6] / 2]}
+#define USED_avx2(used, f) (four_words)_mm256_permutevar8x32_epi32(load32(used), load32(f->stage))
+
+/* Un-wildcard in w what the masks of those in `used` have, one choice for each stage; of ports not what those in
+ * `missed` have. */
 #define UNFOLD(way, attribute)                                                                                 \
-    attribute static void unfold_##way(uint64_t *w, const uint64_t *used, const fold_t *f, const fold_t *end)  \
+    attribute static void unfold_##way(uint64_t *w, const uint64_t *used, uint64_t missed, const fold_t *f,    \
+                                       const fold_t *end)                                                      \
     {                                                                                                          \
         for (; f < end; f++) {                                                                                 \
-            four_words some = {used[f->share[0]], used[f->share[1]], used[f->share[2]], used[f->share[3]]};    \
-            four_words bits = {0, 0, 0, 0}, none = {0, 0, 0, 0};                                               \
-            for (const layer_t *l = f->layer; l < f->end; l++) {                                               \
-                bits |= *(const four_words *)l->bits                                                           \
-                        & ~(four_words)((*(const four_words *)l->users & some) == none);                       \
+            four_words none = {0, 0, 0, 0}, bits = none, more = none, some = USED_##way(used, f);              \
+            some &= ~(*(const four_words *)f->ports & missed);                                                 \
+            for (const layer_t *l = f->layer; l < f->end; l += 2) {                                            \
+                const four_words *a = (const four_words *)l->users, *b = (const four_words *)l[1].users;       \
+                bits |= a[1] & ~(four_words)((a[0] & some) == none);                                           \
+                more |= b[1] & ~(four_words)((b[0] & some) == none);                                           \
             }                                                                                                  \
-            *(four_words *)(w + f->word) |= bits;                                                              \
+            *(four_words *)(w + f->word) |= bits | more;                                                       \
         }                                                                                                      \
     }
 

@@ -20,7 +20,8 @@ cdef extern from "_seats.h" nogil:
         const layer_t *layer
         const layer_t *end
         uint32_t word           # the first of the key
-        uint8_t share[4]        # the stage of each; MAX_STAGES for the word of the ports
+        uint32_t stage[8]
+        uint64_t ports[4]
 
 cdef extern from "_flat.h" nogil:
     enum: GATHERED

@@ -452,8 +452,11 @@ cdef void fill_folds(sieve_t *sieve) noexcept nogil:
         f.word, n = min(word, <uint32_t>(FLOW_WORDS - FOLD_WORDS)), 0
         for lane in range(FOLD_WORDS):
             word = f.word + lane
-            f.share[lane] = MAX_STAGES if word == PORTS_WORD else flow_word_stage[word]
+            f.stage[2 * lane] = 2 * flow_word_stage[word]
+            f.stage[2 * lane + 1] = f.stage[2 * lane] + 1
+            f.ports[lane] = <uint64_t>-1 if word == PORTS_WORD else 0
             n = max(n, fill_lane(sieve, word, lane, layer))
+        n = even(n)
         f.layer, f.end = layer, layer + n
         layer += n
         word += 1
@@ -570,6 +573,10 @@ cdef inline uint64_t seats(const sieve_t *sieve) noexcept nogil:
     return (sieve.n + 15) // 16 * 16
 
 
+cdef inline uint64_t even(uint64_t n) noexcept nogil:
+    return n + (n & 1)
+
+
 cdef uint64_t lay_out(sieve_t *sieve, const sieve_t *plan, uint64_t n_folds, const prefix_field_t *field,
                       uint32_t n_fields) noexcept nogil:
     """Let *sieve* point to its parts, which lie behind it; return the size of all."""
@@ -578,7 +585,7 @@ cdef uint64_t lay_out(sieve_t *sieve, const sieve_t *plan, uint64_t n_folds, con
     sieve.probe = <probe_t *>at
     at += lines(plan.n * sizeof(probe_t))
     sieve.layer = <layer_t *>at
-    at += n_folds * plan.n * sizeof(layer_t)
+    at += n_folds * even(plan.n) * sizeof(layer_t)
     sieve.top = <int32_t *>at
     at += seats(plan) * sizeof(int32_t)
     sieve.group = <stage_group_t **>at

@@ -68,10 +68,10 @@ cdef inline uint64_t members_with(const stage_group_t *g, uint64_t hash) noexcep
 cdef inline uint64_t members_for(const stage_group_t *g, const flow_t *key) noexcept nogil:
     """The same for the words of *key*."""
     cdef uint64_t h = mix(key.w[g.word[0]] & g.mask[0], g.salt[0])
-    cdef uint32_t i
-    if g.n_words > 1:
-        for i in range(1, FRONT_WORDS):     # without a loop that ends here for one group and there for another
-            h ^= mix(key.w[g.word[i]] & g.mask[i], g.salt[i])
+    if g.n_words > 1:                   # no loop that ends here for one group and there for another
+        h ^= mix(key.w[g.word[1]] & g.mask[1], g.salt[1])
+        if g.n_words > 2:
+            h ^= mix(key.w[g.word[2]] & g.mask[2], g.salt[2]) ^ mix(key.w[g.word[3]] & g.mask[3], g.salt[3])
     return members_with(g, h)
 
 

@@ -31,8 +31,8 @@ cdef extern from *:
 
 cdef extern from "_seats.h" nogil:
     bint has_avx2()
-    void unfold_any(uint64_t *w, const uint64_t *used, const fold_t *f, const fold_t *end)
-    void unfold_avx2(uint64_t *w, const uint64_t *used, const fold_t *f, const fold_t *end)
+    void unfold_any(uint64_t *w, const uint64_t *used, uint64_t missed, const fold_t *f, const fold_t *end)
+    void unfold_avx2(uint64_t *w, const uint64_t *used, uint64_t missed, const fold_t *f, const fold_t *end)
     uint64_t above_any(const int32_t *top, uint32_t n, int32_t priority)
     uint64_t above_avx2(const int32_t *top, uint32_t n, int32_t priority)
 
@@ -332,7 +332,7 @@ cdef void unwildcard(const sieve_t *sieve, const marks_t *m, asked_t *q) noexcep
     cdef uint32_t i
     cdef const stage_t *stage
     cdef uint64_t alive = m.visited, come = 0, doubtful, still, ports_missed
-    cdef uint64_t used[MAX_STAGES + 1]  # whose words of a stage are to be un-wildcarded; the ports by themselves
+    cdef uint64_t used[MAX_STAGES]      # whose words of a stage are to be un-wildcarded
     for i in range(MAX_STAGES):
         stage = &sieve.stage[i]
         come = alive & stage.has
@@ -346,15 +346,16 @@ cdef void unwildcard(const sieve_t *sieve, const marks_t *m, asked_t *q) noexcep
         doubtful = come & stage.inner & ~m.matched      # they go on if they have a rule with the words so far
         alive &= ~doubtful
         doubtful &= m.maybe[stage.n_filters]
+        if doubtful == 0:
+            continue
         still = load_relaxed64(&stage.still)
         alive |= doubtful & still & ~differing(q.key, stage)
         alive |= passing(sieve, q.key, q.seed, i, doubtful & ~still)
     ports_missed = come & ~m.matched & sieve.ports
-    used[MAX_STAGES] = come & ~ports_missed
     if vectors:
-        unfold_avx2(q.wc.w, used, sieve.fold, sieve.fold + sieve.n_folds)
+        unfold_avx2(q.wc.w, used, ports_missed, sieve.fold, sieve.fold + sieve.n_folds)
     else:
-        unfold_any(q.wc.w, used, sieve.fold, sieve.fold + sieve.n_folds)
+        unfold_any(q.wc.w, used, ports_missed, sieve.fold, sieve.fold + sieve.n_folds)
     while ports_missed:
         fold_ports(sieve.probe[lowest_bit(ports_missed)].subtable, q.key, q.wc)
         ports_missed &= ports_missed - 1
