@@ -69,8 +69,24 @@ cdef extern from *:
             __builtin_prefetch(c + i, 1);
         }
     }
+
+    #include "_avx2.h"
+    #if defined(__x86_64__)
+    AVX2 static void zero_flow_avx2(uint64_t *w)        /* in half as many stores as zero_words */
+    {
+    #pragma GCC unroll 32
+        for (int i = 0; i + 4 <= FLOW_WORDS; i += 4) {
+            store32(w + i, _mm256_setzero_si256());
+        }
+        store32(w + FLOW_WORDS - 4, _mm256_setzero_si256());
+    }
+    #else
+    #define zero_flow_avx2(w) zero_words(w, FLOW_WORDS)
+    #endif
     """
     void prefetch_flow(const void *p) noexcept nogil
+    void zero_flow_avx2(uint64_t *w) noexcept nogil
+    bint has_avx2()
 
 cdef enum:
     AHEAD = 4                   # keys of lookup_many fetched while one is looked up
@@ -406,6 +422,7 @@ cdef class Classifier:
         cdef Py_ssize_t i
         cdef uint32_t reader
         cdef const cls_rule_t *r
+        cdef bint vectors = has_avx2()
         self.expect(n, wc != NULL)
         with nogil:
             reader = self.enter()
@@ -416,7 +433,10 @@ cdef class Classifier:
                 if wc != NULL:
                     if i + AHEAD < n:
                         prefetch_flow(&wc[i + AHEAD])
-                    zero_words(wc[i].w, FLOW_WORDS)
+                    if vectors:
+                        zero_flow_avx2(wc[i].w)
+                    else:
+                        zero_words(wc[i].w, FLOW_WORDS)
                 r = self.find(&keys[i], NULL if wc == NULL else &wc[i], version)
                 ids[i] = -1 if r == NULL else <int64_t>r.id
             self.leave(reader)

@@ -3,6 +3,7 @@
 #ifndef FASTPATH_FLAT_H
 #define FASTPATH_FLAT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "_bytes.h"
@@ -31,7 +32,7 @@ typedef struct flat {           /* immutable */
  * hold the one before as well.  A neighbour is told from the value by one bit more than they share, or by all bits it
  * has: by those down to the highest of the first that differs and its own last. */
 #define FLAT_ASK(way, attribute)                                                                               \
-    attribute static uint64_t flat_ask_##way(const flat_t *f, uint32_t value)                                  \
+    attribute static inline uint64_t flat_ask_##way(const flat_t *f, uint32_t value)                           \
     {                                                                                                          \
         const uint32_t *first = f->first + ((uint64_t)value >> f->shift);                                      \
         const flat_prefix_t *p = f->prefix + first[0];                                                         \
@@ -59,8 +60,10 @@ typedef struct trie_bits {
     uint64_t lens[2];           /* someone has a prefix of `len` bits: bit (64 - len), or, in the second, (128 - len) */
     uint64_t gather[2];         /* a factor that makes an index of any of these bits; 0: they are too many */
     uint64_t *of_lengths;       /* for what that gives, twice: who has a prefix of these lengths, or none */
-    uint32_t ofs;               /* of the field, bytes into a key */
-    be16 dl_type;               /* the field means this only in such packets; 0: in all */
+    flat_t *const *flat;        /* the field's, atomic; NULL: it has none, or its lengths are not gathered */
+    uint32_t number;            /* of the field, in the order in which they are asked */
+    uint32_t ofs;               /* bytes into a key */
+    be16 dl_type;               /* it means this only in such packets; 0: in all */
 } trie_bits_t;
 
 typedef struct flat_answers {   /* of the flat tries of a classifier, to one key */
@@ -119,18 +122,19 @@ static inline void unwildcard_prefix(flow_t *wc, uint32_t ofs, uint32_t n_bits)
     store_be32(p, load_be32(p) | hton32(PREFIX_MASK(n_bits)));
 }
 
-/* Whom of `come` two flat tries rule out, `doubtful` being those that did not match; un-wildcards what shows it. */
+/* Whom of `come` two flat tries rule out, `doubtful` being those that did not match; un-wildcards what shows it.
+ * False: one has no flat form now. */
 #define RULED_OUT(way, attribute)                                                                              \
     attribute static inline __attribute__((always_inline)) verdict_t judge_##way(                              \
-        const flat_t *flat, const trie_bits_t *bits, uint32_t t, const flow_t *key, const flow_t *wc,          \
-        flat_answers_t *known, uint64_t come, uint64_t doubtful)                                               \
+        const trie_bits_t *bits, const flat_t *flat, const flow_t *key, const flow_t *wc, flat_answers_t *known, \
+        uint64_t come, uint64_t doubtful)                                                                      \
     {                                                                                                          \
-        if (!(known->done >> t & 1)) {                                                                         \
-            known->done |= 1u << t;                                                                            \
-            known->of[t] = bits->dl_type && bits->dl_type != key->dl_type                                      \
+        if (!(known->done >> bits->number & 1)) {                                                              \
+            known->done |= 1u << bits->number;                                                                 \
+            known->of[bits->number] = bits->dl_type && bits->dl_type != key->dl_type                           \
                 ? ALL_LENGTHS : flat_ask_##way(flat, get32((const uint8_t *)key + bits->ofs));                 \
         }                                                                                                      \
-        uint64_t answer = known->of[t];                                                                        \
+        uint64_t answer = known->of[bits->number];                                                             \
         uint32_t lacking = ~get32((const uint8_t *)wc + bits->ofs) & PREFIX_MASK((uint32_t)answer);            \
         verdict_t v = {                                                                                        \
             doubtful & ~bits->of_lengths[(answer & bits->lens[0]) * bits->gather[0] >> (64 - GATHERED)],       \
@@ -139,17 +143,21 @@ static inline void unwildcard_prefix(flow_t *wc, uint32_t ofs, uint32_t n_bits)
         return v;                                                                                              \
     }                                                                                                          \
                                                                                                                \
-    attribute static uint64_t ruled_out_##way(const flat_t *flat_a, const flat_t *flat_b, const trie_bits_t *bits, \
-                                              uint32_t tries, const flow_t *key, flow_t *wc,                   \
-                                              flat_answers_t *known, uint64_t come, uint64_t doubtful)         \
+    attribute static int ruled_out_##way(const trie_bits_t *first, const trie_bits_t *second, const flow_t *key, \
+                                         flow_t *wc, flat_answers_t *known, uint64_t come, uint64_t doubtful,  \
+                                         uint64_t *out)                                                        \
     {                                                                                                          \
-        uint32_t t = (uint32_t)__builtin_ctz(tries), u = (uint32_t)__builtin_ctz(tries & (tries - 1));         \
-        verdict_t a = judge_##way(flat_a, bits + t, t, key, wc, known, come, doubtful);                        \
-        verdict_t b = judge_##way(flat_b, bits + u, u, key, wc, known, come, doubtful);                        \
+        const flat_t *flat_a = load_acquire_ptr(first->flat), *flat_b = load_acquire_ptr(second->flat);        \
+        if (flat_a == NULL || flat_b == NULL) {                                                                \
+            return 0;                                                                                          \
+        }                                                                                                      \
+        verdict_t a = judge_##way(first, flat_a, key, wc, known, come, doubtful);                              \
+        verdict_t b = judge_##way(second, flat_b, key, wc, known, come, doubtful);                             \
         decide_two(&a, &b);                                                                                    \
-        unwildcard_prefix(wc, bits[t].ofs, a.out ? a.n_bits : 0);                                              \
-        unwildcard_prefix(wc, bits[u].ofs, b.out ? b.n_bits : 0);                                              \
-        return a.out | b.out;                                                                                  \
+        unwildcard_prefix(wc, first->ofs, a.out ? a.n_bits : 0);                                               \
+        unwildcard_prefix(wc, second->ofs, b.out ? b.n_bits : 0);                                              \
+        *out = a.out | b.out;                                                                                  \
+        return 1;                                                                                              \
     }
 
 FLAT_ASK(any, )

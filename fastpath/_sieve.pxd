@@ -7,7 +7,7 @@ from fastpath._epoch cimport epoch_t
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
 from fastpath._stagegroup cimport mix, stage_group_t
 from fastpath._subtable cimport MAX_FRONT, MAX_STAGES, MAX_TRIES, rule_t, subtable_t
-from fastpath._trie cimport prefix_field_t
+from fastpath._trie cimport flat_t, prefix_field_t
 
 cdef extern from "_seats.h" nogil:
     enum: SEATS                 # subtables of a sieve: the bits of a word
@@ -31,7 +31,8 @@ cdef extern from "_flat.h" nogil:
         uint64_t lens[2]
         uint64_t gather[2]
         uint64_t *of_lengths
-        uint32_t ofs
+        flat_t *const *flat
+        uint32_t number, ofs
         be16 dl_type
 
 cdef enum:
@@ -65,6 +66,8 @@ cdef struct stage_t:            # of a key
     uint64_t inner              # and of a later one, too
     uint64_t still              # and has fixed words alone; atomic
     uint32_t tries              # bit t: field t has a prefix mask there
+    const trie_bits_t *first    # if they are two and may be flat; else NULL
+    const trie_bits_t *second
     uint32_t n_filters          # of words of stages up to this
     fixed_t *fixed              # its fixed words
     fixed_t *fixed_end
@@ -74,7 +77,6 @@ cdef struct sieve_t:            # one block of memory; bits of words are subtabl
     bint narrow                 # they are 16 at most
     uint32_t n_filters, n_folds, n_groups
     uint32_t odd                # bit t: a mask of field t is no prefix
-    uint32_t flat               # bit t: field t may have a flat trie, and its lengths are gathered
     uint64_t ports              # who has ports in the mask
     stage_t stage[MAX_STAGES]
     fixed_t fixed[MAX_FIXED]

@@ -320,8 +320,21 @@ cdef void fill_tries(sieve_t *sieve, const prefix_field_t *field, uint32_t n_fie
                 sieve.trie[t].longer[plen] |= <uint64_t>1 << n
     for t in range(n_fields):
         fill_lengths(&sieve.trie[t])
-        sieve.trie[t].ofs, sieve.trie[t].dl_type = field[t].ofs, hton16(field[t].dl_type)
-        sieve.flat |= <uint32_t>(field[t].n_bits == 32 and sieve.trie[t].gather[0] != 0) << t
+        sieve.trie[t].number, sieve.trie[t].ofs, sieve.trie[t].dl_type = t, field[t].ofs, hton16(field[t].dl_type)
+        if field[t].n_bits == 32 and sieve.trie[t].gather[0]:
+            sieve.trie[t].flat = &field[t].trie.flat
+    for n in range(MAX_STAGES):
+        fill_pair(sieve, &sieve.stage[n])
+
+
+cdef void fill_pair(const sieve_t *sieve, stage_t *stage) noexcept nogil:
+    """Note the tries of *stage*, if they are two that can be judged at once."""
+    if n_bits_of(stage.tries) != 2 or stage.tries & sieve.odd:
+        return
+    stage.first = &sieve.trie[lowest_bit(stage.tries)]
+    stage.second = &sieve.trie[lowest_bit(stage.tries & stage.tries - 1)]
+    if stage.first.flat == NULL or stage.second.flat == NULL:
+        stage.first = stage.second = NULL
 
 
 cdef inline uint64_t gathered(uint64_t lens, uint64_t factor) noexcept nogil:

@@ -43,10 +43,10 @@ cdef extern from "_flat.h" nogil:
         uint32_t n_bits
     void decide_one(verdict_t *a)
     void decide_two(verdict_t *a, verdict_t *b)
-    uint64_t ruled_out_any(const flat_t *a, const flat_t *b, const trie_bits_t *bits, uint32_t tries,
-                           const flow_t *key, flow_t *wc, flat_answers_t *known, uint64_t come, uint64_t doubtful)
-    uint64_t ruled_out_lzcnt(const flat_t *a, const flat_t *b, const trie_bits_t *bits, uint32_t tries,
-                             const flow_t *key, flow_t *wc, flat_answers_t *known, uint64_t come, uint64_t doubtful)
+    bint ruled_out_any(const trie_bits_t *first, const trie_bits_t *second, const flow_t *key, flow_t *wc,
+                       flat_answers_t *known, uint64_t come, uint64_t doubtful, uint64_t *out)
+    bint ruled_out_lzcnt(const trie_bits_t *first, const trie_bits_t *second, const flow_t *key, flow_t *wc,
+                         flat_answers_t *known, uint64_t come, uint64_t doubtful, uint64_t *out)
 
 cdef bint can_vectors = has_avx2() and has_lzcnt()
 cdef bint vectors = can_vectors
@@ -262,20 +262,21 @@ cdef uint64_t ruled_out(const sieve_t *sieve, uint32_t stage, uint64_t come, uin
                         asked_t *q) noexcept nogil:
     """Those of *come* that the tries of *stage* rule out; the bits that show it are in the mask.  What matched
     stays, though its rule may be gone by now."""
-    cdef uint32_t tries = sieve.stage[stage].tries, t = lowest_bit(tries), more = tries & (tries - 1), u
-    cdef const flat_t *a
-    cdef const flat_t *b
+    cdef uint32_t tries = sieve.stage[stage].tries, t = lowest_bit(tries), more = tries & (tries - 1)
     if tries & sieve.odd or more & (more - 1):
         return ruled_out_in_order(sieve, stage, come, matched, q)
     if more == 0:
         return ruled_out_by_one(sieve, t, come, come & ~matched, q)
-    u = lowest_bit(more)
-    if tries & ~sieve.flat == 0:
-        a, b = flat_of(&q.field[t].trie), flat_of(&q.field[u].trie)
-        if a != NULL and b != NULL:
-            return (ruled_out_lzcnt if vectors else ruled_out_any)(
-                a, b, &sieve.trie[0], tries, q.key, q.wc, &q.known, come, come & ~matched)
-    return ruled_out_by_two(sieve, t, u, come, come & ~matched, q)
+    return ruled_out_by_two(sieve, t, lowest_bit(more), come, come & ~matched, q)
+
+
+cdef inline bint ruled_out_at_once(const stage_t *stage, uint64_t come, uint64_t matched, asked_t *q,
+                                   uint64_t *out) noexcept nogil:
+    """The same in *out*, where there are two tries and both are flat; else False."""
+    if stage.first == NULL:
+        return False
+    return (ruled_out_lzcnt if vectors else ruled_out_any)(
+        stage.first, stage.second, q.key, q.wc, &q.known, come, come & ~matched, out)
 
 
 cdef uint64_t ruled_out_in_order(const sieve_t *sieve, uint32_t stage, uint64_t come, uint64_t matched,
@@ -331,15 +332,16 @@ cdef inline uint64_t differing(const flow_t *key, const stage_t *stage) noexcept
 cdef void unwildcard(const sieve_t *sieve, const marks_t *m, asked_t *q) noexcept nogil:
     cdef uint32_t i
     cdef const stage_t *stage
-    cdef uint64_t alive = m.visited, come = 0, doubtful, still, ports_missed
+    cdef uint64_t alive = m.visited, come = 0, out = 0, doubtful, still, ports_missed
     cdef uint64_t used[MAX_STAGES]      # whose words of a stage are to be un-wildcarded
     for i in range(MAX_STAGES):
         stage = &sieve.stage[i]
         come = alive & stage.has
         if stage.tries and come:
-            doubtful = ruled_out(sieve, i, come, m.matched, q)
-            come &= ~doubtful
-            alive &= ~doubtful
+            if not ruled_out_at_once(stage, come, m.matched, q, &out):
+                out = ruled_out(sieve, i, come, m.matched, q)
+            come &= ~out
+            alive &= ~out
         used[i] = come
         if stage.inner == 0:
             continue
