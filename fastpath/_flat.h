@@ -59,8 +59,9 @@ typedef struct trie_bits {
     uint64_t *longer;           /* for each length, from 0 on: who has a prefix no shorter */
     uint64_t lens[2];           /* someone has a prefix of `len` bits: bit (64 - len), or, in the second, (128 - len) */
     uint64_t gather[2];         /* a factor that makes an index of any of these bits; 0: they are too many */
-    uint64_t *of_lengths;       /* for what that gives, twice: who has a prefix of these lengths, or none */
-    flat_t *const *flat;        /* the field's, atomic; NULL: it has none, or its lengths are not gathered */
+    uint64_t *of_lengths;       /* for what that gives, twice: who has a prefix of these lengths, or none;
+                                 * of 32 bits that are not gathered for each of their bytes, the lowest first */
+    flat_t *const *flat;        /* the field's, atomic; NULL: it has none */
     uint32_t number;            /* of the field, in the order in which they are asked */
     uint32_t ofs;               /* bytes into a key */
     be16 dl_type;               /* it means this only in such packets; 0: in all */
@@ -113,6 +114,16 @@ static inline void decide_two(verdict_t *a, verdict_t *b)
     b->out &= (b->sure | behind_those(first_b)) & ~a->out;
 }
 
+static inline uint64_t with_lengths32(const trie_bits_t *bits, uint64_t answer)
+{
+    const uint64_t *of = bits->of_lengths;
+    if (bits->gather[0]) {
+        return of[(answer & bits->lens[0]) * bits->gather[0] >> (64 - GATHERED)];
+    }
+    return of[answer >> 32 & 255] | of[256 + (answer >> 40 & 255)] | of[512 + (answer >> 48 & 255)]
+           | of[768 + (answer >> 56)];
+}
+
 #define ALL_LENGTHS 0xffffffff00000000          /* what no trie is asked about can have any length, for no bits */
 #define PREFIX_MASK(n_bits) ((uint32_t)(0xffffffff00000000 >> (n_bits)))
 
@@ -137,8 +148,7 @@ static inline void unwildcard_prefix(flow_t *wc, uint32_t ofs, uint32_t n_bits)
         uint64_t answer = known->of[bits->number];                                                             \
         uint32_t lacking = ~get32((const uint8_t *)wc + bits->ofs) & PREFIX_MASK((uint32_t)answer);            \
         verdict_t v = {                                                                                        \
-            doubtful & ~bits->of_lengths[(answer & bits->lens[0]) * bits->gather[0] >> (64 - GATHERED)],       \
-            bits->longer[(uint32_t)answer] | -(uint64_t)(lacking == 0),                                        \
+            doubtful & ~with_lengths32(bits, answer), bits->longer[(uint32_t)answer] | -(uint64_t)(lacking == 0), \
             come & bits->longer[32 - __builtin_ctzll(lacking | 1ull << 32)], (uint32_t)answer};                \
         return v;                                                                                              \
     }                                                                                                          \

@@ -321,8 +321,10 @@ cdef void fill_tries(sieve_t *sieve, const prefix_field_t *field, uint32_t n_fie
     for t in range(n_fields):
         fill_lengths(&sieve.trie[t])
         sieve.trie[t].number, sieve.trie[t].ofs, sieve.trie[t].dl_type = t, field[t].ofs, hton16(field[t].dl_type)
-        if field[t].n_bits == 32 and sieve.trie[t].gather[0]:
+        if field[t].n_bits == 32:
             sieve.trie[t].flat = &field[t].trie.flat
+            if sieve.trie[t].gather[0] == 0:
+                fill_bytes(&sieve.trie[t])
     for n in range(MAX_STAGES):
         fill_pair(sieve, &sieve.stage[n])
 
@@ -365,9 +367,28 @@ cdef uint64_t find_gather(uint64_t lens) noexcept nogil:
     return 0
 
 
+cdef uint64_t with_lengths(const trie_bits_t *bits, uint32_t half, uint64_t lens) noexcept nogil:
+    """Who has a prefix of one of these lengths, or none."""
+    cdef uint64_t out = ~bits.users
+    cdef uint32_t plen
+    while lens:
+        plen = 64 * half + 64 - lowest_bit(lens)
+        out |= bits.longer[plen] & ~bits.longer[plen + 1]
+        lens &= lens - 1
+    return out
+
+
+cdef void fill_bytes(trie_bits_t *bits) noexcept nogil:
+    """For each byte of the lengths of 32 bits, in the upper half of a word."""
+    cdef uint64_t byte, value
+    for byte in range(4):
+        for value in range(256):
+            bits.of_lengths[256 * byte + value] = with_lengths(bits, 0, value << (32 + 8 * byte))
+
+
 cdef void fill_lengths(trie_bits_t *bits) noexcept nogil:
-    cdef uint64_t some, rest, out
-    cdef uint32_t half, plen
+    cdef uint64_t some
+    cdef uint32_t half
     for half in range(2 if bits.lens[1] else 1):
         bits.gather[half] = find_gather(bits.lens[half]) if n_bits_of(bits.lens[half]) < GATHERED else 0
         if bits.gather[half] == 0:
@@ -375,12 +396,7 @@ cdef void fill_lengths(trie_bits_t *bits) noexcept nogil:
         some = bits.lens[half]
         bits.of_lengths[half << GATHERED] = ~bits.users
         while some:
-            out, rest = ~bits.users, some
-            while rest:
-                plen = 64 * half + 64 - lowest_bit(rest)
-                out |= bits.longer[plen] & ~bits.longer[plen + 1]
-                rest &= rest - 1
-            bits.of_lengths[(half << GATHERED) + gathered(some, bits.gather[half])] = out
+            bits.of_lengths[(half << GATHERED) + gathered(some, bits.gather[half])] = with_lengths(bits, half, some)
             some = (some - 1) & bits.lens[half]
 
 
@@ -607,7 +623,7 @@ cdef uint64_t lay_out(sieve_t *sieve, const sieve_t *plan, uint64_t n_folds, con
         sieve.trie[i].longer = <uint64_t *>at
         at += lines((field[i].n_bits + 2) * 8)
         sieve.trie[i].of_lengths = <uint64_t *>at
-        at += (16 if field[i].n_bits > 64 else 8) << GATHERED
+        at += (16 if field[i].n_bits > 64 else 32 if field[i].n_bits == 32 else 8) << GATHERED
     for i in range(plan.n_filters):
         sieve.filter[i].row = at
         at += row_bytes(plan, &plan.filter[i])
