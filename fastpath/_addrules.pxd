@@ -18,8 +18,8 @@ cpdef object standard_of(owner)
 # A flow mod that changes or removes rules: those with the table, match and (if it is strict) priority of *like*,
 # or of all tables.  Rules get the actions of *like*, and its cookie if that is set.
 cdef class Edit:
-    cdef PackedRule like
-    cdef bint is_everywhere, sets_cookie
+    cdef readonly PackedRule like
+    cdef readonly bint is_everywhere, sets_cookie
     cdef readonly uint8_t command
 
 

@@ -1,6 +1,6 @@
 # cython: language_level=3, binding=False
 """AddReader: the flow mods of a stream that add, change or remove rules as most do, barrier requests, and the
-messages that put adds into a bundle, read in one call.
+messages that put such flow mods into a bundle, read in one call.
 
 Controllers fill tables one flow mod at a time, often with a barrier behind each.  ``openflow.service`` would
 decode such a message, judge it, and make a rule of it; here its bytes become the rule at once.  Whatever is out
@@ -167,13 +167,13 @@ cdef class AddReader:
         return items, at
 
     def read_bundled(self, bytes data not None, Py_ssize_t at, double now):
-        """(rules, number of the bundle, its flags, where it stopped): of the messages of *data* from *at* on a
-        rule for each that puts the flow mod that adds one into a bundle, up to the first message that does not,
-        or names another bundle or other flags."""
+        """(items, number of the bundle, its flags, where it stopped): of the messages of *data* from *at* on what
+        each puts into a bundle, a rule for a flow mod that adds one and an Edit for one that changes or removes
+        some, up to the first message that puts in something else, or names another bundle or other flags."""
         cdef const uint8_t *p = <const uint8_t *>PyBytes_AS_STRING(data)
         cdef Py_ssize_t end = PyBytes_GET_SIZE(data), head, size, inner
         cdef uint32_t number = 0, flags = 0
-        cdef list rules = []
+        cdef list items = []
         self.now = now
         if at < 0:
             raise ValueError("a negative offset")
@@ -187,16 +187,16 @@ cdef class AddReader:
             if (p[at + head] != self.version or not HEADER <= inner <= size - head
                     or load_be32(p + at + head + 4) != load_be32(p + at + 4)):
                 break
-            if not rules:
+            if not items:
                 number, flags = u32(p + at + head - 8), u16(p + at + head - 2)
             elif u32(p + at + head - 8) != number or u16(p + at + head - 2) != flags:
                 break
             item = self.item_of(data, p, at + head, inner)
-            if not isinstance(item, PackedRule):
+            if item is None:
                 break
-            rules.append(item)
+            items.append(item)
             at += size
-        return rules, number, flags, at
+        return items, number, flags, at
 
     cdef Py_ssize_t bundle_head(self, const uint8_t *m, Py_ssize_t size) noexcept:
         """Bytes before the message that *m*, of *size* bytes, puts into a bundle; 0 if it does not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from fastpath._addrules import Edit
 from fastpath.ofproto.actions.base import Action, ActionList
 from fastpath.ofproto.actions.controller import Controller
 from fastpath.ofproto.actions.instructions import WriteActions
@@ -85,6 +86,14 @@ def adding(rule: Rule) -> FlowMod:
     """The request that adds a rule like *rule*."""
     return FlowMod(Command.ADD, rule.table_id, rule.priority, rule.match, rule.actions, 0, 0, rule.cookie,
                    rule.idle_timeout, rule.hard_timeout, rule.importance, rule.flags)
+
+
+def editing(edit: Edit) -> FlowMod:
+    """The request that *edit* is."""
+    like = edit.like
+    return FlowMod(Command(edit.command), TABLE_ALL if edit.is_everywhere else like.table_id, like.priority,
+                   like.match, like.actions, 0, 0, like.cookie if edit.sets_cookie else None,
+                   like.idle_timeout, like.hard_timeout, like.importance)
 
 
 def outputs_to(actions: ActionList, port: int) -> bool:

@@ -20,7 +20,7 @@ from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.nesting import lists_are_good
 from fastpath.ofproto.actions.traits import TRAITS
 from fastpath.ofproto.actions.versions import OF10, OF11
-from fastpath.ofproto.flow_mod import Command
+from fastpath.ofproto.flow_mod import Command, editing
 from fastpath.ofproto.match import FORMS, Match
 from fastpath.ofproto.rule import FlowFlags, Rule
 from fastpath.ofproto.tunnel_options import name_option
@@ -66,7 +66,7 @@ class Adds:
         return items[0] if end == len(message) and len(items) == 1 and isinstance(items[0], Rule) else None
 
     def take(self, data: bytes, at: int) -> int:
-        """Carry out the flow mods of *data* from *at* on that are plain, and barriers, or put adds among them
+        """Carry out the flow mods of *data* from *at* on that are plain, and barriers, or put such flow mods
         into a bundle; return where that ends."""
         reader, end = self._reader(), len(data)
         while reader is not None and at < end:
@@ -80,7 +80,8 @@ class Adds:
         items, end = reader.read(data, at, session.asked_at)
         if not items:
             bundled, number, flags, end = reader.read_bundled(data, at, session.asked_at)
-            return end if bundled and session.bundles.add_rules(number, flags, bundled, data[at:end]) else at
+            steps = [editing(item) if type(item) is Edit else item for item in bundled]
+            return end if steps and session.bundles.add_plain(number, flags, steps, data[at:end]) else at
         if type(items[0]) is Edit:
             edit = items.pop(0)
             if not session.bridge.writer.edit(edit, session.asked_at):

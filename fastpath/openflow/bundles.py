@@ -176,9 +176,9 @@ class Bundles:
             raise OpenFlowError("OFPBFC_MSG_TOO_MANY", f"bundles of more than {MAX_SIZE} bytes")
         b.bring((step,), raw)
 
-    def add_rules(self, number: int, flags: int, rules: list[Rule], raw: bytes) -> bool:
-        """Put the messages *raw* into a bundle, each of which adds one of *rules*, if that can be done
-        without saying anything; else nothing is done."""
+    def add_plain(self, number: int, flags: int, steps: list[Rule | FlowMod], raw: bytes) -> bool:
+        """Put the messages *raw* into a bundle, each of which brings one of *steps*, judged before, if this
+        can be done without saying anything; else nothing is done."""
         b, now = self._open.get(number), self._session.bridge.now
         if now >= self.next_deadline():
             return False
@@ -189,7 +189,7 @@ class Bundles:
         elif b.is_closed or b.flags != flags or self._is_full(b, len(raw)):
             return False
         b.used = now
-        b.bring(rules, raw)
+        b.bring(steps, raw)
         return True
 
     def _is_full(self, b: _Bundle, more: int) -> bool:
