@@ -231,6 +231,9 @@ adds.
 |---|---|--:|--:|--:|
 {families}
 
+What both daemons do with frames that go through, counters and all, is compared by `tests/vswitchd/medley.py`
+(`docs/differential-daemons.md`).
+
 ## Actions carried out
 
 {steps}
