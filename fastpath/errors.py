@@ -59,12 +59,15 @@ class DatapathError(FastpathError):
 
 
 class OpenFlowError(FastpathError):
-    """A request OpenFlow refuses; *code* is the name of the error, such as ``OFPBAC_BAD_ARGUMENT``."""
+    """A request OpenFlow refuses; *code* is the name of the error, such as ``OFPBAC_BAD_ARGUMENT``.
+
+    Of a message with a list, *so_far* is the message with what stands before the part that is wrong."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
         self.detail = detail
+        self.so_far: object = None
 
 
 class StepRefused(OpenFlowError):

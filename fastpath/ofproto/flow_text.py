@@ -13,7 +13,7 @@ from fastpath.errors import ParseError
 from fastpath.ofproto.actions.output import OFPP_ANY, format_port
 from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14, format_actions, match_as_version
 from fastpath.ofproto.flow_change import COOKIE_KEEP
-from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
+from fastpath.ofproto.flow_mod import BUFFER_NONE, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.flow_reader import COMMANDS, FlowReader
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
@@ -75,16 +75,17 @@ _FLAG_SINCE = {FlowFlags.RESET_COUNTS: OF12, FlowFlags.NO_PKT_COUNTS: OF13, Flow
 
 
 def format_flow_mod(fm: FlowMod, version: int = OF10, *, ports: Mapping[int, str] | None = None,
-                    tlvs: str | None = None) -> str:
-    """*fm* as ``ovs-ofctl parse-flow`` prints it for OpenFlow *version*, without the message's name.  *tlvs*
-    are said in place of its match, if they are given."""
+                    is_wire: bool = False, given: str | None = None) -> str:
+    """*fm* as ``ovs-ofctl parse-flow`` prints it for OpenFlow *version*, without the message's name; as
+    messages are printed if it *is_wire*, where all tables are a number, too.  *given* is said in place of its
+    match."""
     out = [_COMMAND_TEXT[fm.command]]
-    if fm.table_id not in (0, TABLE_ALL):
+    if fm.table_id and (is_wire or fm.table_id != TABLE_ALL):
         out.append(f"table:{fm.table_id}")
     priority = None if fm.priority == DEFAULT_PRIORITY else fm.priority
     match = match_as_version(fm.match, version).format(priority=priority, ports=ports)
-    if tlvs is not None:
-        match = tlvs if priority is None else f"{tlvs} pri:{priority}"
+    if given is not None:
+        match = given
     if match:
         out.append(match)
     if fm.new_cookie and fm.new_cookie != COOKIE_KEEP:
@@ -94,6 +95,10 @@ def format_flow_mod(fm: FlowMod, version: int = OF10, *, ports: Mapping[int, str
     timeouts = (("idle", fm.idle_timeout), ("hard", fm.hard_timeout),
                 ("importance", fm.importance if version >= OF14 else 0))
     out += [f"{word}:{value:g}" for word, value in timeouts if value]
+    if given is not None and priority is not None:
+        out.append(f"pri:{priority}")
+    if fm.buffer_id != BUFFER_NONE:
+        out.append(f"buf:{fm.buffer_id:#x}")
     if fm.out_port != OFPP_ANY:
         out.append(f"out_port:{format_port(fm.out_port, ports)}")
     flags = fm.flags & ~sum((f for f, since in _FLAG_SINCE.items() if version < since), FlowFlags.NONE)

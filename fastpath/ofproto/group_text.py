@@ -262,7 +262,7 @@ def _has_properties(version: int) -> bool:
 def _head(group_id: int, kind: GroupType | None, of: GroupMod | Group, version: int) -> str:
     out = [f"group_id={group_id}"]
     if kind is not None:
-        out.append(f"type={_TYPE_TEXT[kind]}")
+        out.append(f"type={_TYPE_TEXT.get(kind, 'unknown')}")
     if of.method and _has_properties(version):
         out.append(f"selection_method={of.method}")
         if of.method_param:

@@ -150,6 +150,8 @@ def meter_name(meter_id: int) -> str:
 
 def _format(meter_id: int, flags: MeterFlags, bands: tuple[Band, ...]) -> str:
     words = [name for name, flag in _FLAGS.items() if flags & flag]
+    strange = int(flags) & ~sum(_FLAGS.values())
+    words += [f"flags:{strange:#x}"] if strange else []
     lines = [" ".join([f"meter={_NAME_OF.get(meter_id, meter_id)}", *words, "bands="])]
     for band in bands:
         extra = f" burst_size={band.burst_size}" if flags & MeterFlags.BURST else ""

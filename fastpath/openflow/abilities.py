@@ -6,11 +6,13 @@ properties.  Fields are told in the order of the field table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from fastpath.errors import OpenFlowError
-from fastpath.fields import FIELDS, Field
+from fastpath.fields import FIELDS
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF14
+from fastpath.ofproto.flow_mod import TABLE_ALL
 from fastpath.openflow import oxm
 from fastpath.openflow.actions.base import get_property
 from fastpath.openflow.codec import Reader
@@ -21,12 +23,12 @@ _ORDER = {f.name: i for i, f in enumerate(FIELDS)}
 _INSTRUCTIONS = {6: "meter", 4: "apply_actions", 5: "clear_actions", 3: "write_actions", 2: "write_metadata",
                  1: "goto_table"}
 # Numbers of actions in 1.1, and in 1.2 and later, by name, in the order they are told in.
-_ACTIONS11 = {"output": 0, "group": 22, "set_vlan_vid": 1, "set_vlan_pcp": 2, "strip_vlan": 18,
+ACTIONS11 = {"output": 0, "group": 22, "set_vlan_vid": 1, "set_vlan_pcp": 2, "strip_vlan": 18,
               "push_vlan": 17, "mod_dl_src": 3, "mod_dl_dst": 4, "mod_nw_src": 5, "mod_nw_dst": 6,
               "mod_nw_tos": 7, "mod_nw_ecn": 8, "mod_nw_ttl": 23, "mod_tp_src": 9, "mod_tp_dst": 10,
               "dec_ttl": 24, "set_mpls_label": 13, "set_mpls_tc": 14, "set_mpls_ttl": 15,
               "dec_mpls_ttl": 16, "push_mpls": 19, "pop_mpls": 20, "set_queue": 21}
-_ACTIONS12 = {"output": 0, "group": 22, "set_field": 25, "strip_vlan": 18, "push_vlan": 17, "mod_nw_ttl": 23,
+ACTIONS12 = {"output": 0, "group": 22, "set_field": 25, "strip_vlan": 18, "push_vlan": 17, "mod_nw_ttl": 23,
               "dec_ttl": 24, "set_mpls_ttl": 15, "dec_mpls_ttl": 16, "push_mpls": 19, "pop_mpls": 20,
               "set_queue": 21}
 # Fields by bits of the wildcards of 1.0, and of the words of 1.1.
@@ -41,6 +43,7 @@ _OF12 = {oxm.field_id(f, OF12).number: f.name for f in FIELDS
          if f.ids and oxm.field_id(f, OF12).cls == _OXM_CLASS and oxm.field_id(f, OF12).of <= OF12}
 _EVICTION, _VACANCY = 1 << 2, 1 << 3        # of a table's configuration since 1.4
 Names = tuple[str, ...]
+BAD_LEN = "OFPBPC_BAD_LEN"
 _MATCH, _WILDCARDS = 8, 10                  # properties that are not of what is done
 
 
@@ -98,12 +101,12 @@ def of_stats(t: stats.TableStats, version: int) -> Abilities:
     instructions = tuple(name for number, name in _INSTRUCTIONS.items()
                          if t.instructions >> number & 1 and number != 6)
     if version == OF11:
-        actions = _of_bits(t.write_actions, _ACTIONS11, numbers=True)
+        actions = _of_bits(t.write_actions, ACTIONS11, numbers=True)
         doing = Doing(frozenset(), instructions, (actions, ()), (actions, ()))
         match, wild = (_of_bits(bits, _FIELDS11) for bits in (t.match, t.wildcards))
     else:
         write, apply = (
-            (_of_bits(bits, _ACTIONS12, numbers=True), _of12(fields)) for bits, fields in (
+            (_of_bits(bits, ACTIONS12, numbers=True), _of12(fields)) for bits, fields in (
                 (t.write_actions, t.write_setfields), (t.apply_actions, t.apply_setfields)))
         doing = Doing(frozenset(), instructions, write, apply)
         match, wild = _of12(t.match), _of12(t.wildcards)
@@ -119,54 +122,92 @@ def _of12(bits: int) -> Names:
 
 def of_features(t: stats.TableFeatures, version: int) -> Abilities:
     """What the features of a table say.  Raises OpenFlowError for what is none."""
-    found: dict[int, Reader] = {}
-    reader = Reader(t.properties, "OFPBPC_BAD_LEN")
+    if t.table_id == TABLE_ALL:
+        raise OpenFlowError("OFPTFFC_BAD_TABLE", "the features of all tables")
+    found: dict[int, Any] = {}
+    reader = Reader(t.properties, BAD_LEN)
     while len(reader):
         kind, body = get_property(reader)
-        found.setdefault(kind, body)
-    matched, masked = _fields(found.get(_MATCH))
-    wild, _masks = _fields(found.get(_WILDCARDS))
+        read = _READERS.get(kind)
+        if read is not None:
+            found[kind] = read(body)
+    matched, masked = found.get(_MATCH, ((), ()))
+    wild = found.get(_WILDCARDS, ())
+    if not found.keys() >= _REQUIRED:
+        raise OpenFlowError("OFPTFFC_BAD_FEATURES", "properties are missing")
     hit, missed = (_doing(found, miss) for miss in (0, 1))
     eviction, vacancy = (bool(t.config & bit) if version >= OF14 else None for bit in (_EVICTION, _VACANCY))
     return Abilities(
         t.table_id, t.name, t.metadata_match, t.metadata_write, None, eviction, vacancy,
-        max_entries=t.max_entries, hit=hit, missed=missed, matched=_sorted(matched),
-        masked=_sorted(masked), wildcarded=_sorted({*wild, *masked} & {*matched}))
+        max_entries=t.max_entries, hit=hit, missed=missed, matched=_sorted((*matched, *masked)),
+        masked=_sorted(masked), wildcarded=_sorted({*wild, *masked} & {*matched, *masked}))
 
 
-def _doing(found: dict[int, Reader], miss: int) -> Doing:
-    def body(kind: int) -> Reader:
+def all_of_features(tables: Iterable[stats.TableFeatures], version: int) -> tuple[Abilities, ...]:
+    """The same of *tables*.  Where one is wrong, the error tells the message of those before it."""
+    found: list[Abilities] = []
+    good: list[stats.TableFeatures] = []
+    try:
+        for t in tables:
+            found.append(of_features(t, version))
+            good.append(t)
+    except OpenFlowError as error:
+        error.so_far = stats.TableFeaturesReply(tuple(good))
+        raise
+    return tuple(found)
+
+
+def _doing(found: dict[int, Any], miss: int) -> Doing:
+    def said(kind: int) -> Any:
         """Of a miss that nothing is said of, what is said of a hit."""
-        given = found.get(kind + miss) or found.get(kind)
-        return Reader(b"") if given is None else Reader(given.data, given.short, given.pos,
-                                                        given.pos + len(given))
-    instructions = _numbers(body(0))
+        return found.get(kind + miss, found.get(kind, ()))
     write, apply = (
-        (tuple(name for name, number in _ACTIONS12.items() if number in _numbers(body(kind))),
-         _sorted(_fields(body(kind + 8))[0])) for kind in (4, 6))
-    names = tuple(name for number, name in _INSTRUCTIONS.items() if number in instructions)
-    return Doing(frozenset(body(2).rest()), names, write, apply)
+        (tuple(name for name, number in ACTIONS12.items() if number in said(kind)), _sorted(said(kind + 8)))
+        for kind in (4, 6))
+    names = tuple(name for number, name in _INSTRUCTIONS.items() if number in said(0))
+    return Doing(frozenset(said(2)), names, write, apply)
 
 
 def _numbers(reader: Reader) -> frozenset[int]:
     """Types of the instructions or actions of a property; those of experimenters are left out."""
     out = set()
-    while len(reader) >= 4:
+    while len(reader):
         kind, size = (int.from_bytes(reader.take(2), "big") for _ in range(2))
-        if size < 4 or size - 4 > len(reader):
-            raise OpenFlowError("OFPTFFC_BAD_FEATURES", f"{size} bytes of one of a table's features")
+        if size < 4:
+            raise OpenFlowError(BAD_LEN, f"{size} bytes of one of a table's features")
         reader.skip_padding(size - 4)
         out.add(kind)
     return frozenset(out)
 
 
-def _fields(reader: Reader | None) -> tuple[Names, Names]:
-    """Fields that headers name, and those named with a mask."""
+def _next_tables(reader: Reader) -> frozenset[int]:
+    tables = frozenset(reader.rest())
+    if TABLE_ALL in tables:
+        raise OpenFlowError("OFPBPC_BAD_VALUE", "all tables as the next one")
+    return tables
+
+
+def _fields(reader: Reader) -> tuple[Names, Names]:
+    """Fields that headers name without a mask and with one."""
     names, masked = list[str](), list[str]()
-    while reader is not None and len(reader) >= 4:
-        f: Field | None
-        f, _length, has_mask = oxm.get_header(reader)
-        if f is not None:
+    reader.short = "OFPBMC_BAD_LEN"
+    while len(reader):
+        f, length, has_mask = oxm.get_header(reader)
+        if f is not None and length == f.n_bytes * (1 + has_mask):
             (masked if has_mask else names).append(f.name)
-            names.append(f.name)
     return tuple(names), tuple(masked)
+
+
+def _bare_fields(reader: Reader) -> Names:
+    names, masked = _fields(reader)
+    if masked:
+        raise OpenFlowError("OFPBMC_BAD_MASK", f"{masked[0]} with a mask")
+    return names
+
+
+_REQUIRED = frozenset(range(0, 16, 2))
+# What reads each property.
+_READERS: dict[int, Callable[[Reader], object]] = {
+    0: _numbers, 1: _numbers, 2: _next_tables, 3: _next_tables, 4: _numbers, 5: _numbers, 6: _numbers,
+    7: _numbers, _MATCH: _fields, _WILDCARDS: _bare_fields, 12: _bare_fields, 13: _bare_fields,
+    14: _bare_fields, 15: _bare_fields}

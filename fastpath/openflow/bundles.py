@@ -18,7 +18,7 @@ from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.rule import Rule
 from fastpath.openflow.messages import flow, packet, port
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl, BundleType
-from fastpath.openflow.messages.table import HEADER, decode
+from fastpath.openflow.messages.table import decode
 from fastpath.value import field, record
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Bundles:
     def add(self, ask: BundleAdd, raw: bytes) -> None:
         """Put a message into its bundle, which is opened if it is not."""
         self.expire(self._session.bridge.now)
-        message = _inner(ask, raw)
+        message = ask.inside(raw[0], raw[4:8])
         step: _Content = self._step(decode(message).message)
         if isinstance(step, FlowMod):           # its match, met for the first time, may be plain
             step = self._session.adds.rule(message) or step
@@ -222,20 +222,6 @@ class Bundles:
 def _size(raw: bytes, at: int) -> int:
     """Bytes of the message that *raw* has at *at*."""
     return int.from_bytes(raw[at + 2:at + 4], "big")
-
-
-def _inner(ask: BundleAdd, raw: bytes) -> bytes:
-    """The message inside *ask*, whose bytes are *raw*."""
-    if len(ask.message) < HEADER.size:
-        raise OpenFlowError("OFPBFC_MSG_BAD_LEN", f"a message of {len(ask.message)} bytes in a bundle")
-    version, _kind, size, _xid = HEADER.unpack_from(ask.message)
-    if version != raw[0]:
-        raise OpenFlowError("OFPBFC_BAD_VERSION", f"a message of version {version} in one of {raw[0]}")
-    if not HEADER.size <= size <= len(ask.message):
-        raise OpenFlowError("OFPBFC_MSG_BAD_LEN", f"a message of {size} bytes in {len(ask.message)}")
-    if ask.message[4:8] != raw[4:8]:
-        raise OpenFlowError("OFPBFC_MSG_BAD_XID", "the message inside has another xid")
-    return ask.message[:size]
 
 
 def _control(session: Session, ask: BundleControl) -> Iterator[object]:

@@ -48,9 +48,10 @@ class Reader:
         self._step(size)
 
     def part(self, size: int, short: str | None = None) -> Reader:
-        """A reader of the next *size* bytes alone."""
-        at = self._step(size)
-        return Reader(self.data, short or self.short, at, at + size, self.depth + 1)
+        """A reader of the next *size* bytes alone; *short* names the error of their lack, too."""
+        short = short or self.short
+        at = self._step(size, short)
+        return Reader(self.data, short, at, at + size, self.depth + 1)
 
     def unpack(self, s: struct.Struct) -> tuple[Any, ...]:
         """Items of the structure that comes next."""
@@ -64,10 +65,10 @@ class Reader:
         """The next *size* bytes, fewer at the end, without stepping over them."""
         return self.data[self.pos:min(self.pos + size, self._end)]
 
-    def _step(self, size: int) -> int:
+    def _step(self, size: int, short: str = "") -> int:
         at = self.pos
         if size < 0 or at + size > self._end:
-            raise OpenFlowError(self.short, f"{len(self)} bytes where {size} are needed")
+            raise OpenFlowError(short or self.short, f"{len(self)} bytes where {size} are needed")
         self.pos = at + size
         return at
 
@@ -83,11 +84,11 @@ class Kind:
     get: Callable[[Any, int], Any] | None = None
 
 
-def _put_port(port: int, version: int) -> int:
+def put_port(port: int, version: int) -> int:
     return port + PORT11_OFFSET if version > OF10 and port >= PORT_MAX else port
 
 
-def _get_port(port: int, version: int) -> int:
+def get_port(port: int, version: int) -> int:
     if version == OF10 or port < PORT_MAX:
         return port
     if port < PORT11_MAX:
@@ -95,9 +96,14 @@ def _get_port(port: int, version: int) -> int:
     return port - PORT11_OFFSET
 
 
-def _get_zero(data: bytes, version: int) -> bytes:
+def check_zero(data: bytes) -> None:
+    """Raise OpenFlowError unless *data* is zeros."""
     if any(data):
         raise OpenFlowError(ZEROS, "bytes that must be zero are not")
+
+
+def _get_zero(data: bytes, version: int) -> bytes:
+    check_zero(data)
     return data
 
 
@@ -108,12 +114,17 @@ def _get_text(data: bytes, version: int) -> str:
 U8, U16, U32, U64 = Kind("B"), Kind("H"), Kind("I"), Kind("Q")
 MAC = Kind("6s", put=lambda v, _: v.to_bytes(6, "big"), get=lambda v, _: int.from_bytes(v, "big"))
 U128 = Kind("16s", put=lambda v, _: v.to_bytes(16, "big"), get=lambda v, _: int.from_bytes(v, "big"))
-PORT = Kind("I", "H", _put_port, _get_port)             # 16 bits in 1.0, 32 since 1.1
+PORT = Kind("I", "H", put_port, get_port)             # 16 bits in 1.0, 32 since 1.1
 
 
 def pad(n: int) -> Kind:
     """*n* bytes sent as zero and not looked at."""
     return Kind(f"{n}x")
+
+
+def raw(n: int) -> Kind:
+    """*n* bytes as they are."""
+    return Kind(f"{n}s", put=lambda v, _: v or bytes(n))
 
 
 def zeros(n: int) -> Kind:

@@ -13,6 +13,7 @@ from fastpath.openflow.codec import NX_VENDOR, ONF_VENDOR
 NXET_VENDOR = 0xB0C2                # error type that announces a vendor error before OpenFlow 1.2
 OFPET_EXPERIMENTER = 0xFFFF
 UNENCODABLE = "NXBRC_UNENCODABLE_ERROR"
+NAMELESS = "<invalid>"              # as the reference prints what it has no error for
 Code = tuple[str, int, int, int, int]
 
 ERRORS: dict[str, tuple[Code, ...]] = {
@@ -224,7 +225,8 @@ ERRORS: dict[str, tuple[Code, ...]] = {
 
 _VENDORS = {"NX": NX_VENDOR, "ONF": ONF_VENDOR}
 _EXPERIMENTER, _VENDOR_ERROR = struct.Struct(">HHI"), struct.Struct(">HHIHH")
-_PLAIN = struct.Struct(">HH")
+_PLAIN, _U32_AT4 = struct.Struct(">HH"), struct.Struct(">4xI")
+_SINCE_EXPERIMENTER = 3             # OpenFlow 1.2
 
 
 def encode_error(name: str, version: int) -> bytes:
@@ -234,7 +236,7 @@ def encode_error(name: str, version: int) -> bytes:
             continue
         if space == "OF":
             return _PLAIN.pack(kind, code)
-        if version < 3:
+        if space == "NX" and version < _SINCE_EXPERIMENTER:
             return _VENDOR_ERROR.pack(NXET_VENDOR, 0, NX_VENDOR, kind, code)
         if kind:
             return _PLAIN.pack(kind, code)
@@ -262,6 +264,21 @@ def decode_error(body: bytes, version: int) -> tuple[str, int]:
         name = _BY_BYTES.get((version, body[:size]))
         if name is not None:
             return name, size
+    if kind == OFPET_EXPERIMENTER and version < _SINCE_EXPERIMENTER and len(body) >= _EXPERIMENTER.size:
+        (vendor,) = _U32_AT4.unpack_from(body)
+        name = _BY_BYTES.get((version, _VENDOR_ERROR.pack(NXET_VENDOR, 0, vendor, code, 0)))
+        if name is not None:
+            return name, _EXPERIMENTER.size
+    if kind == NXET_VENDOR and code == 0 and len(body) >= _VENDOR_ERROR.size:
+        _kind, _code, vendor, number, zero = _VENDOR_ERROR.unpack_from(body)
+        name = _BY_BYTES.get((version, _EXPERIMENTER.pack(OFPET_EXPERIMENTER, number, vendor)))
+        if name is not None and not zero:
+            return name, _VENDOR_ERROR.size
+    # An experimenter's error of nobody is one of the standard's.
+    if kind == NXET_VENDOR and len(body) >= _VENDOR_ERROR.size and not any(body[2:8]):
+        return decode_error(body[8:12], version)[0], _VENDOR_ERROR.size
+    if kind == OFPET_EXPERIMENTER and len(body) >= _EXPERIMENTER.size and not any(body[4:8]):
+        return decode_error(body[2:4] + bytes(2), version)[0], _EXPERIMENTER.size
     return f"type {kind}, code {code}", _PLAIN.size
 
 

@@ -82,41 +82,45 @@ def _remembered(data: bytes, version: int) -> ActionList:
 def _read(reader: Reader, version: int) -> ActionList:
     if version == OF10:
         return get_actions(reader, version)
-    found: dict[int, ActionList] = {}
+    bodies: dict[int, Reader] = {}
     while len(reader):
         kind, size = _HEADER.unpack(reader.peek(4)) if len(reader) >= 4 else (0, 0)
         if size < 8 or size % 8 or size > len(reader):
             raise OpenFlowError(BAD_LEN, f"an instruction of {size} bytes where {len(reader)} are left")
         body = reader.part(size, BAD_LEN)
-        body.skip_padding(4)
-        if kind in found:
+        _check(kind, size, version)
+        if kind in bodies:
             raise OpenFlowError("OFPBIC_DUP_INST", f"instruction {kind} is there twice")
-        found[kind] = _get(kind, body, version)
-    order = (METER, APPLY_ACTIONS, CLEAR_ACTIONS, WRITE_ACTIONS, WRITE_METADATA, GOTO_TABLE)
-    return tuple(a for kind in order for a in found.get(kind, ()))
+        body.skip_padding(4)
+        bodies[kind] = body
+    return tuple(a for kind in _ORDER if kind in bodies for a in _get(kind, bodies[kind], version))
+
+
+_ORDER = (METER, APPLY_ACTIONS, CLEAR_ACTIONS, WRITE_ACTIONS, WRITE_METADATA, GOTO_TABLE)
+_SIZES = {GOTO_TABLE: 8, WRITE_METADATA: 24, CLEAR_ACTIONS: 8, METER: 8}
+
+
+def _check(kind: int, size: int, version: int) -> None:
+    """Raise OpenFlowError unless there is an instruction *kind* of *size*; all are, before one is read."""
+    if kind == EXPERIMENTER:
+        raise OpenFlowError("OFPBIC_BAD_EXPERIMENTER", "an experimenter's instruction")
+    if kind not in _ORDER or (kind == METER and not OF13 <= version < OF15):
+        raise OpenFlowError("OFPBIC_UNKNOWN_INST", f"instruction {kind}")
+    if size != _SIZES.get(kind, size):
+        raise OpenFlowError(BAD_LEN, f"instruction {kind} of {size} bytes, expected {_SIZES[kind]}")
 
 
 def _get(kind: int, body: Reader, version: int) -> ActionList:
     match kind:
         case 1:
-            table = body.take(1)[0]
-            body.skip_padding(3)
-            action: Action = GotoTable(table)
+            return (GotoTable(body.take(1)[0]),)
         case 2:
-            action = WriteMetadata(*body.unpack(_METADATA))
+            return (WriteMetadata(*body.unpack(_METADATA)),)
         case 3 | 4:
             body.skip_padding(4)
             actions = get_actions(body, version)
             return (WriteActions(actions),) if kind == WRITE_ACTIONS else actions
         case 5:
-            body.skip_padding(4)
-            action = ClearActions()
-        case 6 if OF13 <= version < OF15:
-            action = Meter(body.unpack(_U32)[0])
-        case 0xFFFF:
-            raise OpenFlowError("OFPBIC_BAD_EXPERIMENTER", "an experimenter's instruction")
-        case _:
-            raise OpenFlowError("OFPBIC_UNKNOWN_INST", f"instruction {kind}")
-    if len(body):
-        raise OpenFlowError(BAD_LEN, f"{action}: {len(body)} bytes too many")
-    return (action,)
+            return (ClearActions(),)
+    assert kind == METER, kind
+    return (Meter(body.unpack(_U32)[0]),)

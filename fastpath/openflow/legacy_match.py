@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastpath.errors import OpenFlowError
 from fastpath.fields import BY_NAME
-from fastpath.ofproto.actions.versions import OF10, OF11, OF15
+from fastpath.ofproto.actions.versions import OF10, OF11
 from fastpath.ofproto.match import ETH_ARP, ETH_IP, ETH_MPLS, ETH_RARP, ICMP, SCTP, TCP, UDP, Match
 from fastpath.ofproto.subfield import VLAN_CFI
 from fastpath.openflow import oxm
@@ -291,27 +291,26 @@ def put_match(match: Match, version: int) -> bytes:
 
 
 def get_match(reader: Reader, version: int, *, loose: bool = False, normal: bool = False) -> Match:
-    """Read the ``ofp_match`` of *version*, padding too.  A version since 1.1 takes OXM and the fixed form.
-    A *normal* one of OXM is normalized if it lacks nothing, and may have been known."""
+    """Read the ``ofp_match`` of *version*, padding too.  A version since 1.1 takes OXM and, but where it
+    is *loose*, the fixed form.  A *normal* one of OXM is normalized if it lacks nothing, and may have been
+    known."""
     if version == OF10:
         return get_match10(reader)
     short, reader.short = reader.short, "OFPBMC_BAD_LEN"
     try:
         head = MATCH_HEADER.unpack(version, reader)
         kind, length = head["type"], head["length"]
-        if kind == STANDARD and not (loose and version >= OF15):
+        if kind == STANDARD and not loose:
             if length != MATCH11_SIZE:
                 raise OpenFlowError("OFPBMC_BAD_LEN", f"a match of {length} bytes, expected {MATCH11_SIZE}")
             return _get_match11(reader)
-        if kind != OXM and (length >= 4 or not loose):
-            raise OpenFlowError("OFPBMC_BAD_TYPE", f"match type {kind}")
-        if length < 4:
+        if length < 4 and (loose or kind == OXM):
             raise OpenFlowError("OFPBMC_BAD_LEN", f"a match of {length} bytes")
+        if kind != OXM:
+            raise OpenFlowError("OFPBMC_BAD_TYPE", f"match type {kind}")
+        whole = reader.part(length - 4 + len(padding(length)))
         if normal:
-            match = oxm.get_normal_match(reader, length - 4)[0]
-        else:
-            match, _cookie, _mask = oxm.get_match(reader.part(length - 4), loose=loose)
-        reader.skip_padding(len(padding(length)))
-        return match
+            return oxm.get_normal_match(whole, length - 4)[0]
+        return oxm.get_match(whole.part(length - 4), loose=loose)[0]
     finally:
         reader.short = short

@@ -19,7 +19,7 @@ from fastpath.ofproto.actions.state import HeaderState
 from fastpath.ofproto.actions.versions import OF15
 from fastpath.ofproto.match import FORMS, SLOTS, Match, missing_prerequisite
 from fastpath.ofproto.subfield import VLAN_CFI
-from fastpath.openflow.codec import PORT, PORT11_MAX, PORT_MAX, Reader, padding
+from fastpath.openflow.codec import PORT11_MAX, PORT_MAX, Reader, get_port, padding, put_port
 from fastpath.tlv import OPTION_OF, present
 from fastpath.value import replace
 
@@ -82,8 +82,7 @@ def field_header(f: Field, version: int = NXM, *, masked: bool = False) -> bytes
 def put_field(f: Field, value: int, mask: int | None, version: int) -> bytes:
     """A whole TLV; *mask* None means exact.  Numbers have the width of the field on the wire."""
     if f.name in _WIDE_PORTS and value <= 0xFFFF:       # a load has all 32 bits of it
-        assert PORT.put is not None
-        value = PORT.put(value, OF15)
+        value = put_port(value, OF15)
     if f.name in OPTION_OF:
         return _put_option(f, (max(value, mask or 0).bit_length() + 7) // 8, value, mask, version)
     out = field_header(f, version, masked=mask is not None) + value.to_bytes(f.n_bytes, "big")
@@ -202,8 +201,7 @@ def get_field(reader: Reader, *, loose: bool = False) -> tuple[Field, int, int |
     if f.name in _WIDE_PORTS:
         if PORT_MAX <= value < PORT11_MAX:
             raise OpenFlowError("OFPBMC_BAD_VALUE", f"{f.name}: there is no port {value:#x}")
-        assert PORT.get is not None
-        value = PORT.get(value, OF15)
+        value = get_port(value, OF15)
     elif value & ~_VALUE_BITS.get(f.name, value_bits(f)):
         raise OpenFlowError("OFPBMC_BAD_VALUE", f"{f.name}: {value:#x} does not fit")
     return f, value, mask
@@ -229,17 +227,10 @@ def get_match(reader: Reader, *, loose: bool = False) -> tuple[Match, int, int]:
     return match, cookie, cookie_mask
 
 
-def match_part(reader: Reader, size: int) -> Reader:
-    """A reader of the next *size* bytes, which are a match."""
-    if size > len(reader):
-        raise OpenFlowError("OFPBMC_BAD_LEN", f"a match of {size} bytes where {len(reader)} are left")
-    return reader.part(size, "OFPBMC_BAD_LEN")
-
-
 def get_normal_match(reader: Reader, size: int) -> tuple[Match, int, int]:
     """Read *size* bytes of TLVs strictly; return (normalized match, cookie, cookie mask)."""
     wire, data, at = wire_reader(), reader.data, reader.pos
-    part = match_part(reader, size)
+    part = reader.part(size, "OFPBMC_BAD_LEN")
     match: Match | None = wire.read(data, at, at + size)
     if match is not None:
         return match, 0, 0
@@ -308,17 +299,17 @@ def _get_cookie(reader: Reader, head: int) -> tuple[int, int]:
 def _add(match: Match, f: Field, value: int, mask: int | None, seen: set[str], *, loose: bool) -> None:
     full = _VALUE_BITS.get(f.name, (1 << f.bits) - 1)
     if mask is not None:
-        if not mask:
-            return
-        if not f.maskable and mask & full != full:
+        if not f.maskable and mask & full not in (0, full):
             raise OpenFlowError("OFPBMC_BAD_MASK", f"{f.name} cannot be masked")
         if mask & full == full:
             mask = None
-    if f.name in seen:
-        raise OpenFlowError("OFPBMC_DUP_FIELD", f"{f.name} is there twice")
-    seen.add(f.name)
     if f.prereq is not Prereq.NONE and not loose and not _allowed(match, f):
         raise OpenFlowError("OFPBMC_BAD_PREREQ", f"{f.name} without {f.prereq.value}")
+    if f.name in seen:
+        raise OpenFlowError("OFPBMC_DUP_FIELD", f"{f.name} is there twice")
+    if mask == 0:
+        return
+    seen.add(f.name)
     match.set(f, value, mask)
 
 

@@ -35,7 +35,7 @@ from fastpath.openflow import bundles, groups, monitors, queues, roles, tables, 
 from fastpath.openflow.adds import PLAIN, Adds
 from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
-from fastpath.openflow.codec import VERSIONS
+from fastpath.openflow.codec import VERSIONS, check_zero
 from fastpath.openflow.connection import OURS, Connection
 from fastpath.openflow.deadlines import Deadlines
 from fastpath.openflow.flow_dump import FlowWriter
@@ -308,9 +308,6 @@ class Session:
         yield basic.GetConfigReply(_FRAGS[self.bridge.frag_handling()] | ttl, self._miss_send_len)
 
     def _set_config(self, ask: basic.SetConfig) -> Iterator[object]:
-        known = basic.FRAG_MASK | (basic.INVALID_TTL if self.connection.version < OF13 else 0)
-        if ask.flags & ~known:
-            raise OpenFlowError("OFPSCFC_BAD_FLAGS", f"configuration flags {ask.flags:#x}")
         how = _FRAG_NAMES[ask.flags & basic.FRAG_MASK]
         if how != self.bridge.frag_handling():
             self.bridge.frag_handling(how)
@@ -374,8 +371,6 @@ class Session:
 
     def check_packet_out(self, ask: packet.PacketOut) -> None:
         """Raise OpenFlowError if *ask* makes no sense."""
-        if self.connection.version >= OF15 and not ask.match.mask.in_port:
-            raise OpenFlowError("OFPBRC_BAD_PORT", "a packet-out without in_port")
         if ask.buffer_id != BUFFER_NONE:
             raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
 
@@ -407,16 +402,17 @@ class Session:
         yield from ()
 
     def _set_packet_in_format(self, ask: basic.SetPacketInFormat) -> Iterator[object]:
-        if ask.format not in _PACKET_INS:
-            raise OpenFlowError("OFPBRC_EPERM", f"packet-in format {ask.format}")
         self._packet_in_format = ask.format
         yield from ()
 
     def _set_controller_id(self, ask: basic.SetControllerId) -> Iterator[object]:
+        check_zero(ask.zero)
         self._controller_id = ask.controller_id
         yield from ()
 
-    def _flush(self, _ask: conntrack.CtFlush | conntrack.CtFlushZone) -> Iterator[object]:
+    def _flush(self, ask: conntrack.CtFlush | conntrack.CtFlushZone) -> Iterator[object]:
+        if isinstance(ask, conntrack.CtFlushZone):
+            check_zero(ask.zero)
         self.bridge.flush_conntrack()
         yield from ()
 

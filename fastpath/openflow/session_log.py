@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 
+from fastpath.errors import OpenFlowError
 from fastpath.ofproto.flow_mod import Command
 from fastpath.openflow.keepalive import NEVER
-from fastpath.openflow.messages.table import class_of
+from fastpath.openflow.messages.table import check_kind
 from fastpath.openflow.wire_log import format_versions
 
 REPORT_S, PAUSE_S = 10.0, 60.0
@@ -93,5 +94,7 @@ def tell_mismatch(name: str, ours: frozenset[int], theirs: frozenset[int]) -> No
 
 def _type(request: bytes) -> str:
     from fastpath.openflow.printing.message import name_of  # printing is only needed here
-    cls = class_of(request)
-    return "invalid" if cls is None else name_of(cls, request[0])
+    try:
+        return name_of(check_kind(request))
+    except OpenFlowError:
+        return "invalid"

@@ -75,8 +75,8 @@ OF_MAIN = frozenset(("bridge", "connmgr", "fail_open", "in_band", "ofproto", "of
 # Lines of one kind that the library logs, a minute and at once.
 USUAL_LIMIT = (10, 15)
 LIMITS = {"dpif": (600, 600), "dpif_netdev": (600, 600), "vconn": (600, 600), "connmgr": None,
-          "connmgr.refusals": (10, 10), "rconn": None, "ofp_match": (30, 30), "ofproto_dpif": None,
-          "fail_open": None, "ofproto_dpif_upcall": (1, 1)}
+          "connmgr.refusals": (10, 10), "rconn": None, "ofp_match": (30, 30), "ofp_msgs": (1, 5),
+          "ofproto_dpif": None, "fail_open": None, "ofproto_dpif_upcall": (1, 1)}
 _ESCAPE = re.compile(r"%(?P<left>-?)(?P<zero>0?)(?P<width>\d*)(?P<what>[a-zA-Z%])(?:\{(?P<more>[^}]*)\})?")
 _WORDS = re.compile(r"[ ,:]+")
 

@@ -40,16 +40,18 @@ def test_the_end_of_a_session_tells_at_once() -> None:
 
 def test_only_named_sessions_are_talked_about(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "fastpath.connmgr")
-    request = bytes.fromhex("010e000800000001")
+    request = bytes.fromhex("010e0048" + "00" * 68)
     tell("", "1 flow_mods")
     tell_refusal("", "OFPBRC_BAD_LEN", request)
     tell("br0<->unix#1", None)
     assert not caplog.messages
     tell("br0<->unix#1", "1 flow_mods")
     tell_refusal("br0<->unix#1", "OFPBRC_BAD_LEN", request)
+    tell_refusal("br0<->unix#1", "OFPBRC_BAD_LEN", bytes.fromhex("010e000800000001"))
     tell_refusal("br0<->unix#1", "OFPBRC_BAD_TYPE", bytes.fromhex("01ee000800000001"))
     assert caplog.messages == ["br0<->unix#1: 1 flow_mods",
                                "br0<->unix#1: sending OFPBRC_BAD_LEN error reply to OFPT_FLOW_MOD message",
+                               "br0<->unix#1: sending OFPBRC_BAD_LEN error reply to invalid message",
                                "br0<->unix#1: sending OFPBRC_BAD_TYPE error reply to invalid message"]
 
 

@@ -202,7 +202,8 @@ def _conntrack() -> tuple[object, ...]:
         conntrack.CtFlushZone(5), conntrack.CtFlush(), conntrack.CtFlush(6, CtTuple(
             0xFFFF0A000001, None, 1), CtTuple(dst=0xFFFF01020304, dst_port=5), 5),
         conntrack.CtFlush(58, CtTuple(1 << 120, 1, None, None, 5, 1, 2)), conntrack.IpfixBridgeRequest(),
-        conntrack.IpfixFlowRequest())
+        conntrack.IpfixFlowRequest(), conntrack.IpfixBridgeReply(*range(10)),
+        conntrack.IpfixFlowReply((conntrack.IpfixCounts(*range(11)), conntrack.IpfixCounts(set_id=12345))))
 
 
 def _told(version: int) -> tuple[int, ...]:

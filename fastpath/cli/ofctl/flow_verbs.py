@@ -118,21 +118,23 @@ def _from_file(talk: Talk, name: str, command: Command) -> None:
 
 def _carry_out(talk: Talk, mods: list[FlowMod]) -> None:
     talk.need_format(all_usable(mods))
-    messages = [message_of(talk, mod) for mod in mods]
+    by_table = talk.version == OF10 and any(m.table_id != TABLE_ALL for m in mods)
+    messages = [message_of(talk, mod, by_table=by_table) for mod in mods]
     if talk.options.bundle:
         talk.bundle(messages)
         return
-    if talk.version == OF10 and any(m.table_id != TABLE_ALL for m in mods):
+    if by_table:
         talk.client.tell(basic.FlowModTableId(1))
     for at in range(0, len(messages), 512):
         talk.tell(*messages[at:at + 512])
 
 
-def message_of(talk: Talk, mod: FlowMod) -> object:
-    """*mod* as the version that is spoken says it.  Raises FastpathError if it cannot."""
+def message_of(talk: Talk, mod: FlowMod, *, by_table: bool = True) -> object:
+    """*mod* as the version that is spoken says it; in 1.0, *by_table* tells whether it names tables.  Raises
+    FastpathError if it cannot."""
     version = talk.version
     if version == OF10:
-        mod = replace(mod, table_id=0) if mod.table_id == TABLE_ALL else mod
+        mod = replace(mod, table_id=0) if mod.table_id == TABLE_ALL and not by_table else mod
         fits = legacy_match.fits_of10(mod.match) and not (mod.cookie_mask and mod.command is not Command.ADD)
         return mod if fits and talk.options.formats & Formats.OF10_STD else flow.NxFlowMod(mod)
     if mod.table_id == TABLE_ALL and (mod.command not in _DELETES or version == OF11):

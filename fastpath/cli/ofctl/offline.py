@@ -16,7 +16,7 @@ from fastpath.io.pcapfile import PcapWriter
 from fastpath.ofproto import numbers
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.exact_flow import parse_exact_flow
-from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.flow_mod import TABLE_ALL, FlowMod
 from fastpath.ofproto.flow_text import iter_flows, parse_flow
 from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.lexer import key_values
@@ -28,6 +28,7 @@ from fastpath.openflow.messages import basic, flow
 from fastpath.openflow.messages.table import HEADER, encode
 from fastpath.openflow.printing.context import PAYLOADS, plain_dump
 from fastpath.openflow.printing.message import format_message
+from fastpath.value import replace
 
 _CFI, _VLAN = 0x1000, 0x8100
 
@@ -129,6 +130,8 @@ def _print(mods: list[FlowMod], options: Options) -> None:
     print(f"chosen protocol: {format_formats(chosen)}")
     version = versions_of(chosen)[0]
     for xid, mod in enumerate(mods, 1):
+        if mod.table_id == TABLE_ALL and not chosen & Formats.TID:
+            mod = replace(mod, table_id=0)          # this format cannot say it
         message = flow.NxFlowMod(mod) if chosen & Formats.OF10_NXM else mod
         sys.stdout.write(format_message(encode(message, version, xid), verbosity=options.more))
 

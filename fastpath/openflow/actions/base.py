@@ -140,12 +140,9 @@ def put_property(kind: int, value: bytes) -> bytes:
 
 def get_property(reader: Reader, short: str = "OFPBPC_BAD_LEN") -> tuple[int, Reader]:
     """Type and value of the next property."""
-    head = reader.peek(HEADER.size)
-    kind, size = HEADER.unpack(head) if len(head) == HEADER.size else (0, 0)
-    least = EXPERIMENTER_SIZE if kind >= EXPERIMENTER_PROPERTY else HEADER.size
-    if not least <= size <= len(reader):
+    kind, size = HEADER.unpack(reader.peek(HEADER.size)) if len(reader) >= HEADER.size else (0, 0)
+    if size < (EXPERIMENTER_SIZE if kind >= EXPERIMENTER_PROPERTY else HEADER.size):
         raise OpenFlowError(short, f"property {kind:#x} of {size} bytes")
-    reader.skip_padding(HEADER.size)
-    value = reader.part(size - HEADER.size, short)
-    reader.skip_padding(min(len(padding(size)), len(reader)))
-    return kind, value
+    whole = reader.part(size + -size % 8, short)
+    whole.skip_padding(HEADER.size)
+    return kind, whole.part(size - HEADER.size)

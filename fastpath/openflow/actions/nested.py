@@ -237,6 +237,7 @@ _LEARNS = (Raw((Code("NX", 16),), _get_learn1, True), Raw((Code("NX", 45),), _ge
 _RAWS = [*simple.RAWS, *fields.RAWS, *special.RAWS, _NATS, _CTS, _CLONE, *_LEARNS]
 _PUTS: dict[type[Action], Put] = {**simple.PUTS, **fields.PUTS, **special.PUTS, Nat: _put_nat, Ct: _put_ct,
                                   Clone: _put_clone, Learn: _put_learn}
+_LEAST, _VENDOR_LEAST = 8, 16       # bytes of an action, and of a vendor's
 _SPACES = {vendor: space for space, vendor in VENDORS.items() if vendor}
 _BY_CODE: dict[tuple[int, str, int], Raw] = {
     (version, code.space, code.number): raw
@@ -261,13 +262,27 @@ def put_actions(actions: ActionList, version: int) -> bytes:
 
 def get_action(reader: Reader, version: int) -> Action:
     """The action that comes next."""
-    kind, size = HEADER.unpack(reader.peek(4)) if len(reader) >= 8 else (0, 0)
-    least = 16 if kind == VENDOR_TYPE else 8
+    head = reader.peek(_VENDOR_LEAST)
+    kind, size = HEADER.unpack_from(head) if len(head) >= _LEAST else (0, 0)
+    least = _VENDOR_LEAST if kind == VENDOR_TYPE else _LEAST
+    if len(head) < least:
+        raise OpenFlowError(BAD_LEN, f"an action where {len(head)} bytes are left")
+    raw = _raw(head, kind, version)         # that it is unknown is told before its length is looked at
+    if size < least or size % 8 or size > len(reader):
+        raise OpenFlowError(BAD_LEN, f"an action of {size} bytes where {len(reader)} are left")
+    body = reader.part(size, BAD_LEN)
+    body.skip_padding(VENDOR_HEADER.size if kind == VENDOR_TYPE else HEADER.size)
+    action = raw.get(body, version)
+    if len(body) >= 8 and not raw.variable:
+        raise OpenFlowError(BAD_LEN, f"{action}: {size} bytes are too many")
+    return action
+
+
+def _raw(head: bytes, kind: int, version: int) -> Raw:
+    """Which action *head* begins."""
     space, number = "OF", kind
-    if len(reader) < least:
-        raise OpenFlowError(BAD_LEN, f"an action where {len(reader)} bytes are left")
     if kind == VENDOR_TYPE:
-        vendor, number = VENDOR_HEADER.unpack(reader.peek(VENDOR_HEADER.size))[2:]
+        vendor, number = VENDOR_HEADER.unpack_from(head)[2:]
         space = _SPACES.get(vendor, "")
         if not space:
             raise OpenFlowError("OFPBAC_BAD_VENDOR", f"action of vendor {vendor:#x}")
@@ -275,14 +290,16 @@ def get_action(reader: Reader, version: int) -> Action:
     if raw is None:
         raise OpenFlowError("OFPBAC_BAD_TYPE" if space == "OF" else "OFPBAC_BAD_VENDOR_TYPE",
                             f"action {number} in OpenFlow 1.{version - 1}")
-    if size < least or size % 8 or size > len(reader):
-        raise OpenFlowError(BAD_LEN, f"an action of {size} bytes where {len(reader)} are left")
-    body = reader.part(size, BAD_LEN)
-    body.skip_padding(HEADER.size if space == "OF" else VENDOR_HEADER.size)
-    action = raw.get(body, version)
-    if len(body) >= 8 and not raw.variable:
-        raise OpenFlowError(BAD_LEN, f"{action}: {size} bytes are too many")
-    return action
+    return raw
+
+
+def pull_actions(reader: Reader, size: int, version: int) -> ActionList:
+    """The actions that *size* bytes of a message are."""
+    if size % 8:
+        raise OpenFlowError("OFPBRC_BAD_LEN", f"{size} bytes of actions")
+    part = reader.part(size, "OFPBRC_BAD_LEN")
+    part.short = BAD_LEN
+    return get_actions(part, version)
 
 
 def get_actions(reader: Reader, version: int) -> ActionList:

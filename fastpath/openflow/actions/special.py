@@ -18,7 +18,20 @@ from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_IN_PORT
 from fastpath.ofproto.actions.sample import FinTimeout, Sample
 from fastpath.ofproto.actions.versions import OF10, OF11, OF13
 from fastpath.openflow.actions.base import Code, Put, Raw, get_property, put_property
-from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding, zeros
+from fastpath.openflow.codec import (
+    PORT,
+    PORT_MAX,
+    U8,
+    U16,
+    U32,
+    U64,
+    Layout,
+    Reader,
+    Row,
+    pad,
+    padding,
+    zeros,
+)
 from fastpath.value import record
 
 _U16 = struct.Struct(">H")
@@ -34,8 +47,15 @@ _ENQUEUE = Layout(Row("port", U16), Row("", pad(6)), Row("queue", U32))
 def _get_output(reader: Reader, version: int) -> Action:
     v = _OUTPUT.unpack(version, reader)
     if v["port"] == output.OFPP_CONTROLLER:
-        return output.Output(v["port"], v["max_len"])
-    return output.Output(v["port"])
+        return output.Output(_checked_port(v["port"], version), v["max_len"])
+    return output.Output(_checked_port(v["port"], version))
+
+
+def _checked_port(number: int, version: int) -> int:
+    """*number*, unless OpenFlow 1.0 has no such port; the ports of others were read as such."""
+    if version == OF10 and PORT_MAX <= number < output.OFPP_IN_PORT:
+        raise OpenFlowError("OFPBAC_BAD_OUT_PORT", f"port {number:#x}")
+    return number
 
 
 def _put_output(action: output.Output, version: int) -> tuple[Raw, bytes]:

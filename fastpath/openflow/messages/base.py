@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastpath.errors import OpenFlowError
 from fastpath.openflow.codec import Layout, Reader
@@ -32,6 +33,17 @@ class Message:
             values[cls.tail] = reader.rest()
         return cls(**values)
 
+    @classmethod
+    def of_all(cls, items: Iterator[Any], *args: Any) -> Self:
+        """The message with *args* and all of *items*; if one is wrong, the error tells those before it."""
+        found: list[Any] = []
+        try:
+            found.extend(items)
+        except OpenFlowError as error:
+            error.so_far = cls(*args, tuple(found))  # type: ignore[call-arg]
+            raise
+        return cls(*args, tuple(found))  # type: ignore[call-arg]
+
 
 def check_properties(reader: Reader) -> None:
     """Raise OpenFlowError unless what is left of a message could be properties."""
@@ -39,14 +51,19 @@ def check_properties(reader: Reader) -> None:
         raise OpenFlowError("OFPBRC_BAD_LEN", f"{len(reader)} bytes of properties")
 
 
-def get_records(reader: Reader, size_at: int, least: int) -> list[Reader]:
+def get_items(reader: Reader, get: Callable[[Reader, int], Any], version: int) -> Iterator[Any]:
+    """What *get* reads, one by one up to the end."""
+    while len(reader):
+        yield get(reader, version)
+
+
+def get_records(reader: Reader, size_at: int, least: int, *, short: str = "OFPBRC_BAD_LEN",
+                unit: int = 1) -> Iterator[Reader]:
     """Records up to the end, each of which says its length in 16 bits at *size_at*; *least* is the
-    smallest length there can be."""
-    out = []
+    smallest length there can be, all are multiples of *unit*, and *short* is the error of others."""
     while len(reader):
         head = reader.peek(size_at + 2)
-        size = int.from_bytes(head[size_at:], "big") if len(head) == size_at + 2 else 0
-        if size < least:
-            raise OpenFlowError("OFPBRC_BAD_LEN", f"a record of {size} bytes, expected {least} at least")
-        out.append(reader.part(size))
-    return out
+        size = int.from_bytes(head[size_at:], "big") if len(reader) >= least else 0
+        if size < least or size % unit:
+            raise OpenFlowError(short, f"a record of {size} bytes, expected {least} at least")
+        yield reader.part(size, short)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
-from fastpath.ofproto.actions.versions import OF10
-from fastpath.openflow.codec import U8, U16, U32, U64, VERSIONS, Layout, Reader, Row, pad, padding, zeros
+from fastpath.ofproto.actions.versions import OF10, OF13
+from fastpath.openflow.codec import U8, U16, U32, U64, VERSIONS, Layout, Reader, Row, pad, padding, raw
 from fastpath.openflow.errors import decode_error, encode_error
 from fastpath.openflow.messages.base import Message
 from fastpath.value import value
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
 ERROR_DATA = 0xFF00                 # bytes of the request an error carries at most, as there is room
 _ELEMENT, _U32 = struct.Struct(">HH"), struct.Struct(">I")
 VERSION_BITMAP = 1
+PACKET_IN2 = 2                      # the last format of packets
+_log = logging.getLogger("fastpath.ofp_util")
+_log.addHandler(logging.NullHandler())
 
 
 @value
 class Hello(Message):
-    """The versions the sender speaks; None where it gives only that of the header."""
+    """The versions the sender speaks; None where it gives only that of the header.  *strange*: there was
+    more, which nobody understands."""
 
     versions: frozenset[int] | None = None
+    strange: bool = False
 
     def put(self, version: int) -> bytes:
         if self.versions is None:
@@ -35,17 +41,30 @@ class Hello(Message):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         versions: frozenset[int] | None = None
-        while len(reader) >= 4:
-            kind, size = reader.unpack(_ELEMENT)
-            if size < 4 or size - 4 > len(reader):
-                break                   # the reference goes on with what it understood
-            body = reader.take(size - 4)
-            reader.skip_padding(min(len(padding(size)), len(reader)))
-            if kind == VERSION_BITMAP and len(body) >= 4:
-                bits = _U32.unpack_from(body)[0]
-                versions = frozenset(v for v in range(32) if bits >> v & 1)
-        reader.rest()
-        return cls(versions)
+        strange = False
+        while len(reader):
+            kind, size = _ELEMENT.unpack(reader.peek(4)) if len(reader) >= 4 else (0, 0)
+            if size < 4 or size + len(padding(size)) > len(reader):
+                reader.rest()
+                return cls(versions, strange=True)      # what was understood holds
+            body = reader.take(size + len(padding(size)))[4:size]
+            told = _bitmap(body) if kind == VERSION_BITMAP else frozenset()
+            strange |= not told
+            versions = told or versions
+        return cls(versions, strange)
+
+
+def _bitmap(body: bytes) -> frozenset[int]:
+    """Versions that a bitmap tells; none if it is not one.  What is beyond 32 bits is for the future."""
+    if not body or len(body) % 4:
+        return frozenset()
+    bits = _U32.unpack_from(body)[0]
+    if bits & 1:
+        _log.warning("peer claims to support invalid OpenFlow version 0x00")
+    versions = frozenset(v for v in range(1, 32) if bits >> v & 1)
+    if not versions:
+        _log.warning("peer does not support any OpenFlow version (between 0x01 and 0x1f)")
+    return versions
 
 
 @value
@@ -156,6 +175,7 @@ class GetConfigRequest(Message):
     """Asks for SwitchConfig."""
 
 
+_FLAGS = struct.Struct(">HH")
 _CONFIG = Layout(Row("flags", U16), Row("miss_send_len", U16))
 FRAG_NORMAL, FRAG_DROP, FRAG_REASM, FRAG_NX_MATCH, FRAG_MASK, INVALID_TTL = 0, 1, 2, 3, 3, 4
 
@@ -172,6 +192,13 @@ class GetConfigReply(Message):
 @value
 class SetConfig(GetConfigReply):
     """Sets what GetConfigReply tells."""
+
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        flags, miss_send_len = reader.unpack(_FLAGS)
+        if flags & ~(FRAG_MASK | (INVALID_TTL if version < OF13 else 0)):
+            raise OpenFlowError("OFPSCFC_BAD_FLAGS", f"configuration flags {flags:#x}")
+        return cls(flags, miss_send_len)
 
 
 # -- Nicira's settings of a connection ----------------------------------------------------------------
@@ -204,13 +231,22 @@ class SetPacketInFormat(Message):
     format: int = 0
     layout: ClassVar[Layout] = Layout(Row("format", U32))
 
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        number = reader.unpack(_U32)[0]
+        if number > PACKET_IN2:
+            _log.warning("NXT_SET_PACKET_IN_FORMAT message specified invalid packet-in format %d", number)
+            raise OpenFlowError("OFPBRC_EPERM", f"packet-in format {number}")
+        return cls(number)
+
 
 @value
 class SetControllerId(Message):
     """The id that controller actions name this connection by."""
 
     controller_id: int = 0
-    layout: ClassVar[Layout] = Layout(Row("", zeros(6)), Row("controller_id", U16))
+    zero: bytes = bytes(6)              # which the switch insists on
+    layout: ClassVar[Layout] = Layout(Row("zero", raw(6)), Row("controller_id", U16))
 
 
 _MASKS = Layout(*(Row(f"{name}_{role}", U32) for name in ("packet_in", "port_status", "flow_removed")

@@ -11,10 +11,8 @@ from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import BUFFER_NONE, GROUP_ANY, TABLE_ALL, Command, FlowMod
 from fastpath.ofproto.match import Match, missing_prerequisite
 from fastpath.ofproto.rule import FlowFlags
-from fastpath.openflow import instructions, legacy_match, oxm
+from fastpath.openflow import durations, instructions, legacy_match, oxm
 from fastpath.openflow.codec import (
-    PORT,
-    PORT11_MAX,
     PORT_MAX,
     U8,
     U16,
@@ -23,8 +21,10 @@ from fastpath.openflow.codec import (
     Layout,
     Reader,
     Row,
+    get_port,
     pad,
     padding,
+    put_port,
 )
 from fastpath.openflow.messages import oxs
 from fastpath.openflow.messages.base import Message
@@ -40,14 +40,15 @@ _MOD10 = Layout(
 _MOD11 = Layout(
     Row("cookie", U64), Row("cookie_mask", U64), Row("table_id", U8), Row("command", U8),
     Row("idle_timeout", U16), Row("hard_timeout", U16), Row("priority", U16), Row("buffer_id", U32),
-    Row("out_port", PORT), Row("out_group", U32), Row("flags", U16), Row("importance", U16, since=OF14),
+    Row("out_port", U32), Row("out_group", U32), Row("flags", U16), Row("importance", U16, since=OF14),
     Row("", pad(2), until=OF13))
 _NX_MOD = Layout(*_MOD10.rows, Row("match_len", U16), Row("", pad(6)))
 # Flags each version knows; an emergency flow (bit 2 of OpenFlow 1.0) is refused.
-_KNOWN_FLAGS = {OF10: 3, OF11: 3, OF12: 7, OF13: 31, OF14: 31, OF15: 31}
+KNOWN_FLAGS = {OF10: 3, OF11: 3, OF12: 7, OF13: 31, OF14: 31, OF15: 31}
 _EMERG = 4
 _COMMANDS = tuple(Command)
 NX_FLOW_MOD = 13
+_VENDOR_HEAD = 16                   # bytes of a message before the body of an extension's
 
 
 @value
@@ -67,8 +68,9 @@ class NxFlowMod(Message):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         v = _NX_MOD.unpack(version, reader)
-        match, cookie, cookie_mask = oxm.get_normal_match(reader, v["match_len"])
-        reader.skip_padding(len(padding(v["match_len"])))
+        size = v["match_len"]
+        whole = reader.part(size + len(padding(size)), "OFPBMC_BAD_LEN")
+        match, cookie, cookie_mask = oxm.get_normal_match(whole, size)
         actions = instructions.get(reader, version)
         new_cookie = None if v["cookie"] == COOKIE_NONE else v["cookie"]
         if v["command"] & 0xFF == Command.ADD:
@@ -78,11 +80,22 @@ class NxFlowMod(Message):
         return cls(_flow_mod(v, version, match, actions, cookie, cookie_mask, new_cookie))
 
 
+def nx_match_of(message: bytes) -> bytes:
+    """The TLVs of a whole NxFlowMod."""
+    at = _VENDOR_HEAD + _NX_MOD.size(OF10)
+    return message[at:at + int.from_bytes(message[at - 8:at - 6], "big")]
+
+
+def check_end(reader: Reader) -> None:
+    """Raise OpenFlowError if something follows where nothing may."""
+    if len(reader):
+        raise OpenFlowError("OFPBRC_BAD_LEN", f"{len(reader)} bytes too many")
+
+
 def get_nxm(reader: Reader, size: int, *, loose: bool = False) -> tuple[Match, int, int]:
     """Read *size* bytes of NXM and their padding; return (match, cookie, cookie mask)."""
-    found = oxm.get_match(oxm.match_part(reader, size), loose=loose)
-    reader.skip_padding(len(padding(size)))
-    return found
+    whole = reader.part(size + len(padding(size)), "OFPBMC_BAD_LEN")
+    return oxm.get_match(whole.part(size), loose=loose)
 
 
 def _common(mod: FlowMod, version: int) -> dict[str, int]:
@@ -90,10 +103,10 @@ def _common(mod: FlowMod, version: int) -> dict[str, int]:
     cookie = COOKIE_NONE if mod.new_cookie is None else mod.new_cookie
     return {"cookie": cookie, "command": command, "idle_timeout": int(mod.idle_timeout),
             "hard_timeout": int(mod.hard_timeout), "priority": mod.priority, "buffer_id": mod.buffer_id,
-            "out_port": mod.out_port, "flags": mod.flags & _KNOWN_FLAGS[version]}
+            "out_port": mod.out_port, "flags": mod.flags & KNOWN_FLAGS[version]}
 
 
-_HIGHEST = 0xFFFF
+_HIGHEST, _ANY = 0xFFFF, 0xFFFFFFFF
 
 
 def put_flow_mod(mod: FlowMod, version: int) -> bytes:
@@ -109,7 +122,7 @@ def put_flow_mod(mod: FlowMod, version: int) -> bytes:
     head = _MOD11.pack(version, {
         **_common(mod, version), "command": mod.command, "cookie": COOKIE_NONE if cookie is None else cookie,
         "cookie_mask": mod.cookie_mask if searches else 0, "table_id": table, "out_group": mod.out_group,
-        "importance": mod.importance})
+        "importance": mod.importance, "out_port": put_port(mod.out_port, version)})
     match = legacy_match.put_match(mod.match, version)
     return head + match + instructions.put(mod.actions, version, mod.match)
 
@@ -120,6 +133,7 @@ def get_flow_mod(reader: Reader, version: int) -> FlowMod:
         exact = legacy_match.is_exact10(reader)
         match = legacy_match.get_match10(reader)
         v = _MOD10.unpack(version, reader)
+        _check_command(v["command"] & 0xFF)
         if exact:
             v["priority"] = _HIGHEST        # OpenFlow 1.0, section 3.4: it has the highest priority, always
         if v["flags"] & _EMERG:
@@ -128,6 +142,7 @@ def get_flow_mod(reader: Reader, version: int) -> FlowMod:
         return _flow_mod(v, version, match, instructions.get(reader, version), 0, 0, v["cookie"])
     v = _MOD11.unpack(version, reader)
     match = legacy_match.get_match(reader, version, normal=True)
+    v["out_port"] = get_port(v["out_port"], version)
     actions = instructions.get(reader, version)
     cookie, cookie_mask, new_cookie = v["cookie"], v["cookie_mask"], v["cookie"]
     if v["command"] == Command.ADD:
@@ -148,37 +163,44 @@ def read_add(data: bytes, version: int, size: int) -> FlowMod | None:
     the ordinary; else None."""
     if size < _ADD.size or size % 8:
         return None
-    (cookie, _mask, table_id, command, idle_timeout, hard_timeout, priority, buffer_id, port, _group, flags,
-     importance, kind, length) = _ADD.unpack_from(data)
+    (cookie, _mask, table_id, command, idle_timeout, hard_timeout, priority, buffer_id, out_port, out_group,
+     flags, importance, kind, length) = _ADD.unpack_from(data)
     end = _ADD.size - 4 + length
     rest = end + -length % 8
-    if command or flags or kind != 1 or length < 4 or buffer_id != BUFFER_NONE or rest > size or (
-            PORT_MAX <= port < PORT11_MAX):
+    if (command or flags or kind != 1 or length < 4 or buffer_id != BUFFER_NONE or rest > size or size % 8
+            or (PORT_MAX <= out_port < _ANY)):
         return None
     match: Match | None = oxm.wire_reader().read(data, _ADD.size, end)
     if match is None:
         return None
     actions = instructions.known(data[rest:size], version)
     return FlowMod(_COMMANDS[0], table_id, priority, match, actions, 0, 0, cookie, idle_timeout, hard_timeout,
-                   importance if version >= OF14 else 0)
+                   importance if version >= OF14 else 0, FlowFlags.NONE,
+                   OFPP_ANY if out_port == _ANY else out_port, out_group)
 
 
 def read_nx_add(data: bytes, version: int, size: int) -> NxFlowMod | None:
     """The same for a message with an NXM match."""
     if size < _NX_ADD.size or size % 8:
         return None
-    (subtype, cookie, command, idle_timeout, hard_timeout, priority, buffer_id, _port, flags, length
+    (subtype, cookie, command, idle_timeout, hard_timeout, priority, buffer_id, out_port, flags, length
      ) = _NX_ADD.unpack_from(data)
     end = _NX_ADD.size + length
     rest = end + -length % 8
-    if subtype != NX_FLOW_MOD or command & 0xFF or flags or buffer_id != BUFFER_NONE or rest > size:
+    if (subtype != NX_FLOW_MOD or command & 0xFF or flags or buffer_id != BUFFER_NONE or rest > size
+            or size % 8):
         return None
     match: Match | None = oxm.wire_reader().read(data, _NX_ADD.size, end)
     if match is None:
         return None
     actions = instructions.known(data[rest:size], version)
     return NxFlowMod(FlowMod(_COMMANDS[0], command >> 8, priority, match, actions, 0, 0, cookie, idle_timeout,
-                             hard_timeout))
+                             hard_timeout, 0, FlowFlags.NONE, out_port))
+
+
+def _check_command(number: int, error: str = "OFPFMFC_BAD_COMMAND") -> None:
+    if number >= len(_COMMANDS):
+        raise OpenFlowError(error, f"flow mod command {number}")
 
 
 def _flow_mod(v: dict[str, int], version: int, match: Match, actions: tuple[object, ...], cookie: int,
@@ -186,11 +208,9 @@ def _flow_mod(v: dict[str, int], version: int, match: Match, actions: tuple[obje
     number, table_id = v["command"], v.get("table_id", 0)
     if "table_id" not in v:             # the connection knows whether this half names a table
         number, table_id = v["command"] & 0xFF, v["command"] >> 8
-    if number >= len(_COMMANDS):
-        every = v.get("table_id") == TABLE_ALL      # what is told first
-        raise OpenFlowError("OFPFMFC_BAD_TABLE_ID" if every else "OFPFMFC_BAD_COMMAND",
-                            f"flow mod command {number}")
-    if v["flags"] & ~_KNOWN_FLAGS[version]:
+    every = v.get("table_id") == TABLE_ALL          # what is told first
+    _check_command(number, "OFPFMFC_BAD_TABLE_ID" if every else "OFPFMFC_BAD_COMMAND")
+    if v["flags"] & ~KNOWN_FLAGS[version]:
         raise OpenFlowError("OFPFMFC_BAD_FLAGS", f"flow mod flags {v['flags']:#x}")
     command = _COMMANDS[number]
     if command >= Command.DELETE:
@@ -201,8 +221,7 @@ def _flow_mod(v: dict[str, int], version: int, match: Match, actions: tuple[obje
     return FlowMod(
         command, table_id, v["priority"], match.normalized(), actions,  # type: ignore[arg-type]
         cookie, cookie_mask, new_cookie, v["idle_timeout"], v["hard_timeout"], v.get("importance", 0),
-        FlowFlags(v["flags"]), v["out_port"] if command >= Command.DELETE else OFPP_ANY,
-        v.get("out_group", GROUP_ANY) if command >= Command.DELETE else GROUP_ANY, v["buffer_id"],
+        FlowFlags(v["flags"]), v["out_port"], v.get("out_group", GROUP_ANY), v["buffer_id"],
         keeps_cookies=version == OF11 and "out_group" in v and command in (
             Command.MODIFY, Command.MODIFY_STRICT))
 
@@ -216,7 +235,7 @@ _REMOVED10 = Layout(
 _REMOVED11 = Layout(
     Row("cookie", U64), Row("priority", U16), Row("reason", U8), Row("table_id", U8),
     Row("duration_sec", U32), Row("duration_nsec", U32), Row("idle_timeout", U16),
-    Row("hard_timeout", U16, since=OF12), Row("", pad(2), until=OF11), Row("n_packets", U64),
+    Row("hard_timeout", U16), Row("n_packets", U64),
     Row("n_bytes", U64))
 _REMOVED15 = Layout(
     Row("table_id", U8), Row("reason", U8), Row("priority", U16), Row("idle_timeout", U16),
@@ -225,12 +244,6 @@ _NX_REMOVED = Layout(
     Row("cookie", U64), Row("priority", U16), Row("reason", U8), Row("table_id", U8),
     Row("duration_sec", U32), Row("duration_nsec", U32), Row("idle_timeout", U16), Row("match_len", U16),
     Row("n_packets", U64), Row("n_bytes", U64))
-
-
-def split_seconds(duration: float) -> tuple[int, int]:
-    """Whole seconds and nanoseconds of *duration*."""
-    ns = round(duration * 1e9)
-    return ns // 1_000_000_000, ns % 1_000_000_000
 
 
 @value
@@ -249,7 +262,7 @@ class FlowRemoved(Message):
     n_bytes: int = 0
 
     def _values(self) -> dict[str, float]:
-        sec, nsec = split_seconds(self.duration)
+        sec, nsec = durations.split(self.duration)
         values: dict[str, float] = {name: getattr(self, name) for name in (
             "cookie", "priority", "reason", "table_id", "idle_timeout", "hard_timeout", "n_packets",
             "n_bytes")}
@@ -271,17 +284,17 @@ class FlowRemoved(Message):
             v = _REMOVED10.unpack(version, reader)
         else:
             v = (_REMOVED15 if version >= OF15 else _REMOVED11).unpack(version, reader)
-            match = legacy_match.get_match(reader, version, loose=True)
+            match = legacy_match.get_match(reader, version).normalized()
         if version >= OF15:
-            v |= oxs.get(reader)
+            v |= oxs.NOTHING | oxs.get(reader)
         return cls._of(v, match)
 
     @classmethod
     def _of(cls, v: dict[str, float], match: Match) -> Self:
         if "duration_sec" in v:
-            v["duration"] = v.pop("duration_sec") + v.pop("duration_nsec") / 1e9
-        return cls(match=match.normalized(), **{k: x for k, x in v.items() if k not in (
-            "idle_age", "match_len")})  # type: ignore[arg-type]
+            v["duration"] = durations.pop(v)
+        return cls(match=match, **{k: x for k, x in v.items() if k not in (
+            "idle_age", "match_len", "n_flows")})  # type: ignore[arg-type]
 
 
 @value
@@ -297,6 +310,7 @@ class NxFlowRemoved(FlowRemoved):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         v = _NX_REMOVED.unpack(version, reader)
-        match = get_nxm(reader, v["match_len"], loose=True)[0]
-        v["table_id"] = max(v["table_id"] - 1, 0)
+        match = get_nxm(reader, v["match_len"])[0].normalized()
+        check_end(reader)
+        v["table_id"] = v["table_id"] - 1 if v["table_id"] else TABLE_ALL
         return cls._of(v, match)

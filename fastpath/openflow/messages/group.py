@@ -7,7 +7,7 @@ them ids and properties, and groups a selection method (an extension of Netronom
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from fastpath.errors import OpenFlowError
 from fastpath.fields import FIELDS, Field
@@ -27,12 +27,11 @@ from fastpath.ofproto.group import (
     check_group_mod,
     number_buckets,
 )
-from fastpath.openflow import oxm
+from fastpath.openflow import durations, oxm
 from fastpath.openflow.actions.base import get_property, put_property
-from fastpath.openflow.actions.nested import get_actions, put_actions
+from fastpath.openflow.actions.nested import get_actions, pull_actions, put_actions
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message, get_records
-from fastpath.openflow.messages.flow import split_seconds
 from fastpath.value import field, value
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def _get_bucket15(reader: Reader, kind: int, version: int) -> Bucket:
     v = _BUCKET15.unpack(version, reader)
     if v["actions_len"] > len(reader):
         raise OpenFlowError("OFPGMFC_BAD_BUCKET", f"{v['actions_len']} bytes of actions in a shorter bucket")
-    actions = get_actions(reader.part(v["actions_len"]), version)
+    actions = pull_actions(reader, v["actions_len"], version)
     weight, port, group = _usual_weight(kind), _put_watch_port(OFPP_ANY), GROUP_ANY
     while len(reader):
         number, value = get_property(reader)
@@ -219,14 +218,14 @@ def _read_method(value: Reader, kind: int, command: int) -> tuple[str, int, _Fie
 
 
 def _get_method_field(value: Reader) -> tuple[Field, int]:
+    value.short = "OFPBMC_BAD_LEN"
     f, length, masked = oxm.get_header(value)
-    if f is None:
+    data = value.take(length)
+    if f is None or length != f.n_bytes * (1 + masked):
         raise OpenFlowError("OFPBMC_BAD_FIELD", "unknown field of a selection method")
     if masked:
         raise OpenFlowError("OFPBMC_BAD_MASK", f"the header of {f.name} has a mask bit")
-    if length != f.n_bytes:
-        raise OpenFlowError("OFPBMC_BAD_FIELD", f"{length} bytes of mask of {f.name}")
-    return f, int.from_bytes(value.take(length), "big")
+    return f, int.from_bytes(data, "big")
 
 
 _ORDER = {f.name: i for i, f in enumerate(FIELDS)}
@@ -326,7 +325,7 @@ class GroupStats:
     def put(self, version: int) -> bytes:
         """Bytes in *version*."""
         rest = b"" if version in (OF11, OF12) else _DURATION.pack(
-            version, dict(zip(("sec", "nsec"), split_seconds(self.duration), strict=True)))
+            version, dict(zip(("sec", "nsec"), durations.split(self.duration), strict=True)))
         rest += b"".join(_COUNTER.pack(*counts) for counts in self.buckets)
         values = {name: getattr(self, name) for name in ("group_id", "ref_count", "n_packets", "n_bytes")}
         return _STATS.pack(version, {**values, "length": _STATS.size(version) + len(rest)}) + rest
@@ -339,9 +338,9 @@ class GroupStats:
         duration = 0.0
         if version not in (OF11, OF12):
             times = _DURATION.unpack(version, reader)
-            duration = times["sec"] + times["nsec"] / 1e9
+            duration = durations.of(times["sec"], times["nsec"])
         buckets = []
-        while len(reader):
+        while len(reader) >= _COUNTER.size:
             buckets.append(reader.unpack(_COUNTER))
         return cls(**v, duration=duration, buckets=tuple(buckets))
 
@@ -357,7 +356,7 @@ class GroupStatsReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls(tuple(GroupStats.get(r, version) for r in get_records(reader, 0, _STATS.size(version))))
+        return cls.of_all(GroupStats.get(r, version) for r in get_records(reader, 0, _STATS.size(version)))
 
 
 @value
@@ -405,14 +404,15 @@ class GroupDesc:
         """The group that is all of *reader*."""
         v = (_DESC15 if has_properties(version) else _DESC).unpack(version, reader)
         kind = v["type"]
-        _check_numbers(kind, GroupCommand.ADD)
         method: tuple[str, int, _Fields] = "", 0, ()
         if has_properties(version):
             buckets = get_buckets(reader.part(v["buckets_len"]), kind, version)
             method = _get_method(reader, kind, GroupCommand.ADD)
         else:
             buckets = get_buckets(reader, kind, version)
-        return cls(v["group_id"], GroupType(kind), buckets, *method)
+        # A type that nobody knows is printed as that.
+        known = GroupType(kind) if kind in set(GroupType) else cast(GroupType, kind)
+        return cls(v["group_id"], known, buckets, *method)
 
 
 @value
@@ -426,7 +426,7 @@ class GroupDescReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls(tuple(GroupDesc.get(r, version) for r in get_records(reader, 0, _DESC.size(version))))
+        return cls.of_all(GroupDesc.get(r, version) for r in get_records(reader, 0, _DESC.size(version)))
 
 
 @value

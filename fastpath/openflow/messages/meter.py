@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.meter import METER_ALL, Band, BandType, MeterCommand, MeterFlags, MeterMod
+from fastpath.openflow import durations
 from fastpath.openflow.codec import U8, U16, U32, U64, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message, get_records
-from fastpath.openflow.messages.flow import split_seconds
 from fastpath.value import value
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class MeterCounts:
 
     def put(self, version: int) -> bytes:
         """Bytes in *version*."""
-        sec, nsec = split_seconds(self.duration)
+        sec, nsec = durations.split(self.duration)
         values: dict[str, float] = {name: getattr(self, name) for name in (
             "meter_id", "flow_count", "n_packets", "n_bytes")}
         bands = b"".join(_COUNTER.pack(*counts) for counts in self.bands)
@@ -114,7 +114,7 @@ class MeterCounts:
         """The meter that is all of *reader*."""
         v = _STATS.unpack(version, reader)
         del v["length"]
-        duration = v.pop("duration_sec") + v.pop("duration_nsec") / 1e9
+        duration = durations.pop(v)
         bands = []
         while len(reader):
             bands.append(reader.unpack(_COUNTER))
@@ -132,7 +132,7 @@ class MeterStatsReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls(tuple(MeterCounts.get(r, version) for r in get_records(reader, 4, _STATS.size(version))))
+        return cls.of_all(MeterCounts.get(r, version) for r in get_records(reader, 4, _STATS.size(version)))
 
 
 _CONFIG = Layout(Row("length", U16), Row("flags", U16), Row("meter_id", U32))
@@ -170,7 +170,7 @@ class MeterConfigReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls(tuple(MeterConfig.get(r, version) for r in get_records(reader, 0, _CONFIG.size(version))))
+        return cls.of_all(MeterConfig.get(r, version) for r in get_records(reader, 0, _CONFIG.size(version)))
 
 
 @value

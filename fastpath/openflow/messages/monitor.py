@@ -18,8 +18,22 @@ from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL
 from fastpath.ofproto.match import Match
 from fastpath.openflow import instructions, legacy_match, oxm
 from fastpath.openflow.actions.nested import get_actions, put_actions
-from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding, zeros
-from fastpath.openflow.messages.base import Message, get_records
+from fastpath.openflow.codec import (
+    U8,
+    U16,
+    U32,
+    U64,
+    Layout,
+    Reader,
+    Row,
+    check_zero,
+    get_port,
+    pad,
+    padding,
+    put_port,
+    raw,
+)
+from fastpath.openflow.messages.base import Message, get_items
 from fastpath.openflow.messages.flow import get_nxm
 from fastpath.value import field, value
 
@@ -66,18 +80,18 @@ _CHANGES = MonitorFlags.ADD | MonitorFlags.REMOVED | MonitorFlags.MODIFY
 _KNOWN_EXTENSION, _KNOWN14 = 0x3F, 0x7F
 
 _ASK_NX = Layout(Row("id", U32), Row("flags", U16), Row("out_port", U16), Row("match_len", U16),
-                 Row("table_id", U8), Row("", zeros(5)))
-_ASK_ONF = Layout(Row("id", U32), Row("flags", U16), Row("match_len", U16), Row("out_port", PORT),
-                  Row("table_id", U8), Row("", zeros(3)))
-_ASK14 = Layout(Row("id", U32), Row("out_port", PORT), Row("out_group", U32), Row("flags", U16),
+                 Row("table_id", U8), Row("zero", raw(5)))
+_ASK_ONF = Layout(Row("id", U32), Row("flags", U16), Row("match_len", U16), Row("out_port", U32),
+                  Row("table_id", U8), Row("zero", raw(3)))
+_ASK14 = Layout(Row("id", U32), Row("out_port", U32), Row("out_group", U32), Row("flags", U16),
                 Row("table_id", U8), Row("command", U8))
 _FULL_NX = Layout(
     Row("length", U16), Row("event", U16), Row("reason", U16), Row("priority", U16), Row("idle_timeout", U16),
     Row("hard_timeout", U16), Row("match_len", U16), Row("table_id", U8), Row("", pad(1)), Row("cookie", U64))
 _FULL14 = Layout(
     Row("length", U16), Row("event", U16), Row("table_id", U8), Row("reason", U8), Row("idle_timeout", U16),
-    Row("hard_timeout", U16), Row("priority", U16), Row("", zeros(4)), Row("cookie", U64))
-_SHORT, _SHORT_SIZE = struct.Struct(">HHI"), 8
+    Row("hard_timeout", U16), Row("priority", U16), Row("", pad(4)), Row("cookie", U64))
+_HEADER, _SHORT, _SHORT_SIZE = struct.Struct(">HH"), struct.Struct(">HHI"), 8
 
 
 def _put_match(match: Match, version: int) -> tuple[bytes, int]:
@@ -114,6 +128,8 @@ class MonitorRequest:
         match, size = _put_match(self.match, version)
         values: dict[str, Any] = {name: getattr(self, name) for name in (
             "id", "flags", "table_id", "out_port", "out_group", "command")}
+        if version > OF12:
+            values["out_port"] = put_port(self.out_port, version)
         return _ask(version).pack(version, {**values, "match_len": size}) + match
 
     @classmethod
@@ -123,7 +139,11 @@ class MonitorRequest:
         is_14 = version >= OF14
         if not v["flags"] & _CHANGES or v["flags"] & ~(_KNOWN14 if is_14 else _KNOWN_EXTENSION):
             raise OpenFlowError("OFPMOFC_BAD_FLAGS", f"monitor flags {v['flags']:#x}")
-        return cls(match=_get_match(reader, version, v.pop("match_len", 0)).normalized(), **v)
+        check_zero(v.pop("zero", b""))
+        if version > OF12:
+            v["out_port"] = get_port(v["out_port"], version)
+        match = _get_match(reader, version, v.pop("match_len", 0)).normalized()
+        return cls(match=match, **v)
 
 
 def _ask(version: int) -> Layout:
@@ -141,12 +161,7 @@ class FlowMonitorRequest(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        if len(reader) % 8:
-            raise OpenFlowError("OFPBRC_BAD_LEN", f"monitors of {len(reader)} bytes")
-        out = []
-        while len(reader):
-            out.append(MonitorRequest.get(reader, version))
-        return cls(tuple(out))
+        return cls.of_all(get_items(reader, MonitorRequest.get, version))
 
 
 @value
@@ -192,20 +207,29 @@ class FlowUpdate:
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        """The event that is all of *reader*."""
-        number = int.from_bytes(reader.peek(4)[2:], "big")
+        """The event that comes next."""
+        begin = reader.pos
+        length, number = _HEADER.unpack(reader.peek(_HEADER.size)) if len(reader) >= _HEADER.size else (0, 0)
+        if length > len(reader) or length % 8 or len(reader) < _HEADER.size:
+            raise OpenFlowError("OFPBRC_BAD_LEN", f"a flow update of {length} bytes in {len(reader)}")
         event = _BY_EXTENSION_NUMBER.get(number) if version < OF14 else (
             Event(number) if number <= Event.RESUMED else None)
         if event is None:
-            raise OpenFlowError("OFPBRC_BAD_LEN", f"flow update {number}")
+            raise OpenFlowError("NXBRC_FM_BAD_EVENT", f"flow update {number}")
         if event >= Event.ABBREV:
-            xid: int = reader.unpack(_SHORT)[2]
-            if len(reader):
-                raise OpenFlowError("OFPBRC_BAD_LEN", f"a short flow update with {len(reader)} bytes more")
-            return cls(event, xid=xid)
-        v = (_FULL14 if version >= OF14 else _FULL_NX).unpack(version, reader)
-        match = _get_match(reader, version, v.get("match_len", 0), loose=True)
-        return cls(event, match.normalized(), _get_actions(reader, version), **{n: v[n] for n in _FULL_NAMES})
+            if length != _SHORT_SIZE:
+                raise OpenFlowError("OFPBRC_BAD_LEN", f"a short flow update of {length} bytes")
+            return cls(event, xid=reader.unpack(_SHORT)[2])
+        layout = _FULL14 if version >= OF14 else _FULL_NX
+        if length < layout.size(version):
+            raise OpenFlowError("OFPBRC_BAD_LEN", f"a flow update of {length} bytes")
+        v = layout.unpack(version, reader)
+        if version < OF14 and layout.size(version) + v["match_len"] > length:
+            raise OpenFlowError("OFPBRC_BAD_LEN", f"{v['match_len']} bytes of match in {length}")
+        match = _get_match(reader, version, v.get("match_len", 0))
+        size = length - (reader.pos - begin)
+        part = reader.part(size, "OFPBRC_BAD_LEN" if version < OF13 else "OFPBIC_BAD_LEN")
+        return cls(event, match.normalized(), _get_actions(part, version), **{n: v[n] for n in _FULL_NAMES})
 
 
 _FULL_NAMES = ("priority", "table_id", "cookie", "reason", "idle_timeout", "hard_timeout")
@@ -236,7 +260,7 @@ class FlowMonitorReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls(tuple(FlowUpdate.get(r, version) for r in get_records(reader, 0, _SHORT_SIZE)))
+        return cls.of_all(get_items(reader, FlowUpdate.get, version))
 
 
 @value

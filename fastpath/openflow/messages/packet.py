@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,22 @@ from fastpath.ofproto.match import Match
 from fastpath.ofproto.metadata import check_given
 from fastpath.openflow import legacy_match, oxm
 from fastpath.openflow.actions.base import get_property, put_property
-from fastpath.openflow.actions.nested import get_actions, put_actions
-from fastpath.openflow.codec import PORT, PORT_MAX, U8, U16, U32, U64, Layout, Reader, Row, pad, padding
-from fastpath.openflow.messages.base import Message, check_properties
+from fastpath.openflow.actions.nested import pull_actions, put_actions
+from fastpath.openflow.codec import (
+    PORT,
+    PORT_MAX,
+    U8,
+    U16,
+    U32,
+    U64,
+    Layout,
+    Reader,
+    Row,
+    pad,
+    padding,
+    put_port,
+)
+from fastpath.openflow.messages.base import Message
 from fastpath.openflow.messages.flow import get_nxm
 from fastpath.value import field, value
 
@@ -24,10 +38,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 NO_TABLE = 0xFF
-_INPUTS = frozenset((OFPP_LOCAL, OFPP_CONTROLLER, OFPP_ANY))    # reserved ports that a packet may come in by
 NO_COOKIE = (1 << 64) - 1
 _IN = Layout(
-    Row("buffer_id", U32), Row("in_port", PORT, until=OF11), Row("in_phy_port", PORT, until=OF11),
+    Row("buffer_id", U32), Row("in_port", PORT, until=OF11), Row("in_phy_port", U32, until=OF11),
     Row("total_len", U16), Row("reason", U8), Row("table_id", U8), Row("cookie", U64, since=OF13))
 # Version 1.0 has the port after the length.
 _IN10 = Layout(Row("buffer_id", U32), Row("total_len", U16), Row("in_port", U16), Row("reason", U8),
@@ -35,7 +48,9 @@ _IN10 = Layout(Row("buffer_id", U32), Row("total_len", U16), Row("in_port", U16)
 _NX_IN = Layout(Row("buffer_id", U32), Row("total_len", U16), Row("reason", U8), Row("table_id", U8),
                 Row("cookie", U64), Row("match_len", U16), Row("", pad(6)))
 _PACKET, _FULL_LEN, _BUFFER, _TABLE, _COOKIE, _REASON, _METADATA, _USERDATA, _CONTINUATION = range(9)
-_U32, _U64 = struct.Struct(">I"), struct.Struct(">4xQ")
+_U8, _U32, _U64 = struct.Struct(">B"), struct.Struct(">I"), struct.Struct(">4xQ")
+_log = logging.getLogger("fastpath.ofp_packet")
+_log.addHandler(logging.NullHandler())
 
 
 def in_port_of(match: Match) -> int:
@@ -61,7 +76,7 @@ class PacketIn(Message):
     def _values(self) -> dict[str, Any]:
         return {"buffer_id": self.buffer_id, "total_len": self.total_len, "reason": self.reason,
                 "table_id": self.table_id, "cookie": self.cookie, "in_port": in_port_of(self.match),
-                "in_phy_port": in_port_of(self.match)}
+                "in_phy_port": put_port(in_port_of(self.match), OF11)}
 
     def put(self, version: int) -> bytes:
         if version == OF10:
@@ -124,15 +139,16 @@ class NxPacketIn2(PacketIn):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls._of(reader)
-
-    @classmethod
-    def _of(cls, reader: Reader) -> Self:
         v: dict[str, Any] = {}
         while len(reader):
             kind, value = get_property(reader)
             _read_property(v, kind, value)
-        v.setdefault("total_len", len(v.get("data", b"")))
+        size = len(v.get("data", b""))
+        if not size:
+            raise _refused("NXT_PACKET_IN2 lacks packet")
+        v["total_len"] = v.get("total_len") or size
+        if v["total_len"] < size:
+            raise _refused("NXT_PACKET_IN2 claimed full_len < len")
         return cls(**v)
 
 
@@ -140,12 +156,10 @@ class NxPacketIn2(PacketIn):
 class NxResume(NxPacketIn2):
     """Lets a packet that was paused go on, with what the controller made of it."""
 
-    @classmethod
-    def get(cls, reader: Reader, version: int) -> Self:
-        check_properties(reader)
-        if not len(reader):
-            raise OpenFlowError("OFPBRC_BAD_LEN", "nothing to resume")
-        return cls._of(reader)
+
+def _refused(why: str) -> OpenFlowError:
+    _log.warning("%s", why)
+    return OpenFlowError("OFPBRC_BAD_LEN", why)
 
 
 def _put_nested(kind: int, properties: bytes) -> bytes:
@@ -154,34 +168,37 @@ def _put_nested(kind: int, properties: bytes) -> bytes:
 
 
 def _read_property(v: dict[str, Any], kind: int, value: Reader) -> None:
+    number = _NUMBERS.get(kind)
+    if number is not None:
+        name, s = number
+        if len(value) < s.size or (len(value) > s.size and s is not _U8):
+            raise OpenFlowError(value.short, f"{name} of {len(value)} bytes")
+        v[name] = value.unpack(s)[0]
+        return
     match kind:
         case 0:
             v["data"] = value.rest()
-        case 1:
-            v["total_len"] = value.unpack(_U32)[0]
-        case 2:
-            v["buffer_id"] = value.unpack(_U32)[0]
-        case 3:
-            v["table_id"] = value.take(1)[0]
-        case 4:
-            v["cookie"] = value.unpack(_U64)[0]
-        case 5:
-            v["reason"] = value.take(1)[0]
         case 6:
+            value.short = "OFPBMC_BAD_LEN"
             v["match"] = oxm.get_match(value, loose=True)[0]
         case 7:
             v["userdata"] = value.rest()
         case 8:
             value.skip_padding(4)
             v["continuation"] = value.rest()
-        case _:
-            raise OpenFlowError("OFPBPC_BAD_TYPE", f"packet-in property {kind}")
+
+
+# Properties that are a number: its name, and how it lies there.
+_NUMBERS = {_FULL_LEN: ("total_len", _U32), _BUFFER: ("buffer_id", _U32), _TABLE: ("table_id", _U8),
+            _COOKIE: ("cookie", _U64), _REASON: ("reason", _U8)}
 
 
 # -- packet-out ------------------------------------------------------------------------------------
 
 _OUT = Layout(Row("buffer_id", U32), Row("in_port", PORT, until=OF15 - 1), Row("actions_len", U16),
               Row("", pad(6), OF11, OF15 - 1), Row("", pad(2), since=OF15))
+# Reserved ports that a packet-out may come from.
+_ORIGINS = (OFPP_CONTROLLER, OFPP_LOCAL, OFPP_ANY)
 
 
 @value
@@ -209,9 +226,11 @@ class PacketOut(Message):
             check_given(match)
         else:
             match = Match.of(in_port=v["in_port"])
-        actions = get_actions(reader.part(v["actions_len"]), version)
-        if match.mask.in_port and match.key.in_port >= PORT_MAX and match.key.in_port not in _INPUTS:
-            raise OpenFlowError("OFPBRC_BAD_PORT", f"no packet comes in by port {match.key.in_port:#x}")
+        if not match.mask.in_port:
+            raise OpenFlowError("OFPBRC_BAD_PORT", "a packet-out from nowhere")
+        actions = pull_actions(reader, v["actions_len"], version)
+        if match.key.in_port >= PORT_MAX and match.key.in_port not in _ORIGINS:
+            raise OpenFlowError("OFPBRC_BAD_PORT", f"a packet-out from port {match.key.in_port:#x}")
         return cls(reader.rest(), match, actions, v["buffer_id"])
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14
 from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.codec import MAC, PORT, U8, U16, U32, U64, Kind, Layout, Reader, Row, pad, text
-from fastpath.openflow.messages.base import Message, check_properties, get_records
+from fastpath.openflow.messages.base import Message, check_properties, get_items, get_records
 from fastpath.value import value
 
 if TYPE_CHECKING:
@@ -98,14 +100,11 @@ class PortDesc:
         return cls(**v)
 
 
-def get_ports(reader: Reader, version: int) -> tuple[PortDesc, ...]:
-    """All ports to the end of *reader*."""
+def get_ports(reader: Reader, version: int) -> Iterator[PortDesc]:
+    """Ports to the end of *reader*, one by one."""
     if version < OF14:
-        out = []
-        while len(reader):
-            out.append(PortDesc.get(reader, version))
-        return tuple(out)
-    return tuple(PortDesc.get(r, version) for r in get_records(reader, 4, _LAYOUT14.size(version)))
+        return get_items(reader, PortDesc.get, version)
+    return (PortDesc.get(r, version) for r in get_records(reader, 4, _LAYOUT14.size(version)))
 
 
 @value
@@ -132,7 +131,10 @@ class FeaturesReply(Message):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         v = cls.layout.unpack(version, reader)
-        return cls(**v, ports=() if version >= OF13 else get_ports(reader, version))
+        rest = [v.get(name, 0) for name in FeaturesReply.__match_args__[:-1]]
+        return cls(*rest) if version >= OF13 else cls.of_all(get_ports(reader, version), *rest)
+
+MODIFIED = 2
 
 
 @value
@@ -149,7 +151,11 @@ class PortStatus(Message):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         reason = cls._layout.unpack(version, reader)["reason"]
-        return cls(reason, PortDesc.get(reader, version))
+        if reason > MODIFIED:
+            raise OpenFlowError("NXBRC_BAD_REASON", f"port status reason {reason}")
+        for desc in get_ports(reader, version):
+            return cls(reason, desc)
+        raise OpenFlowError("OFPBRC_BAD_LEN", "the status of no port")
 
 
 _PORT_MOD = Layout(

@@ -8,16 +8,29 @@ say "disabled", None is a queue that has none.
 from __future__ import annotations
 
 import struct
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14
 from fastpath.ofproto.queue import UNKNOWN
+from fastpath.openflow import durations
 from fastpath.openflow.actions.base import get_property, put_property
-from fastpath.openflow.codec import PORT, PORT_MAX, U16, U32, U64, Layout, Reader, Row, pad
-from fastpath.openflow.messages.base import Message, get_records
-from fastpath.openflow.messages.flow import split_seconds
+from fastpath.openflow.codec import (
+    PORT,
+    PORT_MAX,
+    U16,
+    U32,
+    U64,
+    Layout,
+    Reader,
+    Row,
+    get_port,
+    pad,
+    put_port,
+)
+from fastpath.openflow.messages.base import Message, get_items, get_records
 from fastpath.value import value
 
 if TYPE_CHECKING:
@@ -26,7 +39,7 @@ if TYPE_CHECKING:
 ALL = 0xFFFFFFFF
 _NEVER = 0xFFFFFFFF                     # a duration that nobody knows
 _MIN_RATE, _MAX_RATE = 1, 2             # properties
-_NO_RATE = 0xFFFF
+_NO_RATE, _NO_PORT = 0xFFFF, 0xFFFFFFFF
 _U16, _RATE10, _HEADER10 = struct.Struct(">H"), struct.Struct(">HH4xH6x"), struct.Struct(">HH4x")
 
 
@@ -59,7 +72,7 @@ class QueueStats:
 
     def put(self, version: int) -> bytes:
         """Bytes in *version*."""
-        sec, nsec = (_NEVER, _NEVER) if self.duration is None else split_seconds(self.duration)
+        sec, nsec = (_NEVER, _NEVER) if self.duration is None else durations.split(self.duration)
         return _STATS.pack(version, {
             "length": _STATS.size(version), "port": self.port, "queue": self.queue, "tx_bytes": self.tx_bytes,
             "tx_packets": self.tx_packets, "tx_errors": self.tx_errors, "duration_sec": sec,
@@ -71,7 +84,7 @@ class QueueStats:
         v = _STATS.unpack(version, reader)
         sec, nsec = v.pop("duration_sec", _NEVER), v.pop("duration_nsec", 0)
         v.pop("length", None)
-        return cls(**v, duration=None if sec == _NEVER else sec + nsec / 1e9)
+        return cls(**v, duration=None if sec == _NEVER else durations.of(sec, nsec))
 
 
 @value
@@ -87,11 +100,8 @@ class QueueReply(Message):
     def get(cls, reader: Reader, version: int) -> Self:
         if version >= OF14:
             records = get_records(reader, 0, _STATS.size(version))
-            return cls(tuple(QueueStats.get(r, version) for r in records))
-        out = []
-        while len(reader):
-            out.append(QueueStats.get(reader, version))
-        return cls(tuple(out))
+            return cls.of_all(QueueStats.get(r, version) for r in records)
+        return cls.of_all(get_items(reader, QueueStats.get, version))
 
 
 # -- configuration ---------------------------------------------------------------------------------
@@ -122,8 +132,8 @@ class QueueDescRequest(Message):
 
 
 _QUEUE10 = Layout(Row("queue", U32), Row("length", U16), Row("", pad(2)))
-_QUEUE12 = Layout(Row("queue", U32), Row("port", PORT), Row("length", U16), Row("", pad(6)))
-_QUEUE14 = Layout(Row("port", PORT), Row("queue", U32), Row("length", U16), Row("", pad(6)))
+_QUEUE12 = Layout(Row("queue", U32), Row("port", U32), Row("length", U16), Row("", pad(6)))
+_QUEUE14 = Layout(Row("port", U32), Row("queue", U32), Row("length", U16), Row("", pad(6)))
 
 
 def _layout(version: int) -> Layout:
@@ -145,7 +155,7 @@ class QueueConfig:
         rates = b"".join(
             put_property(number, _U16.pack(rate)) if version >= OF14 else _RATE10.pack(number, 16, rate)
             for number, rate in ((_MIN_RATE, self.min_rate), (_MAX_RATE, self.max_rate)) if rate is not None)
-        return layout.pack(version, {"queue": self.queue, "port": self.port,
+        return layout.pack(version, {"queue": self.queue, "port": put_port(self.port, version),
                                      "length": layout.size(version) + len(rates)}) + rates
 
     @classmethod
@@ -153,11 +163,14 @@ class QueueConfig:
         """The queue that comes next, of *port* where it does not say itself."""
         layout = _layout(version)
         v = layout.unpack(version, reader)
+        # Before 1.4 the message says it once for all, and what each queue says may be anything.
+        if version >= OF14 or v.get("port", _NO_PORT) < PORT_MAX:
+            port = get_port(v["port"], version)
         size = v["length"] - layout.size(version)
         if size < 0 or v["length"] % 8:
             raise OpenFlowError("OFPBRC_BAD_LEN", f"a queue of {v['length']} bytes")
         rates = _rates(reader.part(size), version)
-        return cls(v.get("port", port), v["queue"], rates.get(_MIN_RATE), rates.get(_MAX_RATE))
+        return cls(port, v["queue"], rates.get(_MIN_RATE), rates.get(_MAX_RATE))
 
 
 def _rates(reader: Reader, version: int) -> dict[int, int | None]:
@@ -173,19 +186,12 @@ def _rates(reader: Reader, version: int) -> dict[int, int | None]:
             part = reader.part(size)
             part.skip_padding(8)
         if number in (_MIN_RATE, _MAX_RATE):
-            if len(part) != (2 if version >= OF14 else 8):
+            if len(part) < 2 if version >= OF14 else len(part) != 8:
                 raise OpenFlowError("OFPBPC_BAD_LEN" if version >= OF14 else "OFPBRC_BAD_LEN",
                                     f"a rate of {len(part)} bytes")
             rate = int.from_bytes(part.take(2), "big")
             out[number] = None if rate == _NO_RATE else rate
     return out
-
-
-def _get_queues(reader: Reader, version: int, port: int = OFPP_ANY) -> tuple[QueueConfig, ...]:
-    out = []
-    while len(reader):
-        out.append(QueueConfig.get(reader, version, port))
-    return tuple(out)
 
 
 @value
@@ -202,8 +208,13 @@ class QueueConfigReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        port = cls.layout.unpack(version, reader)["port"]
-        return cls(port, _get_queues(reader, version, port))
+        try:
+            port = cls.layout.unpack(version, reader)["port"]
+        except OpenFlowError:
+            if len(reader):
+                raise
+            return cls()                # without queues it does not matter whose there are none
+        return cls.of_all(get_items(reader, partial(QueueConfig.get, port=port), version), port)
 
 
 @value
@@ -217,4 +228,4 @@ class QueueDescReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls(_get_queues(reader, version))
+        return cls.of_all(get_items(reader, QueueConfig.get, version))

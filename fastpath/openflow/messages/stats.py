@@ -6,19 +6,22 @@ A reply may come in several messages; the header's ``more`` flag says that other
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL
 from fastpath.ofproto.match import Match
-from fastpath.openflow import instructions, legacy_match, oxm
+from fastpath.openflow import durations, instructions, legacy_match, oxm
 from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad, padding, text
+from fastpath.openflow.errors import NAMELESS
 from fastpath.openflow.messages import oxs
-from fastpath.openflow.messages.base import Message, get_records
-from fastpath.openflow.messages.flow import get_nxm, split_seconds
+from fastpath.openflow.messages.base import Message, get_items, get_records
+from fastpath.openflow.messages.flow import KNOWN_FLAGS, check_end, get_nxm
 from fastpath.openflow.messages.port import PortDesc, get_ports
 from fastpath.value import field, value
 
@@ -79,7 +82,7 @@ class FlowRequest(Message):
     def get(cls, reader: Reader, version: int) -> Self:
         if version == OF10:
             match = legacy_match.get_match10(reader)
-            return cls(match.normalized(), **_ASK10.unpack(version, reader))
+            return cls(match, **_ASK10.unpack(version, reader))
         v = _ASK11.unpack(version, reader)
         v["cookie"] &= v["cookie_mask"]
         match = legacy_match.get_match(reader, version).normalized()
@@ -104,6 +107,7 @@ class NxFlowRequest(FlowRequest):
     def get(cls, reader: Reader, version: int) -> Self:
         v = _NX_ASK.unpack(version, reader)
         match, cookie, cookie_mask = get_nxm(reader, v["match_len"])
+        check_end(reader)
         return cls(match.normalized(), v["table_id"], v["out_port"], GROUP_ANY, cookie, cookie_mask)
 
 
@@ -153,7 +157,7 @@ class FlowEntry:
     hard_age: float | None = None
 
     def _values(self) -> dict[str, float]:
-        sec, nsec = split_seconds(self.duration)
+        sec, nsec = durations.split(self.duration)
         values: dict[str, float] = {name: getattr(self, name) for name in (
             "priority", "table_id", "cookie", "idle_timeout", "hard_timeout", "flags", "importance",
             "n_packets", "n_bytes")}
@@ -178,25 +182,29 @@ class FlowEntry:
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        """The rule that is all of *reader*."""
+        """The rule that comes next."""
+        begin = reader.pos
         if version == OF10:
             v = _FLOW10_HEAD.unpack(version, reader)
             match = legacy_match.get_match10(reader)
             v |= _FLOW10.unpack(version, reader)
+            _check_length(v["length"], _FLOW10_HEAD.size(OF10) + legacy_match.MATCH10.size(OF10)
+                          + _FLOW10.size(OF10))
+        elif version < OF15:
+            v = _FLOW11.unpack(version, reader)
+            _check_length(v["length"], _FLOW11.size(version))
+            match = legacy_match.get_match(reader, version).normalized()
         else:
-            v = (_FLOW15 if version >= OF15 else _FLOW11).unpack(version, reader)
-            match = legacy_match.get_match(reader, version, loose=True)
-            if version >= OF15:
-                v |= oxs.get(reader)
-                v.pop("n_flows", None)
-        return cls._of(v, match, instructions.get(reader, version))
+            v, match = _get_head15(reader)
+        if v.get("flags", 0) & ~KNOWN_FLAGS[version]:
+            raise OpenFlowError("OFPFMFC_BAD_FLAGS", f"flags {v['flags']:#x} of a rule")
+        return cls._of(v, match, _get_actions(reader, begin, v, version))
 
     @classmethod
     def _of(cls, v: dict[str, float], match: Match, actions: ActionList) -> Self:
-        del v["length"]
         if "duration_sec" in v:
-            v["duration"] = v.pop("duration_sec") + v.pop("duration_nsec") / 1e9
-        return cls(match.normalized(), actions, **v)  # type: ignore[arg-type]
+            v["duration"] = durations.pop(v)
+        return cls(match, actions, **v)  # type: ignore[arg-type]
 
     def put_nx(self, version: int) -> bytes:
         """Bytes in the NXM form."""
@@ -209,12 +217,40 @@ class FlowEntry:
 
     @classmethod
     def get_nx(cls, reader: Reader, version: int) -> Self:
-        """The rule that is all of *reader*, in the NXM form."""
+        """The rule that comes next, in the NXM form."""
+        begin = reader.pos
         v = _NX_FLOW.unpack(version, reader)
-        match = get_nxm(reader, v.pop("match_len"), loose=True)[0]
+        _check_length(v["length"], _NX_FLOW.size(version) + v["match_len"] + len(padding(v["match_len"])))
+        match = get_nxm(reader, v.pop("match_len"))[0].normalized()
         for name in ("idle_age", "hard_age"):
             v[name] = v[name] - 1 if v[name] else None
-        return cls._of(v, match, instructions.get(reader, OF10))
+        return cls._of(v, match, _get_actions(reader, begin, v, OF10))
+
+
+def _check_length(length: int, least: int) -> None:
+    if length < least:
+        raise OpenFlowError("OFPBRC_BAD_LEN", f"a rule of {length} bytes, expected {least} at least")
+
+
+def _get_head15(reader: Reader) -> tuple[dict[str, Any], Match]:
+    """What stands before the instructions in 1.5, of whose faults the reference names none."""
+    try:
+        v = _FLOW15.unpack(OF15, reader)
+        match = legacy_match.get_match(reader, OF15).normalized()
+        v |= oxs.NOTHING | oxs.get(reader)
+    except OpenFlowError as error:
+        raise OpenFlowError(NAMELESS, error.detail) from None
+    del v["n_flows"]
+    return v, match
+
+
+def _get_actions(reader: Reader, begin: int, v: dict[str, Any], version: int) -> ActionList:
+    """What is left of a rule that began at *begin*."""
+    size = v.pop("length") - (reader.pos - begin)
+    if size < 0 or (size % 8 and version == OF10):
+        raise OpenFlowError("OFPBRC_BAD_LEN", f"a rule with {size} bytes of actions")
+    part = reader.part(size, "OFPBRC_BAD_LEN" if version == OF10 else "OFPBIC_BAD_LEN")
+    return instructions.get(part, version)
 
 
 def put_age(age: float | None) -> int:
@@ -233,7 +269,7 @@ class FlowReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls(tuple(FlowEntry.get(r, version) for r in get_records(reader, 0, 4)))
+        return cls.of_all(get_items(reader, FlowEntry.get, version))
 
 
 @value
@@ -247,7 +283,7 @@ class NxFlowReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls(tuple(FlowEntry.get_nx(r, version) for r in get_records(reader, 0, 4)))
+        return cls.of_all(get_items(reader, FlowEntry.get_nx, version))
 
 
 _AGGREGATE = Layout(*_COUNTS, Row("n_flows", U32), Row("", pad(4)))
@@ -270,8 +306,8 @@ class AggregateReply(Message):
     def get(cls, reader: Reader, version: int) -> Self:
         if version < OF15:
             return cls(**_AGGREGATE.unpack(version, reader))
-        v = oxs.get(reader)
-        return cls(*(int(v.get(name, 0)) for name in AggregateReply.__match_args__))
+        v = oxs.NOTHING | oxs.get(reader)
+        return cls(*(int(v[name]) for name in AggregateReply.__match_args__))
 
 
 @value
@@ -315,6 +351,14 @@ class TableStats:
     metadata_match: int = 0
     metadata_write: int = 0
 
+    @classmethod
+    def get(cls, reader: Reader, version: int) -> Self:
+        """The table that comes next."""
+        v = _TABLE.unpack(version, reader)
+        if "instructions11" in v:
+            v["instructions"] = v.pop("instructions11")
+        return cls(**v)
+
 
 @value
 class TableRequest(Message):
@@ -335,13 +379,7 @@ class TableReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        out = []
-        while len(reader):
-            v = _TABLE.unpack(version, reader)
-            if "instructions11" in v:
-                v["instructions"] = v.pop("instructions11")
-            out.append(TableStats(**v))
-        return cls(tuple(out))
+        return cls.of_all(get_items(reader, TableStats.get, version))
 
 
 @value
@@ -385,6 +423,12 @@ class TableFeatures:
         return cls(**v, properties=reader.rest())
 
 
+def get_features(reader: Reader, version: int) -> Iterator[TableFeatures]:
+    """What tables can do, one by one to the end of *reader*."""
+    records = get_records(reader, 0, _FEATURES.size(version), short="OFPBPC_BAD_LEN", unit=8)
+    return (TableFeatures.get(r, version) for r in records)
+
+
 @value
 class TableFeaturesReply(Message):
     """What the tables can do."""
@@ -396,8 +440,7 @@ class TableFeaturesReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        records = get_records(reader, 0, _FEATURES.size(version))
-        return cls(tuple(TableFeatures.get(r, version) for r in records))
+        return cls.of_all(get_features(reader, version))
 
 
 # -- ports -----------------------------------------------------------------------------------------
@@ -423,6 +466,7 @@ _PORT = Layout(
 _PORT_ERRORS = Layout(Row("", pad(4)), *(Row(n, U64) for n in _ERRORS))
 _EXPERIMENTER, _INTEL, _RFC2819, _CUSTOM = 0xFFFF, 0xAA01, 1, 2      # properties that Open vSwitch adds
 _INTEL_HEAD, _CUSTOM_HEAD = struct.Struct("!II"), struct.Struct("!HH")
+_RFC2819_COUNTS = struct.Struct(">4x21Q")
 _NO_RFC2819 = _INTEL_HEAD.pack(_INTEL, _RFC2819) + bytes(4) + b"\xff" * 168    # 21 counters nobody keeps
 
 
@@ -436,6 +480,21 @@ def _get_custom(reader: Reader) -> tuple[tuple[str, int], ...]:
     _pad, n = reader.unpack(_CUSTOM_HEAD)
     names = ((reader.take(reader.take(1)[0]).decode(errors="replace"), reader.take(8)) for _ in range(n))
     return tuple((name, int.from_bytes(value, "big")) for name, value in names)
+
+
+def _get_intel(part: Reader) -> dict[str, Any]:
+    """What an experimenter's property adds."""
+    if len(part) < _INTEL_HEAD.size:
+        raise OpenFlowError("OFPBPC_BAD_LEN", "an experimenter's property without experimenter")
+    head = part.unpack(_INTEL_HEAD)
+    if head == (_INTEL, _CUSTOM):
+        return {"custom": _get_custom(part)}
+    if head != (_INTEL, _RFC2819):
+        return {}
+    if len(part) != _RFC2819_COUNTS.size:
+        raise OpenFlowError("OFPBPC_BAD_LEN", f"counters of RFC 2819 in {len(part)} bytes")
+    counts = part.unpack(_RFC2819_COUNTS)
+    return {"rfc2819": () if set(counts) == {UNKNOWN} else counts}
 
 
 DEVICE_COUNTS = ("rx_frame_err", "rx_over_err", "rx_crc_err", "collisions")      # that not every device keeps
@@ -460,11 +519,12 @@ class PortCounts:
     collisions: int = UNKNOWN
     duration: float = 0
     custom: tuple[tuple[str, int], ...] = ()        # counters of the device's own, by name
+    rfc2819: tuple[int, ...] = ()                   # those RFC 2819 has beside the above, if told
 
     def put(self, version: int) -> bytes:
         """Bytes in *version*."""
         values = {name: getattr(self, name) for name in ("port", *_NAMES, *_ERRORS)}
-        sec, nsec = split_seconds(self.duration)
+        sec, nsec = durations.split(self.duration)
         values |= {"duration_sec": sec, "duration_nsec": nsec, "duration_sec14": sec, "duration_nsec14": nsec}
         if version < OF14:
             return _PORT.pack(version, values)
@@ -484,9 +544,9 @@ class PortCounts:
             kind, part = get_property(reader)
             if kind == 0:
                 v |= _PORT_ERRORS.unpack(version, part)
-            elif kind == _EXPERIMENTER and part.unpack(_INTEL_HEAD) == (_INTEL, _CUSTOM):
-                v["custom"] = _get_custom(part)
-        duration = v.pop("duration_sec", 0) + v.pop("duration_nsec", 0) / 1e9
+            elif kind == _EXPERIMENTER:
+                v |= _get_intel(part)
+        duration = durations.pop(v)
         return cls(**v, duration=duration)
 
 
@@ -503,11 +563,8 @@ class PortStatsReply(Message):
     def get(cls, reader: Reader, version: int) -> Self:
         if version >= OF14:
             records = get_records(reader, 0, _PORT.size(version))
-            return cls(tuple(PortCounts.get(r, version) for r in records))
-        out = []
-        while len(reader):
-            out.append(PortCounts.get(reader, version))
-        return cls(tuple(out))
+            return cls.of_all(PortCounts.get(r, version) for r in records)
+        return cls.of_all(get_items(reader, PortCounts.get, version))
 
 
 @value
@@ -529,4 +586,4 @@ class PortDescReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls(get_ports(reader, version))
+        return cls.of_all(get_ports(reader, version))

@@ -32,7 +32,6 @@ from fastpath.openflow.messages import (
     tables,
     tlv,
 )
-from fastpath.openflow.messages.sizes import check_size
 from fastpath.value import value
 
 HEADER = struct.Struct(">BBHI")
@@ -43,130 +42,163 @@ MULTIPART_VENDOR, MORE = 0xFFFF, 1
 _BUNDLE_ADD, _ADD = 34, struct.Struct(">8xI2xH")
 _FLOW_MOD, _NX = 14, NX_VENDOR.to_bytes(4, "big")
 SPACE_VENDORS = {"NX": NX_VENDOR, "ONF": ONF_VENDOR}
+_SPACES = {vendor: space for space, vendor in SPACE_VENDORS.items()}
 
-# class, space, number, since, until.  Spaces: OFPT; REQUEST and REPLY of multiparts; vendors' of both.
-_ROWS: tuple[tuple[type, str, int, int, int], ...] = (
-    (basic.Hello,              "OFPT",       0,  OF10, OF15),
-    (basic.Error,              "OFPT",       1,  OF10, OF15),
-    (basic.EchoRequest,        "OFPT",       2,  OF10, OF15),
-    (basic.EchoReply,          "OFPT",       3,  OF10, OF15),
-    (basic.FeaturesRequest,    "OFPT",       5,  OF10, OF15),
-    (port.FeaturesReply,       "OFPT",       6,  OF10, OF15),
-    (basic.GetConfigRequest,   "OFPT",       7,  OF10, OF15),
-    (basic.GetConfigReply,     "OFPT",       8,  OF10, OF15),
-    (basic.SetConfig,          "OFPT",       9,  OF10, OF15),
-    (packet.PacketIn,          "OFPT",       10, OF10, OF15),
-    (flow.FlowRemoved,         "OFPT",       11, OF10, OF15),
-    (port.PortStatus,          "OFPT",       12, OF10, OF15),
-    (packet.PacketOut,         "OFPT",       13, OF10, OF15),
-    (FlowMod,                  "OFPT",       14, OF10, OF15),
-    (port.PortMod,             "OFPT",       15, OF10, OF10),
-    (GroupMod,                 "OFPT",       15, OF11, OF15),
-    (port.PortMod,             "OFPT",       16, OF11, OF15),
-    (port.TableMod,            "OFPT",       17, OF11, OF15),
-    (basic.BarrierRequest,     "OFPT",       18, OF10, OF10),
-    (basic.BarrierReply,       "OFPT",       19, OF10, OF10),
-    (basic.BarrierRequest,     "OFPT",       20, OF11, OF15),
-    (basic.BarrierReply,       "OFPT",       21, OF11, OF15),
-    (basic.RoleRequest,        "OFPT",       24, OF12, OF15),
-    (basic.RoleReply,          "OFPT",       25, OF12, OF15),
-    (basic.GetAsyncRequest,    "OFPT",       26, OF13, OF13),
-    (basic.GetAsyncReply,      "OFPT",       27, OF13, OF13),
-    (basic.SetAsync,           "OFPT",       28, OF13, OF13),
-    (basic.GetAsyncRequest,    "OFPT",       26, OF14, OF15),
-    (role.GetAsyncReply14,     "OFPT",       27, OF14, OF15),
-    (role.SetAsync14,          "OFPT",       28, OF14, OF15),
-    (role.SetAsync14,          "NX",         27, OF10, OF13),
-    (role.RoleStatus,          "ONF",        1911, OF13, OF13),
-    (role.RoleStatus,          "OFPT",       30, OF14, OF15),
-    (tables.TableStatus,       "OFPT",       31, OF14, OF15),
-    (role.RequestForward,      "NX",         132, OF10, OF12),
-    (role.RequestForward,      "ONF",        2350, OF13, OF13),
-    (role.RequestForward,      "OFPT",       32, OF14, OF15),
-    (queue.QueueConfigRequest, "OFPT",      20, OF10, OF10),
-    (queue.QueueConfigReply,  "OFPT",       21, OF10, OF10),
-    (queue.QueueConfigRequest, "OFPT",      22, OF11, OF13),
-    (queue.QueueConfigReply,  "OFPT",       23, OF11, OF13),
-    (MeterMod,                 "OFPT",       29, OF13, OF15),
-    (bundle.BundleControl,     "ONF",        2300, OF13, OF13),
-    (bundle.BundleAdd,         "ONF",        2301, OF13, OF13),
-    (bundle.BundleControl,     "OFPT",       33, OF14, OF15),
-    (bundle.BundleAdd,         "OFPT",       34, OF14, OF15),
-    (basic.NxRoleRequest,      "NX",         10, OF10, OF15),
-    (basic.NxRoleReply,        "NX",         11, OF10, OF15),
-    (basic.SetFlowFormat,      "NX",         12, OF10, OF10),
-    (flow.NxFlowMod,           "NX",         13, OF10, OF15),
-    (flow.NxFlowRemoved,       "NX",         14, OF10, OF15),
-    (basic.FlowModTableId,     "NX",         15, OF10, OF15),
-    (basic.SetPacketInFormat,  "NX",         16, OF10, OF15),
-    (packet.NxPacketIn,        "NX",         17, OF10, OF15),
-    (basic.FlowAge,            "NX",         18, OF10, OF15),
-    (basic.SetAsync,           "NX",         19, OF10, OF15),
-    (basic.SetControllerId,    "NX",         20, OF10, OF15),
-    (monitor.FlowMonitorCancel, "NX",        21, OF10, OF12),
-    (monitor.FlowMonitorPaused, "NX",        22, OF10, OF12),
-    (monitor.FlowMonitorResumed, "NX",       23, OF10, OF12),
-    (monitor.FlowMonitorCancel, "ONF",       1870, OF13, OF13),
-    (monitor.FlowMonitorPaused, "ONF",       1871, OF13, OF13),
-    (monitor.FlowMonitorResumed, "ONF",      1872, OF13, OF13),
-    (tlv.TlvTableMod,          "NX",         24, OF10, OF15),
-    (tlv.TlvTableRequest,      "NX",         25, OF10, OF15),
-    (tlv.TlvTableReply,        "NX",         26, OF10, OF15),
-    (packet.NxResume,          "NX",         28, OF10, OF15),
-    (conntrack.CtFlushZone,    "NX",         29, OF10, OF15),
-    (conntrack.CtFlush,        "NX",         32, OF10, OF15),
-    (packet.NxPacketIn2,       "NX",         30, OF10, OF15),
-    (GroupMod,                 "NX",         31, OF10, OF10),
-    (stats.DescRequest,        "REQUEST",    0,  OF10, OF15),
-    (stats.DescReply,          "REPLY",      0,  OF10, OF15),
-    (stats.FlowRequest,        "REQUEST",    1,  OF10, OF15),
-    (stats.FlowReply,          "REPLY",      1,  OF10, OF15),
-    (stats.AggregateRequest,   "REQUEST",    2,  OF10, OF15),
-    (stats.AggregateReply,     "REPLY",      2,  OF10, OF15),
-    (stats.TableRequest,       "REQUEST",    3,  OF10, OF15),
-    (stats.TableReply,         "REPLY",      3,  OF10, OF15),
-    (stats.PortStatsRequest,   "REQUEST",    4,  OF10, OF15),
-    (stats.PortStatsReply,     "REPLY",      4,  OF10, OF15),
-    (queue.QueueRequest,       "REQUEST",    5,  OF10, OF15),
-    (queue.QueueReply,         "REPLY",      5,  OF10, OF15),
-    (group.GroupStatsRequest,  "REQUEST",    6,  OF11, OF15),
-    (group.GroupStatsReply,    "REPLY",      6,  OF11, OF15),
-    (group.GroupDescRequest,   "REQUEST",    7,  OF11, OF15),
-    (group.GroupDescReply,     "REPLY",      7,  OF11, OF15),
-    (group.GroupFeaturesRequest, "REQUEST",  8,  OF12, OF15),
-    (group.GroupFeaturesReply, "REPLY",      8,  OF12, OF15),
-    (meter.MeterStatsRequest,  "REQUEST",    9,  OF13, OF15),
-    (meter.MeterStatsReply,    "REPLY",      9,  OF13, OF15),
-    (meter.MeterConfigRequest, "REQUEST",    10, OF13, OF15),
-    (meter.MeterConfigReply,   "REPLY",      10, OF13, OF15),
-    (meter.MeterFeaturesRequest, "REQUEST",  11, OF13, OF15),
-    (meter.MeterFeaturesReply, "REPLY",      11, OF13, OF15),
-    (stats.TableFeaturesRequest, "REQUEST",  12, OF13, OF15),
-    (stats.TableFeaturesReply, "REPLY",      12, OF13, OF15),
-    (stats.PortDescRequest,    "REQUEST",    13, OF10, OF15),
-    (stats.PortDescReply,      "REPLY",      13, OF10, OF15),
-    (tables.TableDescRequest,  "REQUEST",    14, OF14, OF15),
-    (tables.TableDescReply,    "REPLY",      14, OF14, OF15),
-    (queue.QueueDescRequest,  "REQUEST",    15, OF14, OF15),
-    (queue.QueueDescReply,    "REPLY",      15, OF14, OF15),
-    (monitor.FlowMonitorRequest, "REQUEST",  16, OF14, OF15),
-    (monitor.FlowMonitorReply, "REPLY",      16, OF14, OF15),
-    (monitor.FlowMonitorRequest, "ONF REQUEST", 1870, OF13, OF13),
-    (monitor.FlowMonitorReply, "ONF REPLY",  1870, OF13, OF13),
-    (monitor.FlowMonitorRequest, "NX REQUEST", 2, OF10, OF12),
-    (monitor.FlowMonitorReply, "NX REPLY",   2,  OF10, OF12),
-    (stats.NxFlowRequest,      "NX REQUEST", 0,  OF10, OF10),
-    (stats.NxFlowReply,        "NX REPLY",   0,  OF10, OF10),
-    (stats.NxAggregateRequest, "NX REQUEST", 1,  OF10, OF10),
-    (stats.NxAggregateReply,   "NX REPLY",   1,  OF10, OF10),
-    (conntrack.IpfixBridgeRequest, "NX REQUEST", 3, OF10, OF15),
-    (conntrack.IpfixFlowRequest, "NX REQUEST", 4, OF10, OF15),
-    (group.GroupStatsRequest,  "NX REQUEST", 7,  OF10, OF10),
-    (group.GroupStatsReply,    "NX REPLY",   7,  OF10, OF10),
-    (group.GroupDescRequest,   "NX REQUEST", 8,  OF10, OF10),
-    (group.GroupDescReply,     "NX REPLY",   8,  OF10, OF10),
-    (group.GroupFeaturesRequest, "NX REQUEST", 9, OF10, OF11),
-    (group.GroupFeaturesReply, "NX REPLY",   9,  OF10, OF11),
+# class, space, number, since, until, least, unit.  Spaces: OFPT; REQUEST and REPLY of multiparts; vendors' of
+# both.  A body has *least* bytes and as many times *unit* as there are, which is told before it is looked at.
+_ROWS: tuple[tuple[type, str, int, int, int, int, int], ...] = (
+    (basic.Hello,                   "OFPT",        0,    OF10, OF15, 0,   1),
+    (basic.Error,                   "OFPT",        1,    OF10, OF15, 4,   1),
+    (basic.EchoRequest,             "OFPT",        2,    OF10, OF15, 0,   1),
+    (basic.EchoReply,               "OFPT",        3,    OF10, OF15, 0,   1),
+    (basic.FeaturesRequest,         "OFPT",        5,    OF10, OF15, 0,   0),
+    (port.FeaturesReply,            "OFPT",        6,    OF10, OF10, 24,  48),
+    (port.FeaturesReply,            "OFPT",        6,    OF11, OF12, 24,  64),
+    (port.FeaturesReply,            "OFPT",        6,    OF13, OF15, 24,  0),
+    (basic.GetConfigRequest,        "OFPT",        7,    OF10, OF15, 0,   0),
+    (basic.GetConfigReply,          "OFPT",        8,    OF10, OF15, 4,   0),
+    (basic.SetConfig,               "OFPT",        9,    OF10, OF15, 4,   0),
+    (packet.PacketIn,               "OFPT",        10,   OF10, OF10, 10,  1),
+    (packet.PacketIn,               "OFPT",        10,   OF11, OF11, 16,  1),
+    (packet.PacketIn,               "OFPT",        10,   OF12, OF12, 8,   1),
+    (packet.PacketIn,               "OFPT",        10,   OF13, OF15, 16,  1),
+    (flow.FlowRemoved,              "OFPT",        11,   OF10, OF10, 80,  0),
+    (flow.FlowRemoved,              "OFPT",        11,   OF11, OF14, 40,  8),
+    (flow.FlowRemoved,              "OFPT",        11,   OF15, OF15, 16,  8),
+    (port.PortStatus,               "OFPT",        12,   OF10, OF10, 56,  0),
+    (port.PortStatus,               "OFPT",        12,   OF11, OF13, 72,  0),
+    (port.PortStatus,               "OFPT",        12,   OF14, OF15, 48,  8),
+    (packet.PacketOut,              "OFPT",        13,   OF10, OF10, 8,   1),
+    (packet.PacketOut,              "OFPT",        13,   OF11, OF14, 16,  1),
+    (packet.PacketOut,              "OFPT",        13,   OF15, OF15, 8,   1),
+    (FlowMod,                       "OFPT",        14,   OF10, OF10, 64,  8),
+    (FlowMod,                       "OFPT",        14,   OF11, OF15, 40,  8),
+    (port.PortMod,                  "OFPT",        15,   OF10, OF10, 24,  0),
+    (GroupMod,                      "OFPT",        15,   OF11, OF14, 8,   8),
+    (GroupMod,                      "OFPT",        15,   OF15, OF15, 16,  8),
+    (port.PortMod,                  "OFPT",        16,   OF11, OF13, 32,  0),
+    (port.PortMod,                  "OFPT",        16,   OF14, OF15, 24,  8),
+    (port.TableMod,                 "OFPT",        17,   OF11, OF13, 8,   0),
+    (port.TableMod,                 "OFPT",        17,   OF14, OF15, 8,   8),
+    (basic.BarrierRequest,          "OFPT",        18,   OF10, OF10, 0,   0),
+    (basic.BarrierReply,            "OFPT",        19,   OF10, OF10, 0,   0),
+    (basic.BarrierRequest,          "OFPT",        20,   OF11, OF15, 0,   0),
+    (basic.BarrierReply,            "OFPT",        21,   OF11, OF15, 0,   0),
+    (basic.RoleRequest,             "OFPT",        24,   OF12, OF15, 16,  0),
+    (basic.RoleReply,               "OFPT",        25,   OF12, OF15, 16,  0),
+    (basic.GetAsyncRequest,         "OFPT",        26,   OF13, OF13, 0,   0),
+    (basic.GetAsyncReply,           "OFPT",        27,   OF13, OF13, 24,  0),
+    (basic.SetAsync,                "OFPT",        28,   OF13, OF13, 24,  0),
+    (basic.GetAsyncRequest,         "OFPT",        26,   OF14, OF15, 0,   0),
+    (role.GetAsyncReply14,          "OFPT",        27,   OF14, OF15, 0,   8),
+    (role.SetAsync14,               "OFPT",        28,   OF14, OF15, 0,   8),
+    (role.SetAsync14,               "NX",          27,   OF10, OF13, 0,   8),
+    (role.RoleStatus,               "ONF",         1911, OF13, OF13, 16,  8),
+    (role.RoleStatus,               "OFPT",        30,   OF14, OF15, 16,  8),
+    (tables.TableStatus,            "OFPT",        31,   OF14, OF15, 8,   8),
+    (role.RequestForward,           "NX",          132,  OF10, OF12, 8,   8),
+    (role.RequestForward,           "ONF",         2350, OF13, OF13, 8,   8),
+    (role.RequestForward,           "OFPT",        32,   OF14, OF15, 8,   8),
+    (queue.QueueConfigRequest,      "OFPT",        20,   OF10, OF10, 4,   0),
+    (queue.QueueConfigReply,        "OFPT",        21,   OF10, OF10, 8,   8),
+    (queue.QueueConfigRequest,      "OFPT",        22,   OF11, OF13, 8,   0),
+    (queue.QueueConfigReply,        "OFPT",        23,   OF11, OF13, 8,   8),
+    (MeterMod,                      "OFPT",        29,   OF13, OF15, 8,   8),
+    (bundle.BundleControl,          "ONF",         2300, OF13, OF13, 8,   8),
+    (bundle.BundleAdd,              "ONF",         2301, OF13, OF13, 8,   1),
+    (bundle.BundleControl,          "OFPT",        33,   OF14, OF15, 8,   8),
+    (bundle.BundleAdd,              "OFPT",        34,   OF14, OF15, 8,   1),
+    (basic.NxRoleRequest,           "NX",          10,   OF10, OF15, 4,   0),
+    (basic.NxRoleReply,             "NX",          11,   OF10, OF15, 4,   0),
+    (basic.SetFlowFormat,           "NX",          12,   OF10, OF10, 4,   0),
+    (flow.NxFlowMod,                "NX",          13,   OF10, OF15, 32,  8),
+    (flow.NxFlowRemoved,            "NX",          14,   OF10, OF15, 40,  8),
+    (basic.FlowModTableId,          "NX",          15,   OF10, OF15, 8,   0),
+    (basic.SetPacketInFormat,       "NX",          16,   OF10, OF15, 4,   0),
+    (packet.NxPacketIn,             "NX",          17,   OF10, OF15, 24,  1),
+    (basic.FlowAge,                 "NX",          18,   OF10, OF15, 0,   0),
+    (basic.SetAsync,                "NX",          19,   OF10, OF15, 24,  0),
+    (basic.SetControllerId,         "NX",          20,   OF10, OF15, 8,   0),
+    (monitor.FlowMonitorCancel,     "NX",          21,   OF10, OF12, 4,   0),
+    (monitor.FlowMonitorPaused,     "NX",          22,   OF10, OF12, 0,   0),
+    (monitor.FlowMonitorResumed,    "NX",          23,   OF10, OF12, 0,   0),
+    (monitor.FlowMonitorCancel,     "ONF",         1870, OF13, OF13, 4,   0),
+    (monitor.FlowMonitorPaused,     "ONF",         1871, OF13, OF13, 0,   0),
+    (monitor.FlowMonitorResumed,    "ONF",         1872, OF13, OF13, 0,   0),
+    (tlv.TlvTableMod,               "NX",          24,   OF10, OF15, 8,   8),
+    (tlv.TlvTableRequest,           "NX",          25,   OF10, OF15, 0,   0),
+    (tlv.TlvTableReply,             "NX",          26,   OF10, OF15, 16,  8),
+    (packet.NxResume,               "NX",          28,   OF10, OF15, 0,   8),
+    (conntrack.CtFlushZone,         "NX",          29,   OF10, OF15, 8,   0),
+    (conntrack.CtFlush,             "NX",          32,   OF10, OF15, 8,   8),
+    (packet.NxPacketIn2,            "NX",          30,   OF10, OF15, 0,   8),
+    (GroupMod,                      "NX",          31,   OF10, OF10, 16,  8),
+    (stats.DescRequest,             "REQUEST",     0,    OF10, OF15, 0,   0),
+    (stats.DescReply,               "REPLY",       0,    OF10, OF15, 1056, 0),
+    (stats.FlowRequest,             "REQUEST",     1,    OF10, OF10, 44,  0),
+    (stats.FlowRequest,             "REQUEST",     1,    OF11, OF15, 32,  8),
+    (stats.FlowReply,               "REPLY",       1,    OF10, OF15, 0,   1),
+    (stats.AggregateRequest,        "REQUEST",     2,    OF10, OF10, 44,  0),
+    (stats.AggregateRequest,        "REQUEST",     2,    OF11, OF15, 32,  8),
+    (stats.AggregateReply,          "REPLY",       2,    OF10, OF14, 24,  0),
+    (stats.AggregateReply,          "REPLY",       2,    OF15, OF15, 0,   1),
+    (stats.TableRequest,            "REQUEST",     3,    OF10, OF15, 0,   0),
+    (stats.TableReply,              "REPLY",       3,    OF10, OF10, 0,   64),
+    (stats.TableReply,              "REPLY",       3,    OF11, OF11, 0,   88),
+    (stats.TableReply,              "REPLY",       3,    OF12, OF12, 0,   128),
+    (stats.TableReply,              "REPLY",       3,    OF13, OF15, 0,   24),
+    (stats.PortStatsRequest,        "REQUEST",     4,    OF10, OF15, 8,   0),
+    (stats.PortStatsReply,          "REPLY",       4,    OF10, OF12, 0,   104),
+    (stats.PortStatsReply,          "REPLY",       4,    OF13, OF13, 0,   112),
+    (stats.PortStatsReply,          "REPLY",       4,    OF14, OF15, 0,   8),
+    (queue.QueueRequest,            "REQUEST",     5,    OF10, OF15, 8,   0),
+    (queue.QueueReply,              "REPLY",       5,    OF10, OF12, 0,   32),
+    (queue.QueueReply,              "REPLY",       5,    OF13, OF13, 0,   40),
+    (queue.QueueReply,              "REPLY",       5,    OF14, OF15, 0,   8),
+    (group.GroupStatsRequest,       "REQUEST",     6,    OF11, OF15, 8,   0),
+    (group.GroupStatsReply,         "REPLY",       6,    OF11, OF15, 0,   8),
+    (group.GroupDescRequest,        "REQUEST",     7,    OF11, OF14, 0,   0),
+    (group.GroupDescRequest,        "REQUEST",     7,    OF15, OF15, 8,   0),
+    (group.GroupDescReply,          "REPLY",       7,    OF11, OF15, 0,   8),
+    (group.GroupFeaturesRequest,    "REQUEST",     8,    OF12, OF15, 0,   0),
+    (group.GroupFeaturesReply,      "REPLY",       8,    OF12, OF15, 40,  0),
+    (meter.MeterStatsRequest,       "REQUEST",     9,    OF13, OF15, 8,   0),
+    (meter.MeterStatsReply,         "REPLY",       9,    OF13, OF15, 0,   8),
+    (meter.MeterConfigRequest,      "REQUEST",     10,   OF13, OF15, 8,   0),
+    (meter.MeterConfigReply,        "REPLY",       10,   OF13, OF15, 0,   8),
+    (meter.MeterFeaturesRequest,    "REQUEST",     11,   OF13, OF15, 0,   0),
+    (meter.MeterFeaturesReply,      "REPLY",       11,   OF13, OF15, 16,  0),
+    (stats.TableFeaturesRequest,    "REQUEST",     12,   OF13, OF15, 0,   8),
+    (stats.TableFeaturesReply,      "REPLY",       12,   OF13, OF15, 64,  8),
+    (stats.PortDescRequest,         "REQUEST",     13,   OF10, OF14, 0,   0),
+    (stats.PortDescRequest,         "REQUEST",     13,   OF15, OF15, 8,   0),
+    (stats.PortDescReply,           "REPLY",       13,   OF10, OF10, 0,   48),
+    (stats.PortDescReply,           "REPLY",       13,   OF11, OF13, 0,   64),
+    (stats.PortDescReply,           "REPLY",       13,   OF14, OF15, 0,   8),
+    (tables.TableDescRequest,       "REQUEST",     14,   OF14, OF15, 0,   0),
+    (tables.TableDescReply,         "REPLY",       14,   OF14, OF15, 8,   8),
+    (queue.QueueDescRequest,        "REQUEST",     15,   OF14, OF15, 8,   0),
+    (queue.QueueDescReply,          "REPLY",       15,   OF14, OF15, 0,   8),
+    (monitor.FlowMonitorRequest,    "REQUEST",     16,   OF14, OF15, 0,   8),
+    (monitor.FlowMonitorReply,      "REPLY",       16,   OF14, OF15, 0,   8),
+    (monitor.FlowMonitorRequest,    "ONF REQUEST", 1870, OF13, OF13, 0,   8),
+    (monitor.FlowMonitorReply,      "ONF REPLY",   1870, OF13, OF13, 0,   8),
+    (monitor.FlowMonitorRequest,    "NX REQUEST",  2,    OF10, OF12, 0,   8),
+    (monitor.FlowMonitorReply,      "NX REPLY",    2,    OF10, OF12, 0,   8),
+    (stats.NxFlowRequest,           "NX REQUEST",  0,    OF10, OF10, 8,   8),
+    (stats.NxFlowReply,             "NX REPLY",    0,    OF10, OF10, 0,   1),
+    (stats.NxAggregateRequest,      "NX REQUEST",  1,    OF10, OF10, 8,   8),
+    (stats.NxAggregateReply,        "NX REPLY",    1,    OF10, OF10, 24,  0),
+    (conntrack.IpfixBridgeRequest,  "NX REQUEST",  3,    OF10, OF15, 0,   0),
+    (conntrack.IpfixBridgeReply,    "NX REPLY",    3,    OF10, OF15, 88,  0),
+    (conntrack.IpfixFlowRequest,    "NX REQUEST",  4,    OF10, OF15, 0,   0),
+    (conntrack.IpfixFlowReply,      "NX REPLY",    4,    OF10, OF15, 0,   88),
+    (group.GroupStatsRequest,       "NX REQUEST",  7,    OF10, OF10, 8,   0),
+    (group.GroupStatsReply,         "NX REPLY",    7,    OF10, OF10, 0,   8),
+    (group.GroupDescRequest,        "NX REQUEST",  8,    OF10, OF10, 8,   0),
+    (group.GroupDescReply,          "NX REPLY",    8,    OF10, OF10, 0,   8),
+    (group.GroupFeaturesRequest,    "NX REQUEST",  9,    OF10, OF11, 0,   0),
+    (group.GroupFeaturesReply,      "NX REPLY",    9,    OF10, OF11, 40,  0),
 )
 # What is no Message has its own way to bytes and back.
 _PUT: dict[type, Callable[[Any, int], bytes]] = {
@@ -175,17 +207,22 @@ _GET: dict[type, Callable[[Reader, int], Any]] = {
     FlowMod: flow.get_flow_mod, GroupMod: group.get_group_mod, MeterMod: meter.get_meter_mod}
 
 
-def _index() -> tuple[dict[tuple[int, str, int], type], dict[tuple[int, type], tuple[str, int]]]:
-    by_number: dict[tuple[int, str, int], type] = {}
+Size = tuple[int, int]                  # least and unit of a body
+
+
+def _index() -> tuple[dict[tuple[int, str, int], tuple[type, Size]], dict[tuple[int, type], tuple[str, int]]]:
+    by_number: dict[tuple[int, str, int], tuple[type, Size]] = {}
     by_class: dict[tuple[int, type], tuple[str, int]] = {}
-    for cls, space, number, since, until in _ROWS:
+    for cls, space, number, since, until, least, unit in _ROWS:
         for version in range(since, until + 1):
-            by_number[version, space, number] = cls
+            by_number[version, space, number] = cls, (least, unit)
             by_class.setdefault((version, cls), (space, number))
     return by_number, by_class
 
 
 _BY_NUMBER, _BY_CLASS = _index()
+# What any version has, be it one nobody knows yet: hello, error, echo request and reply.
+_IN_ALL = range(4)
 CLASSES: tuple[type, ...] = tuple(dict.fromkeys(row[0] for row in _ROWS))
 
 
@@ -212,27 +249,46 @@ def is_more(data: bytes) -> bool:
 
 def class_of(data: bytes) -> type | None:
     """Class of the message that *data* begins with, whole or not; None if there is none."""
-    return _opened(data)[0]
+    kind = kind_of(data)
+    return None if kind is None else kind.cls
+
+
+@value
+class Kind:
+    """Which message it is, in which space its number is, the flags of a multipart, and the *least* bytes it
+    has, headers and all, to which come some times *unit*."""
+
+    cls: type
+    space: str
+    flags: int
+    least: int
+    unit: int
+
+    def may_have(self, size: int) -> bool:
+        """Whether a message of this kind may have *size* bytes."""
+        extra = size - self.least
+        return extra >= 0 and not (extra % self.unit if self.unit else extra)
+
+
+def kind_of(data: bytes) -> Kind | None:
+    """Kind of the message that *data* begins with, whole or not; None if there is none."""
+    reader = Reader(data)
+    try:
+        version, number, _size, _xid = reader.unpack(HEADER)
+        return _kind(reader, version, number)
+    except OpenFlowError:
+        return None
 
 
 def has_right_size(data: bytes) -> bool:
-    """Whether *data*, a message that there is, has one of the sizes that such messages have."""
-    cls, left = _opened(data)
-    try:
-        check_size(cls or type(None), data[0], left)
-    except OpenFlowError:
-        return False
-    return True
+    """Whether *data*, if it is a message that there is, has one of the sizes that such messages have."""
+    kind = kind_of(data)
+    return kind is None or kind.may_have(len(data))
 
 
-def _opened(data: bytes) -> tuple[type | None, int]:
-    """Class of the message that *data* begins with, None if there is none, and the bytes of its body."""
-    reader = Reader(data)
-    try:
-        version, kind, _size, _xid = reader.unpack(HEADER)
-        return _class(reader, version, kind)[0], len(reader)
-    except OpenFlowError:
-        return None, 0
+def check_kind(data: bytes) -> Kind:
+    """Kind of the message that *data* is, whose body may be of this length.  Raises OpenFlowError."""
+    return _open(data)[0]
 
 
 @value
@@ -284,19 +340,23 @@ def decode(data: bytes) -> Frame:
             message = _read_add(data, version, kind)
             if message is not None:
                 return Frame(version, xid, message)
-    reader = Reader(data)
-    version, kind, size, xid = reader.unpack(HEADER)
-    if version not in VERSIONS:
-        raise OpenFlowError("OFPBRC_BAD_VERSION", f"version {version:#x}")
-    if size != len(data):
-        raise OpenFlowError("OFPBRC_BAD_LEN", f"{len(data)} bytes where the header says {size}")
-    cls, flags = _class(reader, version, kind)
-    check_size(cls, version, len(reader))
+    opened, reader = _open(data)
+    version, cls = data[0], opened.cls
     get = _GET.get(cls)
     message = cls.get(reader, version) if get is None else get(reader, version)  # type: ignore[attr-defined]
-    if len(reader):
-        raise OpenFlowError("OFPBRC_BAD_LEN", f"{cls.__name__}: {len(reader)} bytes too many")
-    return Frame(version, xid, message, bool(flags & MORE))
+    return Frame(version, int.from_bytes(data[4:8], "big"), message, bool(opened.flags & MORE))
+
+
+def _open(data: bytes) -> tuple[Kind, Reader]:
+    """Kind and body of the message that *data* is.  Raises OpenFlowError."""
+    reader = Reader(data)
+    version, number, size, _xid = reader.unpack(HEADER)
+    if size != len(data):
+        raise OpenFlowError("OFPBRC_BAD_LEN", f"{len(data)} bytes where the header says {size}")
+    kind = _kind(reader, version, number)
+    if not kind.may_have(len(data)):
+        raise OpenFlowError("OFPBRC_BAD_LEN", f"{kind.cls.__name__} with {len(reader)} bytes of a body")
+    return kind, reader
 
 
 def _read_add(data: bytes, version: int, kind: int) -> object | None:
@@ -312,37 +372,54 @@ def _read_add(data: bytes, version: int, kind: int) -> object | None:
     return None
 
 
-def _class(reader: Reader, version: int, kind: int) -> tuple[type, int]:
-    """Class of what follows, and the flags of a multipart."""
-    if kind == VENDOR:
+def _kind(reader: Reader, version: int, number: int) -> Kind:
+    """Kind of the message of type *number* that goes on with *reader*."""
+    if number == VENDOR:
         vendor, number = reader.unpack(_VENDOR)
-        space = next((s for s, v in SPACE_VENDORS.items() if v == vendor), None)
+        space = _SPACES.get(vendor)
         if space is None:
-            raise OpenFlowError("OFPBRC_BAD_VENDOR", f"vendor {vendor:#x}")
-        return _found(version, space, number, "OFPBRC_BAD_SUBTYPE"), 0
+            raise _unknown_vendor(vendor)
+        return _found(reader, version, space, number, "OFPBRC_BAD_SUBTYPE")
     first = 16 if version == OF10 else 18
-    if kind not in (first, first + 1):
-        return _found(version, "OFPT", kind, "OFPBRC_BAD_TYPE"), 0
+    if number not in (first, first + 1):
+        known = min(version, OF15) if number in _IN_ALL else version
+        return _found(reader, known, "OFPT", number, "OFPBRC_BAD_TYPE")
+    direction = "REQUEST" if number == first else "REPLY"
     number, flags = reader.unpack(_STATS10 if version == OF10 else _STATS11)
-    direction = "REQUEST" if kind == first else "REPLY"
     if number != MULTIPART_VENDOR:
-        return _found(version, direction, number, "OFPBRC_BAD_STAT"), flags
-    if version == OF10 and 4 <= len(reader) < _VENDOR_STATS.size and reader.peek(4) != _NX:
-        raise OpenFlowError("OFPBRC_BAD_VENDOR", "no whole vendor")
+        return _found(reader, version, direction, number,
+                      "OFPBRC_BAD_STAT" if version in VERSIONS else "OFPBRC_BAD_TYPE", flags)
+    if version == OF10 and 4 <= len(reader) < _VENDOR_STATS.size:
+        vendor = int.from_bytes(reader.peek(4), "big")
+        if vendor == NX_VENDOR:
+            raise OpenFlowError("OFPBRC_BAD_LEN", "a vendor without a number")
+        raise _unknown_vendor(vendor)
     vendor, number = reader.unpack(_VENDOR_STATS)
-    space = next((s for s, v in SPACE_VENDORS.items() if v == vendor), None)
+    space = _SPACES.get(vendor)
     if space is None or (version == OF10 and vendor != NX_VENDOR):
-        raise OpenFlowError("OFPBRC_BAD_VENDOR", f"vendor {vendor:#x}")
+        raise _unknown_vendor(vendor)
     if version == OF10:
         reader.skip_padding(4)
-    return _found(version, f"{space} {direction}", number, "OFPBRC_BAD_SUBTYPE"), flags
+    return _found(reader, version, f"{space} {direction}", number, "OFPBRC_BAD_SUBTYPE", flags)
 
 
-def _found(version: int, space: str, number: int, error: str) -> type:
-    cls = _BY_NUMBER.get((version, space, number))
-    if cls is None:
-        raise OpenFlowError(error, f"{space} {number} in OpenFlow 1.{version - 1}")
-    return cls
+def _unknown_vendor(vendor: int) -> OpenFlowError:
+    return OpenFlowError("OFPBRC_BAD_VENDOR", f"OpenFlow message has unknown vendor {vendor:#x}")
+
+
+def _found(reader: Reader, version: int, space: str, number: int, error: str, flags: int = 0) -> Kind:
+    """Kind of the message *number* of *space*, whose headers *reader* is behind."""
+    found = _BY_NUMBER.get((version, space, number))
+    if found is None:
+        vendor, _, direction = space.rpartition(" ")
+        stat = MULTIPART_VENDOR if vendor else number if direction in ("REQUEST", "REPLY") else 0
+        words = f"version {reader.data[0]}, type {reader.data[1]}" + (f", stat {stat}" if stat else "")
+        vendor_number = SPACE_VENDORS.get(vendor or space)
+        if vendor_number is not None:
+            words += f", vendor {vendor_number:#x}, subtype {number}"
+        raise OpenFlowError(error, f"unknown OpenFlow message ({words})")
+    cls, (least, unit) = found
+    return Kind(cls, space, flags, reader.pos + least, unit)
 
 
 def refusal(error: OpenFlowError, request: bytes, version: int) -> bytes:

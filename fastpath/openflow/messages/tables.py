@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fastpath.errors import OpenFlowError
 from fastpath.openflow.actions.base import get_property, put_property
 from fastpath.openflow.codec import U8, U16, U32, Layout, Reader, Row, pad
+from fastpath.openflow.errors import NAMELESS
 from fastpath.openflow.messages.base import Message, get_records
 from fastpath.value import field, value
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 CONFIG_EVICTION, CONFIG_VACANCY = 4, 8
 MISS_MASK, MISS_CONTROLLER, MISS_CONTINUE, MISS_DROP = 3, 0, 1, 2
 _EVICTION, _VACANCY = 2, 3
+VACANCY_DOWN, VACANCY_UP = 3, 4         # reasons
 EVICTION_FLAGS = 1 | 2 | 4              # other, importance, lifetime: how rules are chosen to be evicted
 _U32, _MARKS = struct.Struct(">I"), struct.Struct(">BBBx")
 _DESC = Layout(Row("length", U16), Row("table_id", U8), Row("", pad(1)), Row("config", U32))
@@ -35,13 +37,15 @@ class TableSettings:
         return out if self.vacancy is None else out + put_property(_VACANCY, _MARKS.pack(*self.vacancy))
 
     @classmethod
-    def get(cls, reader: Reader) -> Self:
-        """Properties to the end of *reader*."""
+    def get(cls, reader: Reader, *, is_loose: bool = False) -> Self:
+        """Properties to the end of *reader*; a *loose* reader leaves out those nobody knows."""
         eviction, vacancy = None, None
         while len(reader):
             number, value = get_property(reader)
             if number not in (_EVICTION, _VACANCY):
-                raise OpenFlowError("OFPBPC_BAD_TYPE", f"table property {number}")
+                if is_loose:
+                    continue
+                raise OpenFlowError("OFPBRC_BAD_TYPE", f"table property {number}")
             if len(value) != _U32.size:
                 raise OpenFlowError("OFPBPC_BAD_LEN", f"a table property of {len(value)} bytes")
             if number == _EVICTION:
@@ -70,7 +74,7 @@ class TableDesc:
     def get(cls, reader: Reader, version: int) -> Self:
         """The table that is all of *reader*."""
         v = _DESC.unpack(version, reader)
-        return cls(v["table_id"], v["config"], TableSettings.get(reader))
+        return cls(v["table_id"], v["config"], TableSettings.get(reader, is_loose=True))
 
 
 @value
@@ -89,7 +93,7 @@ class TableDescReply(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        return cls(tuple(TableDesc.get(r, version) for r in get_records(reader, 0, _DESC.size(version))))
+        return cls.of_all(TableDesc.get(r, version) for r in get_records(reader, 0, _DESC.size(version)))
 
 
 @value
@@ -106,4 +110,8 @@ class TableStatus(Message):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         reason = cls._head.unpack(version, reader)["reason"]
-        return cls(reason, TableDesc.get(reader, version))
+        if reason not in (VACANCY_DOWN, VACANCY_UP):
+            raise OpenFlowError("OFPBPC_BAD_VALUE", f"table status reason {reason}")
+        for record in get_records(reader, 0, _DESC.size(version)):
+            return cls(reason, TableDesc.get(record, version))
+        raise OpenFlowError(NAMELESS, "the status of no table")

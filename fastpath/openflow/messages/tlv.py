@@ -77,4 +77,7 @@ class TlvTableReply(Message):
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
         space, fields = reader.unpack(_REPLY)
-        return cls(_get(reader), space, fields)
+        mappings = _get(reader)
+        if any(m.index >= fields for m in mappings):
+            raise OpenFlowError("NXTTMFC_BAD_FIELD_IDX", f"a field beyond the {fields} there are")
+        return cls(mappings, space, fields)

@@ -8,7 +8,7 @@ from typing import Any
 from fastpath.ofproto.actions.versions import OF10, OF11, OF14
 from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.messages import basic, bundle, role
-from fastpath.openflow.printing.context import PAYLOADS, Context, bits, c_hex, hex_dump
+from fastpath.openflow.printing.context import PAYLOADS, Context, all_bits, bits, c_hex, hex_dump
 
 _PACKET_INS = ("no_match", "action", "invalid_ttl", "action_set", "group", "packet_out")
 _REASONS = {
@@ -25,6 +25,7 @@ _FLOW_FORMATS = {0: "openflow10", 2: "nxm"}
 _PACKET_IN_FORMATS = {0: "standard", 1: "nxt_packet_in", 2: "nxt_packet_in2"}
 _CAPABILITIES = ("FLOW_STATS", "TABLE_STATS", "PORT_STATS", "GROUP_STATS", "", "IP_REASM", "QUEUE_STATS", "",
                  "PORT_BLOCKED", "BUNDLES", "FLOW_MONITORING")
+_SINCE14 = 9                            # from here on
 _CAPABILITIES10 = ("FLOW_STATS", "TABLE_STATS", "PORT_STATS", "STP", "", "IP_REASM", "QUEUE_STATS",
                    "ARP_MATCH_IP")
 _CAPABILITIES11 = (*_CAPABILITIES10[:3], "GROUP_STATS", *_CAPABILITIES10[4:])
@@ -33,8 +34,9 @@ ACTIONS10 = ("output", "set_vlan_vid", "set_vlan_pcp", "strip_vlan", "mod_dl_src
 
 
 def _hello(m: basic.Hello, c: Context) -> str:
-    versions = range(1, c.version + 1) if m.versions is None else sorted(m.versions)
-    return "\n version bitmap: " + ", ".join(f"0x{v:02x}" for v in versions)
+    versions = range(1, min(c.version, 31) + 1) if m.versions is None else sorted(m.versions)
+    out = "\n version bitmap: " + ", ".join(f"0x{v:02x}" for v in versions)
+    return f"{out}\n unknown data in hello:\n{hex_dump(c.data)}" if m.strange else out
 
 
 def _echo(m: basic.EchoRequest | basic.EchoReply, c: Context) -> str:
@@ -48,7 +50,8 @@ def _config(m: basic.GetConfigReply, c: Context) -> str:
 
 def _role(m: basic.RoleRequest, c: Context) -> str:
     text = f" role={m.role}"
-    return text if m.generation_id == (1 << 64) - 1 else f"{text} generation_id={m.generation_id}"
+    asks = m.role == "nochange" and not isinstance(m, basic.RoleReply)
+    return text if asks or m.generation_id == (1 << 64) - 1 else f"{text} generation_id={m.generation_id}"
 
 
 def _nx_role(m: basic.NxRoleRequest, c: Context) -> str:
@@ -67,6 +70,7 @@ def _async(m: basic.SetAsync | role.SetAsync14, c: Context) -> str:
         masks: role.Masks = tuple(
             (kind, which == "secondary", getattr(m, f"{kind}_{which}"))
             for kind in ("packet_in", "port_status", "flow_removed") for which in ("primary", "secondary"))
+        masks = tuple((kind, which, number & role.known(kind, c.version)) for kind, which, number in masks)
     else:
         masks = m.masks
     found = {(kind, secondary): wanted for kind, secondary, wanted in masks}
@@ -80,17 +84,20 @@ def _async(m: basic.SetAsync | role.SetAsync14, c: Context) -> str:
 
 
 def _bundle_flags(flags: int) -> str:
-    return bits(flags, ("atomic", "ordered"))
+    return all_bits(flags, ("atomic", "ordered"))
 
 
 def _bundle_control(m: bundle.BundleControl, c: Context) -> str:
-    kind = _BUNDLE_TYPES[m.type] if m.type < len(_BUNDLE_TYPES) else "?"
+    kind = _BUNDLE_TYPES[m.type] if m.type < len(_BUNDLE_TYPES) else ""
     return f"\n bundle_id={c_hex(m.bundle_id)} type={kind} flags={_bundle_flags(m.flags)}"
 
 
 def capabilities(number: int, version: int) -> str:
     """Words for what a switch can do."""
-    names = _CAPABILITIES10 if version == OF10 else _CAPABILITIES11 if version == OF11 else _CAPABILITIES
+    names: tuple[str, ...] = (_CAPABILITIES10 if version == OF10 else _CAPABILITIES11 if version == OF11 else
+                              _CAPABILITIES)
+    if version < OF14:
+        names = names[:_SINCE14]
     return bits(number, names)
 
 
@@ -110,7 +117,7 @@ BODIES: dict[type, Callable[[Any, Context], str]] = {
     basic.RoleReply: _role, basic.NxRoleRequest: _nx_role, basic.NxRoleReply: _nx_role,
     role.RoleStatus: _role_status, basic.GetAsyncRequest: _nothing, basic.GetAsyncReply: _async,
     basic.SetAsync: _async, role.SetAsync14: _async, role.GetAsyncReply14: _async,
-    basic.SetFlowFormat: lambda m, c: f" format={_FLOW_FORMATS.get(m.format, m.format)}",
+    basic.SetFlowFormat: lambda m, c: f" format={_FLOW_FORMATS.get(m.format, '(unknown)')}",
     basic.FlowAge: lambda m, c: "",
     basic.FlowModTableId: lambda m, c: " enable" if m.set else " disable",
     basic.SetPacketInFormat: lambda m, c: f" format={_PACKET_IN_FORMATS.get(m.format, m.format)}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from fastpath.ofproto.actions.base import Names, format_table
 from fastpath.ofproto.actions.output import format_port
@@ -14,13 +14,15 @@ PACKETS, PAYLOADS, DUMPS = 1, 2, 3
 
 @value
 class Context:
-    """*version* of the message; *ports* and *tables* are names by number, None where numbers are wanted."""
+    """*version* of the message; *ports* and *tables* are names by number, None where numbers are wanted.
+    *data* is the message itself."""
 
     version: int
     ports: Mapping[int, str] | None = None
     verbosity: int = PAYLOADS
     stats: bool = True
     tables: Mapping[int, str] | None = None
+    data: bytes = b""
 
     def port(self, number: int) -> str:
         """A port by name or number."""
@@ -32,19 +34,15 @@ class Context:
 
 
 def bits(number: int, names: Iterable[str], *, none: str = "0", joined: str = " ") -> str:
-    """Names of the bits of *number*, lowest first ("" for those without one)."""
+    """Names of the bits of *number*, lowest first ("" for those without one, of which nothing is said)."""
     return joined.join(name for i, name in enumerate(names) if name and number >> i & 1) or none
 
 
-def duration(seconds: float) -> str:
-    """Seconds with three digits after the point, as many more as it takes, or none."""
-    ns = round(seconds * 1e9)
-    whole, ns = divmod(ns, 10**9)
-    if not ns:
-        return f"{whole}s"
-    if not ns % 10**6:
-        return f"{whole}.{ns // 10**6:03d}s"
-    return f"{whole}.{ns:09d}".rstrip("0") + "s"
+def all_bits(number: int, names: Sequence[str], *, none: str = "0", joined: str = " ") -> str:
+    """The same with those that have no name, as a number, behind the others."""
+    rest = number & ~sum(1 << i for i, name in enumerate(names) if name)
+    found = bits(number, names, none="", joined=joined)
+    return joined.join(filter(None, (found, f"{rest:#x}" if rest else ""))) or none
 
 
 def c_hex(number: int) -> str:
@@ -55,6 +53,11 @@ def c_hex(number: int) -> str:
 def mac(number: int) -> str:
     """An Ethernet address."""
     return number.to_bytes(6, "big").hex(":")
+
+
+def printable(data: bytes) -> str:
+    """*data* as text, in octal what is none or could be taken for more than it is."""
+    return "".join(chr(b) if 32 <= b < 127 and b not in b'\\"' else f"\\{b:03o}" for b in data)
 
 
 def hex_dump(data: bytes, *, ascii: bool = True) -> str:

@@ -7,17 +7,22 @@ from typing import Any
 
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.ofproto.actions.output import OFPP_ANY
-from fastpath.ofproto.flow_mod import BUFFER_NONE, GROUP_ANY, TABLE_ALL, Command, FlowMod
+from fastpath.ofproto.actions.versions import OF10
+from fastpath.ofproto.flow_mod import BUFFER_NONE, GROUP_ANY, TABLE_ALL, FlowMod
 from fastpath.ofproto.flow_text import format_flow_mod
 from fastpath.ofproto.packet_text import format_packet
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, FlowFlags
-from fastpath.openflow import oxm
+from fastpath.openflow.durations import format_duration
+from fastpath.openflow.legacy_match import MATCH10
 from fastpath.openflow.matchtext import format_tlvs
 from fastpath.openflow.messages import flow, monitor, packet, stats
-from fastpath.openflow.printing.context import DUMPS, PACKETS, Context, bits, duration, hex_dump
+from fastpath.openflow.printing.context import DUMPS, PACKETS, Context, bits, hex_dump
+from fastpath.openflow.printing.continuation import continuation_lines
+from fastpath.openflow.printing.match10 import format_match10
 
 REMOVED_REASONS = ("idle", "hard", "delete", "group_delete", "meter_delete", "eviction")
 PACKET_IN_REASONS = ("no_match", "action", "invalid_ttl", "action_set", "group", "packet_out")
+_HEADER_SIZE = 8
 _MONITOR_FLAGS = ("initial", "add", "delete", "modify", "actions")
 _EVENTS = {monitor.Event.REMOVED: "DELETED"}
 
@@ -27,35 +32,40 @@ def _word(number: int, words: tuple[str, ...]) -> str:
 
 
 def _flow_mod(m: FlowMod, c: Context) -> str:
-    return " " + format_flow_mod(m, c.version, ports=c.ports)
+    given = None
+    if c.verbosity >= DUMPS and c.version == OF10:
+        given = format_match10(c.data[_HEADER_SIZE:_HEADER_SIZE + MATCH10.size(OF10)])
+    return " " + format_flow_mod(m, c.version, ports=c.ports, is_wire=True, given=given)
 
 
 def _nx_flow_mod(m: flow.NxFlowMod, c: Context) -> str:
-    if c.verbosity < DUMPS:
-        return _flow_mod(m.mod, c)
-    fm = m.mod
-    cookie, mask = (fm.cookie, fm.cookie_mask) if fm.command is not Command.ADD else (0, 0)
-    return " " + format_flow_mod(fm, c.version, ports=c.ports, tlvs=format_tlvs(
-        oxm.put_match(fm.match, oxm.NXM, cookie, mask)))
+    given = None
+    if c.verbosity >= DUMPS:
+        given = format_tlvs(flow.nx_match_of(c.data))
+    return " " + format_flow_mod(m.mod, c.version, ports=c.ports, is_wire=True, given=given)
 
 
 def _flow_removed(m: flow.FlowRemoved, c: Context) -> str:
     out = " " + m.match.format(priority=m.priority, ports=c.ports)
     out += f" reason={_word(m.reason, REMOVED_REASONS)}"
-    if c.version > 1 or isinstance(m, flow.NxFlowRemoved):
+    if m.table_id != TABLE_ALL and (c.version > OF10 or isinstance(m, flow.NxFlowRemoved)):
         out += f" table_id={m.table_id}"
     out += f" cookie:{m.cookie:#x}" if m.cookie else ""
-    out += f" duration{duration(m.duration)} idle{m.idle_timeout}"
+    out += f" duration{format_duration(m.duration)} idle{m.idle_timeout}"
     out += f" hard{m.hard_timeout}" if m.hard_timeout else ""
     return f"{out} pkts{m.n_packets} bytes{m.n_bytes}"
+
+
+def _counter(n: int) -> str:
+    return "?" if n == stats.UNKNOWN else str(n)
 
 
 def format_entry(e: stats.FlowEntry, c: Context) -> str:
     """One rule of a dump, without its leading space."""
     out = f"cookie={e.cookie:#x}, " if c.stats or e.cookie else ""
     if c.stats:
-        out += f"duration={duration(e.duration)}, table={c.table(e.table_id)}, "
-        out += f"n_packets={e.n_packets}, n_bytes={e.n_bytes}, "
+        out += f"duration={format_duration(e.duration)}, table={c.table(e.table_id)}, "
+        out += f"n_packets={_counter(e.n_packets)}, n_bytes={_counter(e.n_bytes)}, "
     elif e.table_id or (c.tables and 0 in c.tables):
         out += f"table={c.table(e.table_id)}, "
     for name in ("idle_timeout", "hard_timeout"):
@@ -97,7 +107,8 @@ def _monitor(one: monitor.MonitorRequest, c: Context) -> str:
     words = bits(one.flags, _MONITOR_FLAGS, joined=",") + (",own" if one.flags & own else "")
     out = f"id={one.id} flags={words}"
     out += f" out_port={c.port(one.out_port)}" if one.out_port != OFPP_ANY else ""
-    out += f" out_group={one.out_group}" if one.out_group != GROUP_ANY else ""
+    if one.out_group != GROUP_ANY:      # printed with a sign
+        out += f" out_group={one.out_group - (one.out_group >> 31 << 32)}"
     out += f" table={c.table(one.table_id)}" if one.table_id != TABLE_ALL else ""
     match = one.match.format(ports=c.ports)
     return f"{out} {match}" if match else out
@@ -127,7 +138,9 @@ def _update(u: monitor.FlowUpdate, c: Context) -> str:
 
 def _packet_in(m: packet.PacketIn, c: Context) -> str:
     resumes = isinstance(m, packet.NxResume)
-    told = m.table_id not in (0, packet.NO_TABLE) or m.table_id in (c.tables or ())
+    # Some forms tell no table; where one is told, it is but for the first.
+    has_none = (c.version == OF10 and type(m) is packet.PacketIn) or isinstance(m, packet.NxPacketIn2)
+    told = m.table_id not in (0, packet.NO_TABLE if has_none else 0) or m.table_id in (c.tables or ())
     out = f" table_id={c.table(m.table_id)}" if told and not resumes else ""
     out += f" cookie={m.cookie:#x}" if m.cookie != packet.NO_COOKIE and not resumes else ""
     out += f" total_len={m.total_len} {m.match.format(ports=c.ports)}"
@@ -141,12 +154,14 @@ def _packet_in(m: packet.PacketIn, c: Context) -> str:
     out += "\n"
     if isinstance(m, packet.NxPacketIn2) and m.userdata:
         out += f" userdata={m.userdata.hex('.')}\n"
+    if isinstance(m, packet.NxPacketIn2):
+        out += continuation_lines(m.continuation, c.version, c.ports)
     return out + packet_lines(m.data, c)
 
 
 def packet_lines(data: bytes, c: Context) -> str:
     """What *data* is, and all of it if that is wanted."""
-    if not data or c.verbosity < PACKETS:
+    if c.verbosity < PACKETS:
         return ""
     return format_packet(data) + "\n" + (hex_dump(data, ascii=False) if c.verbosity >= DUMPS else "")
 
@@ -155,7 +170,7 @@ def _packet_out(m: packet.PacketOut, c: Context) -> str:
     out = f" {m.match.format(ports=c.ports)} actions={format_list(m.actions, c.ports)}"
     if m.buffer_id != BUFFER_NONE:
         return f"{out} buffer={m.buffer_id:#010x}"
-    return f"{out} data_len={len(m.data)}\n" + packet_lines(m.data, c)
+    return f"{out} data_len={len(m.data)}\n" + (packet_lines(m.data, c) if m.data else "")
 
 
 BODIES: dict[type, Callable[[Any, Context], str]] = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from fastpath.openflow.abilities import Abilities, Doing, Names, of_features, of_stats
+from fastpath.errors import OpenFlowError
+from fastpath.openflow.abilities import Abilities, Doing, Names, all_of_features, of_stats
+from fastpath.openflow.codec import Reader
 from fastpath.openflow.messages import stats
 from fastpath.openflow.printing.context import Context, c_hex
 from fastpath.value import replace
@@ -20,7 +22,17 @@ def _tables(m: stats.TableReply, c: Context) -> str:
 
 
 def _features(m: stats.TableFeaturesReply, c: Context) -> str:
-    return format_abilities((of_features(t, c.version), None) for t in m.tables)
+    return format_abilities((a, None) for a in all_of_features(m.tables, c.version))
+
+
+def _features_request(m: stats.TableFeaturesRequest, c: Context) -> str:
+    found: list[stats.TableFeatures] = []
+    try:
+        found.extend(stats.get_features(Reader(m.data), c.version))
+    except OpenFlowError as error:
+        error.so_far = stats.TableFeaturesReply(tuple(found))
+        raise
+    return _features(stats.TableFeaturesReply(tuple(found)), c)
 
 
 def format_abilities(tables: Iterable[tuple[Abilities, Counts | None]]) -> str:
@@ -187,5 +199,5 @@ def _follows(a: str, b: str) -> bool:
 
 BODIES: dict[type, Callable[[Any, Context], str]] = {
     stats.TableRequest: lambda m, c: "", stats.TableReply: _tables,
-    stats.TableFeaturesRequest: lambda m, c: "", stats.TableFeaturesReply: _features,
+    stats.TableFeaturesRequest: _features_request, stats.TableFeaturesReply: _features,
 }
