@@ -20,7 +20,7 @@ from fastpath.arguments import check_each, checked
 from fastpath.bundle import Bundle
 from fastpath.dpif import actions as odp
 from fastpath.dpif.provider import Execute, PortStats
-from fastpath.errors import ConfigError, ExistsError, NotFoundError, ParseError
+from fastpath.errors import ConfigError, ExistsError, NotFoundError, OpenFlowError, ParseError
 from fastpath.fail_mode import FailModes
 from fastpath.groups import GroupsAndMeters
 from fastpath.io._memory import MemoryPort
@@ -48,6 +48,7 @@ from fastpath.ofproto.xlate.context import (
     OFPP_NONE,
     VlanMode,
     XlateIn,
+    XlateOut,
 )
 from fastpath.ofproto.xlate.freeze import resumed_state
 from fastpath.ofproto.xlate.pipeline import translate
@@ -517,11 +518,15 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
         """Run *actions* on a frame, as a controller asks.  What memory ports put out is there for
         ``outputs``, or returned by the ``inject`` that is going on.  *in_port* is the port the frame is
         to seem to come from, *metadata* what else it is to have: registers, the tunnel it came by, its packet
-        type.  *consistent* refuses those that would do nothing to such a packet."""
+        type.  *consistent* refuses those that would do nothing to such a packet.  Raises OpenFlowError if
+        that cannot be translated, by which the packet is lost."""
         with self.switch.lock:
             env = self.check_packet_out(frame, actions, in_port=in_port, metadata=metadata,
                                         consistent=consistent)
-            self._carry_out(env, self.ofproto.odp_port(env.flow.in_port))
+            out = translate(env)
+            if out.error is not None:
+                raise OpenFlowError("OFPFMFC_UNKNOWN", out.error.value)
+            self._carry_out(env, out, self.ofproto.odp_port(env.flow.in_port))
 
     def check_packet_out(self, frame: bytes, actions: str, *, in_port: Port | str | int = "none",
                          metadata: Match | None = None, consistent: bool = False) -> XlateIn:
@@ -549,14 +554,14 @@ class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
             given = packet_in.key
             key = extract(packet_in.packet, packet_type=given.packet_type, dp_hash=given.dp_hash,
                           pkt_mark=given.pkt_mark, skb_priority=given.skb_priority, md=given)
-            self._carry_out(XlateIn(
+            env = XlateIn(
                 bridge=waits.state.bridge, flow=key, now=switch.now, packet=packet_in.packet,
-                frozen=resumed_state(waits.state, given)), waits.odp_port)
+                frozen=resumed_state(waits.state, given))
+            self._carry_out(env, translate(env), waits.odp_port)
 
-    def _carry_out(self, env: XlateIn, odp_port: int) -> None:
-        """Do with one packet what translation says, as if it had entered the datapath by *odp_port*."""
+    def _carry_out(self, env: XlateIn, out: XlateOut, odp_port: int) -> None:
+        """Do with one packet what translation said, as if it had entered the datapath by *odp_port*."""
         switch, frame = self.switch, env.packet or b""
-        out = translate(env)
         switch.upcalls.count(out, len(frame), switch.now)
         key = env.flow.copy()
         key.in_port = odp_port

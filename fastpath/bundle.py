@@ -59,9 +59,14 @@ class _Out:
             raise OpenFlowError("OFPBRC_BAD_PORT", str(error)) from None
 
     def send(self, bridge: Bridge) -> None:
-        if len(self.frame) >= ETH_SIZE:         # less is no packet, which nobody is told of
+        if len(self.frame) < ETH_SIZE:          # which is no packet, and nobody is told of
+            return
+        try:
             bridge.packet_out(self.frame, self.actions, in_port=self.in_port, metadata=self.metadata,
                               consistent=self.consistent)
+        except OpenFlowError as error:
+            if error.code != "OFPFMFC_UNKNOWN":         # its translation was given up, what is done stays
+                raise
 
 
 class _Rehearsed(Exception):

@@ -10,12 +10,12 @@ One writer: the owner of the Switch.  Text is ``meter_text``'s business.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum, IntFlag
 
 from fastpath.dpif.provider import Dpif, MeterBand, MeterStats
 from fastpath.errors import OpenFlowError
-from fastpath.value import record, value
+from fastpath.value import record, replace, value
 
 METER_MAX = 0xFFFF0000
 METER_SLOWPATH, METER_CONTROLLER, METER_ALL = 0xFFFFFFFD, 0xFFFFFFFE, 0xFFFFFFFF
@@ -137,6 +137,11 @@ def check_bands(mm: MeterMod, *, strict: bool) -> None:
             raise OpenFlowError("OFPMMFC_BAD_RATE", "a band needs a rate")
 
 
+def with_bursts(bands: Iterable[Band]) -> tuple[Band, ...]:
+    """*bands*, those that name no burst with the one they get: what their rate brings in a second."""
+    return tuple(band if band.burst_size else replace(band, burst_size=band.rate) for band in bands)
+
+
 class MeterTable:
     """The meters of one bridge over *dpif*, with numbers out of *numbers*."""
 
@@ -181,7 +186,8 @@ class MeterTable:
         number = self._numbers.take() if old is None else old.number
         if number is None:
             raise OpenFlowError("OFPMMFC_OUT_OF_METERS", f"all {self._numbers.n} meters are in use")
-        meter = Meter(mm.meter_id, mm.flags, mm.bands, number, now if old is None else old.created)
+        meter = Meter(mm.meter_id, mm.flags, with_bursts(mm.bands), number,
+                      now if old is None else old.created)
         self._dpif.meter_set(number, pktps=bool(mm.flags & MeterFlags.PKTPS), bands=[
             MeterBand(b.rate, b.burst_size if mm.flags & MeterFlags.BURST else b.rate, b.prec_level)
             for b in mm.bands])

@@ -285,12 +285,15 @@ class Session:
         if handler is None:
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{type(frame.message).__name__} from a controller")
         before: object = None
+        asked = self.asks_on_miss
         for reply in handler(self, frame.message):
             if before is not None:
                 self.connection.send(before, frame.xid, more=True)
             before = reply
         if before is not None:
             self.connection.send(before, frame.xid)
+        if asked != self.asks_on_miss:          # which the next message may depend on
+            self.peers.count_askers()
 
     def _features(self, _ask: basic.FeaturesRequest) -> Iterator[object]:
         version = self.connection.version

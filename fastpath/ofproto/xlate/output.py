@@ -33,14 +33,15 @@ from fastpath.text import format_ofp_port
 _IN_PORT, _PRIORITY = WINDOWS["in_port"], WINDOWS["skb_priority"]
 
 
-def send(x: Xlate, port: int, max_len: int, *, last: bool, truncate: bool = False) -> None:
-    """Output to a port, reserved or not."""
+def send(x: Xlate, port: int, max_len: int, *, last: bool, truncate: bool = False,
+         may_miss: bool = False) -> None:
+    """Output to a port, reserved or not; *may_miss*: the first table may ask the controller."""
     in_port = x.hand.flow.get(_IN_PORT)
     match port:
         case _ if port == OFPP_IN_PORT:
             to_port(x, in_port, last=last, truncate=truncate)
         case _ if port == OFPP_TABLE:
-            enter_table(x, in_port, 0, last=False)
+            enter_table(x, in_port, 0, last=False, may_miss=may_miss)
         case _ if port == OFPP_NORMAL:
             normal(x)
         case _ if port in (OFPP_FLOOD, OFPP_ALL):
@@ -60,7 +61,7 @@ def send(x: Xlate, port: int, max_len: int, *, last: bool, truncate: bool = Fals
 
 def output(x: Xlate, a: act.Output, last: bool) -> None:
     """Output to a fixed port."""
-    send(x, a.port, a.max_len, last=last)
+    send(x, a.port, a.max_len, last=last, may_miss=True)
 
 
 def output_reg(x: Xlate, a: act.OutputReg, last: bool) -> None:

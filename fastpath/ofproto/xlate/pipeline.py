@@ -162,7 +162,7 @@ def _run(x: Xlate, is_readable: bool) -> bool:
     entered = hand.bridge.port(hand.flow.get(_IN_PORT))
     if entered is not None and hand.bridge.mirrors.is_output(entered.ofp_port):
         report(x, Kind.ERROR, mirror.reserved(entered))
-    elif take_congestion(hand.flow) and (port is None or may_receive(port)):
+    elif take_congestion(hand.flow) and (port is None or may_receive(port, sent=hand.in_packet_out)):
         if hand.bridge.mirrors:
             mirror_ingress(x)
         run(x, actions, True)

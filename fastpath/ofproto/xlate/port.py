@@ -99,9 +99,9 @@ def flood(x: Xlate, *, all_ports: bool, last: bool) -> None:
         to_port(x, port.ofp_port, last=last and port is targets[-1])
 
 
-def may_receive(port: PortView) -> bool:
-    """Whether packets that come in by *port* are looked at."""
-    return not (port.no_receive or port.down)
+def may_receive(port: PortView, *, sent: bool = False) -> bool:
+    """Whether packets are looked at that come in by *port*, or were *sent* by a controller as if they did."""
+    return not (port.no_receive or (port.down and not sent))
 
 
 def _enter(flow: FlowKey, ofp_port: int) -> None:
