@@ -24,7 +24,8 @@ SETS = (
     ("mpls", "load:1->mpls_tc[]"), ("arp", "load:1->NXM_OF_ARP_OP[]"), ("arp", "set_field:1->arp_op"),
     ("arp", "set_field:1/0xff->arp_op"), ("arp", "load:1->NXM_OF_ARP_OP[0..7]"),
     ("ipv6", "load:1->ipv6_label[]"), ("ipv6", "set_field:1/0xfffff->ipv6_label"),
-    ("", "load:1->tun_flags[]"), ("", "set_field:oam->tun_flags"), ("", "load:1->tun_erspan_ver[]"),
+    ("", "load:1->tun_flags[]"), ("", "set_field:oam->tun_flags"), ("", "set_field:+oam->tun_flags"),
+    ("", "set_field:-oam->tun_flags"), ("", "set_field:1/1->tun_flags"), ("", "load:1->tun_erspan_ver[]"),
     ("", "load:1->tun_erspan_idx[]"), ("", "load:1->xreg0[]"), ("", "load:1->tun_gbp_flags[]"))
 # Refused by some version, or told in a form that ovs-ofctl refuses.
 ALONE = (

@@ -108,6 +108,6 @@ def test_our_own_monitor_prints_what_the_reference_s_does(both: tuple[str, str],
     for version in ((place + 3 + extra) % 6 for extra in range(min(more, 6))):
         one, other = (monitored(both[0], version, WAYS[place], tmp_path / f"{version}{len(tool)}", tool)
                       for tool in (OURS, THEIRS))
-        # Ours warns of less.
-        other = re.sub(r"[a-z_]+\|WARN\|.*\n", "", "\n".join(other)).split("\n")
+        # Ours warns of headers alone.
+        other = re.sub(r"(?!ofp_msgs)\b[a-z_]+\|WARN\|.*\n", "", "\n".join(other)).split("\n")
         assert sorted(one) == sorted(other), version

@@ -25,11 +25,10 @@ from fastpath.ofproto.queue import QueueCounts
 from fastpath.openflow.codec import VERSIONS
 from fastpath.runtime.dial import Dial
 
-# Of scripts, commands whose text is known to differ: colours, which ours has not; ``-`` as a source of
-# diff-flows, which only ours takes; the control socket of monitor; a match without what it needs, of which
-# ovs-ofctl leaves something; words about wrong tuples of connections, and about table numbers in formats
-# without them.
-OTHERWISE = re.compile(r"color=|'diff-flows', 'SWITCH', '-'|'monitor'|'tcp_dst|"
+# Of scripts, commands whose text is known to differ: ``-`` as a source of diff-flows, which only ours takes;
+# the control socket of monitor; a match without what it needs, of which ovs-ofctl leaves something; words
+# about wrong tuples of connections, and about table numbers in formats without them.
+OTHERWISE = re.compile(r"'diff-flows', 'SWITCH', '-'|'monitor'|'tcp_dst|"
                        r"'dump-flows', 'table=255'|FNXM\+table_id|icmp_type=8|ct_ipv6_dst=::1|"
                        r"'ct-flush', 'bogus'|--names', 'dump-ports'")
 
@@ -70,8 +69,9 @@ def renamed(word: str, to: str) -> str:
 
 def alike(lines: list[str], other: str) -> list[str]:
     """Lines without which bridge they are of, dumps of requests (which hold xids) and logs."""
-    out = [re.sub(rf"\bp([12]){other}\b|\bbr{other}\b", lambda m: f"p{m[1]}" if m[1] else "br", line)
-           for line in lines]
+    # A word begins behind a colour, too.
+    name = re.compile(rf"(?:\b|(?<=\x1b\[K))(?:p([12])|br){other}\b")
+    out = [name.sub(lambda m: f"p{m[1]}" if m[1] else "br", line) for line in lines]
     return sorted(line for line in out if not re.match(r"[0-9a-f]{8}  |[a-z_]+\|[A-Z]+\|", line))
 
 

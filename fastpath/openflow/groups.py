@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.versions import OF10, OF11
 from fastpath.ofproto.group import GROUP_ALL, Group, GroupMod
-from fastpath.ofproto.meter import MAX_BANDS, METER_ALL, Meter, MeterFlags, MeterMod
+from fastpath.ofproto.meter import MAX_BANDS, METER_ALL, Meter, MeterFlags, MeterMod, with_bursts
 from fastpath.openflow.messages import group, meter
 from fastpath.openflow.replies import milliseconds, pages
 from fastpath.openflow.roles import forward
 from fastpath.openflow.table_features import ACTIONS11, ACTIONS12, bits_of
+from fastpath.value import replace
 
 if TYPE_CHECKING:
     from fastpath.openflow.service import Session
@@ -62,7 +63,7 @@ def _group_features(session: Session, _ask: group.GroupFeaturesRequest) -> Itera
 
 def _meter_mod(session: Session, mod: MeterMod) -> Iterator[object]:
     session.bridge.meter_mod(mod)
-    forward(session, mod)
+    forward(session, replace(mod, bands=with_bursts(mod.bands)))
     yield from ()
 
 

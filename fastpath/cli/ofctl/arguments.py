@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -23,6 +23,7 @@ from fastpath.openflow.formats import (
     version_of_name,
     versions_of,
 )
+from fastpath.openflow.printing.colors import painter, palette
 from fastpath.runtime.log import Log
 from fastpath.runtime.tls import Tls
 
@@ -132,7 +133,7 @@ def options(args: argparse.Namespace, program: str) -> Options:
     return Options(
         versions, formats, args.strict, args.bundle, args.names, args.stats, args.may_create, args.more, sort,
         _timeout(args.timeout), _PACKET_INS[args.packet_in_format.lower()], args.readd, args.read_only,
-        args.timestamp, Tls(*keys) if all(keys) else None, _colors(args.color), args.pcap, args.raw,
+        args.timestamp, Tls(*keys) if all(keys) else None, _paint(args.color), args.pcap, args.raw,
         Daemon(args.detach, args.monitor, args.no_chdir, args.pidfile, args.overwrite_pidfile, args.unixctl),
         program)
 
@@ -149,13 +150,16 @@ def _timeout(word: str | None) -> float | None:
     return seconds
 
 
-def _colors(word: str | None) -> bool:
+def _paint(word: str | None) -> Callable[[str], str]:
+    """What gives rules their colours, if they are to have some."""
     if word is None:
-        return False
+        return str
     if word.lower() not in _COLORS:
         raise FastpathError(f"incorrect value `{word}' for --color")
     wanted = _COLORS[word.lower()]
-    return sys.stdout.isatty() if wanted is None else wanted
+    if not (sys.stdout.isatty() if wanted is None else wanted):
+        return str
+    return painter(palette(os.environ.get("OVS_COLORS")))
 
 
 def _versions(text: str) -> tuple[int, ...]:

@@ -52,7 +52,8 @@ def dump_flows(talk: Talk, args: list[str]) -> None:
         talk.ask(_request(talk, wanted, aggregate=False))
         return
     request = _request(talk, wanted, aggregate=False)
-    context = Context(talk.version, talk.shown_names, stats=talk.options.stats, tables=talk.shown_tables)
+    context = Context(talk.version, talk.shown_names, stats=talk.options.stats, tables=talk.shown_tables,
+                      paint=talk.options.paint)
     entries = [e for frame in talk.client.answer(request) for e in frame.message.flows]
     if talk.version == OF10:        # whose ages are told by who prints messages, not by who sorts rules
         entries = [replace(e, idle_age=None, hard_age=None) for e in entries]

@@ -97,8 +97,9 @@ class Follower:
             raise FastpathError(f"{self._talk.name}: {error}") from None
 
     def _print(self, data: bytes, verbosity: int, before: str = "") -> None:
-        sys.stderr.write(before + format_message(data, ports=self._names, tables=self._tables,
-                                                 verbosity=verbosity + self._talk.options.more))
+        sys.stderr.write(before)                    # ahead of what is warned of meanwhile
+        sys.stderr.write(format_message(data, ports=self._names, tables=self._tables,
+                                        verbosity=verbosity + self._talk.options.more))
         sys.stderr.flush()
 
     def _react(self, data: bytes) -> None:

@@ -59,7 +59,7 @@ class Options:
     read_only: bool = False
     timestamp: bool = False
     tls: Tls | None = None
-    color: bool = False
+    paint: Callable[[str], str] = str               # the text of rules in dumps
     pcap: bool = False
     raw: bool = False
     daemon: Daemon = Daemon()
@@ -227,7 +227,8 @@ class Talk:
         """Print *messages*."""
         for data in messages:
             self.print(format_message(data, ports=self.shown_names, tables=self.shown_tables,
-                                      verbosity=PACKETS + self.options.more, stats=self.options.stats))
+                                      verbosity=PACKETS + self.options.more, stats=self.options.stats,
+                                      paint=self.options.paint))
 
     @staticmethod
     def print(text: str) -> None:

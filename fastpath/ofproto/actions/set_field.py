@@ -62,7 +62,8 @@ class SetField(Action):
         if value & ~bits:
             raise ParseError(f"{source} is not a valid value for field {f.name}")
         wide = mask & bits == bits
-        return cls(f, value, bits if wide else mask & bits, mask == bits and "/" in source and is_narrow(f))
+        is_masked = "/" in source or source.startswith(("+", "-"))      # signs are the masks of flags
+        return cls(f, value, bits if wide else mask & bits, mask == bits and is_masked and is_narrow(f))
 
     @property
     def is_exact(self) -> bool:
@@ -75,9 +76,10 @@ class SetField(Action):
         return Subfield.whole(self.field)
 
     def format(self, ports: PortNumbers = None) -> str:
-        mask = None if self.is_exact and not self.shows_mask else self.mask
+        shows_mask = self.shows_mask and self.field.fmt is not Fmt.TUN_FLAGS
+        mask = None if self.is_exact and not shows_mask else self.mask
         # No bits are set where an option of no bytes is made present.
-        value = format_value(self.field, self.value, mask, show_mask=self.shows_mask) if self.mask else "ANY"
+        value = format_value(self.field, self.value, mask, show_mask=shows_mask) if self.mask else "ANY"
         return f"set_field:{value}->{self.field.name}"
 
 

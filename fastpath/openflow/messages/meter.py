@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
-from fastpath.ofproto.meter import METER_ALL, Band, BandType, MeterCommand, MeterFlags, MeterMod, with_bursts
+from fastpath.ofproto.meter import METER_ALL, Band, BandType, MeterCommand, MeterFlags, MeterMod
 from fastpath.openflow import durations
 from fastpath.openflow.codec import U8, U16, U32, U64, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message, get_records
@@ -61,7 +61,7 @@ def get_meter_mod(reader: Reader, version: int) -> MeterMod:
     flags = MeterFlags(v["flags"])
     if flags & MeterFlags.KBPS and flags & MeterFlags.PKTPS:
         raise OpenFlowError("OFPMMFC_BAD_FLAGS", "kbps and pktps exclude each other")
-    return MeterMod(command, v["meter_id"], flags, with_bursts(get_bands(reader)))
+    return MeterMod(command, v["meter_id"], flags, get_bands(reader))
 
 
 _ASK = Layout(Row("meter_id", U32), Row("", pad(4)))

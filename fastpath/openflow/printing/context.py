@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fastpath.ofproto.actions.base import Names, format_table
 from fastpath.ofproto.actions.output import format_port
@@ -15,7 +15,7 @@ PACKETS, PAYLOADS, DUMPS = 1, 2, 3
 @value
 class Context:
     """*version* of the message; *ports* and *tables* are names by number, None where numbers are wanted.
-    *data* is the message itself."""
+    *data* is the message itself; *paint* what is done to the text of a rule in a dump."""
 
     version: int
     ports: Mapping[int, str] | None = None
@@ -23,6 +23,7 @@ class Context:
     stats: bool = True
     tables: Mapping[int, str] | None = None
     data: bytes = b""
+    paint: Callable[[str], str] = str
 
     def port(self, number: int) -> str:
         """A port by name or number."""

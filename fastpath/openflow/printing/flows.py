@@ -78,7 +78,7 @@ def format_entry(e: stats.FlowEntry, c: Context) -> str:
             out += f"{name}={int(age)}, " if age is not None else ""
     priority = None if e.priority == DEFAULT_PRIORITY else e.priority
     match = e.match.format(priority=priority, ports=c.ports)
-    return f"{out}{match}{' ' if match else ''}actions={format_list(e.actions, c.ports)}"
+    return c.paint(f"{out}{match}{' ' if match else ''}actions={format_list(e.actions, c.ports)}")
 
 
 def _flows(m: stats.FlowReply, c: Context) -> str:

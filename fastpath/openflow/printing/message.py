@@ -85,8 +85,10 @@ _PREFIXES = {"": "OF", "NX": "NX", "ONF": "ONF"}
 
 
 def format_message(data: bytes, *, ports: Mapping[int, str] | None = None, verbosity: int = PAYLOADS,
-                   stats: bool = True, tables: Mapping[int, str] | None = None) -> str:
-    """Lines of the message *data*, with an end; *ports* and *tables* are names of theirs."""
+                   stats: bool = True, tables: Mapping[int, str] | None = None,
+                   paint: Callable[[str], str] = str) -> str:
+    """Lines of the message *data*, with an end; *ports* and *tables* are names of theirs, *paint* gives rules
+    of a dump their colours."""
     if not data:
         return "OpenFlow message is empty\n"
     if len(data) < HEADER.size:
@@ -104,7 +106,7 @@ def format_message(data: bytes, *, ports: Mapping[int, str] | None = None, verbo
         _warn(error, data)
         return _wrong(error, data)
     head = _head(kind, data)
-    context = Context(version, ports, verbosity, stats, tables, data)
+    context = Context(version, ports, verbosity, stats, tables, data, paint)
     try:
         text = head + _flags(kind, version) + _body(decode(data).message, context)
     except OpenFlowError as error:
