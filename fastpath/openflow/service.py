@@ -149,7 +149,7 @@ class Session:
         self._wake = wake or (lambda: None)
         self._packet_in_format = 0
         self._nxm = False               # OpenFlow 1.0: removed rules are told of in Nicira's form
-        self.by_table = False          # OpenFlow 1.0: the command of a flow mod names the table
+        self.by_table = False           # OpenFlow 1.0: the command of a flow mod names the table
         self._miss_send_len = miss_send_len     # while it is 0, no event is told
         self._async: AsyncConfig | None = None
         self._keepalive = Keepalive(idle_s=probe_s, now=bridge.now)
