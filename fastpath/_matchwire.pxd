@@ -15,6 +15,7 @@ cdef class WireField:
     cdef uint16_t ofs           # of the member in the key, bytes
     cdef uint8_t size, lsb, n_bytes, number
     cdef bint host, maskable, ethernet, is_port
+    cdef uint64_t whole         # of its bytes
     cdef uint64_t full          # bits that a mask must have to be exact
     cdef uint64_t valid         # bits that a value may have
     cdef uint64_t bits, exact, present      # of the member, as in ofproto.match

@@ -41,6 +41,7 @@ cdef class WireField:
         self.lsb, self.n_bytes, self.number = lsb, n_bytes, number
         self.maskable, self.ethernet, self.is_port = maskable, ethernet, is_port
         if n_bytes <= 8:
+            self.whole = <uint64_t>-1 >> 64 - 8 * n_bytes
             self.full, self.valid = full, valid
             self.bits, self.exact, self.present = bits, exact, present
 
@@ -58,7 +59,7 @@ cdef bint take_number(WireField f, const uint8_t *p, bint masked, flow_t *key, f
     cdef uint8_t *k = <uint8_t *>key + f.ofs
     cdef uint8_t *q = <uint8_t *>mask + f.ofs
     m = load_number(p + f.n_bytes, f.n_bytes) if masked else f.full
-    if value & ~m and masked:
+    if masked and (value & ~m or not f.maskable and m != f.whole):
         return False
     if f.is_port:
         if value >= PORT_MAX:
@@ -69,7 +70,7 @@ cdef bint take_number(WireField f, const uint8_t *p, bint masked, flow_t *key, f
         return False
     if m & f.full == f.full:
         m = f.exact
-    elif not f.maskable or m == 0:
+    elif m == 0:
         return False
     else:
         m = m << f.lsb & f.bits

@@ -105,8 +105,11 @@ class Raw:
         """Send *message*: an object, or bytes of a whole one."""
         self._socket.sendall(message if isinstance(message, bytes) else encode(message, self.version, xid))
 
-    def next(self) -> Frame | bytes:
-        """The next message, bytes if it cannot be decoded."""
+    def send_barrier(self, xid: int) -> None:
+        self.send(basic.BarrierRequest(), xid)
+
+    def next_bytes(self) -> bytes:
+        """The next message as it came."""
         while len(self._data) < 8 or len(self._data) < int.from_bytes(self._data[2:4], "big"):
             more = self._socket.recv(1 << 16)
             if not more:
@@ -114,6 +117,11 @@ class Raw:
             self._data += more
         size = int.from_bytes(self._data[2:4], "big")
         data, self._data = self._data[:size], self._data[size:]
+        return data
+
+    def next(self) -> Frame | bytes:
+        """The next message, bytes if it cannot be decoded."""
+        data = self.next_bytes()
         try:
             return decode(data)
         except OpenFlowError:

@@ -29,6 +29,7 @@ _HEADER, _EXPERIMENTER = struct.Struct(">I"), struct.Struct(">II")
 _COOKIE, _COOKIE_MASKED = 0x00013C08, 0x00013D10        # NXM_NX_COOKIE, which is no field of packets
 _VID_BITS = 0x1FFF
 _PCP = BY_NAME["vlan_pcp"]
+_PACKET_TYPE = BY_NAME["packet_type"]
 
 # The order in which fields are sent: the reference's, so that bytes compare.
 _ORDER = (
@@ -51,11 +52,12 @@ _LAST = (
 _AFTER_OPTIONS = frozenset((*_REGISTERS, *_XREGISTERS, *_LAST))
 _ONLY_NXM, _ONLY_OXM = {"in_port", "vlan_tci", "nw_tos"}, {"in_port_oxm", "vlan_vid", "ip_dscp"}
 # Narrow fields whose full mask is not sent though bytes of the wire have room for more.
-_EXACT_WHEN_FULL = {"ip_frag", "tcp_flags", "vlan_vid", "mpls_bos", "tun_erspan_ver", "tun_erspan_dir",
-                    "tun_erspan_hwid"}
+_EXACT_WHEN_FULL = {"ip_frag", "tcp_flags", "vlan_vid", "ipv6_label", "mpls_bos", "tun_erspan_ver",
+                    "tun_erspan_dir", "tun_erspan_hwid"}
 _SHARING = {"vlan_pcp", "dl_vlan", "dl_vlan_pcp"}          # bits of members that other fields have, too
 _WIDE_PORTS = frozenset(f.name for f in FIELDS if f.fmt is Fmt.OFP_PORT32)     # 16 bits in the key
 _VALUE_BITS = {"vlan_vid": _VID_BITS} | dict.fromkeys(_WIDE_PORTS, 0xFFFFFFFF)
+_CT_STATES, _NSH_TTLS, _NSH_TYPES = 0xFF, 0x3F, (1, 2)
 
 
 @lru_cache(maxsize=1024)
@@ -125,15 +127,15 @@ def put_match(match: Match, version: int, cookie: int = 0, cookie_mask: int = 0)
 def _plan_of(match: Match, version: int) -> list[tuple[Field, int | None]]:
     """Fields of *match* to send, each with its mask, in their order."""
     key = match.key
-    tags = key.vlan_tci & VLAN_CFI
+    tags, numbered = key.vlan_tci & VLAN_CFI, bool(key.vlan_tci & _VID_BITS)
     icmp_type = key.tp_src if key.nw_proto == 58 else 0
     return _plan(match.mask, key.packet_type, key.dl_type, key.nw_proto, icmp_type, key.nw_frag, tags,
-                 version, key.ct_state)
+                 version, key.ct_state, numbered)
 
 
 @lru_cache(maxsize=4096)
 def _plan(mask: object, packet_type: int, dl_type: int, nw_proto: int, icmp_type: int, nw_frag: int,
-          tags: int, version: int, ct_state: int) -> list[tuple[Field, int | None]]:
+          tags: int, version: int, ct_state: int, numbered: bool) -> list[tuple[Field, int | None]]:
     """Fields to send, each with its mask, for matches that agree in all these."""
     match = Match()
     match.mask = mask  # type: ignore[assignment]
@@ -156,9 +158,9 @@ def _plan(mask: object, packet_type: int, dl_type: int, nw_proto: int, icmp_type
         exact = not f.maskable or m == (1 << 8 * f.n_bytes) - 1 or (
             name in _EXACT_WHEN_FULL and m == _VALUE_BITS.get(name, value_bits(f)))
         out.append((f, None if exact else m))
-        if name == "vlan_vid" and match.get(_PCP)[1] and tags:
+        if name == "vlan_vid" and match.get(_PCP)[1] and numbered:
             out.append((_PCP, None))
-    f, m = BY_NAME["packet_type"], match.mask.packet_type
+    f, m = _PACKET_TYPE, match.mask.packet_type
     if m == 0xFFFFFFFF and not packet_type and all(g.prereq is Prereq.NONE for g, _mask in out):
         out.insert(0, (f, None))        # nothing else says that it is about Ethernet
     return out
@@ -186,8 +188,10 @@ def is_length_of(f: Field, length: int, masked: bool) -> bool:
     return length <= whole if f.name in OPTION_OF else length == whole
 
 
-def get_field(reader: Reader, *, loose: bool = False) -> tuple[Field, int, int | None] | None:
-    """Read a TLV; return (field, value, mask or None if exact), None for a skipped one."""
+def get_field(reader: Reader, *, loose: bool = False, in_match: bool = False
+              ) -> tuple[Field, int, int | None] | None:
+    """Read a TLV; return (field, value, mask or None if exact), None for a skipped one.  Matches cannot mask
+    all that actions can."""
     f, length, masked = get_header(reader)
     payload, size = reader.take(length), length // 2 if masked else length
     value = int.from_bytes(payload[:size], "big")
@@ -198,18 +202,33 @@ def get_field(reader: Reader, *, loose: bool = False) -> tuple[Field, int, int |
         if loose:
             return None
         raise OpenFlowError("OFPBMC_BAD_FIELD", f"no match field has this number and {size} bytes")
-    if f.name in _WIDE_PORTS:
-        if PORT_MAX <= value < PORT11_MAX:
-            raise OpenFlowError("OFPBMC_BAD_VALUE", f"{f.name}: there is no port {value:#x}")
-        value = get_port(value, OF15)
-    elif value & ~_VALUE_BITS.get(f.name, value_bits(f)):
-        raise OpenFlowError("OFPBMC_BAD_VALUE", f"{f.name}: {value:#x} does not fit")
-    return f, value, mask
+    if in_match and mask and not f.maskable and mask != (1 << 8 * f.n_bytes) - 1:
+        raise OpenFlowError("OFPBMC_BAD_MASK", f"{f.name} cannot be masked")
+    if not _is_valid(f, value):
+        raise OpenFlowError("OFPBMC_BAD_VALUE", f"{f.name}: there is no {value:#x}")
+    return f, get_port(value, OF15) if f.name in _WIDE_PORTS else value, mask
+
+
+def _valid_bits(f: Field) -> int:
+    """Bits that a value of *f* may have on the wire."""
+    return _CT_STATES if f.name == "ct_state" else _VALUE_BITS.get(f.name, value_bits(f))
+
+
+def _is_valid(f: Field, value: int) -> bool:
+    """Whether *f* can be *value*, of which a mask may say that not all of it matters."""
+    match f.name:
+        case "nsh_ttl":
+            return value <= _NSH_TTLS
+        case "nsh_mdtype":
+            return value in _NSH_TYPES
+        case name if name in _WIDE_PORTS:
+            return not PORT_MAX <= value < PORT11_MAX
+    return not value & ~_valid_bits(f)
 
 
 def get_match(reader: Reader, *, loose: bool = False) -> tuple[Match, int, int]:
     """Read TLVs to the end of *reader*; return (match, cookie, cookie mask)."""
-    match, cookie, cookie_mask, seen = Match(), 0, 0, set[str]()
+    match, cookie, cookie_mask = Match(), 0, 0
     while len(reader):
         if len(reader) >= 4:
             head = _HEADER.unpack(reader.peek(4))[0]
@@ -218,11 +237,11 @@ def get_match(reader: Reader, *, loose: bool = False) -> tuple[Match, int, int]:
                 continue
         size = 4 + reader.peek(4)[3] if len(reader) >= 4 else 0
         data = reader.take(size) if size <= len(reader) else b""
-        found = _remembered(data, loose) if data else get_field(reader, loose=loose)
+        found = _remembered(data, loose) if data else get_field(reader, loose=loose, in_match=True)
         if found is not None and found[0].name in OPTION_OF:
             _add_option(match, *found, data[3])
         elif found is not None:
-            _add(match, *found, seen, loose=loose)
+            _add(match, *found, loose=loose)
     match.finish()
     return match, cookie, cookie_mask
 
@@ -247,7 +266,7 @@ def _wire_fields() -> dict[str, WireField]:
     return {f.name: WireField(
         SLOTS[f.name].window, lsb=SLOTS[f.name].lsb, n_bytes=f.n_bytes, number=number, maskable=f.maskable,
         ethernet=f.prereq is not Prereq.NONE, is_port=f.name in _WIDE_PORTS,
-        full=_VALUE_BITS.get(f.name, (1 << f.bits) - 1), valid=_VALUE_BITS.get(f.name, value_bits(f)),
+        full=_VALUE_BITS.get(f.name, (1 << f.bits) - 1), valid=_valid_bits(f),
         bits=SLOTS[f.name].bits, exact=SLOTS[f.name].exact, present=SLOTS[f.name].present)
         for number, f in enumerate(f for f in FIELDS if f.name not in OPTION_OF)}
 
@@ -272,7 +291,7 @@ def wire_writer() -> WireWriter:
 def _wire_plan(match: Match, version: int) -> tuple[bytes, list[tuple[WireField, int]]] | None:
     """TLVs of *match*, and where the values stand in them; None if it names tunnel options."""
     at, holes = 0, []
-    if present(match.options, match.mask):
+    if present(match.options, match.mask) or (match.get(_PCP)[1] and not match.key.vlan_tci & VLAN_CFI):
         return None
     for f, m in _plan_of(match, version):
         at += len(field_header(f, version, masked=m is not None))
@@ -283,8 +302,8 @@ def _wire_plan(match: Match, version: int) -> tuple[bytes, list[tuple[WireField,
 
 @lru_cache(maxsize=16384)
 def _remembered(data: bytes, loose: bool) -> tuple[Field, int, int | None] | None:
-    """``get_field`` for one whole TLV: types and protocols come again and again."""
-    return get_field(Reader(data, "OFPBMC_BAD_LEN"), loose=loose)
+    """``get_field`` for one whole TLV of a match: types and protocols come again and again."""
+    return get_field(Reader(data, "OFPBMC_BAD_LEN"), loose=loose, in_match=True)
 
 
 def _get_cookie(reader: Reader, head: int) -> tuple[int, int]:
@@ -296,21 +315,18 @@ def _get_cookie(reader: Reader, head: int) -> tuple[int, int]:
     return value, mask
 
 
-def _add(match: Match, f: Field, value: int, mask: int | None, seen: set[str], *, loose: bool) -> None:
+def _add(match: Match, f: Field, value: int, mask: int | None, *, loose: bool) -> None:
     full = _VALUE_BITS.get(f.name, (1 << f.bits) - 1)
-    if mask is not None:
-        if not f.maskable and mask & full not in (0, full):
-            raise OpenFlowError("OFPBMC_BAD_MASK", f"{f.name} cannot be masked")
-        if mask & full == full:
-            mask = None
+    if mask is not None and mask & full == full:
+        mask = None
     if f.prereq is not Prereq.NONE and not loose and not _allowed(match, f):
         raise OpenFlowError("OFPBMC_BAD_PREREQ", f"{f.name} without {f.prereq.value}")
-    if f.name in seen:
-        raise OpenFlowError("OFPBMC_DUP_FIELD", f"{f.name} is there twice")
-    if mask == 0:
-        return
-    seen.add(f.name)
-    match.set(f, value, mask)
+    if match.get(f)[1]:
+        raise OpenFlowError("OFPBMC_DUP_FIELD", f"{f.name} is there twice, or a part of it")
+    if f.prereq is not Prereq.NONE and not match.mask.packet_type:
+        match.set(_PACKET_TYPE, 0)
+    if mask != 0:
+        match.set(f, value, mask)
 
 
 def _add_option(match: Match, f: Field, value: int, mask: int | None, length: int) -> None:

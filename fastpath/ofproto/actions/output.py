@@ -35,7 +35,8 @@ def format_port(port: int, ports: PortNumbers) -> str:
 class Output(Action):
     """Send the packet to *port*, a 16-bit OpenFlow number that may be a reserved one.
 
-    *max_len* is how much of it a controller gets (port CONTROLLER only).
+    *max_len* is how much of it a controller gets; with other ports it says nothing, and who gave it is told
+    the same.
     """
 
     port: int

@@ -46,9 +46,7 @@ _ENQUEUE = Layout(Row("port", U16), Row("", pad(6)), Row("queue", U32))
 
 def _get_output(reader: Reader, version: int) -> Action:
     v = _OUTPUT.unpack(version, reader)
-    if v["port"] == output.OFPP_CONTROLLER:
-        return output.Output(_checked_port(v["port"], version), v["max_len"])
-    return output.Output(_checked_port(v["port"], version))
+    return output.Output(_checked_port(v["port"], version), v["max_len"])
 
 
 def _checked_port(number: int, version: int) -> int:
