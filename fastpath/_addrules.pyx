@@ -111,7 +111,8 @@ cdef class Adding:
 cpdef object standard_of(owner):
     """By what rules of *owner*, a bridge, are judged.  One whose actions have no traits is then only to be added;
     None where something may still refuse it, give it another meaning or wants to know of it."""
-    is_plain = owner.tables.are_plain and not (owner.is_closed or owner.tlvs.places or owner.watchers)
+    tables = owner.tables           # this is asked for each flow mod, so `are_plain` is not, which is Python's
+    is_plain = not (tables.is_limited or tables.owned or owner.is_closed or owner.tlvs.places or owner.watchers)
     return owner.backer.features if is_plain else None
 
 

@@ -11,11 +11,12 @@ goes on; ``tests/test_addtrip.py`` holds both ways equal.  Called by the thread 
 
 cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
-from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 
 from fastpath._addrules cimport DELETE_STRICT, Edit, RuleWriter
+from fastpath._bytes cimport load_be32, ntoh32
 from fastpath._rules cimport PackedRule
 
 cdef enum:
@@ -23,6 +24,9 @@ cdef enum:
     REPLY = 8
     ADD = 0
     OF10 = 1
+    OF10_BARRIER = 18
+    BARRIER = 20
+    BARRIER_SIZE = 8
     OF10_BARRIER_REPLY = 19
     BARRIER_REPLY = 21
 
@@ -35,7 +39,7 @@ cdef class AddTrip:
     *reader* gives the AddReader to read with, None while flow mods are not to be read so; *writer* carries out
     what was read; *now* tells the time, *settle* has flows be as the tables are then.
     """
-    cdef object session, connection, lock, reader, now, settle
+    cdef object session, connection, acquire, release, reader, now, settle
     cdef object made, standard      # the reader, and by what it judges
     cdef bytearray heard, out
     cdef RuleWriter writer
@@ -49,18 +53,30 @@ cdef class AddTrip:
                  *, lock, reader, RuleWriter writer not None, now, settle):
         self.session, self.connection, self.version = session, connection, version
         self.heard, self.out = heard, out
-        self.lock, self.reader, self.writer, self.now, self.settle = lock, reader, writer, now, settle
+        self.acquire, self.release = lock.acquire, lock.release
+        self.reader, self.writer, self.now, self.settle = reader, writer, now, settle
 
     def answer(self, bytes data not None):
         """What is to be sent when *data* came, which stays until ``sent``; None if *data* is left alone."""
         if PyBytes_GET_SIZE(data) > LONGEST:
             return None
-        with self.lock:
+        self.acquire()
+        try:
             if PyByteArray_GET_SIZE(self.heard) or PyByteArray_GET_SIZE(self.out) or self.connection.closed:
                 return None
-            if not self.may_read():
+            if self.is_barrier(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
+                self.meet(ntoh32(load_be32(<const uint8_t *>PyBytes_AS_STRING(data) + 4)), self.now())
+            elif not self.may_read() or not self.take(data, self.now()):
                 return None
-            return self.take(data, self.now())
+            self.n_taken += PyBytes_GET_SIZE(data)
+            return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self.out), PyByteArray_GET_SIZE(self.out))
+        finally:
+            self.release()
+
+    cdef bint is_barrier(self, const uint8_t *m, Py_ssize_t size) noexcept:
+        """Whether *m* is one request for a barrier and nothing else, which concerns no table."""
+        return (size == BARRIER_SIZE and m[0] == self.version and m[2] == 0 and m[3] == BARRIER_SIZE
+                and m[1] == (OF10_BARRIER if self.version == OF10 else BARRIER))
 
     cdef bint may_read(self) except -1:
         """Have the reader at hand; False if there is to be none now."""
@@ -73,25 +89,30 @@ cdef class AddTrip:
             self.made.by_table = self.session.by_table
         return True
 
-    cdef object take(self, bytes data, double now):
+    cdef bint take(self, bytes data, double now) except -1:
+        """Do what *data* asks; False if it is left alone."""
         items, end = self.made.read(data, 0, now)
         if end != PyBytes_GET_SIZE(data):
-            return None
+            return False
         for item in <list?>items:
             if isinstance(item, PackedRule):
                 self.writer.add(<PackedRule>item)
                 self.count(ADD, now)
             elif isinstance(item, Edit):            # the first, if any is
                 if not self.writer.edit(<Edit>item, now):
-                    return None
+                    return False
                 self.count((<Edit>item).command, now)
             else:
-                if not self.writer.is_settled():
-                    self.settle(now)
-                self.reply(item)
-        self.n_taken += PyBytes_GET_SIZE(data)
+                self.meet(item, now)
         self.latest = now
-        return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self.out), PyByteArray_GET_SIZE(self.out))
+        return True
+
+    cdef int meet(self, uint32_t xid, double now) except -1:
+        """Answer a request for a barrier."""
+        if not self.writer.is_settled():
+            self.settle(now)
+        self.latest = now
+        return self.reply(xid)
 
     cdef void count(self, uint8_t command, double now) noexcept:
         if not self.is_told:
@@ -113,12 +134,15 @@ cdef class AddTrip:
 
     def sent(self, Py_ssize_t n):
         """Forget *n* bytes that wait, which the peer's side has taken over."""
-        with self.lock:
+        self.acquire()
+        try:
             if n == PyByteArray_GET_SIZE(self.out):
                 PyByteArray_Resize(self.out, 0)
             else:
                 del self.out[:n]
             self.n_sent += n
+        finally:
+            self.release()
 
     def collect(self):
         """(bytes taken, bytes sent, flow mods carried out by command, when the first and the last of them, when the

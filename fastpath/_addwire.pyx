@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 
 from fastpath._addrules cimport DELETE, DELETE_STRICT, Edit
 from fastpath._bytes cimport load_be16, load_be32, load_be64, ntoh16, ntoh32, ntoh64
-from fastpath._flow cimport FlowKey
+from fastpath._flow cimport FlowKey, words_under
 from fastpath._flow_layout cimport flow_t
 from fastpath._matchwire cimport WireReader
 from fastpath._rules cimport Form, Forms, PackedRule
@@ -293,14 +293,15 @@ cdef class AddReader:
         """The rule of what was read; *times*: the idle timeout, the hard one and the priority.  The actions are
         *data* from *at* to *end*."""
         cdef PackedRule rule
+        cdef type kind = self.rule
         if form is None or form.mask is None:
             return None
         actions = self.agreed(PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + at, end - at), form, key, mask, table)
         if actions is None:
             return None
-        rule = self.rule.__new__(self.rule)
+        rule = kind.__new__(kind)
         rule.actions = actions
-        rule.mask, rule.words, rule.options = form.mask, key.pack(form.mask), NO_OPTIONS
+        rule.mask, rule.words, rule.options = form.mask, words_under(&form.mask.f, &key.f), NO_OPTIONS
         rule.table_id = 0 if table == TABLE_ALL else table
         rule.idle_timeout, rule.hard_timeout, rule.priority = u16(times), u16(times + 2), u16(times + 4)
         rule.cookie = ntoh64(load_be64(cookie))

@@ -30,6 +30,8 @@ cdef class Classifier:
     cdef epoch_t epoch
     cdef Py_ssize_t n_live      # rules not removed in any version
     cdef dict _by_mask          # mask words -> address of the subtable
+    cdef subtable_t *met        # that of the mask asked for last, or NULL
+    cdef flow_t met_mask
     cdef list _objects, _free_ids
     cdef dict _pending          # rule removed in some version -> its subtable (addresses), until purge()
 

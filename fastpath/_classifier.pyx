@@ -38,7 +38,7 @@ from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT32_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from fastpath._bytes cimport load_acquire_ptr, prefetch, store_relaxed64, zero_words
 from fastpath._epoch cimport (epoch_collect, epoch_destroy, epoch_enter, epoch_init, epoch_leave)
@@ -471,18 +471,21 @@ cdef class Classifier:
 
     cdef subtable_t *subtable_of(self, const flow_t *mask):
         """The subtable of *mask*, or NULL."""
-        address = self._by_mask.get(self.mask_words(mask))
-        return NULL if address is None else <subtable_t *><uintptr_t>address
+        if self.met == NULL or memcmp(&self.met_mask, mask, sizeof(flow_t)) != 0:
+            address = self._by_mask.get(self.mask_words(mask))
+            if address is None:
+                return NULL
+            self.met, self.met_mask = <subtable_t *><uintptr_t>address, mask[0]
+        return self.met
 
     cdef subtable_t *make_subtable(self, const flow_t *mask) except NULL:
-        words = self.mask_words(mask)
-        address = self._by_mask.get(words)
-        if address is not None:
-            return <subtable_t *><uintptr_t>address
+        cdef subtable_t *s = self.subtable_of(mask)
+        if s != NULL:
+            return s
         s = new_subtable(mask, self.field, self.n_fields)
         if s == NULL:
             raise MemoryError("no room for a subtable")
-        self._by_mask[words] = <uintptr_t>s
+        self._by_mask[self.mask_words(mask)] = <uintptr_t>s
         return s
 
     cdef rule_t *make_rule(self, const subtable_t *s, const flow_t *key, int32_t priority,
@@ -547,6 +550,8 @@ cdef class Classifier:
 
     cdef void forget(self, subtable_t *s) noexcept:
         cdef FlowKey mask = mask_key(s)
+        if s == self.met:
+            self.met = NULL
         del self._by_mask[self.mask_words(&mask.f)]
         free_subtable(s, &self.epoch)
 

@@ -63,3 +63,7 @@ cdef inline void store_member(uint8_t *p, int size, bint host, uint64_t v) noexc
 cdef class FlowKey:
     # A flow key, or a mask over one (a FlowKey whose 1-bits matter).  Mutable; not thread-safe.
     cdef flow_t f
+
+
+# The words of *key* that *mask* has bits of (FlowKey.pack).  Under the GIL.
+cdef bytes words_under(const flow_t *mask, const flow_t *key)

@@ -1,5 +1,6 @@
 # _matchwire.pxd -- the TLVs of a match, read in one call.  Python objects, under the GIL.
 cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath._flow cimport FlowKey
@@ -28,6 +29,7 @@ cdef class WireReader:
     cdef object match
     cdef FlowKey key, mask
     cdef uint32_t heads[MAX_TLVS]
+    cdef PyObject *heads_of[MAX_TLVS]   # the fields of `heads`, which `fields` keeps; NULL: none yet
     cdef int n
     cdef Form good_form             # what was found in order last: n_good words of good, and the form
     cdef uint32_t good[MAX_TLVS]

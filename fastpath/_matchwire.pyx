@@ -110,6 +110,7 @@ cdef class WireReader:
             self.fields[head] = f
             self.fields[head + (<WireField?>f).n_bytes | 0x100] = f
         self.key, self.mask = FlowKey.__new__(FlowKey), FlowKey.__new__(FlowKey)
+        memset(self.heads_of, 0, sizeof(self.heads_of))
 
     def read(self, bytes data not None, Py_ssize_t at, Py_ssize_t end):
         """The normalized match of the TLVs of *data* from *at* to *end*; None if it is to be read by oxm."""
@@ -167,9 +168,12 @@ cdef class WireReader:
             head = ntoh32(load_be32(p + at))
             if end - at - 4 < <Py_ssize_t>(head & 0xFF):
                 return None
-            found = PyDict_GetItem(self.fields, head)
-            if found == NULL:
-                return None
+            found = self.heads_of[self.n]
+            if found == NULL or self.heads[self.n] != head:     # most matches have the fields of the one before
+                found = PyDict_GetItem(self.fields, head)
+                if found == NULL:
+                    return None
+                self.heads[self.n], self.heads_of[self.n] = head, found
             f = <WireField>found
             if seen[f.number >> 6] >> (f.number & 63) & 1:
                 return None
@@ -181,7 +185,6 @@ cdef class WireReader:
                 return None
             if f.ethernet and self.mask.f.packet_type == 0:
                 self.mask.f.packet_type = 0xffffffff
-            self.heads[self.n] = head
             self.n += 1
             at += 4 + (head & 0xFF)
         form = self.forms.of(self.key, self.mask)

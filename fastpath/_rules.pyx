@@ -10,7 +10,7 @@ cimport cython
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memcmp
 
-from fastpath._flow cimport FlowKey, hash_add, hash_finish
+from fastpath._flow cimport FlowKey, hash_add, hash_finish, words_under
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
 
 cdef enum:
@@ -48,7 +48,7 @@ cdef class PackedMatch:
         self.mask, self._words, self.options = mask, words, options
 
     cdef int keep_as(self, Form form, FlowKey key) except -1:
-        self.keep(form.mask, key.pack(form.mask), NO_OPTIONS)
+        self.keep(form.mask, words_under(&form.mask.f, &key.f), NO_OPTIONS)
         self.form = form
         return 0
 

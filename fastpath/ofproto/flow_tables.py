@@ -40,7 +40,8 @@ class FlowTables:
         self._learned = LearnedCookies()
         self.version = 0
         self.n_rules = 0
-        self._is_limited = False        # some table may refuse rules for lack of room, or evict some
+        self.owned = self._learned.owners      # rules that have to go with others, as long as there are some
+        self.is_limited = False         # some table may refuse rules for lack of room, or evict some
         self.vacancies: list[tuple[int, VacancyReason]] = []       # for the owner to tell, and to clear
 
     # -- looking ----------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ class FlowTables:
     @property
     def are_plain(self) -> bool:
         """Whether a rule that is added can neither be refused nor take others away."""
-        return not (self._is_limited or self._learned.owners)
+        return not (self.is_limited or self.owned)
 
     # -- changing ---------------------------------------------------------------------------------
 
@@ -265,7 +266,7 @@ class FlowTables:
         lowered and those that had been learned by them and went too."""
         table = self.table(table_id)
         table.configure(**settings)
-        self._is_limited = any(t.max_rules != UNLIMITED for t in self._tables.values())
+        self.is_limited = any(t.max_rules != UNLIMITED for t in self._tables.values())
         evicted: list[Rule] = []
         while len(table) > table.max_rules and table.eviction is not None:
             victim = table.eviction.choose()
