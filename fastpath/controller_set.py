@@ -10,63 +10,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from math import inf
 from typing import TYPE_CHECKING
 
 from fastpath.arguments import checked
 from fastpath.controllers import Control, Served, check_versions, peers_of
-from fastpath.errors import ConfigError, ExistsError, NotFoundError
+from fastpath.errors import ExistsError, NotFoundError
 from fastpath.in_band import InBandControl
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.limiter import Limiter
-from fastpath.openflow.service import DEFAULT_MISS_SEND_LEN, Session
+from fastpath.openflow.service import Session
 from fastpath.openflow.snoop import Tap
+from fastpath.passive import Passive
+from fastpath.patience import Patience
 from fastpath.runtime.backoff import MAX_S
 from fastpath.runtime.connector import Connector, Link
 from fastpath.runtime.link_log import LinkLog
 from fastpath.runtime.tls import Tls
-from fastpath.value import value
 
 if TYPE_CHECKING:
     from fastpath.bridge import Bridge
 
 PROBE_S = 5.0
-BURST_PART = 4                  # of the rate, when no burst is given, at least 25 as in the reference
-MIN_BURST = 25
-
-
-@value
-class Patience:
-    """How a controller is treated: seconds of silence before it is asked for an echo, of waiting for the next
-    try at most, the packet-ins a second, and the DSCP of what is said to it over the next connection."""
-
-    target: str
-    max_backoff: float
-    inactivity_probe: float
-    rate_limit: float | None
-    burst_limit: int | None
-    dscp: int | None
-
-    def check(self) -> None:
-        """Raise ConfigError for what makes no sense."""
-        if not (0 <= self.inactivity_probe < inf and 0 < self.max_backoff < inf):
-            raise ConfigError(f"controller {self.target}: expected a probe of 0 or more, a backoff above 0")
-        if (self.rate_limit is not None and not self.rate_limit > 0) or (self.burst_limit or 0) < 0:
-            raise ConfigError(f"controller {self.target}: expected a rate above 0 and a burst of 0 or more")
-        if self.dscp is not None and not 0 <= self.dscp < 64:
-            raise ConfigError(f"controller {self.target}: dscp {self.dscp}: not between 0 and 63")
-
-    @property
-    def burst(self) -> int:
-        """How many packet-ins may come at once."""
-        return self.burst_limit or max(MIN_BURST, int((self.rate_limit or 0) / BURST_PART))
 
 
 class Controller:
     """One controller."""
 
     def __init__(self, target: str, patience: Patience, log: LinkLog,
-                 connect: Callable[[Controller], Connector]) -> None:
+                 connect: Callable[[Controller], Connector], *, is_service: bool = False) -> None:
+        self.is_service = is_service
         self.target = target
         self.patience = patience
         self.session: Session | None = None         # while connected
@@ -78,8 +50,7 @@ class Controller:
         self.patience = patience
         self._log.set(max_backoff=patience.max_backoff, probe_s=patience.inactivity_probe)
         if self.session is not None:
-            self.session.set_probe(patience.inactivity_probe)
-            self.session.set_rate(patience.rate_limit, patience.burst)
+            self.session.treat(patience.treatment(is_service=self.is_service))
         self._connector.dscp = patience.dscp
         self._connector.set_max_backoff(patience.max_backoff)
 
@@ -132,6 +103,7 @@ class Controllers:
         self._bridge = bridge
         self._controllers: dict[str, Controller] = {}
         self._controls: dict[str, Control] = {}
+        self._passive: dict[str, Passive] = {}
         self._is_changing = self._is_other = False      # in a block of ``changing``; if it changed something
         self._was_connected = False
         self._listeners: list[Callable[[Controller], object]] = []
@@ -145,8 +117,8 @@ class Controllers:
 
     @property
     def is_connected(self) -> bool:
-        """Whether any controller is there."""
-        return any(controller.is_connected for controller in self)
+        """Whether any controller is there; those are meant that a bridge is not left alone with."""
+        return any(found.is_connected for found in (*self, *self._passive.values()) if not found.is_service)
 
     def on_change(self, callback: Callable[[Controller], object]) -> Callable[[], None]:
         """Call *callback* with a controller whose connection changed, from the thread that serves it; returns
@@ -157,14 +129,18 @@ class Controllers:
     def add(self, target: str, *, tls: Tls | None = None, dpid: int | None = None,
             versions: Iterable[int] = VERSIONS, max_backoff: float = MAX_S,
             inactivity_probe: float = PROBE_S, rate_limit: float | None = None,
-            burst_limit: int | None = None, dscp: int | None = None, in_band: bool = False) -> Controller:
+            burst_limit: int | None = None, dscp: int | None = None, queue_len: int | None = None,
+            hears: bool = True, is_service: bool = False, in_band: bool = False) -> Controller:
         """Connect to *target* (``tcp:HOST[:PORT]``, ``ssl:HOST[:PORT]`` with *tls*, ``unix:PATH``) and stay
         so.  *rate_limit* bounds the packet-ins a second, *burst_limit* how many may come at once and wait,
-        *dscp* marks what it is told over IP.  *in_band* has hidden rules let packets of this connection
-        through the bridge itself."""
+        *queue_len* how many wait while it does not read, *dscp* marks what it is told over IP.  Who does not
+        *hear* is told of the events alone that it asks for; a *service* of none until it asks, and the
+        bridge can do without it.  *in_band* has hidden rules let packets of this connection through the
+        bridge itself."""
         if target in self._controllers:
             raise ExistsError(f"controller {target}: bridge {self._bridge.name!r} has it already")
-        patience = Patience(target, max_backoff, inactivity_probe, rate_limit, burst_limit, dscp)
+        patience = Patience(target, max_backoff, inactivity_probe, rate_limit, burst_limit, dscp, queue_len,
+                            hears)
         patience.check()
         bridge, spoken = self._bridge, check_versions(versions)
         control, name = Control(bridge, dpid), f"{bridge.name}<->{target}"
@@ -173,10 +149,9 @@ class Controllers:
         def connect(controller: Controller) -> Connector:
             def serve(wake: Callable[[], None], _peer: str) -> Served:
                 with bridge.switch.lock:
-                    now = controller.patience
-                    session = Session(control, spoken, wake, peers=peers_of(bridge),
-                                      miss_send_len=DEFAULT_MISS_SEND_LEN, probe_s=now.inactivity_probe,
-                                      rate=now.rate_limit, burst=now.burst, name=name)
+                    treatment = controller.patience.treatment(is_service=is_service)
+                    session = Session(control, spoken, wake, peers=peers_of(bridge), treatment=treatment,
+                                      name=name)
                     session.connection.on_version = lambda: self._changed(controller)
                     controller.session = session
                 return Served(bridge, control, session, Tap(peers_of(bridge)))
@@ -188,7 +163,8 @@ class Controllers:
                 self._changed(controller)
             return Connector(target, serve, tls=tls, max_backoff=max_backoff, changed=changed, dscp=dscp)
         with bridge.switch.lock:                # raises once closed, before there is anything to close
-            controller = self._controllers[target] = Controller(target, patience, log, connect)
+            controller = self._controllers[target] = Controller(target, patience, log, connect,
+                                                                is_service=is_service)
         self._controls[target] = control
         self._count()
         if in_band:
@@ -197,19 +173,44 @@ class Controllers:
         controller.start()
         return controller
 
+    def listen(self, target: str, *, tls: Tls | None = None, dpid: int | None = None,
+               versions: Iterable[int] = VERSIONS, max_backoff: float = MAX_S,
+               inactivity_probe: float = PROBE_S, rate_limit: float | None = None,
+               burst_limit: int | None = None, dscp: int | None = None, queue_len: int | None = None,
+               hears: bool = True, is_service: bool = True) -> Passive:
+        """Have controllers connect to *target* (``ptcp:PORT[:HOST]``, ``pssl:PORT[:HOST]``, ``punix:PATH``),
+        by themselves, until it is removed.  They are treated as ``add`` has it."""
+        if target in self._passive:
+            raise ExistsError(f"controller {target}: bridge {self._bridge.name!r} has it already")
+        patience = Patience(target, max_backoff, inactivity_probe, rate_limit, burst_limit, dscp, queue_len,
+                            hears)
+        patience.check()
+        with self._bridge.switch.lock:
+            found = self._passive[target] = Passive(
+                self._bridge, patience, is_service=is_service, dpid=dpid, versions=versions, tls=tls,
+                changed=(lambda: None) if is_service else self._weigh)
+        self._count()
+        return found
+
     def configure(self, target: str, *, max_backoff: float = MAX_S, inactivity_probe: float = PROBE_S,
                   rate_limit: float | None = None, burst_limit: int | None = None,
-                  dscp: int | None = None) -> None:
-        """Change what ``add`` said of a controller.  The connection stays; *dscp* is for the next one."""
-        controller = self._found(target)
-        patience = Patience(target, max_backoff, inactivity_probe, rate_limit, burst_limit, dscp)
+                  dscp: int | None = None, queue_len: int | None = None, hears: bool = True) -> None:
+        """Change what ``add`` or ``listen`` said of a controller.  Connections stay; *dscp* is for the next
+        one."""
+        controller = self._passive.get(target) or self._found(target)
+        patience = Patience(target, max_backoff, inactivity_probe, rate_limit, burst_limit, dscp, queue_len,
+                            hears)
         patience.check()
         with self._bridge.switch.lock:
             controller.treat(patience)
         self._count()
 
     def reconnect(self, target: str, *, dpid: int | None = None) -> None:
-        """Hang up on a controller if it is connected, and connect again, from now on as *dpid* if given."""
+        """Hang up on a controller if it is connected, and connect again, from now on as *dpid* if given.
+        Those who connect by themselves may do so again."""
+        if target in self._passive:
+            self._passive[target].hang_up()
+            return
         controller = self._found(target)
         if dpid is not None:
             self._controls[target].dpid = Control(self._bridge, dpid).dpid
@@ -227,6 +228,11 @@ class Controllers:
             if self._is_other:
                 self._count()
 
+    def wake(self) -> None:
+        """Look what is due, as time has made a leap."""
+        for found in (*self, *self._passive.values()):
+            found.wake()
+
     def _found(self, target: str) -> Controller:
         try:
             return self._controllers[target]
@@ -237,10 +243,14 @@ class Controllers:
         """Tell the bridge how many there are, and how patient the most patient one is."""
         self._is_other = True
         if not self._is_changing:
-            probes = (c.patience.inactivity_probe or PROBE_S for c in self)
-            self._bridge.set_controllers(len(self), probe_interval=max(probes, default=PROBE_S))
+            dialled = [c for c in self if not c.is_service]
+            n = len(dialled) + sum(not found.is_service for found in self._passive.values())
+            probes = (c.patience.inactivity_probe or PROBE_S for c in dialled)
+            self._bridge.set_controllers(n, probe_interval=max(probes, default=PROBE_S),
+                                         n_dialled=len(dialled))
 
-    def _changed(self, controller: Controller) -> None:
+    def _weigh(self) -> None:
+        """Tell the bridge when the first controller came, or the last one went."""
         with self._bridge.switch.lock:          # threads of several controllers come here
             now, before = self.is_connected, self._was_connected
             self._was_connected = now
@@ -248,12 +258,20 @@ class Controllers:
                 self._bridge.controller_admitted()
             elif before and not now:
                 self._bridge.controllers_lost()
+
+    def _changed(self, controller: Controller) -> None:
+        self._weigh()
         self.in_band.refresh()                  # by other ways, perhaps
         for callback in list(self._listeners):
             callback(controller)
 
     def remove(self, target: str) -> None:
         """Hang up on a controller and forget it.  Not with the lock of the switch held."""
+        passive = self._passive.pop(target, None)
+        if passive is not None:
+            passive.close()
+            self._count()
+            return
         found = self._found(target)
         del self._controllers[target], self._controls[target]
         found.close()
@@ -265,3 +283,5 @@ class Controllers:
         """Hang up on all, at the end of the bridge."""
         while self._controllers:
             self._controllers.popitem()[1].close()
+        while self._passive:
+            self._passive.popitem()[1].close()

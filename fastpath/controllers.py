@@ -8,7 +8,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fastpath._addrules import RuleWriter
 from fastpath._addtrip import AddTrip
@@ -41,9 +41,10 @@ from fastpath.openflow.messages.port import (
 from fastpath.openflow.messages.stats import DEVICE_COUNTS, PortCounts
 from fastpath.openflow.replies import milliseconds
 from fastpath.openflow.roles import Peers
-from fastpath.openflow.service import MAX_ENTRIES, Session, Step
+from fastpath.openflow.service import ASKED_FIRST, MAX_ENTRIES, Session, Step
 from fastpath.openflow.snoop import Snooper, Tap
 from fastpath.openflow.tables import TableView
+from fastpath.openflow.treatment import Treatment
 from fastpath.openflow.wire_log import WireLog
 from fastpath.runtime.listener import Listener
 from fastpath.runtime.streams import NEVER
@@ -341,10 +342,21 @@ def peers_of(bridge: Bridge) -> Peers:
     return bridge.peers
 
 
+class Host(Protocol):
+    """Who wants to know of the sessions of a Listener."""
+
+    @property
+    def treatment(self) -> Treatment: ...
+    def begun(self, session: Session) -> None: ...          # with the lock of the switch held
+    def ended(self, session: Session) -> None: ...
+
+
 class Served:
     """A session with the lock of its switch around it, for the thread that moves its bytes."""
 
-    def __init__(self, bridge: Bridge, control: Control, session: Session, tap: Tap | None = None) -> None:
+    def __init__(self, bridge: Bridge, control: Control, session: Session, tap: Tap | None = None,
+                 host: Host | None = None) -> None:
+        self._host = host
         self._lock, self._control = bridge.switch.lock, control
         self._hurry = bridge.switch.hurry
         self.session, self._tap, self._taken = session, tap, b""
@@ -414,6 +426,8 @@ class Served:
             stop()
         with self._lock:
             self.session.ended()
+        if self._host is not None:
+            self._host.ended(self.session)
 
 
 class Snooped:
@@ -480,20 +494,25 @@ def snoop(bridge: Bridge, address: str) -> Listener:
 
 
 def listen(bridge: Bridge, address: str, *, dpid: int | None = None, versions: Iterable[int] = VERSIONS,
-           tls: Tls | None = None) -> Listener:
-    """Serve OpenFlow controllers of *bridge* that connect to *address*, until the Listener is closed."""
+           tls: Tls | None = None, host: Host | None = None) -> Listener:
+    """Serve OpenFlow controllers of *bridge* that connect to *address*, as *host* wants them treated, until
+    the Listener is closed."""
     if not isinstance(tls, Tls | None):
         raise ArgumentError(f"listen: tls {tls!r}, expected a Tls or None")
     control, spoken = Control(bridge, dpid), check_versions(versions)
 
     def serve(wake: Callable[[], None], peer: str) -> Served:
         with bridge.switch.lock:
-            session = Session(control, spoken, wake, peers=peers_of(bridge), name=f"{bridge.name}<->{peer}")
+            session = Session(control, spoken, wake, peers=peers_of(bridge), name=f"{bridge.name}<->{peer}",
+                              treatment=ASKED_FIRST if host is None else host.treatment)
+            if host is not None:
+                host.begun(session)
             tell = session.connection.on_mismatch
 
             def dropped(theirs: frozenset[int]) -> None:
                 tell(theirs)
                 _rconn.warning("%s: connection dropped (%s)", session.name, os.strerror(errno.EPROTO))
             session.connection.on_mismatch = dropped
-        return Served(bridge, control, session)
+        is_primary = host is not None and not host.treatment.is_service
+        return Served(bridge, control, session, Tap(peers_of(bridge)) if is_primary else None, host)
     return Listener(address, serve, tls=tls)

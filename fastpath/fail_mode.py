@@ -50,16 +50,18 @@ class FailModes:
             self.switch.release_meters()
             self.switch.announce()
 
-    def set_controllers(self, n: int, *, probe_interval: float = 5.0) -> None:
+    def set_controllers(self, n: int, *, probe_interval: float = 5.0, n_dialled: int | None = None) -> None:
         """Say how many controllers the bridge is to have and how often, in seconds, the laziest of them is
-        probed.  Having some for the first time, or none any more, empties the tables."""
+        probed.  Having some for the first time, or none any more, empties the tables.  Only *n_dialled* of
+        them are waited for, by default all; others come if they like."""
         if type(n) is not int or n < 0:
             raise ConfigError(f"set_controllers: {n!r} controllers, expected 0 or more")
+        waited = n if n_dialled is None else n_dialled
         if not 0 < probe_interval < inf:
             raise ConfigError(f"probe_interval {probe_interval}: expected seconds, more than 0")
         with self._lock:
             self.switch.push_stats()
-            self.ofproto.failing.set_controllers(n, probe_interval, self.switch.now)
+            self.ofproto.failing.set_controllers(n, probe_interval, self.switch.now, waited=waited)
             self.switch.release_meters()
             self.switch.announce()
 

@@ -22,6 +22,7 @@ from fastpath.openflow.messages import basic
 from fastpath.openflow.messages.table import encode
 from fastpath.openflow.service import Session
 from fastpath.openflow.snoop import Snooper, Tap
+from fastpath.openflow.treatment import Treatment
 
 
 def packet(text: str) -> bytes:
@@ -36,8 +37,8 @@ class Peer:
         self.bridge = self.switch.add_bridge("br0")
         self.ports = [self.bridge.add_port(name) for name in "abc"]
         control = Control(self.bridge, None)
-        self.session = Session(control, (version,), probe_s=5, name="br0<->tcp:1.2.3.4:5",
-                               peers=peers_of(self.bridge))
+        self.session = Session(control, (version,), treatment=Treatment(probe_s=5),
+                               name="br0<->tcp:1.2.3.4:5", peers=peers_of(self.bridge))
         self.tap = Tap(peers_of(self.bridge))
         self.served = Served(self.bridge, control, self.session, self.tap)
         self.is_quick, self.n_quick, self.version = quick, 0, version

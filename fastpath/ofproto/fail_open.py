@@ -48,7 +48,7 @@ class FailOpen:
     def __init__(self, host: Host) -> None:
         self._host = host
         self.mode = FailMode.SECURE
-        self.n_controllers = 0
+        self.n_controllers = self._n_waited = 0
         self.probe_s = 5.0
         self.is_active = False              # failed open
         self._told_at = 0.0                 # when the log was told
@@ -56,7 +56,7 @@ class FailOpen:
 
     @property
     def _watches(self) -> bool:
-        return self.n_controllers > 0 and self.mode is FailMode.STANDALONE
+        return self._n_waited > 0 and self.mode is FailMode.STANDALONE
 
     def set_mode(self, mode: FailMode, now: float) -> None:
         """Change the mode.  Without controllers the tables begin anew, as that mode has them."""
@@ -67,13 +67,14 @@ class FailOpen:
         if not self.n_controllers:
             self._begin_anew(now)
 
-    def set_controllers(self, n: int, probe_s: float, now: float) -> None:
+    def set_controllers(self, n: int, probe_s: float, now: float, *, waited: int | None = None) -> None:
         """Say how many controllers there are to be, and their longest probe interval.  Tables begin anew with
-        the first of them and after the last.  One more has its own three intervals to come."""
-        had = self.n_controllers > 0
-        if not had or (n > self.n_controllers and self._lost_at is not None):
+        the first of them and after the last.  One more has its own three intervals to come.  Of those there
+        are to be *waited* are waited for, by default all."""
+        had, n_waited = self.n_controllers > 0, n if waited is None else waited
+        if not had or (n_waited > self._n_waited and self._lost_at is not None):
             self._lost_at = now
-        self.n_controllers, self.probe_s = n, probe_s
+        self.n_controllers, self._n_waited, self.probe_s = n, n_waited, probe_s
         self._leave_unless_watching(now)
         if had != (n > 0):
             self._begin_anew(now)

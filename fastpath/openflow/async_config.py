@@ -22,10 +22,15 @@ INVALID_TTL_BIT = 1 << PacketInReason.INVALID_TTL
 
 
 class AsyncConfig:
-    """The masks of one connection, at first those of *version*."""
+    """The masks of one connection, at first those of *version*, or none if it is not to *hear* by itself.
+    *is_chosen*: who is told has said which it wants."""
 
-    def __init__(self, version: int) -> None:
+    def __init__(self, version: int, *, hears: bool = True) -> None:
         self._version = version
+        self.is_chosen = False
+        if not hears:
+            self._primary, self._secondary = dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0)
+            return
         packet_in = _ALL_PACKET_INS | (1 << PacketInReason.IMPLICIT_MISS if version < OF13 else 0)
         self._primary = dict.fromkeys(KINDS, 0) | {
             "packet_in": packet_in, "port_status": _PORT_BITS,
@@ -38,6 +43,7 @@ class AsyncConfig:
 
     def set(self, masks: Masks) -> None:
         """Change the masks given, in the form of 1.4."""
+        self.is_chosen = True
         for kind, secondary, bits in masks:
             if kind == "packet_in":
                 bits = self._whole(bits)
@@ -45,6 +51,7 @@ class AsyncConfig:
 
     def set_legacy(self, ask: SetAsync) -> None:
         """Set the masks older versions have, and clear those they have not."""
+        self.is_chosen = True
         for role, masks in (("primary", self._primary), ("secondary", self._secondary)):
             masks.update(dict.fromkeys(KINDS, 0))
             for kind in _LEGACY:
@@ -66,6 +73,7 @@ class AsyncConfig:
 
     def set_invalid_ttl(self, on: bool) -> None:
         """Say whether packets whose TTL ran out are told, as a SetConfig before 1.3 does."""
+        self.is_chosen = True
         self._primary["packet_in"] &= ~INVALID_TTL_BIT
         self._primary["packet_in"] |= INVALID_TTL_BIT if on else 0
 

@@ -28,6 +28,7 @@ class Connection:
         self._in, self._out = bytearray(), bytearray()
         self._need = HEADER.size        # bytes of input that are worth a look
         self.n_taken = self.n_sent = 0  # bytes of whole messages that came, bytes that went
+        self._offered_at = -1           # ``n_sent`` when the peer's side was offered bytes last
         self.version = 0
         self.closed = False
         self.on_version: Callable[[], object] = lambda: None    # called when the version is known
@@ -65,7 +66,14 @@ class Connection:
 
     def take(self, limit: int = 1 << 16) -> bytes:
         """The next bytes to send, at most *limit*; they stay until ``sent``."""
+        if self._out:
+            self._offered_at = self.n_sent
         return bytes(self._out[:limit])
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether bytes wait of which the peer's side took none when it was offered them last."""
+        return self._offered_at == self.n_sent and bool(self._out)
 
     def sent(self, n: int) -> None:
         """Forget *n* bytes, which the peer's side has taken over."""

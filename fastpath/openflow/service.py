@@ -7,7 +7,7 @@ through ``BridgeControl``, whose calls are made with the lock of the switch held
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
@@ -39,7 +39,7 @@ from fastpath.openflow.codec import VERSIONS, check_zero
 from fastpath.openflow.connection import OURS, Connection
 from fastpath.openflow.deadlines import Deadlines
 from fastpath.openflow.flow_dump import FlowWriter
-from fastpath.openflow.keepalive import NEVER, Keepalive
+from fastpath.openflow.keepalive import Keepalive
 from fastpath.openflow.limiter import Limiter
 from fastpath.openflow.messages import basic, conntrack, flow, meter, packet, port, stats, tlv
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl
@@ -48,22 +48,20 @@ from fastpath.openflow.messages.table import Frame, body_room, class_of, encode,
 from fastpath.openflow.messages.tables import TableStatus as TableStatusMessage
 from fastpath.openflow.monitors import Monitors
 from fastpath.openflow.multiparts import Multiparts
+from fastpath.openflow.packet_ins import EVENT_XID, PacketIns
 from fastpath.openflow.port_steps import steps, told
 from fastpath.openflow.replies import Ready, milliseconds
 from fastpath.openflow.roles import Peers
 from fastpath.openflow.session_log import FlowModTally, tell, tell_mismatch, tell_refusal, tell_version
 from fastpath.openflow.table_features import N_TABLES
 from fastpath.openflow.tables import TableView
+from fastpath.openflow.treatment import DEFAULT_MISS_SEND_LEN, Treatment
 from fastpath.tlv import Options
 from fastpath.value import replace
 
-DEFAULT_MISS_SEND_LEN = 128
 MAX_ENTRIES = 1_000_000         # rules a table takes by its own account, unless it is told a limit
 ETH_SIZE = 14                       # bytes of an Ethernet header
-RATED = ("action", "miss")          # packet-ins that are bounded apart from each other
 _MISSES = (PacketInReason.NO_MATCH, PacketInReason.EXPLICIT_MISS, PacketInReason.IMPLICIT_MISS)
-EVENT_XID = 0                       # what no request asked for
-PACKET_IN_BACKLOG = 1 << 20         # bytes waiting beyond which packets for this controller are dropped
 EVENT_BACKLOG = 256 << 20           # beyond which it is given up, as it would have to miss other events
 _CAPABILITIES = port.CAP_FLOW_STATS | port.CAP_TABLE_STATS | port.CAP_PORT_STATS | port.CAP_QUEUE_STATS
 _OF10_ACTIONS = 0xFFF
@@ -134,13 +132,15 @@ class BridgeControl(Protocol):
     def meter_limits(self) -> tuple[int, Sequence[BandType]]: ...
 
 
+ASKED_FIRST = Treatment()
+
+
 class Session:
     """One controller of a bridge.  *wake* is called when something waits to be sent."""
 
     def __init__(self, bridge: BridgeControl, versions: Iterable[int] = VERSIONS,
                  wake: Callable[[], object] | None = None, *, peers: Peers | None = None,
-                 miss_send_len: int = 0, probe_s: float = 0, rate: float | None = None,
-                 burst: int = 0, name: str = "") -> None:
+                 treatment: Treatment = ASKED_FIRST, name: str = "") -> None:
         self.bridge, self.connection = bridge, Connection(versions)
         self.name, self.tally = name, FlowModTally()           # in the log
         self.connection.on_refusal = lambda error, raw: tell_refusal(name, error.code, raw)
@@ -150,12 +150,12 @@ class Session:
         self._packet_in_format = 0
         self._nxm = False               # OpenFlow 1.0: removed rules are told of in Nicira's form
         self.by_table = False           # OpenFlow 1.0: the command of a flow mod names the table
-        self._miss_send_len = miss_send_len     # while it is 0, no event is told
+        self._miss_send_len = 0 if treatment.is_service else DEFAULT_MISS_SEND_LEN     # 0: no event is told
+        self._hears = treatment.hears
         self._async: AsyncConfig | None = None
-        self._keepalive = Keepalive(idle_s=probe_s, now=bridge.now)
+        self._keepalive = Keepalive(idle_s=treatment.probe_s, now=bridge.now)
         self._deadlines = Deadlines(self.connection, bridge.now)
-        self.limiters: dict[str, Limiter[object]] = {}      # of packet-ins, by RATED
-        self.set_rate(rate, burst)
+        self._packet_ins = PacketIns(self.connection, treatment, bridge.now)
         self._controller_id = 0
         self.role = "equal"
         self.peers = Peers() if peers is None else peers
@@ -173,28 +173,26 @@ class Session:
         self.is_silent = False          # nothing was heard for too long
         self.n_dropped = 0              # events it was too slow for, or its version has no word for
 
-    def set_probe(self, probe_s: float) -> None:
-        """Ask for a sign of life after so many seconds of silence, 0 for never."""
-        self._keepalive.set(probe_s)
+    def treat(self, treatment: Treatment) -> None:
+        """Treat it so from now on; a service remains one.  Which events it is told is for itself to say, once
+        it did."""
+        self._keepalive.set(treatment.probe_s)
+        self._packet_ins.treat(treatment, self.bridge.now)
+        if treatment.hears != self._hears:
+            self._hears = treatment.hears
+            if self._async is not None and not self._async.is_chosen:
+                self._async = None
 
-    def set_rate(self, rate: float | None, burst: int) -> None:
-        """Bound the packet-ins of each kind a second, and how many may come at once; None for no bound."""
-        if rate is None:
-            for message in (m for limiter in self.limiters.values() for m in limiter.drain()):
-                self.connection.send(message, EVENT_XID)
-            self.limiters.clear()
-            return
-        for kind in RATED:
-            if kind in self.limiters:
-                self.limiters[kind].set(rate=rate, burst=burst)
-            else:
-                self.limiters[kind] = Limiter(rate=rate, burst=burst, now=self.bridge.now)
+    @property
+    def limiters(self) -> Mapping[str, Limiter[object]]:
+        """What bounds the rates of packet-ins, by kind."""
+        return self._packet_ins.limiters
 
     @property
     def async_config(self) -> AsyncConfig:
         """Which events it is told."""
         if self._async is None:
-            self._async = AsyncConfig(self.connection.version)
+            self._async = AsyncConfig(self.connection.version, hears=self._hears)
         return self._async
 
     def async_changed(self) -> None:
@@ -431,9 +429,8 @@ class Session:
         """When ``wake`` has something to do, in seconds of the bridge's clock; inf for never."""
         if self.connection.has_more:
             return self.bridge.now
-        waits = min((limiter.next_deadline() for limiter in self.limiters.values()), default=NEVER)
         return min(self.bundles.next_deadline(), self._parts.next_deadline(), self._keepalive.next_deadline(),
-                   self._deadlines.next(), self.tally.next_deadline(), waits)
+                   self._deadlines.next(), self.tally.next_deadline(), self._packet_ins.next_deadline())
 
     def wake(self, now: float) -> None:
         """Do what is due."""
@@ -447,9 +444,7 @@ class Session:
         self.bundles.expire(now)
         for part in self._parts.expire(now):
             self.refuse(OpenFlowError("OFPBRC_MULTIPART_REQUEST_TIMEOUT"), part)
-        for limiter in self.limiters.values():
-            for message in limiter.due(now):
-                self.connection.send(message, EVENT_XID)
+        self._packet_ins.wake(now)
         match self._keepalive.wake(now):
             case "probe" if self.connection.version:
                 self.connection.send(basic.EchoRequest())
@@ -533,17 +528,13 @@ class Session:
             return
         try:
             message = make()
-            if message is not None and self._may_send(message, event):
+            if message is not None and isinstance(event, PacketIn):
+                self._packet_ins.send(message, is_miss=event.reason in _MISSES, now=self.bridge.now)
+            elif message is not None:
                 self.connection.send(message, EVENT_XID)
         except OpenFlowError:           # the version cannot say it, or no message holds it
             self.n_dropped += 1
         self._wake()
-
-    def _may_send(self, message: object, event: Told | None) -> bool:
-        """Whether the message of an event goes at once; packet-ins may have to wait."""
-        if not self.limiters or not isinstance(event, PacketIn):
-            return True
-        return self.limiters[RATED[event.reason in _MISSES]].offer(message, self.bridge.now)
 
     def _wants(self, event: Told) -> bool:
         secondary, config = self.role == "secondary", self.async_config
@@ -570,7 +561,7 @@ class Session:
                 return TableStatusMessage(int(event.reason), tables.describe(event.table_id, view, version))
 
     def _packet_in(self, event: PacketIn) -> object | None:
-        if self.connection.backlog > PACKET_IN_BACKLOG:
+        if self._packet_ins.is_full:
             self.n_dropped += 1
             return None
         values: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import os
@@ -12,10 +13,12 @@ from contextlib import suppress
 
 from fastpath.errors import ConfigError, PortError
 from fastpath.runtime.addresses import Address, parse_address, unlink_stale
-from fastpath.runtime.streams import NEVER, Streams, StreamSession
+from fastpath.runtime.streams import CLOSED, FAULT, HUNG_UP, NEVER, Streams, StreamSession
 from fastpath.runtime.tls import Keys, Tls, log
 
 MAX_CLIENTS = 64
+# Ends that need no word, or had one; a peer that is gone before its answer hung up.
+_AS_MEANT = ("", CLOSED, FAULT, HUNG_UP, os.strerror(errno.EPIPE))
 _unnamed = itertools.count()
 _rconn = logging.getLogger("fastpath.rconn")
 
@@ -67,6 +70,10 @@ class Listener(Streams):
                 client.close()
                 return
         self._enter(client, self._make(self.wake, self._name_of(peer)))
+
+    def _gone(self, session: StreamSession, why: str) -> None:
+        if session.name and why not in _AS_MEANT:
+            _rconn.warning("%s: connection dropped (%s)", session.name, why)
 
     def hang_up(self) -> None:
         """End the connections there are; new ones are welcome."""

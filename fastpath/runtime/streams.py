@@ -30,6 +30,7 @@ LINGER_S = 0.0001       # how long to look for it to ask on
 ALONE_S = 0.002         # and how long it may have the thread to itself
 NEVER = float("inf")
 HUNG_UP = "connection closed by peer"
+CLOSED, FAULT = "closed", "internal error"      # by this side
 _log = logging.getLogger("fastpath.rconn")
 
 
@@ -111,7 +112,7 @@ class Streams:
         for client in list(self._clients):
             self._flush(client)
         for client in list(self._clients):
-            self._drop(client, "closed")
+            self._drop(client, CLOSED)
         self._cores.close()
 
     def _serve_one(self, sock: object, events: int) -> None:
@@ -162,7 +163,7 @@ class Streams:
                         return False
                     break
                 if not data:
-                    self._drop(client, "connection closed by peer")
+                    self._drop(client, HUNG_UP)
                     return False
                 self._heard[session] = None
                 out = session.answer(data)
@@ -260,7 +261,7 @@ class Streams:
             self._fault(client, error)
             return
         if session.closed and not left:
-            self._drop(client, "closed")
+            self._drop(client, CLOSED)
             return
         self._look |= waited and not session.is_congested       # it may have held what came meanwhile
         handshakes = isinstance(client, ssl.SSLSocket) and client.version() is None
@@ -277,7 +278,7 @@ class Streams:
         """A fault of ours ends one connection; it is logged, and raised by close()."""
         self._error = self._error or error
         _log.error("internal error: a connection is closed", exc_info=error)
-        self._drop(client, "internal error")
+        self._drop(client, FAULT)
 
     def _drop(self, client: socket.socket, why: str) -> None:
         session = self._clients.pop(client)

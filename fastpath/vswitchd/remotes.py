@@ -20,9 +20,8 @@ from fastpath.runtime.listener import Listener
 from fastpath.runtime.log import Log, Logger, RateLimit
 from fastpath.runtime.tls import Tls
 from fastpath.text import format_ipv4
-from fastpath.vswitchd.settings import ControllerWanted, InBandWanted, TlsWanted
+from fastpath.vswitchd.settings import ACTIVE, ControllerWanted, InBandWanted, TlsWanted
 
-_ACTIVE = ("tcp:", "ssl:", "unix:")
 _PASSIVE = ("ptcp:", "pssl:", "punix:")
 _ENCRYPTED = ("ssl:", "pssl:")
 NO_ROUTE_AGAIN_S = 10.0
@@ -39,8 +38,9 @@ class Remotes:
         self._tls_log, self._sockets, self._rconn, self._stream = (
             log.module(name) for name in ("stream_ssl", "socket_util", "rconn", "stream"))
         self._management, self._snoop = (f"punix:{rundir / self._name}.{kind}" for kind in ("mgmt", "snoop"))
-        self._listeners: dict[str, Listener] = {}
-        self._controllers: dict[str, ControllerWanted] = {}
+        self._listeners: dict[str, Listener] = {}               # those that are always there
+        self._controllers: dict[str, ControllerWanted] = {}     # those met, with the settings they have
+        self._kinds: dict[str, str] = {}        # of targets, as it was when each was met
         self._no_route_told: dict[int, float] = {}      # when, by address
         self._keyless: set[str] = set()         # targets that cannot be had as there are no keys
         self._wanted: tuple[ControllerWanted, ...] = ()
@@ -63,13 +63,14 @@ class Remotes:
         kept = {self._management, self._snoop, *targets}
         before = {*self._listeners, *self._controllers, *self._keyless}
         self._keyless = set() if changed_tls else self._keyless & kept
-        for address in list(self._listeners):
-            if is_other or address not in kept or (changed_tls and address.startswith(_ENCRYPTED)):
-                self._listeners.pop(address).close()
+        if is_other:
+            while self._listeners:
+                self._listeners.popitem()[1].close()
         with self._bridge.controllers.changing():
             for target, old in list(self._controllers.items()):
                 new = targets.get(target)
-                if new is None or are_others or (changed_tls and target.startswith(_ENCRYPTED)):
+                is_old = are_others or (is_other and target.startswith(_PASSIVE))
+                if new is None or is_old or (changed_tls and target.startswith(_ENCRYPTED)):
                     self._hang_up(target)
                 else:
                     self._treat(old, new, is_other=is_other)
@@ -80,7 +81,7 @@ class Remotes:
                 self._serve(target, targets.get(target), is_new=speaks_anew or target not in before)
         self._serve_snoops()
         for target in sorted(before - kept):
-            self._connmgr.info(f'{self._name}: removed {_kind(target)} controller "{target}"')
+            self._connmgr.info(f'{self._name}: removed {self._kinds.pop(target)} controller "{target}"')
 
     def _treat(self, old: ControllerWanted, new: ControllerWanted, *, is_other: bool) -> None:
         """Have a controller that stays be treated as *new* says; if the bridge *is_other*, it is told so by
@@ -88,7 +89,7 @@ class Remotes:
         self._controllers[new.target] = new
         if new != old:
             self._bridge.controllers.configure(new.target, **new.treatment)
-        if is_other or new.dscp != old.dscp:
+        if new.target.startswith(ACTIVE) and (is_other or new.dscp != old.dscp):
             self._bridge.controllers.reconnect(new.target, dpid=self._dpid)
 
     def reach(self, wanted: InBandWanted, *, is_dummy: bool) -> None:
@@ -109,6 +110,7 @@ class Remotes:
         """Listen or connect, unless it is done."""
         if target in self._listeners or target in self._controllers:
             return
+        self._kinds[target] = "service" if wanted is None or wanted.is_service else "primary"
         try:
             _tell_of_port(target, self._stream)
             if target.startswith(_ENCRYPTED) and (target in self._keyless or not self._has_keys()):
@@ -116,16 +118,11 @@ class Remotes:
                     return                      # tried again when there are
                 self._keyless.add(target)
                 self._cannot(target)
-            elif wanted is None or target.startswith(_PASSIVE):
-                made = self._listeners[target] = self._bridge.listen(
-                    target, dpid=self._dpid, tls=self._keys(), versions=self._versions)
-                kind, _, where = target.partition(":")
-                if kind != "punix" and where.partition(":")[0] == "0":
-                    self._sockets.info(f"{where}: listening on port {made.port}")
+            elif wanted is None:
+                self._listeners[target] = self._bridge.listen(target, dpid=self._dpid,
+                                                              versions=self._versions)
             else:
-                self._bridge.controllers.add(
-                    target, dpid=self._dpid, versions=self._versions, tls=self._keys(), **wanted.treatment)
-                self._controllers[target] = wanted
+                self._meet(wanted)
         except FastpathError as error:
             if target.startswith(("ptcp:", "pssl:")):
                 where, why = target.partition(":")[2], str(error).removeprefix(f"{target}: ").capitalize()
@@ -135,7 +132,21 @@ class Remotes:
                                   else f"{self._name}: {target}: {error}")
             return
         if is_new:
-            self._connmgr.info(f'{self._name}: added {_kind(target)} controller "{target}"')
+            self._connmgr.info(f'{self._name}: added {self._kinds[target]} controller "{target}"')
+
+    def _meet(self, wanted: ControllerWanted) -> None:
+        """Connect to a controller, or listen to those that come."""
+        controllers, target = self._bridge.controllers, wanted.target
+        if target.startswith(ACTIVE):
+            controllers.add(target, dpid=self._dpid, versions=self._versions, tls=self._keys(),
+                            is_service=wanted.is_service, **wanted.treatment)
+        else:
+            made = controllers.listen(target, dpid=self._dpid, versions=self._versions, tls=self._keys(),
+                                      is_service=wanted.is_service, **wanted.treatment)
+            kind, _, where = target.partition(":")
+            if kind != "punix" and where.partition(":")[0] == "0":
+                self._sockets.info(f"{where}: listening on port {made.port}")
+        self._controllers[target] = wanted
 
     def _cannot(self, target: str) -> None:
         """Say that there is no connecting without keys."""
@@ -168,7 +179,7 @@ class Remotes:
 
     def _is_known(self, target: str) -> bool:
         """Whether it is a way to meet a controller at all."""
-        if target.startswith((*_ACTIVE, *_PASSIVE)):
+        if target.startswith((*ACTIVE, *_PASSIVE)):
             return True
         self._connmgr.warn(f'{self._name}: unsupported controller "{target}"', self._unknown)
         return False
@@ -208,8 +219,7 @@ class Remotes:
         """Have all who serve controllers look what is due, as time has made a leap."""
         for listener in self._listeners.values():
             listener.wake()
-        for controller in self._bridge.controllers:
-            controller.wake()
+        self._bridge.controllers.wake()
 
     def reconnect(self) -> None:
         """Hang up on all controllers, and connect again to those that are connected to."""
@@ -232,7 +242,3 @@ def _tell_of_port(target: str, log: Logger) -> None:
     if is_bare and not _told_of_port:
         _told_of_port = True
         log.warn("The default OpenFlow port number has changed from 6633 to 6653")
-
-
-def _kind(target: str) -> str:
-    return "service" if target.startswith(_PASSIVE) else "primary"

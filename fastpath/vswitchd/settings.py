@@ -34,6 +34,8 @@ MAX_PREFIXES = 3
 MIN_INTERVAL_MS = 5000
 _OTHER_NAMES = {"ip_src": "nw_src", "ip_dst": "nw_dst"}         # of fields that prefixes may be of
 _INT_MAX = 0x7FFFFFFF
+ACTIVE = ("tcp:", "ssl:", "unix:")      # how targets begin that are connected to
+QUEUE_LEN, MAX_QUEUE_LEN = 100, 512     # packet-ins that wait for a controller
 PROTOCOLS = {"OpenFlow10": OF10, "OpenFlow11": OF11, "OpenFlow12": OF12, "OpenFlow13": OF13,
              "OpenFlow14": OF14, "OpenFlow15": OF15}
 # Without a word in the database the reference speaks these.
@@ -74,13 +76,15 @@ class PortWanted:
 
 
 class Treatment(TypedDict):
-    """How a controller is treated, as ``controller_set.Patience`` has it."""
+    """How a controller is treated, as ``patience.Patience`` has it."""
 
     max_backoff: float
     inactivity_probe: float
     rate_limit: float | None
     burst_limit: int | None
     dscp: int | None
+    queue_len: int | None
+    hears: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +98,16 @@ class ControllerWanted:
     rate_limit: int | None
     burst_limit: int | None
     dscp: int
+    queue_len: int = QUEUE_LEN
+    hears: bool = True
+    is_service: bool = False        # which counts when it is met first
 
     @property
     def treatment(self) -> Treatment:
         """What ``Controllers.add`` and ``configure`` are told."""
         return {"max_backoff": self.max_backoff_s, "inactivity_probe": self.inactivity_probe_s,
-                "rate_limit": self.rate_limit, "burst_limit": self.burst_limit, "dscp": self.dscp}
+                "rate_limit": self.rate_limit, "burst_limit": self.burst_limit, "dscp": self.dscp,
+                "queue_len": self.queue_len, "hears": self.hears}
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,11 +317,16 @@ class Reader:
     def _controllers(self, bridge: Row) -> Iterator[ControllerWanted]:
         for row in sorted(column(bridge, "controller", []), key=lambda row: str(get(row, "target"))):
             backoff, probe = one(row, "max_backoff"), one(row, "inactivity_probe")
-            rate = one(row, "controller_rate_limit")
+            rate, queue, kind = (one(row, name) for name in (
+                "controller_rate_limit", "controller_queue_size", "type"))
+            target = str(get(row, "target"))
             yield ControllerWanted(
-                row, str(get(row, "target")), 8.0 if backoff is None else max(1.0, backoff // 1000),
+                row, target, 8.0 if backoff is None else max(1.0, backoff // 1000),
                 5.0 if probe is None else max(5.0, probe // 1000) if probe >= 1000 else 0.0, rate or None,
-                one(row, "controller_burst_limit"), _dscp(texts(row, "other_config")))
+                one(row, "controller_burst_limit"), _dscp(texts(row, "other_config")),
+                queue if queue is not None and 0 < queue <= MAX_QUEUE_LEN else QUEUE_LEN,
+                one(row, "enable_async_messages") is not False,
+                kind == "service" if kind else not target.startswith(ACTIVE))
 
     def _tables(self, bridge: Row) -> Iterator[tuple[int, TableWanted]]:
         for number, row in sorted(column(bridge, "flow_tables", {}).items()):

@@ -20,6 +20,7 @@ from fastpath.openflow.messages.bundle import BundleAdd, BundleControl, BundleTy
 from fastpath.openflow.messages.table import HEADER, Frame, decode, encode
 from fastpath.openflow.multiparts import Multiparts
 from fastpath.openflow.service import Session
+from fastpath.openflow.treatment import Treatment
 
 HELLO = encode(basic.Hello(), OF14, 1)
 DUMP = encode(stats.FlowRequest(), OF14, 7)
@@ -36,7 +37,7 @@ def switch() -> Iterator[fastpath.Switch]:
 def session_of(switch: fastpath.Switch, *, probe_s: float = 0) -> Session:
     """A session that has just been connected; it has said its hello."""
     bridge = switch["br0"]
-    session = Session(Control(bridge, None), peers=peers_of(bridge), probe_s=probe_s)
+    session = Session(Control(bridge, None), peers=peers_of(bridge), treatment=Treatment(probe_s=probe_s))
     session.sent(session.connection.backlog)
     return session
 

@@ -95,11 +95,16 @@ lines() {
         | sed -E 's/unix#[0-9]+/unix#N/; s/port [0-9]{5}$/port N/'
 }
 
-# hear VERSION [ARG...]: an ovs-ofctl monitor of br0 begins.  say MESSAGE...: it sends them, in hexadecimal.
-# hears TEXT: it is there once that was printed.  heard: it ends; all it printed.
+# hear VERSION [ARG...]: an ovs-ofctl monitor of br0 begins; hear_at TARGET ...: of another switch.
+# say MESSAGE...: it sends them, in hexadecimal.  hears TEXT: it is there once that was printed.
+# n_heard: packets told of by now.  heard: it ends; all it printed.
 hear() {
-    local version=$1; shift
-    ovs-ofctl -O "OpenFlow$version" monitor br0 "$@" --detach --no-chdir --pidfile="$PWD/mon.pid" \
+    hear_at br0 "$@"
+}
+
+hear_at() {
+    local target=$1 version=$2; shift 2
+    ovs-ofctl -O "OpenFlow$version" monitor "$target" "$@" --detach --no-chdir --pidfile="$PWD/mon.pid" \
         --unixctl="$PWD/mon.ctl" 2> mon.log
 }
 
@@ -115,6 +120,11 @@ hears() {
         sleep 0.05
     done
     echo "not heard: $1"
+}
+
+n_heard() {
+    ovs-appctl -t "$PWD/mon.ctl" ofctl/barrier > /dev/null
+    grep -c PACKET_IN mon.log
 }
 
 heard() {
