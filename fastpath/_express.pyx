@@ -303,7 +303,8 @@ cdef class Express:
         cdef uint64_t src = mac_of(f.dl_src), dst = mac_of(f.dl_dst)
         port = self.bridge.port(f.in_port)
         if (port is None or not self.is_trunk(port.vlan) or f.dl_type == hton16(ETH_ARP)
-                or f.dl_type == hton16(ETH_8021Q) or f.dl_type == hton16(ETH_8021AD) or self.is_reserved(dst)):
+                or f.dl_type == hton16(ETH_8021Q) or f.dl_type == hton16(ETH_8021AD) or self.is_reserved(dst)
+                or (f.dl_dst[0] & 1 and self.bridge.snooping is not None)):
             return False
         macs = self.bridge.macs
         entry = macs.find(src, 0)

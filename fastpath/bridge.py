@@ -26,6 +26,7 @@ from fastpath.groups import GroupsAndMeters
 from fastpath.io._memory import MemoryPort
 from fastpath.io.textfile import read_text
 from fastpath.mirrors import Mirrors
+from fastpath.multicast import Multicast
 from fastpath.ofproto import description, views
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, Sampled, TableStatus
@@ -154,7 +155,7 @@ class Port:
 
 
 @checked
-class Bridge(GroupsAndMeters, Addresses, Mirrors, FailModes):
+class Bridge(GroupsAndMeters, Addresses, Multicast, Mirrors, FailModes):
     """One bridge of a Switch; made by ``Switch.add_bridge``."""
 
     def __init__(self, switch: Switch, ofproto: Ofproto) -> None:

@@ -43,14 +43,15 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # Modules that belong to another one's layer.
 SAME_LAYER = {"bridge": "switch", "bundle": "switch", "groups": "switch", "addresses": "switch",
-              "mirrors": "switch", "fail_mode": "switch", "controllers": "switch", "controller_set": "switch",
+              "mirrors": "switch", "multicast": "switch", "fail_mode": "switch", "controllers": "switch",
+              "controller_set": "switch",
               "in_band": "switch", "passive": "switch", "patience": "switch", "tracing": "switch",
               "tlv": "flowtext", "geneve": "flowtext", "tlvmap": "switch", "__main__": "cli"}
 # Within ofproto only these parts of dpif and the engine are known: never which provider it is.
 OFPROTO_SEES = {"fastpath.dpif.provider", "fastpath.dpif.key", "fastpath.dpif.actions",
                 "fastpath.dpif.odptext", "fastpath._flow", "fastpath._fieldsteps", "fastpath._classifier",
                 "fastpath._extract", "fastpath._matchtext", "fastpath._rules", "fastpath._ukeys",
-                "fastpath._express", "fastpath._addrules"}
+                "fastpath._express", "fastpath._addrules", "fastpath._csum"}
 FROM_PACKAGE = re.compile(r"^\s*from\s+fastpath\s+c?import\s+(.+)$", re.M)
 IMPORT_LINE = re.compile(r"^\s*(?:from\s+(fastpath[\w.]*)\s+c?import|c?import\s+(fastpath[\w.]*))", re.M)
 

@@ -19,8 +19,10 @@ from fastpath.dpif.provider import Dpif, Features
 from fastpath.errors import ExistsError
 from fastpath.ofproto.events import Event
 from fastpath.ofproto.flow_log import FlowLog
+from fastpath.ofproto.learning import MacCounters
 from fastpath.ofproto.meter import MeterNumbers
 from fastpath.ofproto.recirc import FrozenState, RecircTable
+from fastpath.ofproto.snooping import SnoopCounters
 from fastpath.ofproto.tunnel import Tunnel, TunnelPorts
 from fastpath.ofproto.xlate.context import BridgeView
 from fastpath.ofproto.xlate.tunnel import is_tunnelled
@@ -56,6 +58,8 @@ class Backer:
         self.recirc = RecircTable()
         self.meter_numbers = MeterNumbers(dpif.max_meters)
         self.bridges: dict[str, Ofproto] = {}
+        self.snooped = SnoopCounters()          # by all bridges, ever
+        self._learned_before = MacCounters()    # by bridges that are gone
         self.by_odp: dict[int, tuple[Ofproto, OfPort]] = {}
         # What changed since flows were last checked: bridges, with the set of their tables as bits
         # (EVERYTHING: not only tables), and single addresses, which concern the flows that asked for them.
@@ -81,9 +85,17 @@ class Backer:
     def del_bridge(self, bridge: Ofproto) -> None:
         """Forget *bridge*; its ports must be gone."""
         del self.bridges[bridge.name]
+        self._learned_before.add(bridge.macs.ever)
         self.dirty.pop(bridge, None)
         self.touched.pop(bridge, None)
         self.learned.pop(bridge, None)
+
+    def learned_macs(self) -> MacCounters:
+        """What happened to the addresses of all bridges, ever."""
+        found = self._learned_before.copy()
+        for bridge in self.bridges.values():
+            found.add(bridge.macs.ever)
+        return found
 
     def add_port(self, bridge: Ofproto, port: OfPort) -> None:
         """Enter a port of *bridge*.  A patch port is joined to its peer if that one exists, on any

@@ -41,6 +41,7 @@ from fastpath.ofproto.port import VLAN_MAX, OfPort
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.references import References, named
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
+from fastpath.ofproto.snooping import SnoopTable
 from fastpath.ofproto.support import refuse_unsupported
 from fastpath.ofproto.table import Miss
 from fastpath.ofproto.tlv_table import TlvMapping, TlvTable, check_mappings
@@ -127,6 +128,7 @@ class Ofproto:
         self.admission = Admission()
         self.macs = WatchedMacs(name, backer, max_entries=max_macs, aging_s=mac_aging)
         self.macs.set_flood_vlans(flood_vlans)
+        self.snooping: SnoopTable | None = None
         self.mirrors = MirrorTable()
         self.internal = InternalRules(now)
         self.failing = FailOpen(self)
@@ -336,6 +338,8 @@ class Ofproto:
         for other in self.backer.bridges.values():
             if other is not self and [place for place in gone if other.macs.forget(*place)]:
                 other.touch()
+        if self.snooping is not None:
+            self.snooping.forget_port(port.ofp_port)
         self.mirrors.forget_port(port.ofp_port)
         self._ports_changed(port, PortChange.DELETE)
 
@@ -350,6 +354,8 @@ class Ofproto:
         if vlan is not None and vlan != port.vlan:
             port.vlan = vlan
             self.macs.flush_port(port.ofp_port)
+            if self.snooping is not None:
+                self.snooping.flush_port(port.ofp_port)
         if dscps is not None:
             port.dscps = dscps
         if link_up is not None:
@@ -665,7 +671,8 @@ class Ofproto:
 
     def next_deadline(self) -> float:
         """When ``wake`` next has something to do, as far as known; inf for never."""
-        return min(self.tables.next_deadline(), self.macs.next_deadline(), self.failing.next_deadline())
+        timed = (self.tables, self.macs, self.failing, self.snooping or self.macs)
+        return min(one.next_deadline() for one in timed)
 
     def wake(self, now: float) -> None:
         """Remove rules and MAC entries whose time is up, whose counters must be up to date; fail open."""
@@ -676,6 +683,8 @@ class Ofproto:
             self.removed(expired, now)
             self._tell_vacancies()
         self.macs.expire(now)
+        if self.snooping is not None:
+            self.snooping.expire(now)
         self.failing.wake(now)
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ class MacEntry:
 
 @record
 class MacCounters:
-    """What happened to entries since the counters were cleared."""
+    """What happened to entries."""
 
     n_learned: int = 0
     n_expired: int = 0
@@ -57,6 +57,18 @@ class MacCounters:
         """The counters as they are now."""
         return replace(self)
 
+    def since(self, before: MacCounters) -> MacCounters:
+        """What was counted since they were as *before*."""
+        return MacCounters(self.n_learned - before.n_learned, self.n_expired - before.n_expired,
+                           self.n_evicted - before.n_evicted, self.n_moved - before.n_moved)
+
+    def add(self, more: MacCounters) -> None:
+        """Count what others counted, too."""
+        self.n_learned += more.n_learned
+        self.n_expired += more.n_expired
+        self.n_evicted += more.n_evicted
+        self.n_moved += more.n_moved
+
 
 class MacTable:
     """MAC addresses of one bridge."""
@@ -65,7 +77,7 @@ class MacTable:
         self.max_entries, self.aging_s = max_entries, aging_s
         self.flood_vlans: frozenset[int] = frozenset()          # nothing is learned in these
         self.version = 0
-        self.counters = MacCounters()
+        self.ever, self._cleared = MacCounters(), MacCounters()
         self._turn = 0
         # Learned entries, longest unseen first; static ones stand apart, in the order they were added.
         self._entries: OrderedDict[_Key, MacEntry] = OrderedDict()
@@ -78,6 +90,11 @@ class MacTable:
     def __iter__(self) -> Iterator[MacEntry]:
         """Entries, longest unseen first; a static one was seen when it was added."""
         return heapq.merge(self._entries.values(), self._static.values(), key=lambda entry: entry.turn)
+
+    @property
+    def counters(self) -> MacCounters:
+        """What happened since the counters were cleared; *ever* has all that did."""
+        return self.ever.since(self._cleared)
 
     @property
     def n_static(self) -> int:
@@ -112,7 +129,7 @@ class MacTable:
             self._usage.add(port, key)
             if gratuitous and not bond:
                 entry.locked_until = now + GRATUITOUS_LOCK_S
-            self.counters.n_learned += 1
+            self.ever.n_learned += 1
             self.version += 1
             return True
         entry.seen, entry.turn = max(now, entry.seen), self._turn
@@ -129,7 +146,7 @@ class MacTable:
         self._usage.remove(entry.port, key)
         entry.port = port
         self._usage.add(port, key)
-        self.counters.n_moved += 1
+        self.ever.n_moved += 1
         self.version += 1
         return True
 
@@ -153,7 +170,7 @@ class MacTable:
         if victim is None:
             return False
         self._remove(victim)
-        self.counters.n_evicted += 1
+        self.ever.n_evicted += 1
         return True
 
     def _remove(self, key: _Key) -> None:
@@ -207,7 +224,7 @@ class MacTable:
                 break
             self._remove(key)
             gone.append(entry)
-        self.counters.n_expired += len(gone)
+        self.ever.n_expired += len(gone)
         return gone
 
     def set_aging(self, aging_s: float) -> None:
@@ -221,7 +238,7 @@ class MacTable:
         self.max_entries = max_entries
         while len(self) > max_entries and self._entries:
             self._remove(next(iter(self._entries)))
-            self.counters.n_expired += 1
+            self.ever.n_expired += 1
 
     def set_flood_vlans(self, vlans: frozenset[int]) -> None:
         """Say in which VLANs nothing is learned.  A change forgets all that was learned anywhere."""
@@ -231,7 +248,7 @@ class MacTable:
 
     def clear_counters(self) -> None:
         """Count anew."""
-        self.counters = MacCounters()
+        self._cleared = self.ever.copy()
 
     def flush(self) -> None:
         """Forget all learned addresses."""

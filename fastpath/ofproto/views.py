@@ -14,6 +14,7 @@ from fastpath.dpif.provider import FlowStats, PortStats
 from fastpath.ofproto.learning import MacEntry, MacTable
 from fastpath.ofproto.mirrors import Mirror
 from fastpath.ofproto.revalidate import Revalidator
+from fastpath.ofproto.snooping import Member, format_group
 from fastpath.ofproto.xlate.context import OFPP_LOCAL
 from fastpath.text import format_mac
 from fastpath.value import value
@@ -73,6 +74,16 @@ def format_fdb(entries: Iterable[MacEntry], now: float) -> str:
         port = "LOCAL" if entry.port == OFPP_LOCAL else str(entry.port)
         age = "static" if entry.is_static else f"{int(now) - int(entry.seen):>3d}"
         lines.append(f"{port:>5}  {entry.vlan:>4}  {format_mac(entry.mac)}  {age}")
+    return "\n".join(lines)
+
+
+def format_mdb(members: Iterable[Member]) -> str:
+    """As ``mdb/show`` prints members of groups, and routers."""
+    lines = [" port  VLAN  GROUP                Age"]
+    for member in members:
+        port = "LOCAL" if member.port == OFPP_LOCAL else str(member.port)
+        group = "querier    " if member.group is None else format_group(member.group)
+        lines.append(f"{port:>5}  {member.vlan:>4}  {group}         {member.age:>3d}")
     return "\n".join(lines)
 
 

@@ -345,6 +345,7 @@ class ConfiguredBridge:
         if self._is_new or _fdb(before) != _fdb(wanted):
             aging, size, flood_vlans = _fdb(wanted)
             bridge.set_fdb(mac_aging=aging, max_macs=size, flood_vlans=flood_vlans)
+        self._snooping()
         bridge.description = wanted.description
         bridge.ofproto.forward_bpdu = wanted.forward_bpdu
         old, new = dict(() if self._is_new else before.tables), dict(wanted.tables)
@@ -355,6 +356,18 @@ class ConfiguredBridge:
         if self._mirrored != (wanted.mirrors, outputs):
             self._mirrored = wanted.mirrors, outputs
             self._mirrors()
+
+    def _snooping(self) -> None:
+        wanted, bridge = self.wanted.snooping, self.bridge
+        if wanted is None:
+            bridge.set_snooping(False)
+            return
+        bridge.set_snooping(True, aging=wanted.aging_s, max_groups=wanted.max_groups,
+                            flood_unregistered=wanted.floods_unregistered)
+        for interface in self.interfaces.values():
+            if interface.of is not None:
+                bridge.set_multicast_port(interface.of, flood=interface.port.floods,
+                                          flood_reports=interface.port.takes_reports)
 
     def _table(self, number: int, wanted: TableWanted) -> None:
         limit = UNLIMITED if wanted.flow_limit is None else wanted.flow_limit

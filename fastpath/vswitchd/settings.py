@@ -18,6 +18,7 @@ from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.description import Description
 from fastpath.ofproto.port import VLAN_MAX, vlan_config
 from fastpath.ofproto.revalidate import MAX_FLOWS, Limits
+from fastpath.ofproto.snooping import AGING_S, MAX_GROUPS, SnoopSettings
 from fastpath.ofproto.subfield import Subfield
 from fastpath.ofproto.xlate.context import VlanConfig, VlanMode
 from fastpath.ofproto.xlate.packet import MAX_VLANS
@@ -73,6 +74,8 @@ class PortWanted:
     vlan: VlanConfig
     protected: bool
     qos: QosWanted = NO_QOS
+    floods: bool = False            # takes all multicast packets
+    takes_reports: bool = False     # and all reports of who is in which group
 
 
 class Treatment(TypedDict):
@@ -182,6 +185,7 @@ class BridgeWanted:
     mirrors: tuple[MirrorWanted, ...]
     tls: TlsWanted = NO_TLS
     in_band: InBandWanted = NO_IN_BAND
+    snooping: SnoopSettings | None = None
 
 
 class Note(NamedTuple):
@@ -270,7 +274,7 @@ class Reader:
             _unsigned(other.get("mac-table-size"), 8192),
             other.get("forward-bpdu") == "true", tuple(sorted(column(row, "flood_vlans", []))),
             tuple(self._ports(row, name)), tuple(self._controllers(row)), tuple(self._tables(row)),
-            tuple(self._mirrors(row)), self._tls, self._in_band(row, other))
+            tuple(self._mirrors(row)), self._tls, self._in_band(row, other), _snooping(row, other))
 
     def _in_band(self, row: Row, other: Mapping[str, str]) -> InBandWanted:
         if other.get("disable-in-band") == "true":
@@ -284,7 +288,9 @@ class Reader:
         for row in rows:
             interfaces = _by_name(get(row, "interfaces"))
             yield PortWanted(row, str(get(row, "name")), tuple(self._interface(i, name) for i in interfaces),
-                             self._vlan(row), bool(column(row, "protected", False)), _qos(one(row, "qos")))
+                             self._vlan(row), bool(column(row, "protected", False)), _qos(one(row, "qos")),
+                             *(texts(row, "other_config").get(f"mcast-snooping-{name}") == "true"
+                               for name in ("flood", "flood-reports")))
 
     def _interface(self, row: Row, bridge: str) -> InterfaceWanted:
         name = str(get(row, "name"))
@@ -499,6 +505,15 @@ def _hex(text: str | None) -> int | None:
     if len(digits) != 16 or any(c not in "0123456789abcdef" for c in digits):
         return None
     return int(digits, 16) or None
+
+
+def _snooping(row: Row, other: Mapping[str, str]) -> SnoopSettings | None:
+    """How a bridge listens to who is in which multicast groups, None if it does not."""
+    if not column(row, "mcast_snooping_enable", False):
+        return None
+    return SnoopSettings(_int(other.get("mcast-snooping-aging-time"), AGING_S),
+                         _int(other.get("mcast-snooping-table-size"), MAX_GROUPS),
+                         other.get("mcast-snooping-disable-flood-unregistered") != "true").bounded()
 
 
 def _dscp(config: Mapping[str, str]) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from model.multicast import data as group_data
+from model.multicast import igmp
 from model.twins import PATCH, PORTS, Life, Twins
 
 from fastpath.testing import frame
@@ -46,7 +48,7 @@ PORT_SETTINGS: tuple[dict[str, object], ...] = (
     {"no_forward": False}, {"no_receive": True}, {"no_receive": False}, {"down": True}, {"down": False},
     {"tag": 1},
     {"trunks": [0, 1]}, {"tag": 2, "trunks": [1]})
-TIMES = (0.001, 0.09, 0.25, 0.5, 0.999, 1.0, 1.5, 2.0, 3.0, 7.0)
+TIMES = (15.0, 0.001, 0.09, 0.25, 0.5, 0.999, 1.0, 1.5, 2.0, 3.0, 7.0)
 
 
 def flow(rng: Random) -> str:
@@ -63,9 +65,23 @@ def flow(rng: Random) -> str:
     return ",".join(filter(None, text)) + " actions=" + action
 
 
+SNOOPING: tuple[dict[str, object], ...] = (
+    {}, {}, {"aging": 15}, {"flood_unregistered": False}, {"flood_unregistered": False, "aging": 20})
+
+
+def group_frame(rng: Random) -> bytes:
+    """A packet of a multicast group, or what somebody says of one."""
+    group, src, vlan = f"239.1.1.{rng.randint(1, 2)}", rng.randint(1, 3), rng.choice((None, None, 1))
+    kind = rng.choice((0, 0, 0, 0x11, 0x16, 0x16, 0x17))
+    return igmp(kind, group if kind != 0x11 else "0.0.0.0", src=src, vlan=vlan) if kind else group_data(
+        group, src=src, vlan=vlan)
+
+
 def packet(rng: Random) -> Step:
     """Some equal frames at one port."""
     name = rng.choice(("br0", "br0", "br1"))
+    if not rng.randrange(4):
+        return "packet", name, rng.choice(PORTS[name]), group_frame(rng), rng.choice((1, 1, 2))
     data = frame(rng.choice(("udp", "tcp", "tcp", "arp", "eth")), src=rng.randint(1, 3),
                  dst=rng.choice((1, 2, 3, "ff:ff:ff:ff:ff:ff")), vlan=rng.choice((None, None, None, 1)),
                  ip_dst=f"10.0.0.{rng.randint(1, 5)}", dport=rng.randint(1, 2), op=rng.randint(1, 2),
@@ -77,7 +93,7 @@ def change(rng: Random) -> Step:
     """A change of tables, groups, meters, ports or addresses."""
     name = rng.choice(sorted(PORTS))
     kind = rng.choice(("flow", "flow", "flow", "flow", "bundle", "group", "group", "meter", "set", "set",
-                       "plug", "fdb", "limit"))
+                       "plug", "fdb", "limit", "snoop", "snoop", "mdb"))
     if kind == "flow":
         how = rng.choice(("add", "add", "add", "mod", "mod_strict", "del", "del_strict"))
         return kind, name, how, flow(rng)
@@ -86,6 +102,10 @@ def change(rng: Random) -> Step:
     if kind == "group":
         how = rng.choice(("add", "add", "mod", "mod", "del", "insert", "remove"))
         return kind, name, how, rng.randint(1, 2), rng.choice(GROUPS)
+    if kind == "snoop":
+        return kind, name, rng.randrange(4) > 0, rng.choice(SNOOPING)
+    if kind == "mdb":
+        return kind, name, rng.choice((1, 2, 3, PATCH)), rng.randrange(2) > 0, rng.randrange(2) > 0
     if kind == "limit":
         return kind, name, rng.randint(0, 2), rng.randint(2, 6)
     if kind == "meter":
@@ -193,6 +213,9 @@ DOES: dict[str, Callable[..., None]] = {
     "packet": inject, "flow": change_flow, "group": change_group, "plug": plug, "meter": put_meter,
     "bundle": bundle, "limit": limit,
     "set": lambda life, name, number, values: life.sw[name].port(number).set(**values),
+    "snoop": lambda life, name, on, settings: life.sw[name].set_snooping(on, **settings),
+    "mdb": lambda life, name, port, floods, reports: life.sw[name].set_multicast_port(
+        port, flood=floods, flood_reports=reports),
     "fdb": lambda life, name: life.sw[name].flush_fdb(),
     "advance": lambda life, seconds: life.sw.advance(seconds),
     "out": lambda life, name, actions, packet: life.sw[name].packet_out(packet[3], actions,

@@ -70,8 +70,9 @@ class Life:
         tables = [f"table {t.table_id}: {t.n_lookups} {t.n_matched}" for t in ofproto.tables.tables()]
         macs = sorted(f"{e.mac:012x} {e.vlan} port {e.port} until {e.expires:.3f}" for e in bridge.fdb())
         ports = [f"{port} {port.stats()}" for port in bridge.ports]
+        members = bridge.dump_mdb().splitlines() if bridge.is_snooping else []
         meters = [f"{m} {bridge.meter_stats(m)}" for m in bridge.meters()]
-        return rules + groups + tables + macs + ports + meters
+        return rules + groups + tables + macs + members + ports + meters
 
 
 class Twins:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fastpath.ofproto.learning import MacTable
     from fastpath.ofproto.mirrors import Mirror, MirrorTable
     from fastpath.ofproto.recirc import FrozenState, RecircTable
+    from fastpath.ofproto.snooping import SnoopTable
     from fastpath.ofproto.table import Miss
     from fastpath.ofproto.tunnel import Tunnel
     from fastpath.ofproto.xlate.trace import Node, Trace
@@ -160,6 +161,9 @@ class BridgeView(Protocol):
     def features(self) -> Features: ...
     @property
     def macs(self) -> MacTable: ...
+    @property
+    def snooping(self) -> SnoopTable | None:
+        """Where members of multicast groups are, None if nobody listens for them."""
     @property
     def mirrors(self) -> MirrorTable: ...
     @property

@@ -19,15 +19,16 @@ from fastpath.ofproto.xlate.context import (
     PortView,
     Xlate,
 )
-from fastpath.ofproto.xlate.port import leave
-from fastpath.ofproto.xlate.tags import ANY_VLAN, Tags, carriers, refusal, tags_inside, tags_of
+from fastpath.ofproto.xlate.multicast import forward_multicast
+from fastpath.ofproto.xlate.port import flood_in_vlan, leave
+from fastpath.ofproto.xlate.tags import ANY_VLAN, Tags, refusal, tags_inside, tags_of
 from fastpath.ofproto.xlate.trace import Kind, report
 from fastpath.text import format_mac
 
 _IN_PORT, _DL_SRC, _DL_DST = WINDOWS["in_port"], WINDOWS["dl_src"], WINDOWS["dl_dst"]
 _TCI = WINDOWS["vlan_tci"]
 _NW_PROTO, _NW_SRC, _NW_DST = WINDOWS["nw_proto"], WINDOWS["nw_src"], WINDOWS["nw_dst"]
-_BROADCAST = (1 << 48) - 1
+_BROADCAST, _MULTICAST = (1 << 48) - 1, 1 << 40
 _ARP_REQUEST, _ARP_REPLY = 1, 2
 
 
@@ -68,7 +69,12 @@ def normal(x: Xlate) -> None:
         report(x, Kind.DETAIL, "packet has reserved destination MAC, dropping")
         return
     _learn(x, in_port, tags[0][1], _is_gratuitous_arp(flow, wc))
-    _forward(x, in_port, tags)
+    snooping = hand.bridge.snooping
+    if snooping is not None and pk.is_ip(flow) and _MULTICAST & flow.get(_DL_DST) != 0 and (
+            flow.get(_DL_DST) != _BROADCAST):
+        forward_multicast(x, snooping, in_port, tags)
+    else:
+        _forward(x, in_port, tags)
 
 
 def _name(port: PortView | None) -> str:
@@ -106,9 +112,7 @@ def _forward(x: Xlate, in_port: PortView | None, tags: Tags) -> None:
     known = bridge.macs.lookup(x.hand.flow.get(_DL_DST), tags[0][1])
     if known is None:
         report(x, Kind.DETAIL, "no learned MAC for destination, flooding")
-        for port in carriers(x, tags):
-            if port is not in_port and not port.no_flood:
-                leave(x, port, tags)
+        flood_in_vlan(x, in_port, tags)
         return
     target = bridge.port(known)
     if target is None:

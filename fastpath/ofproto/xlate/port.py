@@ -21,7 +21,7 @@ from fastpath.ofproto.xlate.context import (
     PortView,
     Xlate,
 )
-from fastpath.ofproto.xlate.tags import Tags, tags_outside
+from fastpath.ofproto.xlate.tags import Tags, carriers, tags_outside
 from fastpath.ofproto.xlate.trace import Kind, report
 from fastpath.ofproto.xlate.tunnel import TUNNEL, enter_tunnel
 from fastpath.ofproto.xlate.walk import enter_table, finish_list, run_on_copy
@@ -164,6 +164,13 @@ def leave(x: Xlate, port: PortView, tags: Tags) -> None:
     for i, (tpid, tci) in enumerate(before):
         flow.set(_TPID[i], tpid)
         flow.set(_TCI[i], tci)
+
+
+def flood_in_vlan(x: Xlate, in_port: PortView | None, tags: Tags) -> None:
+    """Send the packet to every port of its VLAN but the one it came in by and those that say no_flood."""
+    for port in carriers(x, tags):
+        if port is not in_port and not port.no_flood:
+            leave(x, port, tags)
 
 
 def mirror_ingress(x: Xlate) -> None:

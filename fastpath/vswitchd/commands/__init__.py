@@ -19,6 +19,7 @@ from fastpath.vswitchd.commands import (
     dummy,
     fdb,
     interfaces,
+    mdb,
     normalize,
     ofproto,
     pmd,
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 
 COMMANDS: tuple[Command, ...] = (
     *absent.COMMANDS, *bridge.COMMANDS, *conntrack.COMMANDS, *counters.COMMANDS, *dpctl.COMMANDS,
-    *dpif.COMMANDS, *dummy.COMMANDS, *fdb.COMMANDS, *interfaces.COMMANDS, *normalize.COMMANDS,
-    *ofproto.COMMANDS, *pmd.COMMANDS, *qos.COMMANDS, *route.COMMANDS, *time.COMMANDS, *upcall.COMMANDS,
-    *vlog.COMMANDS)
+    *dpif.COMMANDS, *dummy.COMMANDS, *fdb.COMMANDS, *interfaces.COMMANDS, *mdb.COMMANDS,
+    *normalize.COMMANDS, *ofproto.COMMANDS, *pmd.COMMANDS, *qos.COMMANDS, *route.COMMANDS, *time.COMMANDS,
+    *upcall.COMMANDS, *vlog.COMMANDS)
 DPCTL = "dpctl/"
 _HIDDEN = {command.name for command in COMMANDS if command.usage is None}
 

@@ -75,17 +75,6 @@ def _number(args: list[str], at: int, name: str) -> int:
     return int(args[at]) if len(args) > at else 0
 
 
-def no_groups(daemon: Daemon, args: list[str]) -> str:
-    """No bridge snoops on multicast groups."""
-    daemon.find(args[0])
-    raise CommandError("multicast snooping is disabled")
-
-
-def flush_groups(daemon: Daemon, args: list[str]) -> str:
-    """Forgets the groups of all bridges, which have none."""
-    return no_groups(daemon, args) if args else "table successfully flushed"
-
-
 def no_bonds(daemon: Daemon, args: list[str]) -> str:
     """No port is bonded."""
     return "bond\ttype\trecircID\tmembers\n"
@@ -108,8 +97,6 @@ COMMANDS = (
     Command("cfm/show", "[interface]", 0, 1, none_of("no such CFM object")),
     Command("lacp/show", "[port]", 0, 1, none_of("no such lacp object")),
     Command("lacp/show-stats", "[port]", 0, 1, none_of("no such lacp object")),
-    Command("mdb/flush", "[bridge]", 0, 1, flush_groups),
-    Command("mdb/show", "bridge", 1, 1, no_groups),
     Command("rstp/show", "[bridge]", 0, 1, none_of("No such RSTP object")),
     Command("rstp/tcn", "[bridge]", 0, 1, done_to_none_of("No such RSTP object")),
     Command("stp/show", "[bridge]", 0, 1, none_of("no such stp object")),

@@ -16,7 +16,10 @@ DROPS = {
     "datapath_drop_recirc_error": "recirc_too_deep", "datapath_drop_rx_invalid_packet": "rx_invalid_packet",
     "datapath_drop_upcall_error": "upcall_queue_full", "drop_action_of_pipeline": "action_drop",
 }
-EVENTS = (*DROPS, "dpif_execute_error", "dpif_flow_put", "dpif_flow_put_error", "revalidate_missed_dp_flow",
+MACS = ("learned", "expired", "evicted", "moved")
+SNOOPED = ("learned", "expired")
+EVENTS = (*DROPS, *(f"mac_learning_{name}" for name in MACS), *(f"mcast_snooping_{name}" for name in SNOOPED),
+          "dpif_execute_error", "dpif_flow_put", "dpif_flow_put_error", "revalidate_missed_dp_flow",
           "upcall_ukey_replace", "xlate_actions")
 
 
@@ -32,6 +35,11 @@ def count(daemon: Daemon) -> dict[str, int]:
         counts["dpif_execute_error"] += up.n_not_executed
         counts["revalidate_missed_dp_flow"] += checks.n_lost
         counts["upcall_ukey_replace"] += checks.n_modified
+        backer = datapath.switch.backer
+        for prefix, names, counted in (("mac_learning", MACS, backer.learned_macs()),
+                                       ("mcast_snooping", SNOOPED, backer.snooped)):
+            for name in names:
+                counts[f"{prefix}_{name}"] += getattr(counted, f"n_{name}")
         for name, reason in DROPS.items():
             counts[name] += stats.datapath.drops.get(reason, 0)
     return counts

@@ -19,6 +19,7 @@ from fastpath.ofproto.match import Match
 from fastpath.ofproto.mirrors import MirrorTable
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.rule import Rule
+from fastpath.ofproto.snooping import SnoopTable
 from fastpath.ofproto.table import Miss
 from fastpath.ofproto.tunnel import Tunnel
 from fastpath.ofproto.xlate import translate
@@ -55,6 +56,7 @@ class Bridge:
         self.name = name
         self.features = Features()
         self.macs = MacTable()
+        self.snooping: SnoopTable | None = None
         self.mirrors = MirrorTable()
         self.internal = InternalRules(0.0)
         self.recirc = recirc if recirc is not None else RecircTable()

@@ -158,3 +158,30 @@ filled() {
     ovs-ofctl -O OpenFlow13 dump-groups br0
     ovs-ofctl -O OpenFlow13 dump-meters br0
 }
+
+# sum HEX: the checksum of the Internet over bytes in hexadecimal.
+sum() {
+    local hex=$1 n=0 i
+    ((${#hex} % 4)) && hex+=00
+    for ((i = 0; i < ${#hex}; i += 4)); do n=$((n + 0x${hex:i:4})); done
+    while ((n >> 16)); do n=$(((n & 65535) + (n >> 16))); done
+    printf %04x $((~n & 65535))
+}
+
+# igmp PORT BODY GROUP [SRC [TAG]]: a message of IGMP, whose bytes are BODY with the checksum written "----", comes
+# in by pPORT from 10.0.0.SRC to an address, all in hexadecimal; TAG is what a VLAN tag says.
+igmp() {
+    local body=$2 to=$3 from=${4:-05} head
+    body=${body/----/$(sum "${body/----/0000}")}
+    head=4500$(printf %04x $((20 + ${#body} / 2)))000000000102----0a0000$from$to
+    head=${head/----/$(sum "${head/----/0000}")}
+    ovs-appctl netdev-dummy/receive "p$1" "01005e$(printf %06x $((0x$to & 0x7fffff)))5054000000$from${5:+8100$5}0800$head$body"
+}
+
+# mld PORT BODY TO [SRC]: the same of MLD, from fe80::SRC.
+mld() {
+    local body=$2 to=$3 from=fe8000000000000000000000000000${4:-05} length
+    length=$(printf %04x $((${#body} / 2)))
+    body=${body/----/$(sum "$from$to${length}003a${body/----/0000}")}
+    ovs-appctl netdev-dummy/receive "p$1" "3333${to:24}5054000000${4:-05}86dd60000000$(printf %04x $((8 + ${#body} / 2)))0001$from${to}3a00050200000100$body"
+}
