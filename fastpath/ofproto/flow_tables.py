@@ -83,7 +83,7 @@ class FlowTables:
         else:
             table = self._tables.get(fm.table_id)
             tables = [table] if table is not None else []
-        if fm.command.is_strict:
+        if fm.command in (Command.MODIFY_STRICT, Command.DELETE_STRICT):
             found = (t.find_exact(fm.match, fm.priority) for t in tables)
             candidates = [r for r in found if r is not None]
         else:
@@ -343,12 +343,15 @@ class FlowTables:
 
 def _filter(fm: FlowMod) -> Callable[[Rule], bool] | None:
     """Test for the cookie and, for deletes and dumps, outputs that *fm* narrows its rules by."""
+    narrows = fm.command in (Command.DELETE, Command.DELETE_STRICT) and (
+        fm.out_port != OFPP_ANY or fm.out_group != GROUP_ANY)
+    if not (fm.cookie_mask or narrows):
+        return None
     tests: list[Callable[[Rule], bool]] = []
     if fm.cookie_mask:
         tests.append(lambda r: not (r.cookie ^ fm.cookie) & fm.cookie_mask)
-    if fm.command in (Command.DELETE, Command.DELETE_STRICT):
-        if fm.out_port != OFPP_ANY:
-            tests.append(lambda r: outputs_to(r.actions, fm.out_port))
-        if fm.out_group != GROUP_ANY:
-            tests.append(lambda r: uses_group(r.actions, fm.out_group))
-    return (lambda r: all(t(r) for t in tests)) if tests else None
+    if narrows and fm.out_port != OFPP_ANY:
+        tests.append(lambda r: outputs_to(r.actions, fm.out_port))
+    if narrows and fm.out_group != GROUP_ANY:
+        tests.append(lambda r: uses_group(r.actions, fm.out_group))
+    return lambda r: all(t(r) for t in tests)

@@ -14,6 +14,7 @@ from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import WriteActions
 from fastpath.ofproto.actions.learn import Learn
 from fastpath.ofproto.actions.misc import Clone
+from fastpath.ofproto.actions.traits import LEARNS, NESTS, TRAITS
 
 Owned: TypeAlias = tuple[int, int]          # table, cookie
 
@@ -41,11 +42,12 @@ class LearnedCookies:
 
     def add(self, actions: ActionList) -> None:
         """A rule with *actions* has come."""
-        self.owners.update(owned(actions))
+        if TRAITS.of(actions) & (LEARNS | NESTS):
+            self.owners.update(owned(actions))
 
     def discard(self, actions: ActionList) -> None:
         """A rule with *actions* has gone; it may come back before ``take_dead`` is asked."""
-        for one in owned(actions):
+        for one in owned(actions) if TRAITS.of(actions) & (LEARNS | NESTS) else ():
             self.owners[one] -= 1
             self._suspects.add(one)
 

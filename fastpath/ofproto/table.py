@@ -13,6 +13,7 @@ from fastpath._flow import FlowKey
 from fastpath.errors import ConfigError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.conjunction import Conjunction
+from fastpath.ofproto.actions.traits import CONJOINS, TRAITS
 from fastpath.ofproto.eviction import EvictionGroups
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import Rule
@@ -26,7 +27,7 @@ DEFAULT_PREFIXES = ("nw_dst", "nw_src")          # the default of Open vSwitch 3
 
 def has_conjunction(actions: ActionList) -> bool:
     """Whether *actions* make their rule part of a conjunctive match."""
-    return any(isinstance(a, Conjunction) for a in actions)
+    return bool(TRAITS.of(actions) & CONJOINS)
 
 
 class VacancyReason(IntEnum):
