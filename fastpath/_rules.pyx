@@ -173,7 +173,7 @@ cdef void read_protocols(const flow_t *key, protocols_t *p) noexcept nogil:
     cdef const uint8_t *cfi1 = <const uint8_t *>&tag1
     p.w[0] = <uint64_t>key.packet_type << 32 | <uint64_t>key.dl_type << 16 | key.nw_proto
     p.w[1] = <uint64_t>key.ct_state << 32 | <uint64_t>key.nw_frag << 16 | (cfi[0] & 0x10) << 1 | cfi1[0] & 0x10
-    p.w[2] = key.tp_src if key.nw_proto == ICMPV6 else 0
+    p.w[2] = <uint64_t>key.tp_dst << 16 | key.tp_src if key.nw_proto == ICMPV6 else 0
 
 
 @cython.final

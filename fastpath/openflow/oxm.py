@@ -33,23 +33,23 @@ _PACKET_TYPE = BY_NAME["packet_type"]
 
 # The order in which fields are sent: the reference's, so that bytes compare.
 _ORDER = (
-    "packet_type", "dp_hash", "recirc_id", "conj_id", "in_port", "in_port_oxm", "actset_output", "eth_src",
-    "eth_dst", "eth_type", "vlan_tci", "vlan_vid", "mpls_tc", "mpls_bos", "mpls_ttl", "mpls_label",
-    "pbb_isid", "pbb_uca", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ip_frag", "nw_tos", "ip_dscp",
-    "nw_ecn", "nw_ttl", "nw_proto", "tcp_src", "tcp_dst", "tcp_flags", "udp_src", "udp_dst", "sctp_src",
-    "sctp_dst", "icmp_type", "icmp_code", "icmpv6_type", "icmpv6_code", "nd_target", "nd_reserved",
-    "nd_options_type", "nd_sll", "nd_tll", "ipv6_label", "arp_op", "arp_spa", "arp_tpa", "arp_sha",
-    "arp_tha", "nsh_flags", "nsh_ttl", "nsh_mdtype", "nsh_np", "nsh_spi", "nsh_si", "nsh_c1", "nsh_c2",
-    "nsh_c3", "nsh_c4", "tun_id", "tun_src", "tun_dst", "tun_ipv6_src", "tun_ipv6_dst", "tun_gbp_id",
-    "tun_gbp_flags", "tun_erspan_ver", "tun_erspan_idx", "tun_erspan_dir", "tun_erspan_hwid",
-    "tun_gtpu_flags", "tun_gtpu_msgtype", "tun_flags",
+    "packet_type", "dp_hash", "recirc_id", "conj_id", "in_port", "in_port_oxm", "actset_output",
+    "eth_src", "eth_dst", "eth_type", "vlan_tci", "vlan_vid", "mpls_tc", "mpls_bos", "mpls_ttl",
+    "mpls_label", "pbb_isid", "pbb_uca", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ip_frag", "nw_tos",
+    "ip_dscp", "nw_ecn", "nw_ttl", "ipv6_label", "nw_proto", "tcp_src", "tcp_dst", "tcp_flags", "udp_src",
+    "udp_dst", "sctp_src", "sctp_dst", "icmp_type", "icmp_code", "icmpv6_type", "icmpv6_code",
+    "nd_reserved", "nd_target", "nd_options_type", "nd_sll", "nd_tll", "arp_op", "arp_spa", "arp_tpa",
+    "arp_sha", "arp_tha", "tun_id", "tun_flags", "tun_src", "tun_dst", "tun_ipv6_src", "tun_ipv6_dst",
+    "tun_gbp_id", "tun_gbp_flags", "tun_erspan_idx", "tun_erspan_ver", "tun_erspan_dir",
+    "tun_erspan_hwid", "tun_gtpu_flags", "tun_gtpu_msgtype", "nsh_flags", "nsh_ttl", "nsh_mdtype",
+    "nsh_np", "nsh_spi", "nsh_si", "nsh_c1", "nsh_c2", "nsh_c3", "nsh_c4",
 )
 _REGISTERS, _XREGISTERS = [f"reg{i}" for i in range(16)], [f"xreg{i}" for i in range(8)]
 _LAST = (
     "pkt_mark", "ct_state", "ct_zone", "ct_mark", "ct_label", "ct_nw_proto", "ct_nw_src", "ct_nw_dst",
     "ct_ipv6_src", "ct_ipv6_dst", "ct_tp_src", "ct_tp_dst", "metadata",
 )
-_AFTER_OPTIONS = frozenset((*_REGISTERS, *_XREGISTERS, *_LAST))
+_AFTER_OPTIONS = frozenset((*_ORDER[_ORDER.index("tun_gbp_flags") + 1:], *_REGISTERS, *_XREGISTERS, *_LAST))
 _ONLY_NXM, _ONLY_OXM = {"in_port", "vlan_tci", "nw_tos"}, {"in_port_oxm", "vlan_vid", "ip_dscp"}
 # Narrow fields whose full mask is not sent though bytes of the wire have room for more.
 _EXACT_WHEN_FULL = {"ip_frag", "tcp_flags", "vlan_vid", "ipv6_label", "mpls_bos", "tun_erspan_ver",
@@ -128,20 +128,20 @@ def _plan_of(match: Match, version: int) -> list[tuple[Field, int | None]]:
     """Fields of *match* to send, each with its mask, in their order."""
     key = match.key
     tags, numbered = key.vlan_tci & VLAN_CFI, bool(key.vlan_tci & _VID_BITS)
-    icmp_type = key.tp_src if key.nw_proto == 58 else 0
-    return _plan(match.mask, key.packet_type, key.dl_type, key.nw_proto, icmp_type, key.nw_frag, tags,
+    icmp = (key.tp_src, key.tp_dst) if key.nw_proto == 58 else (0, 0)
+    return _plan(match.mask, key.packet_type, key.dl_type, key.nw_proto, icmp, key.nw_frag, tags,
                  version, key.ct_state, numbered)
 
 
 @lru_cache(maxsize=4096)
-def _plan(mask: object, packet_type: int, dl_type: int, nw_proto: int, icmp_type: int, nw_frag: int,
+def _plan(mask: object, packet_type: int, dl_type: int, nw_proto: int, icmp: tuple[int, int], nw_frag: int,
           tags: int, version: int, ct_state: int, numbered: bool) -> list[tuple[Field, int | None]]:
     """Fields to send, each with its mask, for matches that agree in all these."""
     match = Match()
     match.mask = mask  # type: ignore[assignment]
     key = match.key
     key.packet_type, key.dl_type, key.nw_proto, key.nw_frag = packet_type, dl_type, nw_proto, nw_frag
-    key.tp_src, key.vlan_tci, key.ct_state = icmp_type, tags, ct_state
+    (key.tp_src, key.tp_dst), key.vlan_tci, key.ct_state = icmp, tags, ct_state
     state = HeaderState(match)
     skip = _ONLY_OXM if version == NXM else _ONLY_NXM
     registers = _XREGISTERS if version >= OF15 else _REGISTERS

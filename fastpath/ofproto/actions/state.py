@@ -41,12 +41,12 @@ _UNKNOWN_TYPE = 0xFFFF
 class HeaderState:
     """Ethernet type, protocol, VLAN tag and such of a packet that satisfies a match."""
 
-    __slots__ = ("ct_invalid", "ct_valid", "dl_type", "ethernet", "icmp_type", "later_frag", "n_vlans",
+    __slots__ = ("ct_invalid", "ct_valid", "dl_type", "ethernet", "later_frag", "n_vlans", "nd_type",
                  "nw_proto")
 
     def __init__(self, match: Match | None) -> None:
         if match is None:
-            self.dl_type = self.nw_proto = self.icmp_type = 0
+            self.dl_type = self.nw_proto = self.nd_type = 0
             self.n_vlans = 0
             self.later_frag = self.ct_valid = self.ct_invalid = False
             self.ethernet = True
@@ -55,7 +55,7 @@ class HeaderState:
         self.ethernet = not key.packet_type
         self.dl_type = key.dl_type if self.ethernet else key.packet_type & 0xFFFF
         self.nw_proto = key.nw_proto
-        self.icmp_type = key.tp_src
+        self.nd_type = 0 if key.tp_dst else key.tp_src        # their code is 0
         self.n_vlans = bool(key.vlan_tci & VLAN_CFI) + bool(key.vlan1_tci & VLAN_CFI)
         self.later_frag = bool(key.nw_frag & FRAG_LATER)
         self.ct_valid = ct_valid(key, mask)
@@ -119,7 +119,7 @@ class HeaderState:
         icmp6 = self.dl_type == ETH_IPV6 and self.nw_proto == ICMPV6
         if prereq is Prereq.ICMPV6:
             return icmp6
-        return icmp6 and self.icmp_type in _ND_TYPES[prereq]
+        return icmp6 and self.nd_type in _ND_TYPES[prereq]
 
     def _retype(self, name: str, value: int) -> None:
         if name == "eth_type":
