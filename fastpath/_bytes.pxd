@@ -43,6 +43,7 @@ cdef extern from "_bytes.h" nogil:
     void store_relaxed16(uint16_t *p, uint16_t v)
     void store_relaxed32(uint32_t *p, uint32_t v)
     void store_relaxed64(uint64_t *p, uint64_t v)
+    void own_add64(uint64_t *p, uint64_t v)             # to what this thread alone writes and others read
     uint64_t fetch_add64(uint64_t *p, uint64_t v)
     uint32_t fetch_add32(uint32_t *p, uint32_t v)
     bint cas32(uint32_t *p, uint32_t expected, uint32_t desired)

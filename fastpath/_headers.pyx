@@ -18,48 +18,51 @@ import os
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from fastpath._bytes cimport (get16, hton16, likely, load_be16, load_be32, load_be64, ntoh16, store_be16, store_be32,
-                              store_be64, unlikely)
+from fastpath._bytes cimport (get16, hton16, likely, load_be16, load_be32, load_be64, ntoh16, pair16, store_be16,
+                              store_be32, store_be64, unlikely)
 from fastpath._flow_layout cimport be16, be32
 from fastpath._odp cimport ODP_HEADERS_ETH, ODP_HEADERS_IPV4, ODP_HEADERS_IPV6, ODP_HEADERS_L4
-from fastpath._packet cimport RARE_SUM, VNET_NEEDS_CSUM, packet_pulled, packet_pushed, packet_rare, packet_t
+from fastpath._packet cimport RARE_SUM, batch_bits, packet_headroom, packet_pulled, packet_pushed, packet_rare, packet_t
 from fastpath._rewrite cimport PROTO_TCP, PROTO_UDP
 
 cdef extern from *:
     """
     typedef uint8_t bytes16_t __attribute__((vector_size(16)));
 
-    static inline void blend128(uint8_t *at, const uint8_t *keep, const uint8_t *value)
+    static inline bytes16_t load128(const uint8_t *at)
     {
-        bytes16_t old, k, v;
-        memcpy(&old, at, 16);
-        memcpy(&k, keep, 16);
-        memcpy(&v, value, 16);
-        old = (old & k) | v;
-        memcpy(at, &old, 16);
+        bytes16_t v;
+        memcpy(&v, at, 16);
+        return v;
+    }
+
+    static inline void blend128(uint8_t *at, bytes16_t keep, bytes16_t value)
+    {
+        value |= load128(at) & keep;
+        memcpy(at, &value, 16);
     }
 
     /* The same of two places, of which the second may begin within the first and then has the last word.  Both are
      * read first: a read of what is being written waits. */
-    static inline void blend_two(uint8_t *at, const uint8_t *keep, const uint8_t *value,
-                                 uint8_t *at2, const uint8_t *keep2, const uint8_t *value2)
+    static inline void blend_two(uint8_t *at, bytes16_t keep, bytes16_t value, uint8_t *at2, bytes16_t keep2,
+                                 bytes16_t value2)
     {
-        bytes16_t old, k, v, old2, k2, v2;
-        memcpy(&old, at, 16);
-        memcpy(&k, keep, 16);
-        memcpy(&v, value, 16);
-        memcpy(&old2, at2, 16);
-        memcpy(&k2, keep2, 16);
-        memcpy(&v2, value2, 16);
-        old = (old & k) | v;
-        old2 = (old2 & k2) | v2;
-        memcpy(at, &old, 16);
-        memcpy(at2, &old2, 16);
+        value |= load128(at) & keep;
+        value2 |= load128(at2) & keep2;
+        memcpy(at, &value, 16);
+        memcpy(at2, &value2, 16);
     }
+
+    /* One's complement sum of both halves. */
+    static inline uint16_t fold32(uint32_t sum) { return (uint16_t)((sum + (sum << 16 | sum >> 16)) >> 16); }
     """
-    void blend128(uint8_t *at, const uint8_t *keep, const uint8_t *value) noexcept nogil
-    void blend_two(uint8_t *at, const uint8_t *keep, const uint8_t *value,
-                   uint8_t *at2, const uint8_t *keep2, const uint8_t *value2) noexcept nogil
+    ctypedef struct bytes16_t:
+        pass
+    bytes16_t load128(const uint8_t *at) noexcept nogil
+    void blend128(uint8_t *at, bytes16_t keep, bytes16_t value) noexcept nogil
+    void blend_two(uint8_t *at, bytes16_t keep, bytes16_t value, uint8_t *at2, bytes16_t keep2,
+                   bytes16_t value2) noexcept nogil
+    uint16_t fold32(uint32_t total) noexcept nogil
 
 cdef enum:
     ETH_LEN = 14
@@ -89,78 +92,81 @@ def set_form(str form not None) -> None:
 set_form("plain" if os.environ.get("FASTPATH_PLAIN") == "1" else "batch")
 
 
-cdef inline uint32_t all_of(const batch_t *b) noexcept nogil:
-    return <uint32_t>((<uint64_t>1 << b.n) - 1)
-
-
 # ---- set --------------------------------------------------------------------------------------------
 
+ctypedef uint32_t (*set_fn)(batch_t *b, const odp_headers_t *a) noexcept nogil
+
+cdef set_fn sets[4]         # by ODP_HEADERS_*: called through a table, so that none spills another's registers
+
+
 cdef uint32_t set_headers(batch_t *b, const odp_headers_t *a) noexcept nogil:
-    cdef odp_headers_t own = a[0]       # a copy no store to a packet can change: it stays in registers
-    if unlikely(is_plain):
-        return all_of(b)
-    if own.kind == ODP_HEADERS_ETH:
-        return set_eth(b, &own)
-    if own.kind == ODP_HEADERS_IPV4:
-        return set_ipv4(b, &own)
-    if own.kind == ODP_HEADERS_L4:
-        return set_l4(b, &own)
-    return set_ipv6(b, &own) if own.kind == ODP_HEADERS_IPV6 else all_of(b)
+    if unlikely(is_plain or a.kind >= 4):
+        return batch_bits(b)
+    return sets[a.kind](b, a)
 
 
-cdef inline uint32_t set_eth(batch_t *b, const odp_headers_t *a) noexcept nogil:
+cdef uint32_t set_eth(batch_t *b, const odp_headers_t *a) noexcept nogil:
+    cdef bytes16_t keep = load128(a.eth_keep), value = load128(a.eth_value)
     cdef uint32_t i, left = 0
     for i in range(b.n):
-        if unlikely(b.p[i].packet_type != 0 or b.p[i].len < sizeof(a.eth_keep)):
+        if unlikely(b.p[i].packet_type != 0 or b.p[i].len < 16):
             left |= <uint32_t>1 << i
         else:
-            blend128(b.p[i].data, a.eth_keep, a.eth_value)
+            blend128(b.p[i].data, keep, value)
     return left
 
 
-# What set_ipv4 does to the 16 bytes from the Ethernet type on.
+# What set_ipv4 does: to the Ethernet addresses, and to the 16 bytes from the Ethernet type on.
 ctypedef struct ipv4_t:
-    uint8_t keep[16]
-    uint8_t value[16]
+    bytes16_t eth_keep, eth_value, keep, value
     be16 tos_mask, ttl_mask     # bits that are set anew
-    uint64_t change             # of the sum: by what is put in
+    uint32_t change             # of the sum: by what is put in
 
 
-cdef inline uint32_t set_ipv4(batch_t *b, const odp_headers_t *a) noexcept nogil:
+cdef uint32_t set_ipv4(batch_t *b, const odp_headers_t *a) noexcept nogil:
     """Ethernet addresses, type of service, TTL: nothing that L4 sums."""
     cdef uint32_t i, left = 0
     cdef packet_t *p
+    cdef uint8_t *d
     cdef ipv4_t ip
-    memset(ip.keep, 0xff, 16)
-    memset(ip.value, 0, 16)
-    store_be16(ip.keep + 2, a.tos_keep)
-    store_be16(ip.keep + 10, a.ttl_keep)
-    store_be16(ip.value + 2, a.tos_value)
-    store_be16(ip.value + 10, a.ttl_value)
-    ip.tos_mask, ip.ttl_mask = ~a.tos_keep, ~a.ttl_keep
-    ip.change = 3 * 0xffff + a.tos_value + a.ttl_value
+    prepare_ipv4(a, &ip)
     for i in range(b.n):
         p = b.p[i]
-        if unlikely(not is_ordinary(p)):
-            left |= <uint32_t>1 << i
-        elif likely(p.l3_ofs == ETH_LEN):
-            set_one_ipv4(p.data, p.data + ETH_LEN, a, &ip)
+        d = p.data
+        if likely(p.l3_ofs == ETH_LEN and is_ordinary_at(p, ETH_LEN)):
+            set_one_ipv4(d, d + ETH_LEN, &ip)
+        elif is_ordinary(p):
+            set_one_ipv4(d, d + p.l3_ofs, &ip)
         else:
-            set_one_ipv4(p.data, p.data + p.l3_ofs, a, &ip)
+            left |= <uint32_t>1 << i
     return left
 
 
-cdef inline void set_one_ipv4(uint8_t *d, uint8_t *at, const odp_headers_t *a, const ipv4_t *ip) noexcept nogil:
+cdef inline void prepare_ipv4(const odp_headers_t *a, ipv4_t *ip) noexcept nogil:
+    cdef uint8_t[16] keep, value
+    memset(keep, 0xff, 16)
+    memset(value, 0, 16)
+    store_be16(keep + 2, a.tos_keep)
+    store_be16(keep + 10, a.ttl_keep)
+    store_be16(value + 2, a.tos_value)
+    store_be16(value + 10, a.ttl_value)
+    ip.eth_keep, ip.eth_value = load128(a.eth_keep), load128(a.eth_value)
+    ip.keep, ip.value = load128(keep), load128(value)
+    ip.tos_mask, ip.ttl_mask = ~a.tos_keep, ~a.ttl_keep
+    ip.change = 3 * 0xffff + a.tos_value + a.ttl_value
+
+
+cdef inline void set_one_ipv4(uint8_t *d, uint8_t *at, const ipv4_t *ip) noexcept nogil:
     # Of a word whose masked bits are set, ~old + new is 0xffff + value - (old & mask).
-    cdef uint64_t sum = (ip.change - (load_be16(at) & ip.tos_mask) - (load_be16(at + 8) & ip.ttl_mask)
-                         - load_be16(at + IP_SUM))
-    blend_two(d, a.eth_keep, a.eth_value, at - 2, ip.keep, ip.value)
-    sum = (sum & 0xffff) + (sum >> 16)
-    sum = (sum & 0xffff) + (sum >> 16)
-    store_be16(at + IP_SUM, <be16>~sum)
+    cdef uint32_t total = (ip.change - (load_be16(at) & ip.tos_mask) - (load_be16(at + 8) & ip.ttl_mask)
+                           - load_be16(at + IP_SUM))
+    blend_two(d, ip.eth_keep, ip.eth_value, at - 2, ip.keep, ip.value)
+    store_be16(at + IP_SUM, ~fold32(total))
 
 
-cdef inline uint32_t set_ipv6(batch_t *b, const odp_headers_t *a) noexcept nogil:
+cdef uint32_t set_ipv6(batch_t *b, const odp_headers_t *a) noexcept nogil:
+    cdef bytes16_t keep = load128(a.eth_keep), value = load128(a.eth_value)
+    cdef uint64_t v6_keep = a.v6_keep, v6_value = a.v6_value
     cdef uint32_t i, left = 0
     cdef packet_t *p
     cdef uint8_t *ip
@@ -170,15 +176,18 @@ cdef inline uint32_t set_ipv6(batch_t *b, const odp_headers_t *a) noexcept nogil
         if unlikely(not is_l3_near(p, IPV6_LEN) or ip[0] >> 4 != 6):
             left |= <uint32_t>1 << i
             continue
-        blend128(p.data, a.eth_keep, a.eth_value)
-        store_be64(ip, (load_be64(ip) & a.v6_keep) | a.v6_value)
+        blend128(p.data, keep, value)
+        store_be64(ip, (load_be64(ip) & v6_keep) | v6_value)
     return left
 
 
-cdef uint32_t set_l4(batch_t *b, const odp_headers_t *a) noexcept nogil:
+cdef uint32_t set_l4(batch_t *b, const odp_headers_t *given) noexcept nogil:
     """All of it, with the checksum of TCP or UDP."""
+    cdef odp_headers_t own = given[0]       # a copy no store to a packet can change: it stays in registers
+    cdef const odp_headers_t *a = &own
+    cdef bytes16_t keep = load128(own.eth_keep), value = load128(own.eth_value)
     cdef uint32_t i, left = 0
-    cdef uint64_t own, addresses
+    cdef uint64_t ip_change, addresses
     cdef l4_t l4
     cdef packet_t *p
     cdef uint8_t *ip
@@ -188,10 +197,10 @@ cdef uint32_t set_l4(batch_t *b, const odp_headers_t *a) noexcept nogil:
             left |= <uint32_t>1 << i
             continue
         ip = p.data + p.l3_ofs
-        blend128(p.data, a.eth_keep, a.eth_value)
-        own = blend16(ip, a.tos_keep, a.tos_value) + blend16(ip + 8, a.ttl_keep, a.ttl_value)
+        blend128(p.data, keep, value)
+        ip_change = blend16(ip, a.tos_keep, a.tos_value) + blend16(ip + 8, a.ttl_keep, a.ttl_value)
         addresses = blend32(ip + 12, a.src_keep, a.src_value) + blend32(ip + 16, a.dst_keep, a.dst_value)
-        follow(ip + IP_SUM, own + addresses)
+        follow(ip + IP_SUM, ip_change + addresses)
         if l4.has_ports:
             addresses += blend32(ip + IP_LEN, a.ports_keep, a.ports_value)
         if l4.sum_ofs:
@@ -203,8 +212,12 @@ cdef uint32_t set_l4(batch_t *b, const odp_headers_t *a) noexcept nogil:
 
 cdef inline bint is_ordinary(const packet_t *p) noexcept nogil:
     """Whether an IPv4 header without options lies where its bytes can be blended and its sum can follow."""
-    cdef const uint8_t *ip = p.data + p.l3_ofs
-    return is_l3_near(p, IP_LEN) and ip[0] == 0x45 and load_be16(ip + IP_SUM) != 0xffff
+    return <uint32_t>p.l3_ofs - ETH_LEN <= TAGS_MAX and is_ordinary_at(p, p.l3_ofs)
+
+
+cdef inline bint is_ordinary_at(const packet_t *p, uint32_t l3) noexcept nogil:
+    cdef const uint8_t *ip = p.data + l3
+    return p.packet_type == 0 and l3 + IP_LEN <= p.len and ip[0] == 0x45 and load_be16(ip + IP_SUM) != 0xffff
 
 
 cdef inline bint is_l3_near(const packet_t *p, uint32_t n) noexcept nogil:
@@ -239,6 +252,10 @@ cdef inline bint find_l4(const packet_t *p, uint8_t proto, l4_t *l4) noexcept no
     return True
 
 
+sets[ODP_HEADERS_ETH], sets[ODP_HEADERS_IPV4] = set_eth, set_ipv4
+sets[ODP_HEADERS_L4], sets[ODP_HEADERS_IPV6] = set_l4, set_ipv6
+
+
 # Set a word; what that adds to the one's complement sum of what it is in.
 
 cdef inline uint64_t blend16(uint8_t *at, be16 keep, be16 value) noexcept nogil:
@@ -265,25 +282,24 @@ cdef inline void follow(uint8_t *sum, uint64_t change) noexcept nogil:
 # ---- push and pop -----------------------------------------------------------------------------------
 
 cdef uint32_t push_vlans(batch_t *b, const odp_push_vlan_t *a) noexcept nogil:
-    cdef be16 tci = a.tci & ~hton16(VLAN_CFI)           # in the flow key that bit says "tagged"
+    cdef be32 tag = pair16(a.tpid, a.tci & ~hton16(VLAN_CFI))       # in the flow key that bit says "tagged"
     cdef uint32_t i, source, left = 0
     cdef uint64_t destination
     cdef packet_t *p
     cdef uint8_t *d
     if unlikely(is_plain):
-        return all_of(b)
+        return batch_bits(b)
     for i in range(b.n):
         p = b.p[i]
         d = p.data
-        if unlikely(p.packet_type != 0 or p.len < ETH_LEN or <size_t>(d - p.start) < TAG):
+        if unlikely(p.packet_type != 0 or p.len < ETH_LEN or packet_headroom(p) < TAG):
             left |= <uint32_t>1 << i
             continue
         destination, source = load_be64(d), load_be32(d + 8)
         d -= TAG
         store_be64(d, destination)
         store_be32(d + 8, source)
-        store_be16(d + 12, a.tpid)
-        store_be16(d + 14, tci)
+        store_be32(d + 12, tag)
         packet_pushed(p, TAG)
     return left
 
@@ -293,7 +309,7 @@ cdef uint32_t pop_vlans(batch_t *b) noexcept nogil:
     cdef uint64_t destination
     cdef packet_t *p
     if unlikely(is_plain):
-        return all_of(b)
+        return batch_bits(b)
     for i in range(b.n):
         p = b.p[i]
         type = get16(p.data + 12) if likely(p.len >= ETH_LEN + TAG) else 0

@@ -65,23 +65,19 @@ static inline const line_t *mask_of_line(const line_t *flow)
     return __atomic_load_n(&flow->mask, __ATOMIC_ACQUIRE);
 }
 
-/* Hash of what tells connections apart: in_port and recirc_id, MACs, VLAN, addresses, protocol, ports.
- * TTL, TOS and TCP flags, which change within a connection, are left out. */
-static inline uint64_t line_mix(uint64_t port, uint64_t link, uint64_t addresses, uint64_t protocol, uint64_t ports,
-                                uint64_t seed)
+/* A line's hash, below, is of what tells connections apart: in_port and recirc_id, MACs, VLAN, addresses, protocol,
+ * ports, and what w[0] holds.  TTL, TOS and TCP flags, which change within a connection, are left out.  A bucket is
+ * chosen by its bits from 6 on, so that they count in bytes, and the highest 16 are a signature that is never 0. */
+#define LINE_SIGNED ((uint64_t)1 << 48)
+
+static inline uint64_t line_hash_any(const line_t *line, uint64_t seed)
 {
-    uint64_t ends = mul_fold(addresses ^ seed, ports << 32 ^ protocol ^ port ^ 0x9E3779B97F4A7C15u);
-    return mul_fold(ends ^ link, 0xA0761D6478BD642Fu);
+    uint64_t ends = mul_fold(line->w[5] ^ seed, line->w[7] << 32 ^ (line->w[6] & 0xFF000000) ^ line->w[1]
+                             ^ 0x9E3779B97F4A7C15u);
+    return mul_fold(ends ^ line->w[2] ^ line->w[3] ^ line->w[4] ^ line->w[0], 0xA0761D6478BD642Fu) | LINE_SIGNED;
 }
 
-/* That of a line; what w[0] holds goes into it. */
-static inline uint64_t line_hash(const line_t *line, uint64_t seed)
-{
-    return line_mix(line->w[1], line->w[2] ^ line->w[3] ^ line->w[4] ^ line->w[0], line->w[5],
-                    line->w[6] & 0xFF000000, line->w[7], seed);
-}
-
-/* A table of cache lines that is asked next, by (hash & mask). */
+/* A table of cache lines that is asked next, by (hash & mask) bytes. */
 typedef struct ahead {
     const void *table;
     uint64_t mask;
@@ -89,13 +85,14 @@ typedef struct ahead {
 
 static inline void fetch_ahead(ahead_t ahead, uint64_t hash)
 {
-    prefetch((const line_t *)ahead.table + (hash & ahead.mask));
+    prefetch((const uint8_t *)ahead.table + (hash & ahead.mask));
 }
 
 /* What lines_missed() is, for one way of comparing two: the packets of those with a bit in `which` that the
  * flow found for each does not cover. */
 #define LINES_MISSED(way, attribute, covers)                                                                  \
-    attribute static inline uint32_t lines_missed_##way(const line_t *packets, uint32_t which, void *const *found) \
+    attribute static inline uint32_t lines_missed_##way(const line_t *packets, uint32_t which,                 \
+                                                        const void *const *found)                              \
     {                                                                                                          \
         uint32_t missed = 0;                                                                                   \
         for (uint32_t left = which; left; left &= left - 1) {                                                  \
@@ -111,29 +108,49 @@ LINES_MISSED(any, , line_covers)
 #if defined(LINE_SIMD) && defined(__x86_64__)
 #define LINE_AVX2 1
 
-AVX2_INLINE int line_differs_avx2(const line_t *flow, const line_t *mask, __m256i low, __m256i high)
+/* All zero if `flow` covers a packet's line, given in halves. */
+AVX2_INLINE __m256i line_diff_avx2(const line_t *flow, const line_t *mask, __m256i low, __m256i high)
 {
     const __m256i *f = (const __m256i *)flow, *m = (const __m256i *)mask;
-    __m256i diff = _mm256_or_si256(_mm256_and_si256(_mm256_xor_si256(low, f[0]), m[0]),
-                                   _mm256_and_si256(_mm256_xor_si256(high, f[1]), m[1]));
-    return !_mm256_testz_si256(diff, diff);
+    return _mm256_or_si256(_mm256_and_si256(_mm256_xor_si256(low, f[0]), m[0]),
+                           _mm256_and_si256(_mm256_xor_si256(high, f[1]), m[1]));
 }
 
 AVX2_INLINE int line_covers_avx2(const line_t *flow, const line_t *mask, const line_t *packet)
 {
     const __m256i *p = (const __m256i *)packet;
-    return !line_differs_avx2(flow, mask, p[0], p[1]);
+    __m256i diff = line_diff_avx2(flow, mask, p[0], p[1]);
+    return _mm256_testz_si256(diff, diff);
 }
 
 LINES_MISSED(avx2, AVX2, line_covers_avx2)
+
+/* The hash of a line in pieces: words 1 and 5, of which the first may have others xor-ed to it that are mostly zero;
+ * words 2 and 3; words 6 and 7. */
+AVX2_INLINE uint64_t line_mix_avx2(__m128i ends, __m128i link, __m128i l4, __m128i seed)
+{
+    __m128i h = _mm_xor_si128(_mm_and_si128(l4, _mm_setr_epi32((int)0xFF000000, 0, -1, 0)), seed);
+    h = _mm_aesenc_si128(_mm_aesenc_si128(h, ends), link);
+    h = _mm_aesenc_si128(_mm_aesenc_si128(h, seed), seed);      /* each bit of link comes to all of them */
+    return (uint64_t)_mm_cvtsi128_si64(h) | LINE_SIGNED;
+}
+
+AVX2 static inline uint64_t line_hash_avx2(const line_t *line, uint64_t seed)
+{
+    __m128i ends = _mm_set_epi64x((int64_t)line->w[5], (int64_t)(line->w[1] ^ line->w[4] ^ line->w[0] << 32));
+    return line_mix_avx2(ends, load16(&line->w[2]), load16(&line->w[6]), _mm_set1_epi64x((int64_t)seed));
+}
+
 #define LINES_BEST(function, ...) (has_avx2() ? function##_avx2(__VA_ARGS__) : function##_any(__VA_ARGS__))
 #else
 #define LINES_BEST(function, ...) function##_any(__VA_ARGS__)
 #endif
 
-static inline uint32_t lines_missed(const line_t *packets, uint32_t which, void *const *found)
+static inline uint32_t lines_missed(const line_t *packets, uint32_t which, const void *const *found)
 {
     return LINES_BEST(lines_missed, packets, which, found);
 }
+
+static inline uint64_t line_hash(const line_t *line, uint64_t seed) { return LINES_BEST(line_hash, line, seed); }
 
 #endif

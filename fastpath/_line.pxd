@@ -16,17 +16,17 @@ cdef extern from "_line.h" nogil:
     const line_t *mask_of_line(const line_t *flow)      # acquire; NULL: no flow (any more)
     bint line_covers(const line_t *flow, const line_t *mask, const line_t *packet)
     bint line_covers_scalar(const line_t *flow, const line_t *mask, const line_t *packet)
-    uint64_t line_hash(const line_t *line, uint64_t seed)
-    ctypedef struct ahead_t:            # a table of cache lines that is asked next, by (hash & mask)
+    uint64_t line_hash(const line_t *line, uint64_t seed)      # by bits 6 and above a bucket; the highest 16 never 0
+    ctypedef struct ahead_t:            # a table of cache lines that is asked next, by (hash & mask) bytes
         const void *table
         uint64_t mask
     void fetch_ahead(ahead_t ahead, uint64_t hash)
     # Those of the packets with a bit in *which* that the flow found for each does not cover.
-    uint32_t lines_missed(const line_t *packets, uint32_t which, void *const *found)
-    uint32_t lines_missed_any(const line_t *packets, uint32_t which, void *const *found)
+    uint32_t lines_missed(const line_t *packets, uint32_t which, const void *const *found)
+    uint32_t lines_missed_any(const line_t *packets, uint32_t which, const void *const *found)
 
-cdef extern from "_line_avx2.h" nogil:
-    uint32_t ALIKE_NONE
+cdef extern from "_line_batch.h" nogil:
+    uint32_t LINES_NONE
     ctypedef struct alike_t:
         uint64_t n_bytes        # of the packets covered
         uint64_t last           # last words of their lines, or-ed
@@ -34,10 +34,11 @@ cdef extern from "_line_avx2.h" nogil:
 
 # Fill lines[i] and the layer offsets of each b.p[i] that is plain and has a bit in *which*, as extract_packet()
 # would, set lines[i].w[0] to the line's hash and have its line of *ahead* fetched; the rest are left as they
-# are.  Returns the bits of the rest.
-cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed, ahead_t ahead) noexcept nogil
+# are.  Returns the bits of the rest.  *rare: what there may be of packet_rare() in the batch.
+cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed, ahead_t ahead,
+                         uint64_t *rare) noexcept nogil
 # The same, but for hashes, of plain packets that *flow* covers; returns the bits of the others, of which some
-# may be plain.  ALIKE_NONE, and nothing else looked at, if it does not cover the first.
+# may be plain.  LINES_NONE, and nothing else looked at, if it does not cover the first.
 cdef uint32_t read_alike(const batch_t *b, line_t *lines, const line_t *flow, alike_t *sum) noexcept nogil
 
 

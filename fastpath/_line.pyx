@@ -19,11 +19,11 @@ from libc.string cimport memcpy, memset
 from fastpath._bytes cimport (get16, hton16, hton32, likely, load_be16, load_be32, load_be64, pair8, pair16, pair32,
                               unlikely)
 from fastpath._flow cimport FlowKey
-from fastpath._packet cimport OFS_NONE, PACKET_MD, packet_rare
+from fastpath._packet cimport BATCH_MAX, OFS_NONE, PACKET_MD, RARE_ANY, batch_bits, packet_rare
 
-cdef extern from "_line_avx2.h" nogil:
+cdef extern from "_line_batch.h" nogil:
     bint LINES_BY_VECTORS
-    uint32_t read_lines_avx2(const batch_t *b, line_t *lines, uint64_t seed, ahead_t ahead)
+    uint32_t read_lines_avx2(const batch_t *b, line_t *lines, uint64_t seed, ahead_t ahead, uint64_t *rare)
     uint32_t read_alike_avx2(const batch_t *b, line_t *lines, const line_t *flow, alike_t *sum)
 
 cdef extern from *:
@@ -41,10 +41,6 @@ cdef enum:
     IP_ICMP = 1
     IP_TCP = 6
     IP_UDP = 17
-
-
-cdef inline uint32_t all_of(const batch_t *b) noexcept nogil:
-    return <uint32_t>((<uint64_t>1 << b.n) - 1)
 
 
 cdef inline bint read_line(packet_t *p, line_t *line) noexcept nogil:
@@ -108,9 +104,11 @@ cdef uint32_t read_lines_any(const batch_t *b, uint32_t which, line_t *lines, ui
     return rest
 
 
-cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed, ahead_t ahead) noexcept nogil:
-    if by_vectors and which == all_of(b):
-        which = read_lines_avx2(b, lines, seed, ahead)
+cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed, ahead_t ahead,
+                         uint64_t *rare) noexcept nogil:
+    rare[0] = RARE_ANY
+    if by_vectors and which == batch_bits(b):
+        which &= read_lines_avx2(b, lines, seed, ahead, rare)
         if likely(which == 0):
             return 0
     return read_lines_any(b, which, lines, seed, ahead)
@@ -126,7 +124,7 @@ cdef uint32_t read_alike_any(const batch_t *b, line_t *lines, const line_t *flow
             sum.n_bytes += b.p[i].len
             sum.last |= lines[i].w[LINE_WORDS]
         elif i == 0:
-            return ALIKE_NONE
+            return LINES_NONE
         else:
             missed |= <uint32_t>1 << i
     return missed
@@ -138,28 +136,41 @@ cdef uint32_t read_alike(const batch_t *b, line_t *lines, const line_t *flow, al
 
 # ---- for Python -------------------------------------------------------------------------------------
 
-def read_plain(frame, *, FlowKey md=None, str form="words"):
-    """(line as a FlowKey, (l2_5_ofs, l3_ofs, l4_ofs, l2_pad), hash) of a plain *frame*, or None if it is not plain.
+def read_plain(frames, *, mds=(), str form="words") -> list:
+    """For each of at most 32 *frames*, (line as a FlowKey, (l2_5_ofs, l3_ofs, l4_ofs, l2_pad), hash), or None if it is
+    not plain.
 
-    *md* is a key with the metadata that comes with it.  *form* is "words", or "best" for what this machine
-    reads batches by.
+    *mds* are keys with the metadata that comes with each, or None.  *form* is "words", or "best" for what this
+    machine reads batches by.
     """
-    cdef Py_buffer view
-    cdef packet_t p
-    cdef line_t line
+    cdef Py_buffer views[BATCH_MAX]
+    cdef packet_t packets[BATCH_MAX]
+    cdef line_t lines[BATCH_MAX]
     cdef batch_t b
-    cdef FlowKey key = FlowKey.__new__(FlowKey)
     cdef ahead_t nothing
-    cdef bint plain
-    nothing.table, nothing.mask = &line, 0
-    load_frame(&p, md)
-    b.n, b.p[0] = 1, &p
-    PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
-    p.data, p.len = <uint8_t *>view.buf, <uint32_t>view.len
-    plain = (read_lines if form == "best" else read_lines_any)(&b, 1, &line, 1, nothing) == 0
-    PyBuffer_Release(&view)
-    if not plain:
-        return None
+    cdef uint64_t rare
+    cdef uint32_t i, others
+    nothing.table, nothing.mask = lines, 0
+    b.n = 0
+    try:
+        for frame in list(frames)[:BATCH_MAX]:
+            load_frame(&packets[b.n], mds[b.n] if mds else None)
+            PyObject_GetBuffer(frame, &views[b.n], PyBUF_SIMPLE)
+            packets[b.n].data, packets[b.n].len = <uint8_t *>views[b.n].buf, <uint32_t>views[b.n].len
+            b.p[b.n] = &packets[b.n]
+            b.n += 1
+        if form == "best":
+            others = read_lines(&b, batch_bits(&b), lines, 1, nothing, &rare)
+        else:
+            others = read_lines_any(&b, batch_bits(&b), lines, 1, nothing)
+    finally:
+        for i in range(b.n):
+            PyBuffer_Release(&views[i])
+    return [None if others >> i & 1 else told_of(&lines[i], &packets[i]) for i in range(b.n)]
+
+
+cdef tuple told_of(const line_t *line, const packet_t *p):
+    cdef FlowKey key = FlowKey.__new__(FlowKey)
     memcpy(&key.f, &line.w[1], LINE_WORDS * sizeof(uint64_t))
     return key, (p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad), line.w[0]
 
@@ -193,9 +204,9 @@ def alike_ways(list frames not None, FlowKey flow not None, FlowKey mask not Non
         b.p[i] = &packets[i]
     for way in range(2):
         missed = (read_alike_any if way == 0 else read_alike)(&b, lines, given, &sum)
-        keys = [] if missed == ALIKE_NONE else [bytes(<uint8_t[:56]><uint8_t *>&lines[i].w[1])
+        keys = [] if missed == LINES_NONE else [bytes(<uint8_t[:56]><uint8_t *>&lines[i].w[1])
                                                 for i in range(b.n) if not missed >> i & 1]
-        out.append((missed,) if missed == ALIKE_NONE else (missed, sum.n_bytes, line_tcp_flags(sum.last), keys))
+        out.append((missed,) if missed == LINES_NONE else (missed, sum.n_bytes, line_tcp_flags(sum.last), keys))
     return out
 
 
@@ -206,7 +217,7 @@ def covered_ways(FlowKey flow not None, FlowKey mask not None, packets) -> list:
     then by the batch with any machine's and with this one's best instructions.
     """
     cdef line_t lines[2 + 32]
-    cdef void *found[32]
+    cdef const void *found[32]
     cdef uint32_t n = len(packets), i, every = <uint32_t>((<uint64_t>1 << n) - 1)
     cdef line_t *packet = &lines[2]
     for i, key in enumerate([flow, mask, *packets]):

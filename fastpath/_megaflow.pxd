@@ -4,11 +4,12 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastpath._bucket cimport bucket_t
-from fastpath._bytes cimport load_acquire_ptr, load_relaxed64, store_relaxed64
+from fastpath._bytes cimport load_acquire_ptr, load_relaxed64, own_add64, store_relaxed64
 from fastpath._extract cimport key_slot_t
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport FLOW_DP_WORDS, flow_t
 from fastpath._line cimport LINE_MORE, LINE_WORDS, line_covers, line_t, mask_of_line
+from fastpath._odp cimport ODP_OUTPUT, odp_op_t, odp_output_t
 
 cdef enum:
     MF_SLAB_BITS = 14           # flow records are allocated 2 MiB at a time
@@ -95,8 +96,6 @@ ctypedef struct mf_table_t:
     mf_reader_t readers[MF_MAX_READERS]
     uint32_t n_readers
 
-# The port of a program that is one output and nothing else, or MF_PORT_NONE.
-cdef uint32_t single_output(const uint8_t *code, uint32_t size) noexcept nogil
 cdef uint32_t MF_PORT_NONE
 cdef uint64_t MF_OFFLINE
 
@@ -123,6 +122,13 @@ cdef void mf_quiesce(mf_table_t *t, mf_reader_t *r) noexcept nogil
 cdef void mf_synchronize(mf_table_t *t) noexcept nogil
 cdef void mf_retire(mf_table_t *t, void *what, uint32_t flow) noexcept nogil
 cdef void mf_reclaim(mf_table_t *t) noexcept nogil      # free what no reader can hold
+
+
+cdef inline uint32_t single_output(const uint8_t *code, uint32_t size) noexcept nogil:
+    """The port of a program that is one output and nothing else, or MF_PORT_NONE."""
+    if size == sizeof(odp_output_t) and (<const odp_op_t *>code).op == ODP_OUTPUT:
+        return (<const odp_output_t *>code).port
+    return MF_PORT_NONE
 
 
 cdef inline mf_flow_t *mf_at(mf_table_t *t, uint32_t index) noexcept nogil:
@@ -155,8 +161,8 @@ cdef inline bint mf_covers_line(const mf_flow_t *f, const line_t *packet) noexce
 cdef inline void mf_count(mf_stats_t *s, uint64_t packets, uint64_t n_bytes, uint64_t now_us,
                           uint32_t tcp_flags) noexcept nogil:
     """Add to *s*, which has one writer and readers that look at any time."""
-    store_relaxed64(&s.n_packets, load_relaxed64(&s.n_packets) + packets)
-    store_relaxed64(&s.n_bytes, load_relaxed64(&s.n_bytes) + n_bytes)
+    own_add64(&s.n_packets, packets)
+    own_add64(&s.n_bytes, n_bytes)
     store_relaxed64(&s.used_flags, now_us << 12 | (load_relaxed64(&s.used_flags) & 0xfff) | tcp_flags)
 
 

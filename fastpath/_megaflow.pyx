@@ -34,7 +34,6 @@ from fastpath._extract cimport key_slot_t
 from fastpath._flow cimport FlowKey, hash_add, hash_finish
 from fastpath._flow_layout cimport FLOW_DP_WORDS, FLOW_TNL_WORD, flow_t
 from fastpath._line cimport LINE_MORE, LINE_WORDS, line_of_key
-from fastpath._odp cimport ODP_OUTPUT, odp_op_t, odp_output_t
 
 from fastpath.errors import ExistsError, NotFoundError, TableFull
 
@@ -486,6 +485,7 @@ cdef bint room_for_record(mf_table_t *t) noexcept nogil:
     """Make sure that a free record index, and room to give it back, exist."""
     cdef uint32_t slab, n
     cdef uint32_t *more
+    cdef mf_flow_t *fresh
     if t.n_free == 0:
         mf_reclaim(t)
     if t.n_free:
@@ -507,9 +507,11 @@ cdef bint room_for_record(mf_table_t *t) noexcept nogil:
         return False
     if t.slabs[slab] == NULL:
         # The first one in small pages: most tables are small, and pages nobody touches cost nothing.
-        t.slabs[slab] = <mf_flow_t *>lines_alloc(sizeof(mf_flow_t) << MF_SLAB_BITS, slab > 0)
-        if t.slabs[slab] == NULL:
+        fresh = <mf_flow_t *>lines_alloc(sizeof(mf_flow_t) << MF_SLAB_BITS, slab > 0)
+        if fresh == NULL:
             return False
+        fresh.mask = NULL               # a cache without a hint compares with the very first record
+        store_release_ptr(<void **>&t.slabs[slab], fresh)
     mf_at(t, t.n_made).mask = NULL
     mf_at(t, t.n_made).more = NULL
     t.free[0] = t.n_made
@@ -870,12 +872,6 @@ cdef class MegaflowTable:
     @mask_cap.setter
     def mask_cap(self, uint32_t cap) -> None:
         self.t.mask_cap = cap
-
-
-cdef uint32_t single_output(const uint8_t *code, uint32_t size) noexcept nogil:
-    if size == sizeof(odp_output_t) and (<const odp_op_t *>code).op == ODP_OUTPUT:
-        return (<const odp_output_t *>code).port
-    return MF_PORT_NONE
 
 
 cdef bytes code_of(mf_program_t *p):

@@ -1,4 +1,4 @@
-/* A packet and where its bytes live; the reasons a packet is dropped for. */
+/* A packet and where its bytes live. */
 #ifndef FASTPATH_PACKET_H
 #define FASTPATH_PACKET_H
 
@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "_drops.h"
 #include "_flow_layout.h"
 
 #define BATCH_MAX 32            /* packets moved together */
@@ -63,7 +64,8 @@ typedef struct packet {
 } packet_t;
 typedef void (*release_fn)(packet_t *p);
 
-static_assert(offsetof(packet_t, recirc_id) == 16 && offsetof(packet_t, cut) == 48 && offsetof(packet_t, md) == 64
+static_assert(offsetof(packet_t, recirc_id) == 16 && offsetof(packet_t, l2_5_ofs) == 40 && offsetof(packet_t, cut) == 48
+              && offsetof(packet_t, md) == 64
               && sizeof(packet_t) <= PACKET_ROOM, "packet_blank, packet_rare and the pool's slabs count on these");
 
 /* Free packets of one thread, most recently used first.  Grows in slabs up to `limit` packets. */
@@ -84,14 +86,12 @@ typedef struct batch {
     packet_t *p[BATCH_MAX];     /* all of one pool */
 } batch_t;
 
-/* A packet without metadata, debts and layers: five stores. */
-static inline void packet_blank(packet_t *p)
-{
-    memset(&p->recirc_id, 0, 24);
-    p->l2_5_ofs = p->l3_ofs = p->l4_ofs = OFS_NONE;
-    p->l2_pad = 0;
-    memset(&p->cut, 0, 16);
-}
+static inline uint32_t batch_bits(const batch_t *b) { return (uint32_t)(((uint64_t)1 << b->n) - 1); }
+
+/* A packet without metadata, debts and layers: three vectors. */
+static const uint16_t packet_blanks[24] __attribute__((aligned(16))) = {[12] = OFS_NONE, OFS_NONE, OFS_NONE};
+
+static inline void packet_blank(packet_t *p) { memcpy(&p->recirc_id, packet_blanks, sizeof packet_blanks); }
 
 /* cut, kind, depth and what vnet starts with, in one word: or-ed together over a batch, it tells with one
  * test that no packet wants what RARE_* stands for. */
@@ -105,22 +105,54 @@ static inline uint64_t packet_rare(const packet_t *p)
 static inline uint64_t batch_rare(const batch_t *b)
 {
     uint64_t rare = 0;
+#pragma GCC unroll 4
     for (uint32_t i = 0; i < b->n; i++) {
         rare |= packet_rare(b->p[i]);
     }
     return rare;
 }
 
+static inline uint64_t batch_bytes(const batch_t *b, uint64_t *rare)     /* and batch_rare() */
+{
+    uint64_t n_bytes = 0, any = 0;
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < b->n; i++) {
+        n_bytes += b->p[i]->len;
+        any |= packet_rare(b->p[i]);
+    }
+    *rare = any;
+    return n_bytes;
+}
+
 #define RARE_BYTE(i, v) ((uint64_t)(v) << 8 * (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (i) : 7 - (i)))
+#define RARE_ANY UINT64_MAX
 #define RARE_CUT (RARE_BYTE(0, 255) | RARE_BYTE(1, 255) | RARE_BYTE(2, 255) | RARE_BYTE(3, 255))
 #define RARE_KIND RARE_BYTE(4, 255)
+#define RARE_MD RARE_BYTE(4, PACKET_MD)
 #define RARE_SUM RARE_BYTE(6, VNET_NEEDS_CSUM)              /* the checksum is owed */
 #define RARE_DEBT (RARE_SUM | RARE_BYTE(7, 255))            /* that, or segmentation */
 
+static_assert(offsetof(vnet_t, hdr_len) == 2, "it is looked at together with the flags");
 static_assert(offsetof(packet_t, kind) == 52 && offsetof(packet_t, depth) == 53 && offsetof(packet_t, vnet) == 54
               && offsetof(vnet_t, flags) == 0 && offsetof(vnet_t, gso_type) == 1, "as RARE_* count bytes");
 
 typedef uint16_t offsets_t __attribute__((vector_size(8)));     /* l2_5_ofs, l3_ofs, l4_ofs, l2_pad */
+
+/* Bytes free before the frame.  Of an ordinary packet the second line is not looked at. */
+static inline size_t packet_headroom(const packet_t *p)
+{
+    return (size_t)(p->data - (p->kind & (PACKET_LENT | PACKET_LARGE) ? p->start : (const uint8_t *)p + PACKET_ROOM));
+}
+
+/* Whether vnet counts bytes from where the frame starts: a checksum that is owed, or headers of a segment. */
+static inline int packet_vnet_counts(const packet_t *p)
+{
+    const vnet_t counts = { .flags = VNET_NEEDS_CSUM, .hdr_len = UINT16_MAX };
+    uint32_t has, mask;
+    memcpy(&has, &p->vnet, sizeof has);
+    memcpy(&mask, &counts, sizeof mask);
+    return (has & mask) != 0;
+}
 
 /* Let the frame start n bytes before or behind where it did: data, len, offsets and vnet follow.  The caller
  * has seen that there is room, or that so many bytes are there. */
@@ -130,13 +162,11 @@ static inline void packet_pushed(packet_t *p, uint16_t n)
     p->data -= n;
     p->len += n;
     memcpy(&ofs, &p->l2_5_ofs, sizeof ofs);
-    ofs += by & (offsets_t)(ofs != OFS_NONE);
+    ofs += by & ~(offsets_t)(ofs == OFS_NONE);
     memcpy(&p->l2_5_ofs, &ofs, sizeof ofs);
-    if (p->vnet.flags & VNET_NEEDS_CSUM) {
-        p->vnet.csum_start += n;
-    }
-    if (p->vnet.hdr_len) {
-        p->vnet.hdr_len += n;
+    if (__builtin_expect(packet_vnet_counts(p), 0)) {
+        p->vnet.csum_start += p->vnet.flags & VNET_NEEDS_CSUM ? n : 0;
+        p->vnet.hdr_len += p->vnet.hdr_len ? n : 0;
     }
 }
 
@@ -148,48 +178,14 @@ static inline void packet_pulled(packet_t *p, uint16_t n)
     memcpy(&ofs, &p->l2_5_ofs, sizeof ofs);
     ofs = (ofs - by) | (offsets_t)(ofs < by) | (offsets_t)(ofs == OFS_NONE);     /* what went with the bytes: none */
     memcpy(&p->l2_5_ofs, &ofs, sizeof ofs);
-    if (p->vnet.flags & VNET_NEEDS_CSUM) {
-        if (p->vnet.csum_start >= n) {
-            p->vnet.csum_start -= n;
-        } else {
+    if (__builtin_expect(packet_vnet_counts(p), 0)) {
+        if (p->vnet.csum_start < n) {
             p->vnet.flags &= (uint8_t)~VNET_NEEDS_CSUM;
+        } else if (p->vnet.flags & VNET_NEEDS_CSUM) {
+            p->vnet.csum_start -= n;
         }
-    }
-    if (p->vnet.hdr_len) {
         p->vnet.hdr_len = p->vnet.hdr_len > n ? p->vnet.hdr_len - n : 0;
     }
 }
-
-/* Every drop has a counter: name in C, text, meaning. */
-#define DROP_REASONS(X)                                                       \
-    X(RX_INVALID, "rx_invalid_packet")          /* shorter than an Ethernet header, longer than a port takes */ \
-    X(ACTION, "action_drop")                    /* the program says drop, or is empty */ \
-    X(EXPLICIT, "explicit_drop")                /* drop action with a reason from translation */ \
-    X(INVALID_PORT, "invalid_port")             /* output to a port that is not there */ \
-    X(TX_FULL, "tx_queue_full")                 /* the port could not take it */ \
-    X(UPCALL_FULL, "upcall_queue_full")         /* no room to tell ofproto */ \
-    X(UPCALL_QUOTA, "upcall_quota")             /* the port has used its share of upcalls */ \
-    X(RECIRC_DEPTH, "recirc_too_deep")          /* more recirculations than allowed */ \
-    X(METER, "meter")                           /* a band of a meter */ \
-    X(NO_ROOM, "no_headroom")                   /* no room to push a header */ \
-    X(BAD_ACTION, "action_not_applicable")      /* header to rewrite or pop is not there */ \
-    X(NO_MEMORY, "no_memory")                   /* pool exhausted */ \
-    X(NO_FLOW, "no_flow")                       /* miss while upcalls are off */ \
-    X(GSO, "cannot_segment")                    /* larger than the port takes and not to be cut */ \
-    X(FAULT, "fault_injected")                  /* a port that is meant to lose packets */ \
-    X(NO_CONNTRACK, "no_conntrack")             /* ct() where there is no connection tracking */
-
-enum drop_reason {
-#define X(name, text) DROP_##name,
-    DROP_REASONS(X)
-#undef X
-    N_DROPS
-};
-
-static const char *const drop_text[] = {
-#define X(name, text) text,
-    DROP_REASONS(X)
-#undef X
-};
 
 #endif

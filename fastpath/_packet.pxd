@@ -54,11 +54,14 @@ cdef extern from "_packet.h" nogil:
         packet_t *p[BATCH_MAX]
 
     void packet_blank(packet_t *p)
+    size_t packet_headroom(const packet_t *p)
     void packet_pushed(packet_t *p, uint16_t n)
     void packet_pulled(packet_t *p, uint16_t n)
     uint64_t packet_rare(const packet_t *p)
     uint64_t batch_rare(const batch_t *b)
-    const uint64_t RARE_CUT, RARE_KIND, RARE_SUM, RARE_DEBT
+    uint64_t batch_bytes(const batch_t *b, uint64_t *rare)
+    uint32_t batch_bits(const batch_t *b)               # one for each packet
+    const uint64_t RARE_ANY, RARE_CUT, RARE_KIND, RARE_SUM, RARE_DEBT
 
 cdef pool_t *pool_new(uint32_t limit) noexcept nogil        # NULL: no memory
 cdef void pool_free(pool_t *pool) noexcept nogil            # all its packets must be back
@@ -74,10 +77,9 @@ cdef packet_t *packet_clone(packet_t *p) noexcept nogil     # own copy of bytes 
 cdef void batch_free_each(batch_t *b) noexcept nogil        # batch_free() of packets of any kind
 
 
-cdef inline uint32_t packets_new(pool_t *pool, packet_t **to, uint32_t n) noexcept nogil:
-    """Put up to *n* packets with SMALL_ROOM into *to*, as packet_new() makes them but for len and in_port,
-    which are the caller's to set; returns how many, less than *n* when the pool is exhausted."""
-    cdef uint32_t i
+cdef inline uint32_t packets_take(pool_t *pool, packet_t **to, uint32_t n) noexcept nogil:
+    """Put up to *n* packets with SMALL_ROOM into *to*, each for packet_fresh(); returns how many, less than *n* when
+    the pool is exhausted."""
     while unlikely(pool.n_free < n):
         if not pool_grow(pool):
             n = pool.n_free
@@ -85,16 +87,24 @@ cdef inline uint32_t packets_new(pool_t *pool, packet_t **to, uint32_t n) noexce
         return 0            # nothing was ever free: there may be no stack
     pool.n_free -= n
     memcpy(to, pool.free + pool.n_free, n * sizeof(packet_t *))
-    for i in range(n):
-        to[i].data = <uint8_t *>to[i] + (PACKET_ROOM + HEADROOM)
-        packet_blank(to[i])
     return n
+
+
+cdef inline void packet_fresh(packet_t *p) noexcept nogil:
+    """Make a packet that was taken what packet_new() returns, but for len and in_port: those the caller sets."""
+    p.data = <uint8_t *>p + (PACKET_ROOM + HEADROOM)
+    packet_blank(p)
 
 
 cdef inline void batch_free(batch_t *b) noexcept nogil:
     """Free all packets of *b*, which is empty then."""
+    batch_free_known(b, batch_rare(b))
+
+
+cdef inline void batch_free_known(batch_t *b, uint64_t rare) noexcept nogil:
+    """The same when *rare* is batch_rare() already."""
     cdef pool_t *pool
-    if unlikely(b.n == 0 or batch_rare(b) & RARE_KIND):
+    if unlikely(b.n == 0 or rare & RARE_KIND):
         batch_free_each(b)
         return
     pool = b.p[0].pool

@@ -9,7 +9,7 @@ packet is one of three kinds:
   had to move because a header would not fit before them.  A pool keeps some of these buffers: malloc
   would give the memory back to the kernel each time, and page faults cost more than the copy.
 
-Ordinary packets are taken and given back a batch at a time (packets_new, batch_free: inline, in the .pxd).
+Ordinary packets are taken and given back a batch at a time (packets_take, batch_free: inline, in the .pxd).
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -122,8 +122,10 @@ cdef packet_t *packet_new(pool_t *pool, uint32_t room) noexcept nogil:
         p = _new_large(pool, room)
         if p == NULL:
             return NULL
-    elif packets_new(pool, &p, 1) == 0:
+    elif packets_take(pool, &p, 1) == 0:
         return NULL
+    else:
+        packet_fresh(p)
     p.len = p.in_port = 0
     return p
 
@@ -228,7 +230,7 @@ cdef bint _move_to_large(packet_t *p, uint32_t room) noexcept nogil:
 
 
 cdef uint8_t *packet_push(packet_t *p, uint16_t n) noexcept nogil:
-    if unlikely(<size_t>(p.data - p.start) < n):
+    if unlikely(packet_headroom(p) < n):
         if not _make_headroom(p, n):
             return NULL
     packet_pushed(p, n)

@@ -21,22 +21,27 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastpath._bucket cimport (BUCKET_WAYS, bucket_match, bucket_set_sig, bucket_t, first_way, hash_sig, lines_new)
-from fastpath._bytes cimport load_acquire_ptr, load_relaxed32, prefetch, unlikely
+from fastpath._bytes cimport load_acquire_ptr, load_relaxed32, unlikely
 from fastpath._extract cimport key_slot_t
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
-from fastpath._line cimport line_hash, line_of_key, line_t, lines_missed
+from fastpath._line cimport line_hash, line_of_key, line_t
 from fastpath._megaflow cimport MF_SLAB_BITS, MegaflowTable, mf_at, mf_covers, mf_covers_line, mf_flow_t, mf_table_t
 
 cdef extern from "_answers.h" nogil:
     enum:
         RECORD_BITS, RECORD_LINES
-    uint32_t first_answers(const bucket_t *buckets, uint32_t bucket_mask, line_t *const *slabs, const line_t *lines,
-                           uint32_t open, void **found)
+    ctypedef struct asked_t:
+        const bucket_t *buckets
+        uint64_t mask
+        line_t **slabs
+        const line_t *nothing
+        bint ahead
+    uint32_t bit_length(uint32_t bits)
+    uint32_t first_answers(const asked_t *a, const line_t *lines, uint32_t open, const void **found)
 
 cdef extern from *:
     int first_bit "__builtin_ctz"(uint32_t bits) nogil
-    int count_bits "__builtin_popcount"(uint32_t bits) nogil
 
 cdef line_t nothing[2]              # a record without a flow, at the start of a line as all records are
 assert sizeof(nothing) == sizeof(mf_flow_t) == RECORD_LINES * sizeof(line_t)
@@ -62,7 +67,7 @@ cdef void sc_clear(sigcache_t *c) noexcept nogil:
 
 
 cdef inline bucket_t *bucket_of(sigcache_t *c, uint64_t hash) noexcept nogil:
-    return &c.buckets[hash & c.bucket_mask]
+    return &c.buckets[hash // sizeof(bucket_t) & c.bucket_mask]
 
 
 cdef mf_flow_t *probe(sigcache_t *c, mf_table_t *t, const line_t *line, const flow_t *key) noexcept nogil:
@@ -71,7 +76,7 @@ cdef mf_flow_t *probe(sigcache_t *c, mf_table_t *t, const line_t *line, const fl
     cdef bucket_t *b
     cdef mf_flow_t *f
     for other in range(2):
-        b = bucket_of(c, line.w[0] ^ other)
+        b = bucket_of(c, line.w[0] ^ other * sizeof(bucket_t))
         ways = bucket_match(b, hash_sig(line.w[0]))
         while ways:
             f = mf_at(t, b.flow[first_way(ways)])
@@ -83,41 +88,21 @@ cdef mf_flow_t *probe(sigcache_t *c, mf_table_t *t, const line_t *line, const fl
     return NULL
 
 
-cdef inline void first_guesses(sigcache_t *c, mf_table_t *t, const line_t *lines, uint32_t open,
-                               mf_flow_t **found) noexcept nogil:
-    """What the first way with the signature of each packet leads to, fetched before it is looked at.
-
-    Overlapped cache misses cost a tenth of dependent ones, so each step is taken for all packets.  The first
-    has been: packets' buckets are fetched as the packets are read.
-    """
-    cdef uint32_t i, ways, left = open
-    cdef bucket_t *b
-    cdef mf_flow_t *f
-    while left:
-        i = first_bit(left)
-        b = bucket_of(c, lines[i].w[0])
-        ways = bucket_match(b, hash_sig(lines[i].w[0]))
-        f = mf_at(t, b.flow[first_way(ways)]) if ways else <mf_flow_t *>nothing
-        found[i] = f
-        prefetch(f)
-        prefetch(&f.program)            # the second line
-        left &= left - 1
-
-
 cdef inline uint32_t ask_first(sigcache_t *c, mf_table_t *t, const line_t *lines, uint32_t open,
                                mf_flow_t **found) noexcept nogil:
     """Find the flow of packets for which their first way leads to it; returns the others of *open*."""
-    if c.bucket_mask >= SC_IN_L2 or load_relaxed32(&t.n_flows) > t.prefetch_over:
-        first_guesses(c, t, lines, open, found)
-        return lines_missed(lines, open, <void *const *>found)
-    return first_answers(c.buckets, c.bucket_mask, <line_t *const *>t.slabs, lines, open, <void **>found)
+    cdef asked_t a
+    a.buckets, a.mask = c.buckets, <uint64_t>c.bucket_mask * sizeof(bucket_t)
+    a.slabs, a.nothing = <line_t **>t.slabs, nothing
+    a.ahead = c.bucket_mask >= SC_IN_L2 or load_relaxed32(&t.n_flows) > t.prefetch_over
+    return first_answers(&a, lines, open, <const void **>found)
 
 
 cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, const line_t *lines, const key_slot_t *keys, uint32_t whole,
                         uint32_t open, mf_flow_t **found) noexcept nogil:
     cdef uint32_t i, missed, left = 0
     cdef const flow_t *key
-    c.asked += count_bits(open)
+    c.asked += bit_length(open)
     missed = (ask_first(c, t, lines, open, found) | whole) & open
     while unlikely(missed != 0):
         i = first_bit(missed)
@@ -151,7 +136,7 @@ cdef void sc_insert(sigcache_t *c, uint64_t hash, uint32_t index) noexcept nogil
     cdef bucket_t *b = bucket_of(c, hash)
     cdef uint32_t way, empty = bucket_match(b, 0)
     if not empty:
-        b = bucket_of(c, hash ^ 1)
+        b = bucket_of(c, hash ^ sizeof(bucket_t))
         empty = bucket_match(b, 0)
     if empty:
         way = first_way(empty)

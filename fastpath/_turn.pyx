@@ -23,18 +23,19 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
 from posix.unistd cimport read, write
 
 from fastpath._actions cimport actx_t, apply_cut, count_drop, drop, drop_batch, run_program
+from fastpath._bucket cimport bucket_t
 from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_acquire32, load_acquire_ptr,
-                              load_relaxed64, store_relaxed64, store_release32, unlikely)
+                              likely, load_relaxed64, store_relaxed64, store_release32, unlikely)
 from fastpath._extract cimport extract_batch_reuse, extract_packet, extract_reuse
 from fastpath._flow_layout cimport flow_t
-from fastpath._line cimport (ALIKE_NONE, LINE_WORDS, ahead_t, alike_t, fetch_ahead, line_hash, line_of_key,
+from fastpath._line cimport (LINES_NONE, LINE_WORDS, ahead_t, alike_t, fetch_ahead, line_hash, line_of_key,
                              line_t, line_tcp_flags, read_alike, read_lines)
 from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online, mf_program_t,
                                  mf_quiesce)
 from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
 from fastpath._packet cimport (BATCH_MAX, DROP_ACTION, DROP_GSO, DROP_INVALID_PORT, DROP_NO_MEMORY, DROP_UPCALL_FULL,
-                               DROP_UPCALL_QUOTA, RARE_CUT, RARE_DEBT, RARE_SUM, batch_rare, batch_t, drop_reason, packet_free,
-                               packet_t)
+                               DROP_UPCALL_QUOTA, RARE_ANY, RARE_CUT, RARE_DEBT, RARE_SUM, batch_bits, batch_rare,
+                               batch_t, drop_reason, packet_free, packet_t)
 from fastpath._patience cimport PATIENCE_ENDS, patience_found, patience_nap, patience_slept
 from fastpath._port cimport PORT_CAP_CSUM, PORT_CAP_MULTI_TX, PORT_CAP_VNET, port_t
 from fastpath._sigcache cimport sc_insert, sc_lookup
@@ -76,6 +77,7 @@ cdef void forward(thread_t *th, batch_t *b, mf_flow_t **last) noexcept nogil:
     """All rooms between receiving and sending, for one batch; leaves it empty."""
     cdef mf_program_t *program
     cdef alike_t sum
+    cdef uint64_t rare
     cdef uint32_t n = b.n, open = guess(th, b, last[0], &sum)
     if open == 0:
         program = tally_alike(th, last[0], n, &sum)
@@ -83,15 +85,17 @@ cdef void forward(thread_t *th, batch_t *b, mf_flow_t **last) noexcept nogil:
         store_relaxed64(&th.n_hit, th.n_hit + n)
         run(th, program.code, program.size, program.out, b, sum.rare)
         return
-    open = read_batch(th, b, open)
+    open = read_batch(th, b, open, &rare)
     open = sc_lookup(&th.cache, th.dp.table, th.lines, th.keys, th.whole, open, th.found)
-    store_relaxed64(&th.n_cache_hit, th.n_cache_hit + n - count_bits(open))
-    if unlikely(open != 0):
+    if likely(open == 0):
+        store_relaxed64(&th.n_cache_hit, th.n_cache_hit + n)
+    else:
+        store_relaxed64(&th.n_cache_hit, th.n_cache_hit + n - count_bits(open))
         bell(th, b, search(th, b, open))
     store_relaxed64(&th.n_hit, th.n_hit + b.n)
     program = tally(th, b, last)
     if program != NULL:
-        run(th, program.code, program.size, program.out, b, RARE_CUT)
+        run(th, program.code, program.size, program.out, b, rare)
     else:
         sort(th, b)
         bench(th)
@@ -110,26 +114,30 @@ cdef uint32_t receive(thread_t *th, dport_t *d, batch_t *b) noexcept nogil:
 cdef inline uint32_t guess(thread_t *th, batch_t *b, mf_flow_t *last, alike_t *sum) noexcept nogil:
     """Where one flow fills batches, packets are compared with it as they are read, and that was all.
 
-    Returns the bits of those it does not cover, and has found it for the others; ALIKE_NONE, and nothing
+    Returns the bits of those it does not cover, and has found it for the others; LINES_NONE, and nothing
     done, if it does not cover the first.
     """
     cdef uint32_t i, open
     if unlikely(th.dp.whole_keys or last == NULL):
-        return ALIKE_NONE
+        return LINES_NONE
     open = read_alike(b, th.lines, <const line_t *>last, sum)
-    if unlikely(open != 0 and open != ALIKE_NONE):
+    if unlikely(open != 0 and open != LINES_NONE):
         for i in range(b.n):
             th.found[i] = last
     return open
 
 
-cdef inline uint32_t read_batch(thread_t *th, batch_t *b, uint32_t open) noexcept nogil:
-    """Lines of the packets that are *open*, and keys of those not plain; returns the bits of these packets."""
-    cdef uint32_t every = <uint32_t>((<uint64_t>1 << b.n) - 1)
+cdef inline uint32_t read_batch(thread_t *th, batch_t *b, uint32_t open, uint64_t *rare) noexcept nogil:
+    """Lines of the packets that are *open*, and keys of those not plain; returns the bits of these packets.
+
+    *rare*: what there may be of packet_rare().
+    """
+    cdef uint32_t every = batch_bits(b)
     cdef ahead_t ahead
-    ahead.table, ahead.mask = th.cache.buckets, th.cache.bucket_mask
+    ahead.table, ahead.mask = th.cache.buckets, <uint64_t>th.cache.bucket_mask * sizeof(bucket_t)
     open &= every
-    th.whole = every if th.dp.whole_keys else read_lines(b, open, th.lines, th.dp.table.seed, ahead)
+    rare[0] = RARE_ANY
+    th.whole = every if th.dp.whole_keys else read_lines(b, open, th.lines, th.dp.table.seed, ahead, rare)
     if unlikely(th.whole != 0):
         read_whole(th, b, th.whole == every, ahead)
     return open
@@ -146,6 +154,8 @@ cdef void read_whole(thread_t *th, batch_t *b, bint together, ahead_t ahead) noe
                 extract_reuse(b.p[i], &th.keys[i].f, &th.stale, i)
             line_of_key(&th.keys[i].f, b.p[i].hash, &th.lines[i])
             th.lines[i].w[0] = line_hash(&th.lines[i], th.dp.table.seed)
+            if th.keys[i].f.nw_proto != PROTO_TCP:
+                th.lines[i].w[LINE_WORDS] = 0       # no TCP flags: neighbor discovery keeps something else there
             fetch_ahead(ahead, th.lines[i].w[0])
 
 
@@ -234,11 +244,6 @@ cdef inline group_t *group_of(thread_t *th, mf_program_t *program) noexcept nogi
     return &th.group[th.n_groups - 1]
 
 
-cdef inline uint32_t flags_of(const line_t *line) noexcept nogil:
-    """TCP flags of one packet: none of what is no TCP, as neighbor discovery keeps something else in their place."""
-    return line_tcp_flags(line.w[LINE_WORDS]) if (<const flow_t *>&line.w[1]).nw_proto == PROTO_TCP else 0
-
-
 cdef inline mf_program_t *tally_alike(thread_t *th, mf_flow_t *flow, uint32_t n, const alike_t *sum) noexcept nogil:
     """Count a batch of one flow; returns its program."""
     mf_count(&flow.slow if th.executing else &flow.fast, n, sum.n_bytes, th.now_us, line_tcp_flags(sum.last))
@@ -246,8 +251,10 @@ cdef inline mf_program_t *tally_alike(thread_t *th, mf_flow_t *flow, uint32_t n,
 
 
 cdef mf_program_t *tally(thread_t *th, batch_t *b, mf_flow_t **last) noexcept nogil:
-    """Count each packet with its flow, the *last* of which is remembered; returns the program all have, NULL if
-    several."""
+    """Count each packet with its flow; returns the program all have, NULL if several.
+
+    *last*: the flow that may fill the next batch as well, or NULL.
+    """
     cdef mf_flow_t *flow
     cdef mf_program_t *program
     cdef uint64_t other = 0, now_us = th.now_us
@@ -257,9 +264,9 @@ cdef mf_program_t *tally(thread_t *th, batch_t *b, mf_flow_t **last) noexcept no
     program = program_of(th.found[0])
     for i in range(b.n):
         flow = th.found[i]
-        mf_count(&flow.fast + slow, 1, b.p[i].len, now_us, flags_of(&th.lines[i]))
+        mf_count(&flow.fast + slow, 1, b.p[i].len, now_us, line_tcp_flags(th.lines[i].w[LINE_WORDS]))
         other |= <uint64_t>program ^ <uint64_t>program_of(flow)
-    last[0] = th.found[b.n - 1]
+    last[0] = th.found[0] if th.found[0] == th.found[b.n - 1] else NULL
     return NULL if other else program
 
 

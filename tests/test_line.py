@@ -33,8 +33,8 @@ TAG = bytes.fromhex("81000064")
 
 def told(data: bytes, md: FlowKey | None = None) -> bool:
     """Whether *data* is plain; if so, it was read as extraction reads it."""
-    seen = read_plain(data, md=md)
-    assert read_plain(data, md=md, form="best") == seen
+    seen, = read_plain([data], mds=[md])
+    assert read_plain([data], mds=[md], form="best") == [seen]
     if seen is None:
         return False
     key, offsets, _ = seen
@@ -78,6 +78,52 @@ def test_of_valid_and_spoiled_packets_every_plain_one_is_read_as_extraction_read
     assert len(spoiled) // 10 < plain < len(spoiled)
 
 
+def test_in_batches_of_all_kinds_each_packet_is_read_as_if_it_came_alone(more: int) -> None:
+    rng, plain = Random(7), 0
+    kinds = [frame(p, r, tag=t) for p, r in ((17, UDP), (6, TCP), (1, ICMP)) for t in (b"", TAG)]
+    for _ in range(600 * more):
+        few = rng.sample(kinds, rng.choice((1, 2, 6)))
+        frames = [rng.choice(few) for _ in range(rng.randrange(1, 33))]
+        mds = [FlowKey(in_port=rng.randrange(3), recirc_id=rng.randrange(2)) for _ in frames]
+        for i in rng.sample(range(len(frames)), rng.choice((0, 0, 1, len(frames) // 2))):
+            frames[i] = packets.mutate(rng, frames[i])
+        if rng.random() < 0.2:
+            mds[rng.randrange(len(mds))] = FlowKey(**{rng.choice(("dp_hash", "pkt_mark", "packet_type")): 1})
+        alone = [read_plain([f], mds=[md])[0] for f, md in zip(frames, mds, strict=True)]
+        assert read_plain(frames, mds=mds) == alone == read_plain(frames, mds=mds, form="best")
+        plain += sum(a is not None for a in alone)
+    assert plain > 3000
+
+
+PLACES = {"dst": (0, 6), "src": (6, 6), "vid": (14, 2), "tos": (19, 1), "ttl": (26, 1), "nw_src": (30, 4),
+          "nw_dst": (34, 4), "tp_src": (38, 2), "tp_dst": (40, 2)}
+
+
+def hash_of(name: str, value: int) -> int:
+    """Of a tagged frame with one field set."""
+    data, md = bytearray(frame(17, UDP, tag=TAG)), None
+    if name in PLACES:
+        at, size = PLACES[name]
+        data[at:at + size] = value.to_bytes(size, "big")
+    else:
+        md = FlowKey(**{name: value})
+    read, = read_plain([data], mds=[md], form="best")
+    assert read is not None
+    return read[2]
+
+
+def test_hashes_are_of_what_does_not_change_within_a_connection() -> None:
+    assert len({hash_of(name, i) for name in ("tos", "ttl") for i in range(256)}) == 1
+
+
+@pytest.mark.parametrize("name", [*sorted(set(PLACES) - {"tos", "ttl"}), "in_port", "recirc_id"])
+def test_hashes_spread_over_buckets_and_signatures(name: str) -> None:
+    hashes = [hash_of(name, i) for i in range(2000)]
+    assert all(h >> 48 for h in hashes)                             # 0 is an empty way
+    assert len({h >> 6 & 0xFFFF for h in hashes}) > 0.97 * len(hashes)
+    assert len({(h >> 6 & 63, h >> 48) for h in hashes}) > len(hashes) - 10
+
+
 def test_packets_of_one_flow_are_compared_as_they_are_read(more: int) -> None:
     rng, kept = Random(5), 0
     for _ in range(300 * more):
@@ -88,7 +134,7 @@ def test_packets_of_one_flow_are_compared_as_they_are_read(more: int) -> None:
             frames[i] = packets.mutate(rng, first)
         mask = FlowKey(in_port=0xFFFFFFFF, dl_type=0xFFFF, nw_proto=0xFF, tp_dst=0xFFFF,
                        nw_tos=rng.choice([0, 0xFF]), dl_src=rng.choice([0, 0xFFFFFFFFFFFF]))
-        read = [read_plain(f) for f in frames]
+        read = read_plain(frames)
         flow = extract(first)
         plain, best = alike_ways(frames, flow, mask)
         assert plain == best or (proto == 1 and best[0] == 0xFFFFFFFF)      # ICMP is left to the cache
@@ -121,7 +167,7 @@ def test_no_byte_behind_a_frame_is_looked_at(more: int) -> None:
     for data in [f[:n] for f in whole for n in range(len(f) + 1)] + spoiled:
         place = memoryview(pages)[page - len(data):page]
         place[:] = data
-        assert read_plain(place, form="best") == read_plain(data)
+        assert read_plain([place], form="best") == read_plain([data])
         place.release()
     assert libc.mprotect(ctypes.c_void_p(start + page), page, mmap.PROT_READ | mmap.PROT_WRITE) == 0
 

@@ -11,8 +11,8 @@ from cpython.bytes cimport PyBytes_AS_STRING
 
 from fastpath._bucket cimport lines_new
 from fastpath._bytes cimport cas64, fetch_add64, likely, load_relaxed64, store_relaxed64, unlikely
-from fastpath._packet cimport (BATCH_MAX, SMALL_ROOM, batch_free, batch_t, packet_t, packets_new, pool_free, pool_new,
-                               pool_t)
+from fastpath._packet cimport (BATCH_MAX, SMALL_ROOM, batch_bytes, batch_free_known, batch_t, packet_fresh, packet_t,
+                               packets_take, pool_free, pool_new, pool_t)
 from fastpath._port cimport PORT_CAP_MULTI_TX, PORT_CAP_VNET, Port, count, port_ops_t, port_t, stats_of
 
 cdef enum:
@@ -41,9 +41,10 @@ cdef int source_rx(port_t *port, batch_t *b, pool_t *pool) noexcept nogil:
     cdef uint32_t i, at = s.next, end = s.n, stride = s.stride, in_port = port.odp_port, size
     cdef const uint32_t *sizes = s.sizes
     cdef const uint8_t *frame = s.frames + <uint64_t>at * stride
-    b.n = packets_new(pool, b.p, BATCH_MAX if left > BATCH_MAX else <uint32_t>left)
+    b.n = packets_take(pool, b.p, BATCH_MAX if left > BATCH_MAX else <uint32_t>left)
     for i in range(b.n):
         p = b.p[i]
+        packet_fresh(p)
         size = sizes[at]
         if likely(stride == 64):
             memcpy(p.data, frame, 64)
@@ -76,20 +77,17 @@ cdef sent_t *sent_by(source_t *s, const pool_t *pool) noexcept nogil:
 
 cdef void sink_tx(port_t *port, batch_t *b) noexcept nogil:
     cdef sent_t *sent
-    cdef uint64_t n_bytes = 0
-    cdef uint32_t i
+    cdef uint64_t rare = 0, n_bytes = batch_bytes(b, &rare)
     if b.n == 0:
         return
     sent = sent_by(<source_t *>port, b.p[0].pool)
-    for i in range(b.n):
-        n_bytes += b.p[i].len
     if likely(sent != NULL):
         count(&sent.packets, b.n)
         count(&sent.n_bytes, n_bytes)
     else:
         fetch_add64(&port.stats.tx_packets, b.n)
         fetch_add64(&port.stats.tx_bytes, n_bytes)
-    batch_free(b)
+    batch_free_known(b, rare)
 
 
 cdef port_ops_t bench_ops
