@@ -186,7 +186,10 @@ def test_flows_are_printed_in_the_format_that_can_say_them(
 @pytest.mark.parametrize(("words", "error"), [
     ([], "missing command name"), (["bogus"], "unknown command 'bogus'"), (["show"], "requires at least 1"),
     (["show", "a", "b"], "at most 1"), (["-O", "OpenFlow9", "show", "x"], "unknown OpenFlow version"),
-    (["--nonsense"], "unrecognized arguments"), (["show", "unix:/nowhere"], "no such file"),
+    (["--nonsense"], "unrecognized arguments"),
+    (["show", "unix:/nowhere"], "connecting to unix:/nowhere (No such file or directory)"),
+    (["show", "nosuch"], "nosuch is not a bridge or a socket"),
+    (["show", "bogus:1"], "connecting to bogus:1 (Address family not supported by protocol)"),
     (["ofp-print", "zz"], "hex"), (["ofp-parse", "/nowhere"], "no such file")])
 def test_mistakes_end_in_one_line(words: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ofctl", *words]) in (1, 2)

@@ -24,7 +24,7 @@ from fastpath.ofproto.meter import MeterNumbers
 from fastpath.ofproto.recirc import FrozenState, RecircTable
 from fastpath.ofproto.snooping import SnoopCounters
 from fastpath.ofproto.tunnel import Tunnel, TunnelPorts
-from fastpath.ofproto.xlate.context import BridgeView
+from fastpath.ofproto.xlate.context import BridgeView, XlateError
 from fastpath.ofproto.xlate.tunnel import is_tunnelled
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Backer:
         self.meter_numbers = MeterNumbers(dpif.max_meters)
         self.bridges: dict[str, Ofproto] = {}
         self.snooped = SnoopCounters()          # by all bridges, ever
+        self.given_up = dict.fromkeys(XlateError, 0)    # packets that were dropped, and why
         self._learned_before = MacCounters()    # by bridges that are gone
         self.by_odp: dict[int, tuple[Ofproto, OfPort]] = {}
         # What changed since flows were last checked: bridges, with the set of their tables as bits

@@ -20,6 +20,7 @@ from fastpath.ofproto.port import OfPort
 from fastpath.ofproto.xlate.context import (
     Effect,
     FinTimeouts,
+    GivenUp,
     GroupHit,
     Learned,
     LearnedRule,
@@ -57,6 +58,8 @@ def credit_effects(effects: Iterable[Effect], n_packets: int, n_bytes: int, used
                 effect.bridge.learn(effect.mod, effect.limit, used)
         elif isinstance(effect, MirrorHit):
             effect.mirror.credit(n_packets, n_bytes)
+        elif isinstance(effect, GivenUp):
+            cast(Ofproto, effect.bridge).backer.given_up[effect.error] += n_packets
         elif isinstance(effect, FinTimeouts) and ends_connection(tcp_flags):
             effect.bridge.shorten(effect.rule, effect.idle_timeout, effect.hard_timeout)
 

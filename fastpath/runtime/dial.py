@@ -16,6 +16,14 @@ _LENGTH_AT = 2                      # of OpenFlow's header: 16 bits that say how
 _HEADER = 8
 
 
+class DialError(PortError):
+    """A peer that cannot be had, for a *reason* that the system gave."""
+
+    def __init__(self, target: str, reason: str) -> None:
+        super().__init__(f"{target}: {reason.lower()}")
+        self.reason = reason
+
+
 class Dial:
     """Connected to *target* (``tcp:``, ``ssl:`` with *tls*, ``unix:``); nothing waits longer than *timeout*
     seconds in all, if that is given."""
@@ -40,7 +48,7 @@ class Dial:
             raise PortError(f"{target}: {error}") from None
         except OSError as error:
             self._socket.close()
-            raise PortError(f"{target}: {(error.strerror or str(error)).lower()}") from None
+            raise DialError(target, error.strerror or str(error)) from None
 
     def _limit(self) -> None:
         self._socket.settimeout(None if self._until is None else max(0.001, self._until - time.monotonic()))

@@ -13,7 +13,7 @@ import sys
 import syslog
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -190,6 +190,7 @@ class Log:
             library.removeHandler(self._intake)
             library.propagate = True
             library.setLevel(logging.NOTSET)
+            self._intake.untune()
             self._intake = None
 
     def _set_pattern(self, destination: str, pattern: str) -> None:
@@ -361,8 +362,18 @@ class Intake(logging.Handler):
 
     def tune(self) -> None:
         """Have the library put into words what some destination takes, and no more."""
-        for name in logging.Logger.manager.loggerDict:
+        for name, module in self._modules():
+            is_wanted = self._log.takes(module, Level.DBG)
+            logging.getLogger(name).setLevel(logging.DEBUG if is_wanted else logging.INFO)
+
+    def untune(self) -> None:
+        """Leave that to others."""
+        for name, _module in self._modules():
+            logging.getLogger(name).setLevel(logging.NOTSET)
+
+    def _modules(self) -> Iterator[tuple[str, str]]:
+        """Loggers of the library that have a module here, and that module."""
+        for name in list(logging.Logger.manager.loggerDict):
             library, _, module = name.partition(".")
             if library == LIBRARY and module in self._log.levels:
-                is_wanted = self._log.takes(module, Level.DBG)
-                logging.getLogger(name).setLevel(logging.DEBUG if is_wanted else logging.INFO)
+                yield name, module

@@ -19,6 +19,7 @@ from fastpath.runtime.clock import WarpClock
 from fastpath.switch import Switch
 from fastpath.value import replace
 from fastpath.vswitchd.dummies import NO_DUMMIES, Dummies
+from fastpath.vswitchd.events import EVENTS, events_of
 from fastpath.vswitchd.support import capabilities, log_lines, support
 
 MAX_DUMMY_PORT = 0xFFFF
@@ -119,6 +120,7 @@ class Datapaths:
         self._is_waiting = True         # for rules to be restored
         self._datapaths: dict[str, Datapath] = {}
         self._extra: list[Datapath] = []
+        self.counted_before = dict.fromkeys(EVENTS, 0)  # events of datapaths that are gone
 
     def __iter__(self) -> Iterator[Datapath]:
         return iter([*(self._datapaths[name] for name in sorted(self._datapaths)), *self._extra])
@@ -186,7 +188,7 @@ class Datapaths:
     def remove_extra(self, datapath: Datapath) -> None:
         """Close such a datapath."""
         self._extra.remove(datapath)
-        datapath.switch.close()
+        self._end(datapath)
 
     def set_poll_us(self, us: int) -> None:
         """How long threads without packets look for some, at most, of these datapaths and those to come."""
@@ -208,7 +210,12 @@ class Datapaths:
         for kind, found in list(self._datapaths.items()):
             if not len(found.switch):
                 del self._datapaths[kind]
-                found.switch.close()
+                self._end(found)
+
+    def _end(self, datapath: Datapath) -> None:
+        for name, n in events_of(datapath.switch).items():
+            self.counted_before[name] += n
+        datapath.switch.close()
 
     def step(self) -> float:
         """Move the packets of dummies and do what is due; seconds until more is."""

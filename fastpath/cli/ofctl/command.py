@@ -166,7 +166,9 @@ def _main(argv: Sequence[str]) -> int:
         return 0
     log = arguments.start_log(args, LOG_NAME)
     try:
-        return _run(args.words, arguments.options(args, PROGRAM))
+        options = arguments.options(args, PROGRAM)
+        options.log = log
+        return _run(args.words, options)
     finally:
         log.close()
 

@@ -53,6 +53,8 @@ class Follower:
         background.begin(wanted)
         server = self._serve(wanted.unixctl)
         background.complete(keep_stderr=True)
+        if wanted.detach and self._talk.options.log is not None:
+            self._talk.options.log.set("console:off")       # standard error is for what is heard
         try:
             self._loop(server)
         finally:
@@ -127,8 +129,9 @@ class Follower:
     # -- the control socket --------------------------------------------------------------------------
 
     def _serve(self, path: str | None) -> Any:
-        import ovs.unixctl
         import ovs.unixctl.server
+
+        from fastpath.runtime import unixctl
         commands: tuple[tuple[str, str, int, int, Callable[[Any, list[str]], None]], ...] = (
             ("exit", "", 0, 0, self._exit), ("ofctl/send", "OFMSG...", 1, _MANY, self._send),
             ("ofctl/packet-out", '"in_port=<port> packet=<hex data> actions=..."', 1, 1, self._packet_out),
@@ -136,14 +139,23 @@ class Follower:
             ("ofctl/set-output-file", "FILE", 1, 1, _set_output_file),
             ("ofctl/block", "", 0, 0, self._block), ("ofctl/unblock", "", 0, 0, self._unblock))
         for name, usage, least, most, call in commands:
-            ovs.unixctl.command_register(name, usage, least, most,
-                                         lambda connection, args, call: call(connection, args), call)
+            unixctl.register(name, usage, least, most,
+                             lambda connection, args, call: call(connection, args), call)
+        for row in unixctl.LOG_COMMANDS:
+            unixctl.register(row.name, row.usage, 0, row.max_args, self._about_log, row)
+        unixctl.prepare()
         if path is None and not Path(ovs.dirs.RUNDIR).is_dir():
             return None                 # there is no usual place for it here, and nobody asked for it
         error, server = ovs.unixctl.server.UnixctlServer.create(path, __version__)
         if error:
             raise FastpathError(f"failed to create unixctl server ({os.strerror(abs(error))})")
         return server
+
+    def _about_log(self, connection: Any, args: list[str], row: Any) -> None:
+        try:
+            connection.reply(row.answer(self._talk.options.log, args))
+        except FastpathError as error:
+            connection.reply_error(str(error))
 
     def _exit(self, connection: Any, args: list[str]) -> None:
         self._is_exiting = True

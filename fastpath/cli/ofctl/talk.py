@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -20,7 +21,8 @@ from fastpath.openflow.messages import basic, bundle, port, stats
 from fastpath.openflow.messages.table import decode, encode
 from fastpath.openflow.printing.context import PACKETS, PAYLOADS
 from fastpath.openflow.printing.message import format_message
-from fastpath.runtime.dial import Dial
+from fastpath.runtime.dial import Dial, DialError
+from fastpath.runtime.log import Log
 from fastpath.runtime.tls import Tls
 from fastpath.value import record, value
 
@@ -64,6 +66,7 @@ class Options:
     raw: bool = False
     daemon: Daemon = Daemon()
     program: str = "fastpath ofctl"                 # as errors name it
+    log: Log | None = None
 
 
 class Quit(Exception):
@@ -75,12 +78,17 @@ class Quit(Exception):
 
 
 def target_of(name: str, suffix: str = "mgmt") -> str:
-    """Where the switch is that ovs-ofctl calls *name*: a bridge, a socket or ``tcp:`` and the like."""
-    if _TARGET.match(name):
+    """Where the switch is that ovs-ofctl calls *name*: ``tcp:`` and the like, a bridge, or a socket.  Raises
+    FastpathError for what is none."""
+    if ":" in name:
+        if not _TARGET.match(name):
+            raise FastpathError(f"connecting to {name} ({os.strerror(errno.EAFNOSUPPORT)})")
         return name
-    if "/" in name:
-        return f"unix:{name}"
-    return f"unix:{Path(os.environ.get('OVS_RUNDIR', RUNDIR)) / name}.{suffix}"
+    rundir = Path(os.environ.get("OVS_RUNDIR", RUNDIR))
+    for path in (rundir / f"{name}.{suffix}", Path(name)):
+        if path.exists():
+            return f"unix:{path}"
+    raise FastpathError(f"{name} is not a bridge or a socket")
 
 
 def lines_of(name: str) -> Iterable[str]:
@@ -150,8 +158,14 @@ class Talk:
         return self._dial
 
     def dial(self) -> Dial:
-        """A new connection."""
-        return Dial(self.target, tls=self.options.tls, timeout=self.options.timeout)
+        """A new connection.  Raises FastpathError in the words of ovs-ofctl."""
+        target = self.target
+        try:
+            return Dial(target, tls=self.options.tls, timeout=self.options.timeout)
+        except DialError as error:
+            failed = f"connecting to {self.name}" if target == self.name else (
+                f"{target.removeprefix('unix:')}: failed to open socket")
+            raise FastpathError(f"{failed} ({error.reason})") from None
 
     @property
     def version(self) -> int:

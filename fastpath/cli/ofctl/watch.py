@@ -107,7 +107,8 @@ def parse_watch(text: str, number: int, talk: Talk) -> MonitorRequest:
         elif name == "out_port":
             out_port = numbers.atoi(value, 16)
         elif not match.parse_item(name, value, talk.ports):
-            raise ParseError(f"{text}: unknown keyword {name}")
+            raise ParseError(f"{text}: unknown keyword {name}" if value
+                             else f"{text}: field {name} missing value")
     if talk.version >= OF14 and flags & MonitorFlags.NO_ABBREV:
         # What ovs-ofctl sends there; a switch by the letter of 1.4 would understand something else.
         flags = flags & ~MonitorFlags.NO_ABBREV | MonitorFlags.ONLY_OWN

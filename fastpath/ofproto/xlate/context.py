@@ -307,8 +307,16 @@ class MirrorHit:
     mirror: Mirror
 
 
+@value
+class GivenUp:
+    """Packets of this flow are dropped, as their translation in *bridge* failed."""
+
+    bridge: BridgeView
+    error: XlateError
+
+
 Effect: TypeAlias = (RuleHit | GroupHit | TableHit | PatchCrossing | Learned | LearnedRule | FinTimeouts
-                     | MirrorHit)
+                     | MirrorHit | GivenUp)
 
 
 @record

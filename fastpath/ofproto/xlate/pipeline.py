@@ -26,6 +26,7 @@ from fastpath.ofproto.xlate.context import (
     OFPP_UNSET,
     VLAN_CFI,
     Budget,
+    GivenUp,
     Hand,
     Out,
     Xlate,
@@ -79,6 +80,8 @@ def translate(env: XlateIn) -> XlateOut:
         _finish_mask(x)
     if x.out.learned:
         learn.finish(x)
+    if x.out.error is not None:
+        x.out.effects.append(GivenUp(env.bridge, x.out.error))
     out = XlateOut(
         actions=_final_actions(x), mask=x.hand.wc, final=x.hand.flow,
         slow=frozenset() if x.out.error is not None else frozenset(x.out.slow), effects=tuple(x.out.effects),

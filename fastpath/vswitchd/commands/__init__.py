@@ -5,10 +5,10 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any
 
-import ovs.unixctl
 import ovs.unixctl.server
 
 from fastpath.errors import FastpathError
+from fastpath.runtime import unixctl
 from fastpath.vswitchd.commands import (
     absent,
     bridge,
@@ -43,24 +43,6 @@ DPCTL = "dpctl/"
 _HIDDEN = {command.name for command in COMMANDS if command.usage is None}
 
 
-class Connection(ovs.unixctl.server.UnixctlConnection):  # type: ignore[misc]
-    """A client's connection, whose replies end their last line, as ovs-vswitchd's do."""
-
-    def reply(self, body: str | None) -> None:
-        """Answer with *body*."""
-        super().reply(_line(body))
-
-    def reply_error(self, body: str | None) -> None:
-        """Refuse with *body*."""
-        if body is not None and body.endswith("is not a valid command"):
-            body += ' (use "list-commands" to see a list of valid commands)'
-        super().reply_error(_line(body))
-
-
-def _line(text: str | None) -> str:
-    return text + "\n" if text and not text.endswith("\n") else text or ""
-
-
 def _check_number(command: Command, args: list[str]) -> None:
     """Raise CommandError unless *command* takes so many arguments, of which options of dpctl are none."""
     if not command.name.startswith(DPCTL):
@@ -70,13 +52,6 @@ def _check_number(command: Command, args: list[str]) -> None:
         raise CommandError(f'"{command.name}" command requires at least {command.min_args} arguments')
     if n > command.max_args:
         raise CommandError(f'"{command.name}" command takes at most {command.max_args} arguments')
-
-
-def list_commands(connection: Any, args: list[str], aux: object) -> None:
-    """All commands with their arguments."""
-    lines = [f"  {name:<23} {command.usage}" for name, command in sorted(ovs.unixctl.commands.items())
-             if name != "set-options" and name not in _HIDDEN]
-    connection.reply("The available commands are:\n" + "".join(line + "\n" for line in lines))
 
 
 def serve(daemon: Daemon, path: str | None, version: str) -> Any:
@@ -104,12 +79,8 @@ def serve(daemon: Daemon, path: str | None, version: str) -> Any:
         connection.reply(text)
 
     for command in COMMANDS:
-        ovs.unixctl.commands.pop(command.name, None)        # the package has some of its own
         least, most = (0, MANY) if command.name.startswith(DPCTL) else (command.min_args, command.max_args)
-        ovs.unixctl.command_register(command.name, command.usage or "", least, most, answer, command)
-    ovs.unixctl.server.UnixctlConnection = Connection       # what the server makes of those who connect
-    for name in ("help", "list-commands"):
-        ovs.unixctl.commands.pop(name, None)
-    ovs.unixctl.command_register("list-commands", "", 0, 0, list_commands, None)
+        unixctl.register(command.name, command.usage or "", least, most, answer, command)
+    unixctl.prepare(_HIDDEN)
     error, server = ovs.unixctl.server.UnixctlServer.create(path, version)
     return None if error else server

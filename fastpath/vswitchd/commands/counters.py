@@ -6,47 +6,23 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from fastpath.vswitchd.commands.command import Command, CommandError
+from fastpath.vswitchd.events import events_of
 
 if TYPE_CHECKING:
     from fastpath.vswitchd.daemon import Daemon
 
-# Events by the reason the datapath gives for a dropped packet.
-DROPS = {
-    "datapath_drop_invalid_port": "invalid_port", "datapath_drop_meter": "meter",
-    "datapath_drop_recirc_error": "recirc_too_deep", "datapath_drop_rx_invalid_packet": "rx_invalid_packet",
-    "datapath_drop_upcall_error": "upcall_queue_full", "drop_action_of_pipeline": "action_drop",
-}
-MACS = ("learned", "expired", "evicted", "moved")
-SNOOPED = ("learned", "expired")
-EVENTS = (*DROPS, *(f"mac_learning_{name}" for name in MACS), *(f"mcast_snooping_{name}" for name in SNOOPED),
-          "dpif_execute_error", "dpif_flow_put", "dpif_flow_put_error", "revalidate_missed_dp_flow",
-          "upcall_ukey_replace", "xlate_actions")
-
-
 def count(daemon: Daemon) -> dict[str, int]:
     """How often each event happened that is counted."""
-    counts = dict.fromkeys(EVENTS, 0)
+    counts = dict(daemon.datapaths.counted_before)
     for datapath in daemon.datapaths:
-        stats = datapath.switch.stats()
-        up, checks = stats.upcalls, stats.revalidator
-        counts["xlate_actions"] += up.n_miss - up.n_shared - up.n_nowhere + up.n_slow + checks.n_checked
-        counts["dpif_flow_put"] += up.n_installed
-        counts["dpif_flow_put_error"] += up.n_refused
-        counts["dpif_execute_error"] += up.n_not_executed
-        counts["revalidate_missed_dp_flow"] += checks.n_lost
-        counts["upcall_ukey_replace"] += checks.n_modified
-        backer = datapath.switch.backer
-        for prefix, names, counted in (("mac_learning", MACS, backer.learned_macs()),
-                                       ("mcast_snooping", SNOOPED, backer.snooped)):
-            for name in names:
-                counts[f"{prefix}_{name}"] += getattr(counted, f"n_{name}")
-        for name, reason in DROPS.items():
-            counts[name] += stats.datapath.drops.get(reason, 0)
+        for name, n in events_of(datapath.switch).items():
+            counts[name] += n
     return counts
 
 
 def show(daemon: Daemon, args: list[str]) -> str:
     """All events that happened, how often lately and ever."""
+    _catch_up(daemon)
     counts = count(daemon)
     rates = daemon.rates.of(counts)
     happened = sorted((name for name in counts if counts[name]), key=lambda name: (-counts[name], name))
@@ -60,8 +36,15 @@ def show(daemon: Daemon, args: list[str]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
+def _catch_up(daemon: Daemon) -> None:
+    """Have what flows counted be counted, which is too much to ask for every few seconds."""
+    for datapath in daemon.datapaths:
+        datapath.switch.push_stats()
+
+
 def read(daemon: Daemon, args: list[str]) -> str:
     """How often one event happened."""
+    _catch_up(daemon)
     found = count(daemon).get(args[0])
     if found is None:
         raise CommandError("No such counter")
