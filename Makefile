@@ -32,7 +32,7 @@ test: build
 test-controllers: build
 	PYTHON=$(PYTHON) tools/controllers build/controllers
 	FASTPATH_CONTROLLERS=build/controllers $(PY) -m pytest $(PYTEST_ARGS) \
-		tests/interop/test_os_ken.py tests/netns/test_faucet.py
+		tests/interop/test_os_ken.py tests/netns/test_switch_tests.py tests/netns/test_faucet.py
 
 # Status 77: no such machine can be had here.
 # What is not compiled is compiled in the guest, where that takes minutes.
