@@ -1,4 +1,4 @@
-# _extract.pxd -- packet bytes -> flow key, layer offsets, packet hash.  Pure; any thread.
+# _extract.pxd -- packet bytes -> flow key, layer offsets.  Pure; any thread.
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastpath._flow_layout cimport flow_t
@@ -10,7 +10,7 @@ ctypedef struct key_slot_t:
     uint64_t spare[5]
 
 # Fill *key from p (words below FLOW_DP_WORDS; words from FLOW_DP_WORDS on are not touched) and set
-# p's layer offsets and hash.  What is truncated or lies is left zero; never reads past p.len.
+# p's layer offsets.  What is truncated or lies is left zero; never reads past p.len.
 cdef void extract_packet(packet_t *p, flow_t *key) noexcept nogil
 cdef void extract_batch(batch_t *b, key_slot_t *keys) noexcept nogil        # keys[i] of b.p[i]
 # The same into keys that were zeroed once and since then written by this function alone, of which most
@@ -25,5 +25,5 @@ cdef uint32_t extract_shapes(batch_t *b, key_slot_t *keys) noexcept nogil
 # Hash of the 5-tuple (or of the MACs for what is not IP), symmetric or not, as OVS's hash(l4|sym_l4).
 cdef uint32_t hash_l4(const flow_t *key, uint32_t basis) noexcept nogil
 cdef uint32_t hash_sym_l4(const flow_t *key, uint32_t basis) noexcept nogil
-# (l2_5_ofs, l3_ofs, l4_ofs, l2_pad, hash) of a packet that was extracted; None for a layer that is not there.
+# (l2_5_ofs, l3_ofs, l4_ofs, l2_pad) of a packet that was extracted; None for a layer that is not there.
 cdef tuple layers_of(const packet_t *p)

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Packet bytes -> flow key, layer offsets and packet hash.
+"""Packet bytes -> flow key and layer offsets.
 
 Read from walk down: metadata, then one function a layer.  Every step goes through one length-checked
 cursor, so what is truncated or lies about its length leaves its members zero and nothing is read past the
@@ -69,8 +69,6 @@ cdef extern from "_shape_runs.h" nogil:
     flow_t *key_at(flow_t *keys, size_t stride, uint32_t i)
     bint take_words(packet_t *p, flow_t *key)
     bint has_avx2()
-    uint32_t hash_ip4(uint64_t addresses, be32 ports)
-    uint32_t hash_ip6(const uint8_t *src, const uint8_t *dst, be32 ports)
     int first_bit "__builtin_ctz"(uint32_t bits)
 
 assert sizeof(key_slot_t) % 64 == 0
@@ -114,7 +112,6 @@ cdef bint walk(packet_t *p, flow_t *key) noexcept nogil:
         copy_metadata(p.md, key)
     if likely(p.packet_type == 0):
         if unlikely(c.left < 14):
-            p.hash = packet_hash(key)
             return True
         dl_type = pull_link(&c, key)
     else:
@@ -141,7 +138,6 @@ cdef bint walk(packet_t *p, flow_t *key) noexcept nogil:
         has_l4 = pull_l4(&c, key)
     if unlikely(p.kind & PACKET_MD and p.md.ct_state != 0):
         copy_ct_tuple(p, key, dl_type, has_l4)
-    p.hash = packet_hash(key)
     return (p.kind & PACKET_MD or not has_l3 or key.nw_proto == IP_ICMPV6 or key.nw_proto == IP_IGMP)
 
 
@@ -502,18 +498,6 @@ cdef void pull_nd(cursor_t *c, flow_t *key) noexcept nogil:
 
 # -- hashes ------------------------------------------------------------------------------------------
 
-cdef inline uint32_t packet_hash(const flow_t *key) noexcept nogil:
-    """What spreads packets over caches: addresses and ports; the MACs of what has none."""
-    cdef uint64_t h
-    if key.dl_type == hton16(ETH_IPV6):
-        return hash_ip6(key.ipv6_src, key.ipv6_dst, load_be32(&key.tp_src))
-    # nw_src and nw_dst were stored as one: a load across two stores of a moment ago would wait for both.
-    h = hash_ip4(pair32(key.nw_src, key.nw_dst), load_be32(&key.tp_src))
-    if unlikely(key.dl_type != hton16(ETH_IPV4)):
-        h = hash_add(hash_add(h, key.w[1]), load_be32(key.dl_src + 2)) | 1
-    return <uint32_t>h
-
-
 cdef uint32_t hash_l4(const flow_t *key, uint32_t basis) noexcept nogil:
     cdef uint64_t h = hash_add(basis, (<uint64_t>load_be32(&key.tp_src) << 8) | key.nw_proto)
     if key.dl_type == hton16(ETH_IPV4):
@@ -611,7 +595,7 @@ def extract(frame, *, uint32_t in_port=0, uint32_t recirc_id=0, uint32_t dp_hash
 
 
 def layers(frame, *, uint32_t packet_type=0) -> tuple:
-    """(l2_5_ofs, l3_ofs, l4_ofs, l2_pad, hash) of *frame*; an offset is None where there is no such layer."""
+    """(l2_5_ofs, l3_ofs, l4_ofs, l2_pad) of *frame*; an offset is None where there is no such layer."""
     cdef flow_t key
     cdef packet_t p
     memset(&p, 0, sizeof(p))
@@ -621,7 +605,7 @@ def layers(frame, *, uint32_t packet_type=0) -> tuple:
 
 
 cdef tuple layers_of(const packet_t *p):
-    return (*[None if ofs == OFS_NONE else ofs for ofs in (p.l2_5_ofs, p.l3_ofs, p.l4_ofs)], p.l2_pad, p.hash)
+    return (*[None if ofs == OFS_NONE else ofs for ofs in (p.l2_5_ofs, p.l3_ofs, p.l4_ofs)], p.l2_pad)
 
 
 def l4_hash(FlowKey key not None, uint32_t basis=0) -> int:

@@ -2,7 +2,8 @@
 # Pure; any thread.  docs/design/plain-packets.md says why this is sound.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastpath._bytes cimport get16
+from fastpath._bytes cimport get16, hton16
+from fastpath._flow cimport mul_fold
 from fastpath._flow_layout cimport flow_t
 from fastpath._packet cimport batch_t, packet_t
 
@@ -40,6 +41,15 @@ cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64
 # The same, but for hashes, of plain packets that *flow* covers; returns the bits of the others, of which some
 # may be plain.  LINES_NONE, and nothing else looked at, if it does not cover the first.
 cdef uint32_t read_alike(const batch_t *b, line_t *lines, const line_t *flow, alike_t *sum) noexcept nogil
+
+
+cdef inline uint64_t line_basis(const flow_t *key) noexcept nogil:
+    """What goes into the hash of a packet that has a key, beside its line: the addresses of IPv6."""
+    cdef uint64_t hosts
+    if key.dl_type != hton16(0x86DD):
+        return 0
+    hosts = mul_fold(key.w[13] ^ <uint64_t>0xD6E8FEB86659FD93, key.w[15] ^ <uint64_t>0xA0761D6478BD642F)
+    return mul_fold(key.w[12] ^ hosts, key.w[14] ^ <uint64_t>0x9E3779B97F4A7C15)
 
 
 cdef inline void line_of_key(const flow_t *key, uint64_t basis, line_t *line) noexcept nogil:

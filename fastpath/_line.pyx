@@ -175,6 +175,13 @@ cdef tuple told_of(const line_t *line, const packet_t *p):
     return key, (p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad), line.w[0]
 
 
+def key_hash(FlowKey key not None) -> int:
+    """What a packet with this key is remembered by."""
+    cdef line_t line
+    line_of_key(&key.f, line_basis(&key.f), &line)
+    return line_hash(&line, 1)
+
+
 cdef void load_frame(packet_t *p, FlowKey md):
     memset(p, 0, sizeof(packet_t))
     if md is not None:

@@ -45,7 +45,7 @@ typedef struct packet {
     uint32_t in_port;           /* odp_port */
     /* From here to the end of the line: what packet_blank() sets. */
     uint32_t recirc_id, dp_hash, pkt_mark, skb_priority;
-    uint32_t hash;              /* packet hash of extraction, 0 = not computed */
+    uint32_t spare;
     be32 packet_type;           /* 0 = Ethernet */
     uint16_t l2_5_ofs;          /* MPLS label stack; OFS_NONE when there is none */
     uint16_t l3_ofs, l4_ofs;    /* from data; set by extraction, kept right by every push and pop */

@@ -27,7 +27,7 @@ cdef extern from "_packet.h" nogil:
     ctypedef struct packet_t:
         uint8_t *data
         uint32_t len, in_port
-        uint32_t recirc_id, dp_hash, pkt_mark, skb_priority, hash
+        uint32_t recirc_id, dp_hash, pkt_mark, skb_priority
         be32 packet_type
         uint16_t l2_5_ofs, l3_ofs, l4_ofs, l2_pad
         uint32_t cut

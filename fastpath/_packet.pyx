@@ -198,7 +198,7 @@ cdef packet_t *packet_clone(packet_t *p) noexcept nogil:
     q.len, q.cut = p.len, p.cut
     q.l2_5_ofs, q.l3_ofs, q.l4_ofs, q.l2_pad = p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad
     q.in_port, q.recirc_id, q.dp_hash = p.in_port, p.recirc_id, p.dp_hash
-    q.pkt_mark, q.skb_priority, q.hash = p.pkt_mark, p.skb_priority, p.hash
+    q.pkt_mark, q.skb_priority = p.pkt_mark, p.skb_priority
     q.packet_type, q.vnet, q.depth = p.packet_type, p.vnet, p.depth
     return q
 

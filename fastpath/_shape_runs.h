@@ -65,7 +65,7 @@ AVX2_INLINE void run(const batch_t *b, flow_t *keys, size_t stride, pass_t *s, i
     flow_t *key = key_at(keys, stride, s->next);
     for (i = s->next; i < n; i++, key = key_at(key, stride, 1)) {
         packet_t *p = b->p[i];
-        if (likely(p->len >= 14u + 4 * n_tags + 20 + SHAPE_LEFT) && likely(p->packet_type == 0 && !(p->kind & PACKET_MD))
+        if (likely(p->len >= 14u + 4 * n_tags + 20 + SHAPE_LEFT) && likely(is_bare(p))
             && likely(has_tags(p->data, n_tags))
             && likely((is_ip4 ? take_ip4 : take_ip6)(p, key, n_tags, is_tcp))) {
             continue;

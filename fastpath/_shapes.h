@@ -28,26 +28,9 @@ static_assert(AT(in_port, 0) && AT(recirc_id, 4) && AT(dl_dst, 8) && AT(dl_src, 
 #undef AT
 #define BEHIND(member, other, bytes) (offsetof(packet_t, member) == offsetof(packet_t, other) + (bytes))
 static_assert(BEHIND(recirc_id, in_port, 4) && BEHIND(pkt_mark, dp_hash, 4) && BEHIND(skb_priority, dp_hash, 8)
-              && BEHIND(hash, dp_hash, 12) && BEHIND(l3_ofs, l2_5_ofs, 2) && BEHIND(l4_ofs, l2_5_ofs, 4)
+              && BEHIND(l3_ofs, l2_5_ofs, 2) && BEHIND(l4_ofs, l2_5_ofs, 4)
               && BEHIND(l2_pad, l2_5_ofs, 6), "members of a packet read or written together");
 #undef BEHIND
-
-/* -- the packet hash ------------------------------------------------------------------------------ */
-
-/* Of addresses and ports: one multiplication mixes both.  Each factor has a constant of its own, so that no
- * xor of addresses with ports makes equal hashes; a cache spreads it once more (sc_hash). */
-static inline uint32_t hash_ip4(be64 addresses, be32 ports)
-{
-    __uint128_t m = (__uint128_t)(ports ^ 0x9E3779B97F4A7C15u) * (addresses ^ 0xD6E8FEB86659FD93u);
-    return ((uint32_t)m ^ (uint32_t)(m >> 64)) | 1;             /* 0 says "none" */
-}
-
-static inline uint32_t hash_ip6(const uint8_t *src, const uint8_t *dst, be32 ports)
-{
-    uint64_t hosts = mul_fold(load_be64(src + 8) ^ 0xD6E8FEB86659FD93u, load_be64(dst + 8) ^ 0xA0761D6478BD642Fu);
-    uint64_t net = load_be64(dst);
-    return hash_ip4(hosts ^ load_be64(src) ^ (net << 32 | net >> 32), ports);
-}
 
 /* -- what makes a packet one of a shape ----------------------------------------------------------- */
 
@@ -123,7 +106,6 @@ WORDS_INLINE int take_ip4_words(packet_t *p, flow_t *key, uint32_t l3, int is_tc
     key->w[5] = pair32(pair16(pair8(0, ip[1]), load_be16(ip + 8)), 0);
     put_l4(key, ip + 20, is_tcp);
     zero_words(&key->w[10], 6);
-    p->hash = hash_ip4(load_be64(ip + 12), load_be32(ip + 20));
     return 1;
 }
 
@@ -140,7 +122,6 @@ WORDS_INLINE int take_ip6_words(packet_t *p, flow_t *key, uint32_t l3, int is_tc
     put_l4(key, ip + 40, is_tcp);
     zero_words(&key->w[10], 2);
     memcpy(&key->w[12], ip + 8, 32);
-    p->hash = hash_ip6(ip + 8, ip + 24, load_be32(ip + 40));
     return 1;
 }
 

@@ -58,6 +58,15 @@ AVX2_INLINE void put_offsets(packet_t *p, uint64_t l3, uint64_t l4, uint64_t pad
 
 /* -- the shapes ----------------------------------------------------------------------------------- */
 
+/* Whether the packet is Ethernet and brings no conntrack or tunnel members. */
+AVX2_INLINE int is_bare(const packet_t *p)
+{
+    const __m256i odd = _mm256_setr_epi32(0, -1, 0, 0, 0, PACKET_MD, 0, 0);
+    return _mm256_testz_si256(load32((const uint8_t *)p + 32), odd);
+}
+static_assert(offsetof(packet_t, packet_type) == 36 && offsetof(packet_t, kind) == 52 && sizeof(packet_t) >= 64,
+              "what is looked at together");
+
 /* Whether at type stands IPv4 of 20 bytes, no fragment, and the protocol; 32 bytes are read. */
 AVX2_INLINE int is_ip4(const uint8_t *type, int is_tcp)
 {
@@ -75,12 +84,12 @@ AVX2_INLINE int take_ip4(packet_t *p, flow_t *key, int n_tags, int is_tcp)
         return 0;
     }
     put_link(p, key, n_tags);
-    put_layers(key, load16(ip), ip + 20, _mm_setr_epi8(Z8, Z, 1, 8, 9, Z, Z, Z, Z), -1, is_tcp);
-    store_be64(&key->w[4], load_be64(ip + 12));
+    /* 16 bytes up to the addresses' end, with the TOS in place of the first. */
+    put_layers(key, _mm_insert_epi8(load16(ip + 4), ip[1], 0), ip + 20,
+               _mm_setr_epi8(8, 9, 10, 11, 12, 13, 14, 15, Z, 0, 4, 5, Z, Z, Z, Z), -1, is_tcp);
     put_metadata(p, key);
     store32(&key->w[12], _mm256_setzero_si256());
     put_offsets(p, l3, l3 + 20, pad);
-    p->hash = hash_ip4(load_be64(ip + 12), load_be32(ip + 20));
     return 1;
 }
 
@@ -100,7 +109,6 @@ AVX2_INLINE int take_ip6(packet_t *p, flow_t *key, int n_tags, int is_tcp)
     put_metadata(p, key);
     store32(&key->w[12], load32(ip + 8));
     put_offsets(p, l3, l3 + 40, pad);
-    p->hash = hash_ip6(ip + 8, ip + 24, load_be32(ip + 40));
     return 1;
 }
 

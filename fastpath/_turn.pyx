@@ -28,8 +28,8 @@ from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_ac
                               likely, load_relaxed64, store_relaxed64, store_release32, unlikely)
 from fastpath._extract cimport extract_batch_reuse, extract_packet, extract_reuse
 from fastpath._flow_layout cimport flow_t
-from fastpath._line cimport (LINES_NONE, LINE_WORDS, ahead_t, alike_t, fetch_ahead, line_hash, line_of_key,
-                             line_t, line_tcp_flags, read_alike, read_lines)
+from fastpath._line cimport (LINES_NONE, LINE_WORDS, ahead_t, alike_t, fetch_ahead, line_basis, line_hash,
+                             line_of_key, line_t, line_tcp_flags, read_alike, read_lines)
 from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online, mf_program_t,
                                  mf_quiesce)
 from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
@@ -152,7 +152,7 @@ cdef void read_whole(thread_t *th, batch_t *b, bint together, ahead_t ahead) noe
         if th.whole >> i & 1:
             if not together:
                 extract_reuse(b.p[i], &th.keys[i].f, &th.stale, i)
-            line_of_key(&th.keys[i].f, b.p[i].hash, &th.lines[i])
+            line_of_key(&th.keys[i].f, line_basis(&th.keys[i].f), &th.lines[i])
             th.lines[i].w[0] = line_hash(&th.lines[i], th.dp.table.seed)
             if th.keys[i].f.nw_proto != PROTO_TCP:
                 th.lines[i].w[LINE_WORDS] = 0       # no TCP flags: neighbor discovery keeps something else there

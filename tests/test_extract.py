@@ -298,12 +298,6 @@ def test_hashes_spread_and_obey_the_basis() -> None:
         assert all(150 < low.count(i) < 350 for i in range(16))
 
 
-def test_packet_hash_is_never_zero_and_ignores_metadata() -> None:
-    frame = eth(0x0800, ip(17, UDP))
-    assert layers(b"")[4] and layers(frame)[4] == layers(frame)[4]
-    assert layers(frame)[4] != layers(eth(0x0800, ip(17, UDP[::-1])))[4]
-
-
 def test_single_conntrack_arguments() -> None:
     key = extract(eth(0x0800, ip(17, UDP)), ct_state=0x22, ct_zone=1, ct_mark=2, ct_label=3)
     assert (key.ct_state, key.ct_zone, key.ct_mark, key.ct_label, key.ct_nw_proto) == (0x22, 1, 2, 3, 0)

@@ -135,28 +135,6 @@ def test_the_shapes_are_taken_by_each_form(form: str) -> None:
                 assert reader.n_left == 0
 
 
-def test_the_hash_tells_flows_apart() -> None:
-    """Addresses and ports that vary together, in either byte, give as few equal hashes as chance does."""
-
-    def hash_of(nw_src: int, nw_dst: int, tp_src: int, tp_dst: int) -> int:
-        ip = struct.pack(">BBHHHBBHII", 0x45, 0, 28, 0, 0, 64, 17, 0, nw_src, nw_dst)
-        n = layers(bytes(12) + b"\x08\0" + ip + struct.pack(">HHHH", tp_src, tp_dst, 8, 0))[4]
-        assert isinstance(n, int)
-        return n
-
-    ten = 0x0A000000
-    grids = [
-        [hash_of(ten, ten + (a << 8), b, 80) for a in range(128) for b in range(128)],
-        [hash_of(ten + a, ten + b, 80, 80) for a in range(128) for b in range(128)],
-        [hash_of(ten + a, ten, b << 8, 80) for a in range(128) for b in range(128)],
-        [hash_of(ten + (a << 16), ten + a, b, b) for a in range(128) for b in range(128)],
-    ]
-    for grid in grids:
-        assert len(set(grid)) > len(grid) - 4
-        for shift in (1, 8, 18):        # runs of bits that may index a table: by chance 1 - 1/e of it is used
-            assert len({h >> shift & 0x3FFF for h in grid}) > 0.5 * len(grid), shift
-
-
 def test_the_environment_leaves_all_to_the_walk() -> None:
     code = "from fastpath._extract import set_form; print(set_form('words'))"
     for env, want in (({"FASTPATH_PLAIN": "1"}, "walk"), ({}, "avx2" if forms()["avx2"] else "words")):

@@ -14,7 +14,7 @@ from model import packets
 
 from fastpath._extract import extract, layers
 from fastpath._flow import FlowKey
-from fastpath._line import alike_ways, covered_ways, read_plain
+from fastpath._line import alike_ways, covered_ways, key_hash, read_plain
 
 NONE = 0xFFFF
 
@@ -40,7 +40,7 @@ def told(data: bytes, md: FlowKey | None = None) -> bool:
     key, offsets, _ = seen
     more = {} if md is None else {"in_port": md.in_port, "recirc_id": md.recirc_id}
     assert bytes(extract(data, **more)) == bytes(key)
-    *ofs, pad, _ = layers(data)
+    *ofs, pad = layers(data)
     assert offsets == (*(NONE if o is None else o for o in ofs), pad)
     return True
 
@@ -95,33 +95,45 @@ def test_in_batches_of_all_kinds_each_packet_is_read_as_if_it_came_alone(more: i
     assert plain > 3000
 
 
-PLACES = {"dst": (0, 6), "src": (6, 6), "vid": (14, 2), "tos": (19, 1), "ttl": (26, 1), "nw_src": (30, 4),
-          "nw_dst": (34, 4), "tp_src": (38, 2), "tp_dst": (40, 2)}
+TOLD_APART = {"in_port": 1, "recirc_id": 1, "dl_src": 1, "dl_dst": 1, "dl_type": 1, "vlan_tci": 1,
+              "nw_src": 1, "nw_dst": 1, "tp_src": 1, "tp_dst": 1, "ipv6_src": 1, "ipv6_dst": 1 << 64}
+VARY_TOGETHER = [("nw_src", 1, "nw_dst", 1), ("nw_src", 1, "tp_src", 16), ("nw_dst", 256, "tp_src", 1),
+                 ("tp_src", 1, "tp_dst", 1), ("dl_src", 1, "dl_dst", 1), ("dl_src", 1, "nw_src", 1),
+                 ("ipv6_src", 1, "ipv6_dst", 1), ("ipv6_src", 1 << 64, "ipv6_dst", 1),
+                 ("ipv6_dst", 1, "tp_src", 1)]
 
 
-def hash_of(name: str, value: int) -> int:
-    """Of a tagged frame with one field set."""
-    data, md = bytearray(frame(17, UDP, tag=TAG)), None
-    if name in PLACES:
-        at, size = PLACES[name]
-        data[at:at + size] = value.to_bytes(size, "big")
-    else:
-        md = FlowKey(**{name: value})
-    read, = read_plain([data], mds=[md], form="best")
-    assert read is not None
-    return read[2]
+def test_hashes_are_the_same_by_line_and_by_key_and_of_what_does_not_change_within_a_connection() -> None:
+    for proto, rest in ((17, UDP), (6, TCP), (1, ICMP)):
+        data = bytearray(frame(proto, rest, tag=TAG))
+        read, = read_plain([data], form="best")
+        data[19], data[26] = 0xB8, 7                # TOS and TTL
+        again, = read_plain([data], form="best")
+        assert read is not None and again is not None and read[2] == again[2] == key_hash(extract(data))
+    assert len({key_hash(FlowKey(nw_tos=i, nw_ttl=i, tcp_flags=i)) for i in range(64)}) == 1
 
 
-def test_hashes_are_of_what_does_not_change_within_a_connection() -> None:
-    assert len({hash_of(name, i) for name in ("tos", "ttl") for i in range(256)}) == 1
-
-
-@pytest.mark.parametrize("name", [*sorted(set(PLACES) - {"tos", "ttl"}), "in_port", "recirc_id"])
+@pytest.mark.parametrize("name", TOLD_APART)
 def test_hashes_spread_over_buckets_and_signatures(name: str) -> None:
-    hashes = [hash_of(name, i) for i in range(2000)]
-    assert all(h >> 48 for h in hashes)                             # 0 is an empty way
-    assert len({h >> 6 & 0xFFFF for h in hashes}) > 0.97 * len(hashes)
-    assert len({(h >> 6 & 63, h >> 48) for h in hashes}) > len(hashes) - 10
+    spread([hash_of({name: i * TOLD_APART[name]}) for i in range(4000)])
+
+
+@pytest.mark.parametrize("one, by, other, step", VARY_TOGETHER)
+def test_hashes_spread_where_two_fields_vary_together(one: str, by: int, other: str, step: int) -> None:
+    spread([hash_of({one: i * by, other: j * step}) for i in range(64) for j in range(64)])
+    spread([hash_of({one: i * by, other: i * step}) for i in range(4000)])
+
+
+def hash_of(fields: dict[str, int]) -> int:
+    dl_type = 0x86DD if "ipv6_dst" in fields or "ipv6_src" in fields else 0x0800
+    return key_hash(FlowKey(**{"dl_type": dl_type} | fields))
+
+
+def spread(hashes: list[int]) -> None:
+    """That they are as different as chance has it, as a cache takes them."""
+    assert all(h >> 48 for h in hashes)                                     # 0 is an empty way
+    assert len({h >> 6 & 0xFFFF for h in hashes}) > 0.95 * len(hashes)      # 0.97 by chance
+    assert len({(h >> 6 & 63, h >> 48) for h in hashes}) > len(hashes) - 20     # four by chance
 
 
 def test_packets_of_one_flow_are_compared_as_they_are_read(more: int) -> None:
