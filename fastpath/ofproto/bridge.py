@@ -108,9 +108,11 @@ class WatchedMacs(MacTable):
         super()._remove(key)
 
 
-def check_writable(mod: FlowMod) -> None:
-    """Raise OpenFlowError if *mod* is about the table that is the switch's own."""
-    if mod.table_id == INTERNAL_TABLE:
+def check_writable(mod: FlowMod, internal: InternalRules | None = None) -> None:
+    """Raise OpenFlowError if *mod* is about the table that is the switch's own; a deletion may be, of none of
+    the rules *internal*."""
+    if mod.table_id == INTERNAL_TABLE and (
+            mod.command < Command.DELETE or internal is None or internal.of(mod)):
         raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
 
 
@@ -256,7 +258,7 @@ class Ofproto:
     def may_learn(self, mod: FlowMod, limit: int, waiting: Sequence[FlowMod] = ()) -> bool:
         """Whether *limit* leaves room for a rule.  One that is there with other actions or timeouts counts
         against its own change, as in the reference."""
-        check_writable(mod)
+        check_writable(mod, self.internal)
         table = self.tables.get(mod.table_id)
         if mod in waiting or self.knows(mod):
             return True
@@ -400,7 +402,7 @@ class Ofproto:
 
     def stage(self, change: Change, mod: FlowMod) -> None:
         """Make *mod* part of *change*.  Raises OpenFlowError; then the change must be reverted."""
-        check_writable(mod)
+        check_writable(mod, self.internal)
         if mod.command < Command.DELETE:
             self.judge(mod.match, mod.actions)
         elif self.backer.strict:
@@ -481,7 +483,7 @@ class Ofproto:
         """Rules that *wanted*, a modify, delete or dump filter, speaks of; who asks for it by number is told
         of the switch's own table."""
         if wanted.table_id == INTERNAL_TABLE:
-            return [rule for rule in self.internal if wanted.match.covers(rule.match)]
+            return self.internal.of(wanted)
         return self.tables.select(self.placed(wanted))
 
     def commit(self, change: Change) -> FlowModResult:

@@ -88,7 +88,7 @@ class FlowTables:
             candidates = [r for r in found if r is not None]
         else:
             candidates = [r for t in tables for r in t.within(fm.match)]
-        keep = _filter(fm)
+        keep = narrowing(fm)
         return [r for r in candidates if keep(r)] if keep else candidates
 
     @property
@@ -341,7 +341,7 @@ class FlowTables:
         return [rule.format(now, stats=stats, ports=ports) for rule in rules]
 
 
-def _filter(fm: FlowMod) -> Callable[[Rule], bool] | None:
+def narrowing(fm: FlowMod) -> Callable[[Rule], bool] | None:
     """Test for the cookie and, for deletes and dumps, outputs that *fm* narrows its rules by."""
     narrows = fm.command in (Command.DELETE, Command.DELETE_STRICT) and (
         fm.out_port != OFPP_ANY or fm.out_group != GROUP_ANY)

@@ -178,6 +178,8 @@ def weigh_buckets(buckets: Iterable[Bucket], kind: GroupType) -> tuple[Bucket, .
 def check_group_mod(gm: GroupMod) -> None:
     """Raise OpenFlowError if *gm* makes no sense, whatever groups there are."""
     bucket_command = gm.command in (GroupCommand.INSERT_BUCKET, GroupCommand.REMOVE_BUCKET)
+    if gm.type is GroupType.INDIRECT and gm.command is not GroupCommand.DELETE:
+        check_single(gm.buckets)
     if gm.command is GroupCommand.REMOVE_BUCKET and gm.buckets:
         raise _refuse("OFPGMFC_BAD_BUCKET", "a removal of buckets cannot bring any")
     if gm.method and (gm.type is not GroupType.SELECT or bucket_command):
@@ -187,8 +189,11 @@ def check_group_mod(gm: GroupMod) -> None:
     if gm.fields and gm.method != "hash":
         raise _refuse("OFPBPC_BAD_VALUE", "fields need the selection method hash")
     _check_ids([b for b in gm.buckets if b.bucket_id <= BUCKET_MAX])
-    if not bucket_command and gm.command is not GroupCommand.DELETE:
+    # An insertion that says ALL, as those do that say nothing, may be into a group of any type.
+    if gm.command is not GroupCommand.INSERT_BUCKET:
         _check_buckets(gm.type, gm.buckets)
+    elif gm.type is not GroupType.ALL:
+        _check_watches(gm.type, gm.buckets)
 
 
 def _check_ids(buckets: Sequence[Bucket]) -> None:
@@ -196,12 +201,21 @@ def _check_ids(buckets: Sequence[Bucket]) -> None:
         raise _refuse("OFPGMFC_BAD_BUCKET", "two buckets have the same id")
 
 
-def _check_buckets(kind: GroupType, buckets: Sequence[Bucket]) -> None:
-    if kind is GroupType.INDIRECT and len(buckets) != 1:
+def check_single(buckets: Sequence[Bucket]) -> None:
+    """Raise OpenFlowError unless *buckets* may be those of an indirect group."""
+    if len(buckets) != 1:
         raise _refuse("OFPGMFC_INVALID_GROUP", f"an indirect group has one bucket, not {len(buckets)}")
+
+
+def _check_buckets(kind: GroupType, buckets: Sequence[Bucket]) -> None:
     for bucket in buckets:
         if bucket.weight and kind is not GroupType.SELECT:
             raise _refuse("OFPGMFC_INVALID_GROUP", "only buckets of select groups have a weight")
+        _check_watches(kind, (bucket,))
+
+
+def _check_watches(kind: GroupType, buckets: Sequence[Bucket]) -> None:
+    for bucket in buckets:
         if bucket.is_watching and kind in (GroupType.ALL, GroupType.INDIRECT):
             raise _refuse("OFPGMFC_WATCH_UNSUPPORTED", "only select and ff groups watch ports and groups")
         if kind is GroupType.FF and not bucket.is_watching:
@@ -258,6 +272,8 @@ class GroupTable:
     def apply(self, gm: GroupMod, now: float) -> GroupModResult:
         """Do what *gm* asks.  Raises OpenFlowError with nothing changed if it is refused."""
         check_group_mod(gm)
+        if self.strict and gm.command is GroupCommand.INSERT_BUCKET:
+            _check_watches(gm.type, gm.buckets)
         old = self._groups.get(gm.group_id)
         match gm.command:
             case GroupCommand.DELETE:
@@ -317,7 +333,6 @@ class GroupTable:
         ids = [b.bucket_id for b in old.buckets]
         new = self._number(gm, () if self.strict else ids)
         if self.strict:
-            _check_buckets(GroupType.ALL, [replace(b, weight=0) for b in new])
             new = tuple(replace(b, weight=b.weight or 0) for b in new)
         at = gm.command_bucket_id
         if at not in (BUCKET_FIRST, BUCKET_LAST) and at not in ids:
@@ -327,6 +342,8 @@ class GroupTable:
                 raise _refuse("OFPGMFC_BUCKET_EXISTS",
                               f"group {old.group_id} has a bucket {bucket.bucket_id} already")
         if not self.strict:
+            if old.type is GroupType.INDIRECT:
+                check_single((*old.buckets, *new))
             _check_buckets(old.type, (*old.buckets, *new))
         place = 0 if at == BUCKET_FIRST else len(ids) if at == BUCKET_LAST else ids.index(at) + 1
         return (*old.buckets[:place], *new, *old.buckets[place:])

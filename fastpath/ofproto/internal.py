@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.controller import Controller, PacketInReason
 from fastpath.ofproto.actions.instructions import format_list
+from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.flow_tables import narrowing
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, Rule
 from fastpath.ofproto.xlate.context import TABLE_INTERNAL
@@ -32,6 +34,15 @@ class InternalRules:
 
     def __iter__(self) -> Iterator[Rule]:
         return iter((self.recirculated, self.ask, self.drop, self.drop_fragment))
+
+    def of(self, wanted: FlowMod) -> list[Rule]:
+        """Those that *wanted*, a delete or dump filter, speaks of."""
+        keep = narrowing(wanted)
+        if wanted.command.is_strict:
+            found = [rule for rule in self if rule.match == wanted.match and rule.priority == wanted.priority]
+        else:
+            found = [rule for rule in self if wanted.match.covers(rule.match)]
+        return [rule for rule in found if keep(rule)] if keep else found
 
 
 def format_hidden(rule: Rule, now: float) -> str:

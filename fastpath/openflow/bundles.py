@@ -98,6 +98,8 @@ class Bundles:
                 self._commit(ask)
             case BundleType.DISCARD_REQUEST:
                 self._take(ask.bundle_id)
+            case kind if kind > BundleType.DISCARD_REPLY and self._session.bridge.is_strict:
+                return BundleControl(ask.bundle_id)         # as the reference, which has no word for it
             case _:
                 raise OpenFlowError("OFPBFC_BAD_TYPE", f"bundle control {ask.type}")
         return BundleControl(ask.bundle_id, _REPLIES[BundleType(ask.type)])

@@ -126,6 +126,8 @@ def _get_async(session: Session, _ask: basic.GetAsyncRequest) -> Iterator[object
 
 
 def _resume(session: Session, ask: packet.NxResume) -> Iterator[object]:
+    packet.check_resume(session.asked)
+    session.bridge.bound(ask.match)         # what is wrong with it is told first
     if not ask.continuation:
         raise OpenFlowError("NXR_STALE", "nothing says what to go on with")
     session.bridge.resume(session.peers.paused(ask.continuation), ask.data, ask.match)

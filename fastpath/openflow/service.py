@@ -250,9 +250,15 @@ class Session:
             return self._parts.decode(message, self.asked_at)
         except OpenFlowError:
             cls = class_of(message)
-            if self.role == "secondary" and cls in _WRITES and has_right_size(message):
+            if cls is None or not has_right_size(message):
+                raise
+            if self.role == "secondary" and cls in _WRITES:
                 raise _refused_as_secondary() from None
-            if cls is None or cls in _HANDLERS or cls in OURS or not has_right_size(message):
+            if self.connection.version == OF10 and not self.by_table and cls in (FlowMod, flow.NxFlowMod):
+                flow.check_names_no_table(message)      # which is told before most else
+            if cls is packet.NxResume:
+                packet.check_resume(message)
+            if cls in _HANDLERS or cls in OURS:
                 raise
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{cls.__name__} from a controller") from None
 
@@ -327,13 +333,11 @@ class Session:
 
     def checked(self, mod: FlowMod) -> FlowMod:
         """*mod* as the bridge takes it.  Raises OpenFlowError if no table could take it."""
-        if self.connection.version == OF10:
-            if not self.by_table:
-                if mod.table_id:
-                    raise OpenFlowError("OFPFMFC_BAD_COMMAND", "the command names a table")
-                mod = replace(mod, table_id=TABLE_ALL)
-        elif mod.table_id == TABLE_ALL and (mod.command < Command.DELETE or self.connection.version == OF11):
-            raise OpenFlowError("OFPFMFC_BAD_TABLE_ID", "all tables at once")
+        if self.connection.version == OF10 and not self.by_table:
+            if mod.table_id:
+                self.bridge.bound(mod.match)            # what is wrong with it is told first
+                raise OpenFlowError("OFPFMFC_BAD_COMMAND", "the command names a table")
+            mod = replace(mod, table_id=TABLE_ALL)
         if mod.buffer_id != BUFFER_NONE and mod.command < Command.DELETE:
             raise OpenFlowError("OFPBRC_BUFFER_UNKNOWN", "no packet is ever buffered")
         if self.connection.version <= OF11 and mod.command is Command.ADD:

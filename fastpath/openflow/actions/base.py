@@ -22,7 +22,8 @@ from fastpath.value import value
 VENDOR_TYPE = 0xFFFF
 HEADER, VENDOR_HEADER = struct.Struct(">HH"), struct.Struct(">HHIH")
 VENDORS = {"OF": 0, "NX": NX_VENDOR, "ONF": ONF_VENDOR}
-EXPERIMENTER_PROPERTY, EXPERIMENTER_SIZE = 0xFFFE, 12       # and 0xFFFF, which say whose and which they are
+# Properties from the second on say whose and which they are; in lists about tables, from the first.
+EXPERIMENTER_MISS, EXPERIMENTER, EXPERIMENTER_SIZE = 0xFFFE, 0xFFFF, 12
 BAD_LEN = "OFPBAC_BAD_LEN"
 Get = Callable[[Reader, int], Action]
 Put = Callable[[Any, int], "tuple[Raw, bytes]"]
@@ -138,11 +139,21 @@ def put_property(kind: int, value: bytes) -> bytes:
     return HEADER.pack(kind, size) + value + padding(size)
 
 
-def get_property(reader: Reader, short: str = "OFPBPC_BAD_LEN") -> tuple[int, Reader]:
-    """Type and value of the next property."""
+def get_property(reader: Reader, short: str = "OFPBPC_BAD_LEN", *, others: int = EXPERIMENTER_MISS
+                 ) -> tuple[int, Reader]:
+    """Type and value of the next property; types from *others* on are experimenters'."""
     kind, size = HEADER.unpack(reader.peek(HEADER.size)) if len(reader) >= HEADER.size else (0, 0)
-    if size < (EXPERIMENTER_SIZE if kind >= EXPERIMENTER_PROPERTY else HEADER.size):
+    if size < (EXPERIMENTER_SIZE if kind >= others else HEADER.size):
         raise OpenFlowError(short, f"property {kind:#x} of {size} bytes")
     whole = reader.part(size + -size % 8, short)
     whole.skip_padding(HEADER.size)
     return kind, whole.part(size - HEADER.size)
+
+
+def unknown_property(number: int, value: Reader) -> OpenFlowError:
+    """What is wrong with a property that nobody knows, of *number* and *value*."""
+    if number < EXPERIMENTER:
+        return OpenFlowError("OFPBPC_BAD_TYPE", f"property {number:#x}")
+    if not int.from_bytes(value.peek(4), "big"):
+        return OpenFlowError("OFPBPC_BAD_EXPERIMENTER", "a property of no experimenter")
+    return OpenFlowError("OFPBPC_BAD_EXP_TYPE", f"property {value.peek(8).hex()} of an experimenter")

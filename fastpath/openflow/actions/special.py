@@ -46,12 +46,12 @@ _ENQUEUE = Layout(Row("port", U16), Row("", pad(6)), Row("queue", U32))
 
 def _get_output(reader: Reader, version: int) -> Action:
     v = _OUTPUT.unpack(version, reader)
-    return output.Output(_checked_port(v["port"], version), v["max_len"])
+    return output.Output(_checked_port(v["port"]), v["max_len"])
 
 
-def _checked_port(number: int, version: int) -> int:
-    """*number*, unless OpenFlow 1.0 has no such port; the ports of others were read as such."""
-    if version == OF10 and PORT_MAX <= number < output.OFPP_IN_PORT:
+def _checked_port(number: int) -> int:
+    """*number*, unless there is no such port to send to."""
+    if PORT_MAX <= number < output.OFPP_IN_PORT or number == output.OFPP_ANY:
         raise OpenFlowError("OFPBAC_BAD_OUT_PORT", f"port {number:#x}")
     return number
 

@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from fastpath.errors import OpenFlowError
+from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import BUFFER_NONE, GROUP_ANY, TABLE_ALL, Command, FlowMod
@@ -47,8 +48,10 @@ _NX_MOD = Layout(*_MOD10.rows, Row("match_len", U16), Row("", pad(6)))
 KNOWN_FLAGS = {OF10: 3, OF11: 3, OF12: 7, OF13: 31, OF14: 31, OF15: 31}
 _EMERG = 4
 _COMMANDS = tuple(Command)
-NX_FLOW_MOD = 13
+_DELETES = (Command.DELETE, Command.DELETE_STRICT)
+_FLOW_MOD, NX_FLOW_MOD = 14, 13
 _VENDOR_HEAD = 16                   # bytes of a message before the body of an extension's
+_OF10_COMMAND = 56                  # where the command of a flow mod of 1.0 stands
 
 
 @value
@@ -67,17 +70,23 @@ class NxFlowMod(Message):
 
     @classmethod
     def get(cls, reader: Reader, version: int) -> Self:
-        v = _NX_MOD.unpack(version, reader)
-        size = v["match_len"]
-        whole = reader.part(size + len(padding(size)), "OFPBMC_BAD_LEN")
-        match, cookie, cookie_mask = oxm.get_normal_match(whole, size)
+        v, match, cookie, cookie_mask = _get_nx_head(reader, version)
+        number, table_id = v["command"] & 0xFF, v["command"] >> 8
+        _check_command(number)
         actions = instructions.get(reader, version)
-        new_cookie = None if v["cookie"] == COOKIE_NONE else v["cookie"]
-        if v["command"] & 0xFF == Command.ADD:
-            if cookie_mask:
-                raise OpenFlowError("NXBRC_NXM_INVALID", "an add that matches on the cookie")
-            new_cookie = v["cookie"]
-        return cls(_flow_mod(v, version, match, actions, cookie, cookie_mask, new_cookie))
+        new_cookie = None if v["cookie"] == COOKIE_NONE and number != Command.ADD else v["cookie"]
+        return cls(_flow_mod(v, version, number, table_id, match, actions, cookie, cookie_mask, new_cookie))
+
+
+def _get_nx_head(reader: Reader, version: int) -> tuple[dict[str, int], Match, int, int]:
+    """What stands before the actions of an NxFlowMod: values, match, cookie and its mask."""
+    v: dict[str, int] = _NX_MOD.unpack(version, reader)
+    size = v["match_len"]
+    whole = reader.part(size + len(padding(size)), "OFPBMC_BAD_LEN")
+    match, cookie, cookie_mask = oxm.get_normal_match(whole, size)
+    if v["command"] & 0xFF == Command.ADD and cookie_mask:
+        raise OpenFlowError("NXBRC_NXM_INVALID", "an add that matches on the cookie")
+    return v, match, cookie, cookie_mask
 
 
 def nx_match_of(message: bytes) -> bytes:
@@ -133,25 +142,28 @@ def get_flow_mod(reader: Reader, version: int) -> FlowMod:
         exact = legacy_match.is_exact10(reader)
         match = legacy_match.get_match10(reader)
         v = _MOD10.unpack(version, reader)
-        _check_command(v["command"] & 0xFF)
+        number, table_id = v["command"] & 0xFF, v["command"] >> 8
+        _check_command(number)
         if exact:
             v["priority"] = _HIGHEST        # OpenFlow 1.0, section 3.4: it has the highest priority, always
-        if v["flags"] & _EMERG:
-            raise OpenFlowError("OFPFMFC_BAD_EMERG_TIMEOUT" if v["idle_timeout"] or v["hard_timeout"]
-                                else "OFPFMFC_TABLE_FULL", "emergency flows do not exist")
-        return _flow_mod(v, version, match, instructions.get(reader, version), 0, 0, v["cookie"])
+        actions = instructions.get(reader, version)
+        return _flow_mod(v, version, number, table_id, match, actions, 0, 0, v["cookie"])
     v = _MOD11.unpack(version, reader)
     match = legacy_match.get_match(reader, version, normal=True)
+    number, table_id = v["command"], v["table_id"]
+    if table_id == TABLE_ALL and (version == OF11 or number not in _DELETES):
+        raise OpenFlowError("OFPFMFC_BAD_TABLE_ID", "all tables at once")
     v["out_port"] = get_port(v["out_port"], version)
+    _check_command(number)
     actions = instructions.get(reader, version)
     cookie, cookie_mask, new_cookie = v["cookie"], v["cookie_mask"], v["cookie"]
-    if v["command"] == Command.ADD:
+    if number == Command.ADD:
         cookie = cookie_mask = 0
     elif cookie_mask or version > OF11:
         new_cookie = None               # selects by cookie, and a modify then leaves cookies alone
     if not cookie_mask:
         cookie = 0
-    return _flow_mod(v, version, match, actions, cookie, cookie_mask, new_cookie)
+    return _flow_mod(v, version, number, table_id, match, actions, cookie, cookie_mask, new_cookie)
 
 
 # An add as most are: what stands between the header of its message and its match.
@@ -167,8 +179,8 @@ def read_add(data: bytes, version: int, size: int) -> FlowMod | None:
      flags, importance, kind, length) = _ADD.unpack_from(data)
     end = _ADD.size - 4 + length
     rest = end + -length % 8
-    if (command or flags or kind != 1 or length < 4 or buffer_id != BUFFER_NONE or rest > size or size % 8
-            or (PORT_MAX <= out_port < _ANY)):
+    if (command or table_id == TABLE_ALL or flags or kind != 1 or length < 4 or buffer_id != BUFFER_NONE
+            or rest > size or size % 8 or (PORT_MAX <= out_port < _ANY)):
         return None
     match: Match | None = oxm.wire_reader().read(data, _ADD.size, end)
     if match is None:
@@ -198,30 +210,45 @@ def read_nx_add(data: bytes, version: int, size: int) -> NxFlowMod | None:
                              hard_timeout, 0, FlowFlags.NONE, out_port))
 
 
-def _check_command(number: int, error: str = "OFPFMFC_BAD_COMMAND") -> None:
+def _check_command(number: int) -> None:
     if number >= len(_COMMANDS):
-        raise OpenFlowError(error, f"flow mod command {number}")
+        raise OpenFlowError("OFPFMFC_BAD_COMMAND", f"flow mod command {number}")
 
 
-def _flow_mod(v: dict[str, int], version: int, match: Match, actions: tuple[object, ...], cookie: int,
-              cookie_mask: int, new_cookie: int | None) -> FlowMod:
-    number, table_id = v["command"], v.get("table_id", 0)
-    if "table_id" not in v:             # the connection knows whether this half names a table
-        number, table_id = v["command"] & 0xFF, v["command"] >> 8
-    every = v.get("table_id") == TABLE_ALL          # what is told first
-    _check_command(number, "OFPFMFC_BAD_TABLE_ID" if every else "OFPFMFC_BAD_COMMAND")
-    if v["flags"] & ~KNOWN_FLAGS[version]:
-        raise OpenFlowError("OFPFMFC_BAD_FLAGS", f"flow mod flags {v['flags']:#x}")
+def check_names_no_table(message: bytes) -> None:
+    """Raise OpenFlowError if the command of *message*, a flow mod of 1.0, names a table, which those may who
+    said they would; of what else is wrong with it, only the match is told before that."""
+    reader = Reader(message)
+    if message[1] == _FLOW_MOD:
+        reader.pos = _OF10_COMMAND
+        command = int.from_bytes(reader.peek(2), "big")
+    else:
+        reader.pos = _VENDOR_HEAD
+        command = _get_nx_head(reader, OF10)[0]["command"]
+    if command >> 8:
+        raise OpenFlowError("OFPFMFC_BAD_COMMAND", "the command names a table")
+
+
+def _flow_mod(v: dict[str, int], version: int, number: int, table_id: int, match: Match,
+              actions: tuple[object, ...], cookie: int, cookie_mask: int, new_cookie: int | None) -> FlowMod:
+    """The flow mod of what was read.  Raises OpenFlowError for what is told once its actions are read."""
+    flags = v["flags"]
+    if flags & ~(KNOWN_FLAGS[version] | (_EMERG if version == OF10 else 0)):
+        raise OpenFlowError("OFPFMFC_BAD_FLAGS", f"flow mod flags {flags:#x}")
+    if flags & ~KNOWN_FLAGS[version]:
+        raise OpenFlowError("OFPFMFC_BAD_EMERG_TIMEOUT" if v["idle_timeout"] or v["hard_timeout"]
+                            else "OFPFMFC_TABLE_FULL", "emergency flows do not exist")
     command = _COMMANDS[number]
-    if command >= Command.DELETE:
-        actions = ()
     name = None if match.form is not None else missing_prerequisite(match)
     if name is not None:
         raise OpenFlowError("OFPBMC_BAD_PREREQ", f"{name} without what it depends on")
+    if command >= Command.DELETE and actions:
+        check_actions(actions, match, table_id=table_id)        # type: ignore[arg-type]
+        actions = ()                    # they mean nothing, but had to be in order
     return FlowMod(
         command, table_id, v["priority"], match.normalized(), actions,  # type: ignore[arg-type]
         cookie, cookie_mask, new_cookie, v["idle_timeout"], v["hard_timeout"], v.get("importance", 0),
-        FlowFlags(v["flags"]), v["out_port"], v.get("out_group", GROUP_ANY), v["buffer_id"],
+        FlowFlags(flags), v["out_port"], v.get("out_group", GROUP_ANY), v["buffer_id"],
         keeps_cookies=version == OF11 and "out_group" in v and command in (
             Command.MODIFY, Command.MODIFY_STRICT))
 

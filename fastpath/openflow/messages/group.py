@@ -25,10 +25,11 @@ from fastpath.ofproto.group import (
     GroupMod,
     GroupType,
     check_group_mod,
+    check_single,
     number_buckets,
 )
 from fastpath.openflow import durations, oxm
-from fastpath.openflow.actions.base import get_property, put_property
+from fastpath.openflow.actions.base import EXPERIMENTER, get_property, put_property, unknown_property
 from fastpath.openflow.actions.nested import get_actions, pull_actions, put_actions
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message, get_records
@@ -41,8 +42,7 @@ _BUCKET11 = Layout(Row("length", U16), Row("weight", U16), Row("watch_port", POR
                    Row("", pad(4)))
 _BUCKET15 = Layout(Row("length", U16), Row("actions_len", U16), Row("bucket_id", U32))
 _WEIGHT, _WATCH_PORT, _WATCH_GROUP = range(3)
-_WEIGHT_BODY, _U32 = struct.Struct(">H2x"), struct.Struct(">I")
-EXPERIMENTER = 0xFFFF
+_WEIGHT_BODY, _U16, _U32 = struct.Struct(">H2x"), struct.Struct(">H"), struct.Struct(">I")
 NTR_VENDOR, NTR_COMPAT_VENDOR, NTR_SELECTION_METHOD = 0x154D, 0x1540, 1
 _METHOD = struct.Struct(">IIxxxx16sQ")
 _DEFINING = (GroupCommand.ADD, GroupCommand.MODIFY, GroupCommand.ADD_OR_MOD)
@@ -136,15 +136,15 @@ def _get_bucket15(reader: Reader, kind: int, version: int) -> Bucket:
     actions = pull_actions(reader, v["actions_len"], version)
     weight, port, group = _usual_weight(kind), _put_watch_port(OFPP_ANY), GROUP_ANY
     while len(reader):
-        number, value = get_property(reader)
+        number, value = get_property(reader, others=EXPERIMENTER)
         if number == _WEIGHT:
-            weight = _exactly(value, _WEIGHT_BODY)
+            weight = value.unpack(_U16)[0]          # whatever follows it
         elif number == _WATCH_PORT:
             port = _exactly(value, _U32)
         elif number == _WATCH_GROUP:
             group = _exactly(value, _U32)
         else:
-            raise _unknown_property(number, value)
+            raise unknown_property(number, value)
     if v["bucket_id"] > BUCKET_MAX:
         raise OpenFlowError("OFPGMFC_BAD_BUCKET", f"bucket id {v['bucket_id']}")
     return Bucket(actions, v["bucket_id"], weight, _get_watch_port(port), group)
@@ -154,14 +154,6 @@ def _exactly(value: Reader, s: struct.Struct) -> int:
     if len(value) != s.size:
         raise OpenFlowError("OFPBPC_BAD_LEN", f"a property of {len(value)} bytes, not {s.size}")
     return int(value.unpack(s)[0])
-
-
-def _unknown_property(number: int, value: Reader) -> OpenFlowError:
-    if number < 0xFFFE:
-        return OpenFlowError("OFPBPC_BAD_TYPE", f"property {number}")
-    if len(value) < 8:
-        return OpenFlowError("OFPBPC_BAD_LEN", "an experimenter's property without experimenter")
-    return OpenFlowError("OFPBPC_BAD_EXP_TYPE", f"property {value.peek(8).hex()} of an experimenter")
 
 
 # -- selection methods -----------------------------------------------------------------------------
@@ -182,10 +174,10 @@ def _get_method(reader: Reader, kind: int, command: int) -> tuple[str, int, _Fie
     """Selection method among the properties to the end of *reader*."""
     found: tuple[str, int, _Fields] = "", 0, ()
     while len(reader):
-        number, value = get_property(reader)
+        number, value = get_property(reader, others=EXPERIMENTER)
         vendor = value.peek(8)
         if number != EXPERIMENTER or len(vendor) < 8 or vendor not in _METHOD_HEADS:
-            raise _unknown_property(number, value)
+            raise unknown_property(number, value)
         found = _read_method(value, kind, command)
     return found
 
@@ -201,7 +193,7 @@ def _read_method(value: Reader, kind: int, command: int) -> tuple[str, int, _Fie
     if len(value) < _METHOD.size:
         raise OpenFlowError("OFPBPC_BAD_LEN", f"a selection method of {len(value)} bytes")
     _vendor, _kind, name, param = value.unpack(_METHOD)
-    if not name.endswith(b"\0"):
+    if b"\0" not in name:
         raise OpenFlowError("OFPBPC_BAD_VALUE", "a selection method without end")
     method = name.partition(b"\0")[0]
     if method not in (b"hash", b"dp_hash"):
@@ -221,11 +213,17 @@ def _get_method_field(value: Reader) -> tuple[Field, int]:
     value.short = "OFPBMC_BAD_LEN"
     f, length, masked = oxm.get_header(value)
     data = value.take(length)
-    if f is None or length != f.n_bytes * (1 + masked):
+    if masked:                      # which no header may say here: what stands where a value would is a mask
+        half = length // 2
+        outside = int.from_bytes(data[:half], "big") & ~int.from_bytes(data[half:2 * half], "big")
+        raise OpenFlowError("OFPBMC_BAD_WILDCARDS" if outside else "OFPBMC_BAD_MASK",
+                            "the header of a field of a selection method has a mask bit")
+    if f is None or length != f.n_bytes:
         raise OpenFlowError("OFPBMC_BAD_FIELD", "unknown field of a selection method")
-    if masked:
-        raise OpenFlowError("OFPBMC_BAD_MASK", f"the header of {f.name} has a mask bit")
-    return f, int.from_bytes(data, "big")
+    mask = int.from_bytes(data, "big")
+    if not f.maskable and mask not in (0, (1 << 8 * length) - 1):
+        raise OpenFlowError("OFPBMC_BAD_MASK", f"{f.name} cannot be masked")
+    return f, mask
 
 
 _ORDER = {f.name: i for i, f in enumerate(FIELDS)}
@@ -266,6 +264,8 @@ def get_group_mod(reader: Reader, version: int) -> GroupMod:
         buckets = get_buckets(reader, kind, version)
         if version >= OF13 and command == GroupCommand.DELETE and buckets:
             raise OpenFlowError("OFPGMFC_INVALID_GROUP", "a deletion that brings buckets")
+    if kind == GroupType.INDIRECT and command != GroupCommand.DELETE:
+        check_single(buckets)
     _check_numbers(kind, command)
     if command in _DEFINING:
         buckets = tuple(_as_usual(b, kind, version) for b in buckets)

@@ -14,8 +14,8 @@ from fastpath.ofproto.flow_mod import BUFFER_NONE
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.metadata import check_given
 from fastpath.openflow import legacy_match, oxm
-from fastpath.openflow.actions.base import get_property, put_property
-from fastpath.openflow.actions.nested import pull_actions, put_actions
+from fastpath.openflow.actions.base import EXPERIMENTER, get_property, put_property, unknown_property
+from fastpath.openflow.actions.nested import get_actions, pull_actions, put_actions
 from fastpath.openflow.codec import (
     PORT,
     PORT_MAX,
@@ -48,6 +48,8 @@ _IN10 = Layout(Row("buffer_id", U32), Row("total_len", U16), Row("in_port", U16)
 _NX_IN = Layout(Row("buffer_id", U32), Row("total_len", U16), Row("reason", U8), Row("table_id", U8),
                 Row("cookie", U64), Row("match_len", U16), Row("", pad(6)))
 _PACKET, _FULL_LEN, _BUFFER, _TABLE, _COOKIE, _REASON, _METADATA, _USERDATA, _CONTINUATION = range(9)
+_VENDOR_HEAD = 16                   # bytes of a message before the body of an extension's
+_MOST = 0xFFFF                      # bytes of a property
 _U8, _U32, _U64 = struct.Struct(">B"), struct.Struct(">I"), struct.Struct(">4xQ")
 _log = logging.getLogger("fastpath.ofp_packet")
 _log.addHandler(logging.NullHandler())
@@ -141,8 +143,8 @@ class NxPacketIn2(PacketIn):
     def get(cls, reader: Reader, version: int) -> Self:
         v: dict[str, Any] = {}
         while len(reader):
-            kind, value = get_property(reader)
-            _read_property(v, kind, value)
+            kind, value = get_property(reader, others=EXPERIMENTER)
+            _read_property(v, kind, value, None)
         size = len(v.get("data", b""))
         if not size:
             raise _refused("NXT_PACKET_IN2 lacks packet")
@@ -157,6 +159,15 @@ class NxResume(NxPacketIn2):
     """Lets a packet that was paused go on, with what the controller made of it."""
 
 
+def check_resume(message: bytes) -> None:
+    """Raise OpenFlowError if there is something in *message*, a whole NxResume, that a switch does not take,
+    and that is left out where it is told."""
+    reader = Reader(message, pos=_VENDOR_HEAD)
+    while len(reader):
+        kind, value = get_property(reader, others=EXPERIMENTER)
+        _read_property({}, kind, value, message[0])
+
+
 def _refused(why: str) -> OpenFlowError:
     _log.warning("%s", why)
     return OpenFlowError("OFPBRC_BAD_LEN", why)
@@ -167,7 +178,8 @@ def _put_nested(kind: int, properties: bytes) -> bytes:
     return put_property(kind, bytes(4) + properties)
 
 
-def _read_property(v: dict[str, Any], kind: int, value: Reader) -> None:
+def _read_property(v: dict[str, Any], kind: int, value: Reader, strict: int | None) -> None:
+    """Put what a property says into *v*.  *strict*: the version, if all of it must be known."""
     number = _NUMBERS.get(kind)
     if number is not None:
         name, s = number
@@ -180,13 +192,44 @@ def _read_property(v: dict[str, Any], kind: int, value: Reader) -> None:
             v["data"] = value.rest()
         case 6:
             value.short = "OFPBMC_BAD_LEN"
-            v["match"] = oxm.get_match(value, loose=True)[0]
+            v["match"] = oxm.get_match(value, loose=strict is None)[0]
         case 7:
             v["userdata"] = value.rest()
         case 8:
             value.skip_padding(4)
+            if strict is not None:
+                _check_continuation(Reader(value.peek(len(value)), value.short), strict)
             v["continuation"] = value.rest()
+        case _ if strict is not None:
+            raise unknown_property(kind, value)
 
+
+def _check_continuation(reader: Reader, version: int) -> None:
+    """Raise OpenFlowError unless a continuation could be the reference's."""
+    while len(reader):
+        kind, value = get_property(reader, others=EXPERIMENTER)
+        if kind in CONTINUATION_ACTIONS:
+            value.skip_padding(4)
+            value.short = "OFPBAC_BAD_LEN"
+            get_actions(value, version)
+        elif kind not in CONTINUATION_SIZES:
+            raise unknown_property(kind, value)
+        check_continued(kind, value)
+
+
+def check_continued(kind: int, value: Reader) -> None:
+    """Raise OpenFlowError if a property of a continuation has a wrong length."""
+    least, most = CONTINUATION_SIZES.get(kind, (0, len(value)))
+    if not least <= len(value) <= most:
+        raise OpenFlowError("OFPBPC_BAD_LEN", f"property {kind:#x} of {len(value)} bytes")
+
+
+# Properties of the reference's continuations: the least and most bytes of each that is no list of actions.
+(C_BRIDGE, C_STACK, C_MIRRORS, C_CONNTRACKED, C_TABLE, C_COOKIE, C_ACTIONS, C_ACTION_SET,
+ C_ODP_PORT) = range(0x8000, 0x8009)
+CONTINUATION_SIZES = {C_BRIDGE: (16, 16), C_STACK: (0, _MOST), C_MIRRORS: (4, 4), C_CONNTRACKED: (0, _MOST),
+                      C_TABLE: (1, _MOST), C_COOKIE: (12, 12), C_ODP_PORT: (4, 4)}
+CONTINUATION_ACTIONS = (C_ACTIONS, C_ACTION_SET)
 
 # Properties that are a number: its name, and how it lies there.
 _NUMBERS = {_FULL_LEN: ("total_len", _U32), _BUFFER: ("buffer_id", _U32), _TABLE: ("table_id", _U8),

@@ -8,15 +8,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.instructions import format_list
 from fastpath.openflow.actions.base import get_property
 from fastpath.openflow.actions.nested import get_actions
 from fastpath.openflow.codec import Reader
+from fastpath.openflow.messages.packet import CONTINUATION_ACTIONS, check_continued
 
-(_BRIDGE, _STACK, _MIRRORS, _CONNTRACKED, _TABLE, _COOKIE, _ACTIONS, _ACTION_SET,
- _ODP_PORT) = range(0x8000, 0x8009)
-_SIZES = {_BRIDGE: 16, _MIRRORS: 4, _CONNTRACKED: 0, _COOKIE: 12, _ODP_PORT: 4}
 _UUID, _COOKIE_VALUE = struct.Struct("<IHHHHI"), struct.Struct(">4xQ")
 
 
@@ -29,9 +26,8 @@ def continuation_lines(data: bytes, version: int, ports: Mapping[int, str] | Non
     reader = Reader(data, "OFPBPC_BAD_LEN")
     while len(reader):
         kind, value = get_property(reader)
-        if (kind in _SIZES and len(value) != _SIZES[kind]) or (kind == _TABLE and not len(value)):
-            raise OpenFlowError("OFPBPC_BAD_LEN", f"property {kind:#x} of {len(value)} bytes")
-        if kind in (_ACTIONS, _ACTION_SET):
+        check_continued(kind, value)
+        if kind in CONTINUATION_ACTIONS:
             value.skip_padding(4)
             value.short = "OFPBAC_BAD_LEN"
             text = format_list(get_actions(value, version), ports)
