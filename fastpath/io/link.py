@@ -25,6 +25,8 @@ NAME_SIZE = 16                  # IFNAMSIZ, its last byte is zero
 CLONE_NEWNET = 0x40000000
 SIOCGIFNAME, SIOCGIFFLAGS, SIOCGIFMTU, SIOCGIFHWADDR = 0x8910, 0x8913, 0x8921, 0x8927
 SIOCSIFFLAGS, SIOCSIFMTU, SIOCSIFHWADDR = 0x8914, 0x8922, 0x8924
+SIOCSIFADDR, SIOCSIFNETMASK, SIOCADDRT = 0x8916, 0x891C, 0x890B
+RTF_UP, RTF_GATEWAY = 0x1, 0x2
 SIOCETHTOOL = 0x8946
 ETHTOOL_GDRVINFO, ETHTOOL_GLINK, ETHTOOL_GFLAGS, ETHTOOL_GCHANNELS = 0x03, 0x0A, 0x25, 0x3C
 ETH_FLAG_RXVLAN = 1 << 8
@@ -137,6 +139,32 @@ def configure(name: str, *, mac: str | None = None, mtu: int | None = None, up: 
             flags, = struct.unpack("H", _ask(fd, SIOCGIFFLAGS, name)[:2])
             _tell(fd, SIOCSIFFLAGS, name, struct.pack("H", flags | IFF_UP if up else flags & ~IFF_UP),
                   "up" if up else "down")
+
+
+def set_ipv4(name: str, address: int, netmask: int) -> None:
+    """Give a device in the caller's namespace one IPv4 address, in the place of what it has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        _tell(sock.fileno(), SIOCSIFADDR, name, _sockaddr(address), "address")
+        _tell(sock.fileno(), SIOCSIFNETMASK, name, _sockaddr(netmask), "netmask")
+
+
+def add_gateway(address: int) -> None:
+    """Reach all other networks by the router at an IPv4 address, in the caller's namespace."""
+    # struct rtentry: where to, by whom and for which network, each a socket address, then flags.
+    route = struct.pack("@L16s16s16sH62x", 0, _sockaddr(0), _sockaddr(address), _sockaddr(0),
+                        RTF_UP | RTF_GATEWAY)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            fcntl.ioctl(sock.fileno(), SIOCADDRT, route)
+        except PermissionError as error:
+            raise PrivilegeError("setting a gateway needs CAP_NET_ADMIN") from error
+        except OSError as error:
+            raise PortError(f"cannot set a gateway: {os.strerror(error.errno or 0).lower()}") from error
+
+
+def _sockaddr(address: int) -> bytes:
+    """A struct sockaddr_in without a port."""
+    return struct.pack("=HHI8x", socket.AF_INET, 0, socket.htonl(address))
 
 
 def check_name(name: str) -> bytes:

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from fastpath.bridge import Bridge, Port
 from fastpath.errors import FastpathError, PortError, TableFull
+from fastpath.io import link
 from fastpath.io._memory import MemoryPort
 from fastpath.ofproto.table import UNLIMITED
 from fastpath.ofproto.xlate.context import OFPP_LOCAL
 from fastpath.runtime.log import Log
+from fastpath.text import format_ipv4
 from fastpath.vswitchd.datapaths import Datapath
 from fastpath.vswitchd.device import DEVICE_MTU, Device, HostDevice
 from fastpath.vswitchd.devices import DeviceError, Devices, Dummy
@@ -28,6 +30,7 @@ from fastpath.vswitchd.remotes import Remotes
 from fastpath.vswitchd.settings import (
     BridgeWanted,
     InterfaceWanted,
+    LocalWanted,
     PortWanted,
     TableWanted,
 )
@@ -93,7 +96,29 @@ class ConfiguredBridge:
         self._settings(before)
         self.remotes.set(wanted.controllers, dpid=self.dpid, versions=wanted.versions, tls=wanted.tls)
         self.remotes.reach(wanted.in_band, is_dummy=self._is_dummy)
+        called = {c.target: c.local for c in before.controllers} if not self._is_new else {}
+        for controller in wanted.controllers:
+            if controller.local is not None and controller.local != called.get(controller.target):
+                self._call_local(controller.local)
         self._is_new = False
+
+    def _call_local(self, wanted: LocalWanted) -> None:
+        """Give the local port's device the address that is asked for, to reach a controller by."""
+        local = self.interfaces.get(self.name)
+        if local is None or not isinstance(local.device, HostDevice):
+            return
+        try:
+            local.device.set_up(True)
+            link.set_ipv4(self.name, wanted.address, wanted.netmask)
+            self._log.info(f"bridge {self.name}: configured IP address {format_ipv4(wanted.address)}, "
+                           f"netmask {format_ipv4(wanted.netmask)}")
+            if wanted.gateway:
+                link.add_gateway(wanted.gateway)
+                self._log.info(f"bridge {self.name}: configured gateway {format_ipv4(wanted.gateway)}")
+        except PortError as error:
+            cause = error.__cause__
+            self._all_logs.module("netdev_linux").warn(
+                f"ioctl(SIOCADDRT): {cause.strerror}" if isinstance(cause, OSError) else str(error))
 
     @property
     def _is_dummy(self) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv4Address
 from typing import Any, NamedTuple, TypedDict
 
 from fastpath._classifier import DEFAULT_PREFIXES, PREFIX_FIELDS
@@ -25,7 +26,7 @@ from fastpath.ofproto.xlate.packet import MAX_VLANS
 from fastpath.openflow.roles import BUNDLE_IDLE_S
 from fastpath.ovsdb.idl import Row, get
 from fastpath.runtime.log import Level
-from fastpath.text import format_mac, parse_mac
+from fastpath.text import format_mac, parse_mac, prefix_mask
 from fastpath.vswitchd import VERSION
 from fastpath.vswitchd.qos import NO_POLICING, NO_QOS, PolicingWanted, QosWanted, QueueWanted
 
@@ -91,6 +92,16 @@ class Treatment(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
+class LocalWanted:
+    """What the host is called by on the local port of a bridge, to reach a controller: numbers; without a
+    *gateway* 0."""
+
+    address: int
+    netmask: int
+    gateway: int
+
+
+@dataclass(frozen=True, slots=True)
 class ControllerWanted:
     """One controller of a bridge."""
 
@@ -104,6 +115,7 @@ class ControllerWanted:
     queue_len: int = QUEUE_LEN
     hears: bool = True
     is_service: bool = False        # which counts when it is met first
+    local: LocalWanted | None = None
 
     @property
     def treatment(self) -> Treatment:
@@ -332,7 +344,7 @@ class Reader:
                 one(row, "controller_burst_limit"), _dscp(texts(row, "other_config")),
                 queue if queue is not None and 0 < queue <= MAX_QUEUE_LEN else QUEUE_LEN,
                 one(row, "enable_async_messages") is not False,
-                kind == "service" if kind else not target.startswith(ACTIVE))
+                kind == "service" if kind else not target.startswith(ACTIVE), _local(row))
 
     def _tables(self, bridge: Row) -> Iterator[tuple[int, TableWanted]]:
         for number, row in sorted(column(bridge, "flow_tables", {}).items()):
@@ -505,6 +517,27 @@ def _hex(text: str | None) -> int | None:
     if len(digits) != 16 or any(c not in "0123456789abcdef" for c in digits):
         return None
     return int(digits, 16) or None
+
+
+def _local(row: Row) -> LocalWanted | None:
+    """The local address that a controller's row asks for."""
+    address, netmask, gateway = (_ipv4(one(row, f"local_{name}")) for name in ("ip", "netmask", "gateway"))
+    return None if address is None else LocalWanted(address, netmask or _usual_netmask(address), gateway or 0)
+
+
+def _ipv4(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(IPv4Address(text))
+    except AddressValueError:
+        return None
+
+
+def _usual_netmask(address: int) -> int:
+    """That of the address's class (RFC 791 section 3.2)."""
+    for first, n_bits in ((0x80, 8), (0xC0, 16), (0xE0, 24)):
+        if address >> 24 < first:
+            return prefix_mask(n_bits, 32)
+    return 0
 
 
 def _snooping(row: Row, other: Mapping[str, str]) -> SnoopSettings | None:
