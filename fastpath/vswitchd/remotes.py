@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fastpath.bridge import Bridge
 from fastpath.controller_set import Controller
-from fastpath.errors import FastpathError
+from fastpath.errors import ConfigError, FastpathError
 from fastpath.io.next_hop import next_hop_mac
 from fastpath.runtime.listener import Listener
 from fastpath.runtime.log import Log, Logger, RateLimit
@@ -25,6 +25,7 @@ from fastpath.vswitchd.settings import ACTIVE, ControllerWanted, InBandWanted, T
 _PASSIVE = ("ptcp:", "pssl:", "punix:")
 _ENCRYPTED = ("ssl:", "pssl:")
 NO_ROUTE_AGAIN_S = 10.0
+MAX_PORT = 65535
 _FILES = (("private_key", "Private key"), ("certificate", "Certificate"), ("ca_cert", "CA certificate"))
 
 
@@ -124,9 +125,14 @@ class Remotes:
             else:
                 self._meet(wanted)
         except FastpathError as error:
-            if target.startswith(("ptcp:", "pssl:")):
+            if target.startswith(_ENCRYPTED) and isinstance(error, ConfigError):
+                self._tls_log.err(f"{self._name}: {target}: {error}")
+            elif target.startswith(("ptcp:", "pssl:")):
                 where, why = target.partition(":")[2], str(error).removeprefix(f"{target}: ").capitalize()
-                self._sockets.err(f"{where}: bind: {why}", self._bad_sockets)
+                port = where.partition(":")[0]
+                is_port = port.isdecimal() and int(port) <= MAX_PORT
+                trouble = f"bind: {why}" if is_port else f'bad port number "{port}"'
+                self._sockets.err(f"{where}: {trouble}", self._bad_sockets)
             else:
                 self._connmgr.err(f"failed to listen on {target}: {error}" if target.startswith(_PASSIVE)
                                   else f"{self._name}: {target}: {error}")
