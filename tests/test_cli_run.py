@@ -24,6 +24,7 @@ from fastpath.dpif.provider import DatapathStats, PortStats
 from fastpath.errors import ConfigError, FastpathError, PortError
 from fastpath.io.pcapfile import PcapWriter, read_pcap
 from fastpath.io.port import FAULTS, PORT_TYPES, RECORDERS
+from fastpath.ofproto.snooping import SnoopSettings
 from fastpath.testing import frame
 
 Capture = pytest.CaptureFixture[str]
@@ -48,6 +49,11 @@ to-lan = {patch = "to-br0"}
 [bridges.br0.mirrors.span]
 select_dst_port = ["out"]
 output_port = "to-lan"
+
+[bridges.br0.snooping]
+aging = 60
+flood_unregistered = false
+flood = ["to-lan"]
 
 [bridges.lan.ports.to-br0]
 patch = "to-lan"
@@ -137,6 +143,10 @@ def test_a_file_says_bridges_ports_and_flows(pcap: Path, capsys: Capture) -> Non
         run.add_rules(switch, found)
         assert [(p.number, p.name) for p in switch["br0"].ports] == [(1, "in"), (2, "to-lan"), (7, "out")]
         assert switch["br0"].port("to-lan").of.peer[0].name == "lan"
+        snooping = switch["br0"].ofproto.snooping
+        assert (snooping.settings, list(snooping.flooded)) == (
+            SnoopSettings(60, floods_unregistered=False), [switch["br0"].port("to-lan").number])
+        assert not switch["lan"].is_snooping
         assert "actions=NORMAL" in switch["lan"].dump_flows()
     assert main(["run", "--config", str(path), "--quiet"]) == 0
     assert len(list(read_pcap(out))) == 100
@@ -245,6 +255,10 @@ def test_a_file_says_groups_and_meters(tmp_path: Path) -> None:
     ("[bridges.br0]\nmax_macs = 0\n", "bridges.br0: max_macs 0"),
     ("[bridges.br0]\nflood_vlans = [4096]\n", "bridges.br0: flood VLAN 4096"),
     ("[bridges.br0]\nflood_vlans = ['x']\n", "bridges.br0.flood_vlans[0]: 'x' given"),
+    ("[bridges.br0.snooping]\naging = 1\n", "bridges.br0.snooping: aging 1, max_groups 2048: expected 15 to"),
+    ("[bridges.br0.snooping]\nflood = ['a']\n", "bridges.br0.snooping: bridge 'br0' has no port 'a'"),
+    ("[bridges.br0.snooping]\nflood = [1]\n", "bridges.br0.snooping.flood[0]: 1 given, expected"),
+    ("[bridges.br0.snooping]\nfloods = 1\n", "bridges.br0.snooping.floods: unknown key"),
     ("[bridges.br0]\nstatic_macs = ['a 1']\n", "bridges.br0.static_macs[0]: 'a 1': expected port, VLAN and"),
     ("[bridges.br0]\nstatic_macs = ['a 1 02:00:00:00:00:01']\n", "static_macs[0]: bridge 'br0' has no"),
     ("[bridges.br0]\nfail_mode = 'open'\n", "bridges.br0: fail_mode 'open': neither standalone nor secure"),
@@ -379,7 +393,8 @@ def served(tmp_path: Path) -> Iterator[str]:
 def test_views_show_a_running_instance(served: str, capsys: Capture) -> None:
     for command, words in (("show", "br0: 1 rules, 1 addresses"), ("dump-flows", "n_packets=1"),
                            ("dump-megaflows", "actions:2"), ("dump-ports", "rx pkts=1"),
-                           ("fdb", "02:00:00:00:00:01"), ("fdb-stats", "1/8192"), ("mirrors", "m: src=none"),
+                           ("fdb", "02:00:00:00:00:01"), ("fdb-stats", "1/8192"), ("mdb", "is disabled"),
+                           ("mirrors", "m: src=none"),
                            ("controllers", "")):
         assert main([command, "--socket", served]) == 0
         assert words in capsys.readouterr().out

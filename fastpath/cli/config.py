@@ -25,6 +25,10 @@
     select_all = true
     output_port = "to-br1"
 
+    [bridges.br0.snooping]              # listen to IGMP and MLD, as Bridge.set_snooping takes it
+    aging = 300
+    flood = ["uplink"]                  # ports that take packets of all groups; and flood_reports
+
 A bridge without rules, controllers and a fail_mode ("standalone" or "secure") is a learning switch.  Errors
 name the file and the key.
 """
@@ -84,6 +88,7 @@ class BridgeConfig:
     protocols: tuple[int, ...] | None = None
     dpid: int | None = None
     in_band: bool | None = None
+    snooping: Mapping[str, Any] | None = None
 
 
 @value
@@ -113,7 +118,8 @@ _BRIDGE: dict[str, tuple[type, ...]] = {
     "ports": (dict,), "flows": (list,), "flow_file": (str,), "groups": (list,), "group_file": (str,),
     "meters": (list,), "mac_aging": _NUMBER, "max_macs": (int,), "flood_vlans": (list,),
     "static_macs": (list,), "mirrors": (dict,), "fail_mode": (str,), "controllers": (list,),
-    "listen": (list,), "protocols": (list,), "dpid": (str,), "in_band": (bool,)}
+    "listen": (list,), "protocols": (list,), "dpid": (str,), "in_band": (bool,),
+    "snooping": (dict,)}
 _PORT: dict[str, tuple[type, ...]] = {
     "io": (str,), "patch": (str,), "number": (int,), "tag": (int,), "trunks": (list,), "vlan_mode": (str,),
     "priority_tags": (str,), "no_flood": (bool,), "no_forward": (bool,), "no_receive": (bool,),
@@ -121,6 +127,9 @@ _PORT: dict[str, tuple[type, ...]] = {
 _MIRROR: dict[str, tuple[type, ...]] = {
     "select_all": (bool,), "select_src_port": (list,), "select_dst_port": (list,), "select_vlan": (list,),
     "output_port": (str,), "output_vlan": (int,), "snaplen": (int,)}
+_SNOOPING: dict[str, tuple[type, ...]] = {
+    "aging": (int,), "max_groups": (int,), "flood_unregistered": (bool,), "flood": (list,),
+    "flood_reports": (list,)}
 _TOP: dict[str, tuple[type, ...]] = {"switch": (dict,), "bridges": (dict,)}
 _VERSIONS = {f"OpenFlow{name.replace('.', '')}": version for version, name in VERSION_NAMES.items()}
 _WORD = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", list: "a list",
@@ -202,9 +211,12 @@ def _bridge(name: str, raw: Any, path: Path) -> BridgeConfig:
                     for key, value in table.pop("mirrors", {}).items())
     controllers, listen = (tuple(_texts(table, key, where)) for key in ("controllers", "listen"))
     protocols, dpid = _spoken(table, where)
-    in_band = table.pop("in_band", None)
+    in_band, snooping = table.pop("in_band", None), table.pop("snooping", None)
+    for key, given in _check(snooping or {}, _SNOOPING, f"{where}.snooping.").items():
+        if isinstance(given, list):
+            _list_of(given, str, f"{where}.snooping.{key}")
     return BridgeConfig(name, where, ports, tuple(flows), prelude, macs, mirrors, table, controllers, listen,
-                        protocols, dpid, in_band)
+                        protocols, dpid, in_band, snooping)
 
 
 def _spoken(table: dict[str, Any], where: str) -> tuple[tuple[int, ...] | None, int | None]:

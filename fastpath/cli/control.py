@@ -42,6 +42,10 @@ def _each(switch: Switch, args: Args, view: Callable[[Bridge], str]) -> str:
     return "\n".join(f"{bridge.name}:\n{view(bridge)}" for bridge in bridges)
 
 
+def _mdb(bridge: Bridge) -> str:
+    return bridge.dump_mdb() if bridge.is_snooping else "multicast snooping is disabled"
+
+
 def _show(switch: Switch, args: Args) -> str:
     lines = []
     for bridge in _bridges(switch, args):
@@ -109,6 +113,7 @@ COMMANDS: dict[str, Callable[[Switch, Args], str]] = {
     "dump-megaflows": lambda sw, args: _each(sw, args, Bridge.dump_megaflows),
     "dump-ports": lambda sw, args: _each(sw, args, Bridge.dump_ports),
     "fdb": lambda sw, args: _each(sw, args, Bridge.dump_fdb),
+    "mdb": lambda sw, args: _each(sw, args, _mdb),
     "mirrors": lambda sw, args: _each(sw, args, Bridge.dump_mirrors),
     "fdb-stats": lambda sw, args: _each(sw, args, Bridge.dump_fdb_stats),
     "controllers": lambda sw, args: _each(sw, args, _controllers),

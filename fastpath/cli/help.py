@@ -40,7 +40,9 @@ a file for --config:
   tag = 10                        # no_packet_in, protected, cvlans, qinq_ethtype
   [bridges.br0.mirrors.span]      # select_all, select_src_port, select_dst_port, select_vlan, output_port,
   select_src_port = ["office"]    # output_vlan, snaplen
-  output_vlan = 99"""
+  output_vlan = 99
+  [bridges.br0.snooping]          # aging, max_groups, flood_unregistered, flood and flood_reports (ports)
+  aging = 300"""
 
 REPLAY = """\
 Send a capture through rules, in the capture's own time; write what comes out of

@@ -162,6 +162,7 @@ VIEWS = (
     ("dump-ports", "counters of ports", ()),
     ("fdb", "learned and static addresses", ()),
     ("fdb-stats", "what happened to addresses", ()),
+    ("mdb", "members of multicast groups", ()),
     ("mirrors", "mirrors and how much they copied", ()),
     ("controllers", "controllers and how their connections stand", ()),
 )

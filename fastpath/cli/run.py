@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from fastpath.bridge import Bridge
 from fastpath.cli import config, openflow, table
@@ -64,9 +65,20 @@ def build(switch: Switch, wanted: Config) -> None:
         for place, text in settings.macs:
             with placed(place):
                 _add_mac(bridge, text)
+        if settings.snooping is not None:
+            with placed(f"{settings.place}.snooping"):
+                _snoop(bridge, dict(settings.snooping))
         for mirror in settings.mirrors:
             with placed(mirror.place):
                 bridge.add_mirror(mirror.name, **mirror.settings)
+
+
+def _snoop(bridge: Bridge, wanted: dict[str, Any]) -> None:
+    """Listen to who is in which multicast groups."""
+    flood, reports = (set(wanted.pop(key, ())) for key in ("flood", "flood_reports"))
+    bridge.set_snooping(True, **wanted)
+    for name in sorted(flood | reports):
+        bridge.set_multicast_port(name, flood=name in flood, flood_reports=name in reports)
 
 
 def add_rules(switch: Switch, wanted: Config, *, fail_mode: str | None = None) -> None:
