@@ -53,7 +53,7 @@ _AFTER_OPTIONS = frozenset((*_ORDER[_ORDER.index("tun_gbp_flags") + 1:], *_REGIS
 _ONLY_NXM, _ONLY_OXM = {"in_port", "vlan_tci", "nw_tos"}, {"in_port_oxm", "vlan_vid", "ip_dscp"}
 # Narrow fields whose full mask is not sent though bytes of the wire have room for more.
 _EXACT_WHEN_FULL = {"ip_frag", "tcp_flags", "vlan_vid", "ipv6_label", "mpls_bos", "tun_erspan_ver",
-                    "tun_erspan_dir", "tun_erspan_hwid"}
+                    "tun_erspan_idx", "tun_erspan_dir", "tun_erspan_hwid"}
 _SHARING = {"vlan_pcp", "dl_vlan", "dl_vlan_pcp"}          # bits of members that other fields have, too
 _WIDE_PORTS = frozenset(f.name for f in FIELDS if f.fmt is Fmt.OFP_PORT32)     # 16 bits in the key
 _VALUE_BITS = {"vlan_vid": _VID_BITS} | dict.fromkeys(_WIDE_PORTS, 0xFFFFFFFF)

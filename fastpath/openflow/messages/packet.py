@@ -135,7 +135,7 @@ class NxPacketIn2(PacketIn):
         if self.cookie != NO_COOKIE:
             out += put_property(_COOKIE, _U64.pack(self.cookie))
         out += put_property(_REASON, bytes([self.reason]))
-        out += put_property(_METADATA, oxm.put_match(self.match, version if version >= OF12 else oxm.NXM))
+        out += put_property(_METADATA, oxm.put_match(self.match, version))
         out += put_property(_USERDATA, self.userdata) if self.userdata else b""
         return out + _put_nested(_CONTINUATION, self.continuation) if self.continuation else out
 
