@@ -5,7 +5,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define AVX2 __attribute__((target("avx2,bmi,bmi2,aes")))
+#define AVX2_TARGET "avx2,bmi,bmi2,aes"
+#define AVX2 __attribute__((target(AVX2_TARGET)))
 #define AVX2_INLINE AVX2 __attribute__((always_inline)) static inline
 
 AVX2_INLINE __m128i load16(const void *at) { return _mm_loadu_si128((const __m128i *)at); }

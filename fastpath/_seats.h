@@ -25,18 +25,19 @@ typedef struct fold {
 
 typedef uint64_t four_words __attribute__((vector_size(8 * FOLD_WORDS), aligned(8), may_alias));
 
-/* Whose masks have the words of fold f, `used` being those that come to each stage. */
-#define USED_any(used, f) {used[f->stage[0] / 2], used[f->stage[2] / 2], used[f->stage[4] / 2], used[f->stage[6] / 2]}
-#define USED_avx2(used, f) (four_words)_mm256_permutevar8x32_epi32(load32(used), load32(f->stage))
+/* Whose masks have the words of fold f, `all` being those that come to each stage. */
+#define USED_any(all, f) {all[f->stage[0] / 2], all[f->stage[2] / 2], all[f->stage[4] / 2], all[f->stage[6] / 2]}
+#define USED_avx2(all, f) (four_words)_mm256_permutevar8x32_epi32((__m256i)all, load32(f->stage))
 
-/* Un-wildcard in w what the masks of those in `used` have, one choice for each stage; of ports not what those in
- * `missed` have. */
+/* Un-wildcard in w what the masks of those in s0 to s3 have, one choice for each stage; of ports not what those in
+ * `missed` have.  They are no array: a vector that is loaded from where words were just stored has to wait. */
 #define UNFOLD(way, attribute)                                                                                 \
-    attribute static void unfold_##way(uint64_t *w, const uint64_t *used, uint64_t missed, const fold_t *f,    \
-                                       const fold_t *end)                                                      \
+    attribute static void unfold_##way(uint64_t *w, const fold_t *f, const fold_t *end, uint64_t s0, uint64_t s1, \
+                                       uint64_t s2, uint64_t s3, uint64_t missed)                              \
     {                                                                                                          \
+        const four_words all = {s0, s1, s2, s3};                                                               \
         for (; f < end; f++) {                                                                                 \
-            four_words none = {0, 0, 0, 0}, bits = none, more = none, some = USED_##way(used, f);              \
+            four_words none = {0, 0, 0, 0}, bits = none, more = none, some = USED_##way(all, f);               \
             some &= ~(*(const four_words *)f->ports & missed);                                                 \
             for (const layer_t *l = f->layer; l < f->end; l += 2) {                                            \
                 const four_words *a = (const four_words *)l->users, *b = (const four_words *)l[1].users;       \

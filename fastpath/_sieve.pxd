@@ -23,7 +23,7 @@ cdef extern from "_seats.h" nogil:
         uint32_t stage[8]
         uint64_t ports[4]
 
-cdef extern from "_flat.h" nogil:
+cdef extern from "_verdict.h" nogil:
     enum: GATHERED
     ctypedef struct trie_bits_t:        # for one field with a trie
         uint64_t users
@@ -77,6 +77,7 @@ cdef struct sieve_t:            # one block of memory; bits of words are subtabl
     bint narrow                 # they are 16 at most
     uint32_t n_filters, n_folds, n_groups
     uint32_t odd                # bit t: a mask of field t is no prefix
+    uint32_t pairs              # bit s: stage s has two tries that may be flat
     uint64_t ports              # who has ports in the mask
     stage_t stage[MAX_STAGES]
     fixed_t fixed[MAX_FIXED]

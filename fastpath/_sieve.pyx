@@ -326,17 +326,18 @@ cdef void fill_tries(sieve_t *sieve, const prefix_field_t *field, uint32_t n_fie
             if sieve.trie[t].gather[0] == 0:
                 fill_bytes(&sieve.trie[t])
     for n in range(MAX_STAGES):
-        fill_pair(sieve, &sieve.stage[n])
+        sieve.pairs |= <uint32_t>fill_pair(sieve, &sieve.stage[n]) << n
 
 
-cdef void fill_pair(const sieve_t *sieve, stage_t *stage) noexcept nogil:
-    """Note the tries of *stage*, if they are two that can be judged at once."""
+cdef bint fill_pair(const sieve_t *sieve, stage_t *stage) noexcept nogil:
+    """Note the tries of *stage*, if they are two that can be judged at once; whether that is so."""
     if n_bits_of(stage.tries) != 2 or stage.tries & sieve.odd:
-        return
+        return False
     stage.first = &sieve.trie[lowest_bit(stage.tries)]
     stage.second = &sieve.trie[lowest_bit(stage.tries & stage.tries - 1)]
     if stage.first.flat == NULL or stage.second.flat == NULL:
         stage.first = stage.second = NULL
+    return stage.first != NULL
 
 
 cdef inline uint64_t gathered(uint64_t lens, uint64_t factor) noexcept nogil:

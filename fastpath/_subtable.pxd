@@ -125,9 +125,10 @@ cdef inline bint same_padded(const uint64_t *a, const uint64_t *b, uint32_t n_wo
             return unlike == 0
 
 
-# Head of the chain of rules with the words *w* of a key (words_of), if its rank is no less than *least*.
-cdef inline const rule_t *find_head(const subtable_t *s, const uint64_t *w, uint32_t n_words, uint64_t hash,
-                                    uint64_t least) noexcept nogil:
+# Head of the chain of rules with the words *w* of a key (words_of) as the way of a bucket has it, if its rank is no
+# less than *least*; else 0.
+cdef inline uint64_t find_head(const subtable_t *s, const uint64_t *w, uint32_t n_words, uint64_t hash,
+                               uint64_t least) noexcept nogil:
     cdef uint64_t t = load_acquire64(&s.rules), i, v, n = n_buckets(t)
     cdef const rule_bucket_t *bucket = <const rule_bucket_t *>table_of(t)
     cdef uint32_t found, n_passed
@@ -136,11 +137,11 @@ cdef inline const rule_t *find_head(const subtable_t *s, const uint64_t *w, uint
         while found:
             v = load_acquire64(&bucket[(hash + i) & (n - 1)].rule[lowest_way(found)])
             if v >> RANK_SHIFT >= least and v and same_padded(w, rule_of_way(v).w, n_words):
-                return rule_of_way(v)
+                return v
             found &= found - 1
         if likely(n_passed == 0):
             break
-    return NULL
+    return 0
 
 cdef inline const rule_t *next_rule(const rule_t *r) noexcept nogil:
     return <const rule_t *>load_acquire_ptr(<void *const *>&r.next)
@@ -150,9 +151,9 @@ cdef inline bint visible(const rule_t *r, uint64_t version) noexcept nogil:
     return r.add_version <= version < load_relaxed64(&r.remove_version)
 
 
-cdef inline const rule_t *find_match(const subtable_t *s, const uint64_t *w, uint32_t n_words, uint64_t hash,
-                                     uint64_t version, uint64_t least) noexcept nogil:
-    cdef const rule_t *r = find_head(s, w, n_words, hash, least)
+# The rule of the chain *head*, as the way of a bucket has it, that *version* sees.
+cdef inline const rule_t *seen_of(uint64_t head, uint64_t version) noexcept nogil:
+    cdef const rule_t *r = rule_of_way(head)
     while r != NULL and not visible(r, version):
         r = next_rule(r)
     return r

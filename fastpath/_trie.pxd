@@ -16,15 +16,14 @@ ctypedef struct trie_node_t:
     trie_node_t *edge[2]        # by the bit after this node's; atomic
 
 cdef extern from "_flat.h" nogil:
-    ctypedef struct flat_prefix_t:
-        uint32_t start
-        uint32_t lens
+    enum: FLAT_NEAR
     ctypedef struct flat_t:     # the prefixes of a 32-bit field in order; immutable
         uint32_t n, shift, n_steps
         uint32_t *first
-        flat_prefix_t *prefix
+        uint32_t *start
+        uint32_t *lens
     uint64_t flat_ask_any(const flat_t *f, uint32_t value)
-    uint64_t flat_ask_lzcnt(const flat_t *f, uint32_t value)    # where there is that instruction
+    uint64_t flat_ask_avx2(const flat_t *f, uint32_t value)     # where there is that, and lzcnt
 
 ctypedef struct trie_t:
     trie_node_t *root           # NULL when empty; atomic

@@ -75,7 +75,7 @@ cdef uint32_t flatten_node(flat_t *f, const trie_node_t *node, uint32_t start, u
     ofs += node.n_bits
     if node.n_rules:
         lens |= <uint32_t>1 << (32 - ofs)
-        f.prefix[n].start, f.prefix[n].lens = start, lens
+        f.start[n], f.lens[n] = start, lens
         n += 1
     for i in range(2):
         if node.edge[i] != NULL:
@@ -90,16 +90,19 @@ cdef void flatten(trie_t *t) noexcept nogil:
     while n_first < n and shift > 16:
         n_first *= 2
         shift -= 1
-    f = <flat_t *>calloc(1, sizeof(flat_t) + (n + 2) * sizeof(flat_prefix_t) + (n_first + 1) * sizeof(uint32_t))
+    f = <flat_t *>calloc(1, sizeof(flat_t) + (2 * (n + 2 + FLAT_NEAR) + n_first + 1) * sizeof(uint32_t))
     if f == NULL:
         return
-    f.prefix = <flat_prefix_t *>(f + 1)
-    f.first = <uint32_t *>(f.prefix + n + 2)
+    f.start = <uint32_t *>(f + 1)
+    f.lens = f.start + n + 2 + FLAT_NEAR
+    f.first = f.lens + n + 2 + FLAT_NEAR
     f.shift = shift
     f.n = flatten_node(f, t.root, 0, 0, 0, 1) - 1
-    f.prefix[0], f.prefix[f.n + 1] = f.prefix[1], f.prefix[f.n]
+    f.start[0], f.lens[0] = f.start[1], f.lens[1]
+    for i in range(f.n + 1, f.n + 2 + FLAT_NEAR):
+        f.start[i], f.lens[i] = f.start[f.n], f.lens[f.n]
     for i in range(n_first):
-        while at <= f.n and f.prefix[at].start < <uint64_t>i << shift:
+        while at <= f.n and f.start[at] < <uint64_t>i << shift:
             at += 1
         f.first[i] = at
     f.first[n_first] = f.n + 1

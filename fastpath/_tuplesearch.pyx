@@ -17,16 +17,16 @@ from libc.stdint cimport INT32_MIN, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from fastpath._bytes cimport (load_acquire_ptr, load_relaxed64, store_relaxed64, store_release_ptr, unlikely)
+from fastpath._bytes cimport (likely, load_acquire_ptr, load_relaxed64, store_relaxed64, store_release_ptr, unlikely)
 from fastpath._epoch cimport epoch_retire, epoch_t
 from fastpath._flow_layout cimport flow_t
 from fastpath._grid cimport free_grid, grid_t, new_grid
 from fastpath._sieve cimport (MAX_PROBE, SEATS, free_sieve, let_through, new_sieve, probe_t, probe_words, sieve_raise,
                               sieve_size, sieve_t)
-from fastpath._subtable cimport (MAX_WORDS, conj_t, find_match, rank_of, rule_hash, rule_t,
-                                 subtable_t, words_of)
+from fastpath._subtable cimport (MAX_WORDS, RANK_MAX, RANK_SHIFT, conj_t, find_head, rank_of, rule_hash, rule_of_way,
+                                 rule_t, seen_of, subtable_t, words_of)
 from fastpath._trie cimport prefix_field_t
-from fastpath._unwildcard cimport above, asked_t, marks_t, probe_plain, unwildcard
+from fastpath._unwildcard cimport above, asked_t, foresee, marks_t, probe_plain, unwildcard
 
 cdef enum:
     GRID_MASKS = 4              # a table of fewer subtables has no grid
@@ -79,51 +79,60 @@ cdef inline void start(best_t *best) noexcept nogil:
     best.least = best.visited = 0
 
 
-cdef inline void take(best_t *best, const rule_t *r, uint64_t entry, soft_t *soft) noexcept nogil:
-    """Let *r*, which may be NULL, be what is found if it is better."""
-    if r != NULL and r.priority > best.priority and stands_alone(r, soft):
-        best.rule, best.priority, best.visited = r, r.priority, entry + 1
+cdef inline void take(best_t *best, const rule_t *r, int64_t priority, uint64_t entry, soft_t *soft) noexcept nogil:
+    """Let *r* be what is found if it is better."""
+    if priority > best.priority and stands_alone(r, soft):
+        best.rule, best.priority, best.visited = r, priority, entry + 1
         best.least = rank_of(best.priority + 1)
 
 
 # -- the sieve ----------------------------------------------------------------------------------------
 
-cdef const rule_t *probe_long(const subtable_t *s, const flow_t *key, uint64_t seed, uint64_t version,
-                              uint64_t least) noexcept nogil:
-    """The rule that matches, for a mask of any words."""
+cdef uint64_t probe_long(const subtable_t *s, const flow_t *key, uint64_t seed, uint64_t least) noexcept nogil:
+    """The chain that matches, as find_head has it, for a mask of any words."""
     cdef uint64_t w[MAX_WORDS]
     words_of(s, key, w)
-    return find_match(s, w, s.n_words, rule_hash(s, w, seed), version, least)
+    return find_head(s, w, s.n_words, rule_hash(s, w, seed), least)
 
 
-cdef inline const rule_t *probe(const probe_t *p, const flow_t *key, uint64_t seed, uint64_t version,
-                                uint64_t least) noexcept nogil:
+cdef inline uint64_t probe(const probe_t *p, const flow_t *key, uint64_t seed, uint64_t least) noexcept nogil:
     cdef uint64_t w[MAX_PROBE]
     cdef uint64_t h
     if unlikely(p.n_words > MAX_PROBE):
-        return probe_long(p.subtable, key, seed, version, least)
+        return probe_long(p.subtable, key, seed, least)
     h = probe_words(p, key, w)
-    return find_match(p.subtable, w, p.n_words, h, version, least)
+    return find_head(p.subtable, w, p.n_words, h, least)
+
+
+cdef inline int64_t priority_of(uint64_t head, const rule_t *r) noexcept nogil:
+    """The priority of a rule of the chain *head*.  Its rank mostly tells it while the rule is still on its way from
+    memory, and un-wildcarding goes on."""
+    cdef uint64_t rank = head >> RANK_SHIFT
+    return rank if likely(r == rule_of_way(head) and 0 < rank < RANK_MAX) else r.priority
 
 
 cdef inline void sift(const sieve_t *sieve, const entry_t *entry, const flow_t *key, uint64_t seed,
                       uint64_t version, soft_t *soft, best_t *best, uint64_t first,
-                      marks_t *marks) noexcept nogil:
+                      marks_t *marks, asked_t *asked) noexcept nogil:
     """Look into the subtables of *sieve*, whose entries these are, the first of them number *first*.
     *marks*, unless NULL, is told who may and who does match."""
     cdef uint64_t maybe = let_through(sieve, key, marks.maybe if marks != NULL else NULL)
     cdef const rule_t *r
+    cdef uint64_t head
     cdef uint32_t i
     if marks != NULL:
         marks.matched = 0
+        foresee(sieve, asked)
     while maybe:
         i = lowest_bit(maybe)
         if most(&entry[i]) <= best.priority:
             break
-        r = probe(&sieve.probe[i], key, seed, version, best.least if marks == NULL else 0)
-        if marks != NULL and r != NULL:
-            marks.matched |= maybe & -maybe
-        take(best, r, first + i, soft)
+        head = probe(&sieve.probe[i], key, seed, best.least if marks == NULL else 0)
+        r = seen_of(head, version)
+        if r != NULL:
+            if marks != NULL:
+                marks.matched |= maybe & -maybe
+            take(best, r, r.priority if marks == NULL else priority_of(head, r), first + i, soft)
         maybe &= maybe - 1
 
 
@@ -131,16 +140,19 @@ cdef const rule_t *search(const vector_t *v, const flow_t *key, uint64_t seed, u
                           soft_t *soft) noexcept nogil:
     cdef const sieves_t *sieves = <const sieves_t *>load_acquire_ptr(<void *const *>&v.sieves)
     cdef best_t best
+    cdef const rule_t *r
     cdef uint64_t i = 0, n_sieves = sieves.n_sieves if sieves != NULL else 0
     start(&best)
     for i in range(n_sieves):
         if most(&v.entry[SEATS * i]) <= best.priority:
             return best.rule
-        sift(sieves.sieve[i], &v.entry[SEATS * i], key, seed, version, soft, &best, SEATS * i, NULL)
+        sift(sieves.sieve[i], &v.entry[SEATS * i], key, seed, version, soft, &best, SEATS * i, NULL, NULL)
     for i in range(sieves.n if n_sieves else 0, v.n):
         if most(&v.entry[i]) <= best.priority:
             break
-        take(&best, probe_long(v.entry[i].subtable, key, seed, version, best.least), i, soft)
+        r = seen_of(probe_long(v.entry[i].subtable, key, seed, best.least), version)
+        if r != NULL:
+            take(&best, r, r.priority, i, soft)
     return best.rule
 
 
@@ -153,7 +165,7 @@ cdef inline uint64_t visited(const sieve_t *sieve, const best_t *best, uint64_t 
     and those that may have a better one."""
     if best.rule == NULL:
         return n_ones(sieve.n)
-    return above(sieve, best.rule.priority) | n_ones(min(max(best.visited, first) - first, <uint64_t>sieve.n))
+    return above(sieve, best.priority) | n_ones(min(max(best.visited, first) - first, <uint64_t>sieve.n))
 
 
 cdef const rule_t *search_wc(const vector_t *v, const prefix_field_t *field, const flow_t *key, flow_t *wc,
@@ -162,6 +174,7 @@ cdef const rule_t *search_wc(const vector_t *v, const prefix_field_t *field, con
     cdef best_t best
     cdef marks_t marks[MAX_SIEVES]
     cdef asked_t asked
+    cdef const rule_t *r
     cdef uint64_t i, n
     if sieves == NULL:
         return search_plain(v, field, key, wc, seed, version, soft)
@@ -169,7 +182,7 @@ cdef const rule_t *search_wc(const vector_t *v, const prefix_field_t *field, con
     asked.key, asked.wc, asked.field, asked.seed, asked.done, asked.known.done = key, wc, field, seed, 0, 0
     n = 0
     while n < sieves.n_sieves and most(&v.entry[SEATS * n]) > best.priority:
-        sift(sieves.sieve[n], &v.entry[SEATS * n], key, seed, version, soft, &best, SEATS * n, &marks[n])
+        sift(sieves.sieve[n], &v.entry[SEATS * n], key, seed, version, soft, &best, SEATS * n, &marks[n], &asked)
         n += 1
     for i in range(n):
         marks[i].visited = visited(sieves.sieve[i], &best, SEATS * i)
@@ -177,13 +190,16 @@ cdef const rule_t *search_wc(const vector_t *v, const prefix_field_t *field, con
     for i in range(sieves.n, v.n):
         if most(&v.entry[i]) <= best.priority:
             break
-        take(&best, probe_plain(v.entry[i].subtable, &asked, version), i, soft)
+        r = probe_plain(v.entry[i].subtable, &asked, version)
+        if r != NULL:
+            take(&best, r, r.priority, i, soft)
     return best.rule
 
 
 cdef const rule_t *search_plain(const vector_t *v, const prefix_field_t *field, const flow_t *key, flow_t *wc,
                                 uint64_t seed, uint64_t version, soft_t *soft) noexcept nogil:
     cdef best_t best
+    cdef const rule_t *r
     cdef uint64_t i
     cdef asked_t asked
     cdef flow_t unwanted
@@ -195,7 +211,9 @@ cdef const rule_t *search_plain(const vector_t *v, const prefix_field_t *field, 
     for i in range(v.n):
         if most(&v.entry[i]) <= best.priority:
             break
-        take(&best, probe_plain(v.entry[i].subtable, &asked, version), i, soft)
+        r = probe_plain(v.entry[i].subtable, &asked, version)
+        if r != NULL:
+            take(&best, r, r.priority, i, soft)
     return best.rule
 
 

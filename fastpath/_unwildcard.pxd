@@ -7,7 +7,7 @@ from fastpath._sieve cimport MAX_FILTERS, sieve_t
 from fastpath._subtable cimport MAX_TRIES, rule_t, subtable_t
 from fastpath._trie cimport prefix_field_t, trie_answer_t
 
-cdef extern from "_flat.h" nogil:
+cdef extern from "_verdict.h" nogil:
     ctypedef struct flat_answers_t:
         uint32_t done
 
@@ -27,6 +27,8 @@ cdef struct marks_t:            # what it knows of the subtables of a sieve
 
 # The rule of *s* that matches in *version*; un-wildcards what shows it or shows that there is none.
 cdef const rule_t *probe_plain(const subtable_t *s, asked_t *q, uint64_t version) noexcept nogil
+# Asks what the key alone tells, before rules are looked for.
+cdef void foresee(const sieve_t *sieve, asked_t *q) noexcept nogil
 # Un-wildcards what shows the answers of the visited subtables of *sieve*.
 cdef void unwildcard(const sieve_t *sieve, const marks_t *m, asked_t *q) noexcept nogil
 # The subtables of *sieve* that have a rule of a priority above this one.

@@ -5,13 +5,14 @@ of a sieve that a lookup visits, after the lookup has found its rule: stage by s
 of them come so far is a word of bits, and so is whom a trie rules out, for the sieve has for each length
 of a prefix the subtables that have it.  What the sieve does not decide, whether a stage is there that its filters
 let through, is asked of the set of the stage.  In the end each word of a mask is un-wildcarded if any
-that has it is among those that came to its stage.
+that has it is among those that came to its stage.  What the two tries say that most tables have takes loads that
+wait for each other and depends on the key alone: it is asked before rules are looked for (`foresee`).
 
 One thing depends on the order in which subtables are visited: a trie whose bits are more than a subtable's
 prefix rules it out only if they are un-wildcarded already.  So each trie has a first subtable from which on that
 is so; which one depends on whom the other trie rules out before.  For two tries of a stage, and there are seldom
 more, that follows from a few words of bits.  Where there are, and where masks of a field are no prefixes,
-the subtables are asked one by one.  What the flat form of two tries tells is worked out in one call (_flat.h).
+the subtables are asked one by one.  What the flat form of two tries tells is worked out in one call (_verdict.h).
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
@@ -21,8 +22,8 @@ from fastpath._flow_layout cimport flow_t
 from fastpath._sieve cimport GATHERED, fixed_t, fold_t, probe_t, sieve_t, stage_t, trie_bits_t
 from fastpath._stagegroup cimport members_for, mix_word, stage_group_t
 from fastpath._subtable cimport (
-    MAX_STAGES, MAX_WORDS, PORTS_WORD, find_match, has_hash, rule_t, subtable_t, word_at, words_of)
-from fastpath._trie cimport (field_value, flat_ask_any, flat_ask_lzcnt, flat_of, flat_t, has_length, prefix_field_t,
+    MAX_STAGES, MAX_WORDS, PORTS_WORD, find_head, has_hash, rule_t, seen_of, subtable_t, word_at, words_of)
+from fastpath._trie cimport (field_value, flat_ask_any, flat_ask_avx2, flat_of, flat_t, has_length, prefix_field_t,
                              prefix_of32, trie_answer_t, trie_takes, trie_walk)
 
 cdef extern from *:
@@ -30,25 +31,36 @@ cdef extern from *:
     int lowest_bit(uint64_t v) noexcept nogil
 
 cdef extern from "_seats.h" nogil:
-    bint has_avx2()
-    void unfold_any(uint64_t *w, const uint64_t *used, uint64_t missed, const fold_t *f, const fold_t *end)
-    void unfold_avx2(uint64_t *w, const uint64_t *used, uint64_t missed, const fold_t *f, const fold_t *end)
+    void unfold_any(uint64_t *w, const fold_t *f, const fold_t *end, uint64_t s0, uint64_t s1, uint64_t s2,
+                    uint64_t s3, uint64_t missed)
+    void unfold_avx2(uint64_t *w, const fold_t *f, const fold_t *end, uint64_t s0, uint64_t s1, uint64_t s2,
+                     uint64_t s3, uint64_t missed)
     uint64_t above_any(const int32_t *top, uint32_t n, int32_t priority)
     uint64_t above_avx2(const int32_t *top, uint32_t n, int32_t priority)
 
 cdef extern from "_flat.h" nogil:
-    bint has_lzcnt()
+    bint has_flat_avx2()
+
+cdef extern from "_verdict.h" nogil:
     ctypedef struct verdict_t:
         uint64_t out, sure, enough
         uint32_t n_bits
     void decide_one(verdict_t *a)
     void decide_two(verdict_t *a, verdict_t *b)
-    bint ruled_out_any(const trie_bits_t *first, const trie_bits_t *second, const flow_t *key, flow_t *wc,
-                       flat_answers_t *known, uint64_t come, uint64_t doubtful, uint64_t *out)
-    bint ruled_out_lzcnt(const trie_bits_t *first, const trie_bits_t *second, const flow_t *key, flow_t *wc,
-                         flat_answers_t *known, uint64_t come, uint64_t doubtful, uint64_t *out)
+    bint are_known(const trie_bits_t *first, const trie_bits_t *second, const flat_answers_t *known)
+    void foresee_two_any(const trie_bits_t *first, const trie_bits_t *second, const flow_t *key,
+                         flat_answers_t *known)
+    void foresee_two_avx2(const trie_bits_t *first, const trie_bits_t *second, const flow_t *key,
+                          flat_answers_t *known)
+    ctypedef struct shown_t:
+        be32 first, second
+    uint64_t ruled_out_any(const trie_bits_t *first, const trie_bits_t *second, const flow_t *wc,
+                           const flat_answers_t *known, uint64_t come, uint64_t doubtful, shown_t *shown)
+    uint64_t ruled_out_avx2(const trie_bits_t *first, const trie_bits_t *second, const flow_t *wc,
+                            const flat_answers_t *known, uint64_t come, uint64_t doubtful, shown_t *shown)
+    void unwildcard_shown(const trie_bits_t *first, const trie_bits_t *second, const shown_t *shown, flow_t *wc)
 
-cdef bint can_vectors = has_avx2() and has_lzcnt()
+cdef bint can_vectors = has_flat_avx2()
 cdef bint vectors = can_vectors
 
 
@@ -121,7 +133,7 @@ cdef inline uint32_t bits_lacking(const flow_t *wc, const prefix_field_t *f, uin
 
 
 cdef inline uint64_t flat_answer(const flat_t *flat, uint32_t value) noexcept nogil:
-    return flat_ask_lzcnt(flat, value) if vectors else flat_ask_any(flat, value)
+    return flat_ask_avx2(flat, value) if vectors else flat_ask_any(flat, value)
 
 
 cdef inline void ask_trie(const prefix_field_t *f, const flow_t *key, trie_answer_t *out) noexcept nogil:
@@ -194,7 +206,7 @@ cdef const rule_t *probe_plain(const subtable_t *s, asked_t *q, uint64_t version
             fold_words(s, q.wc, 0, start)
             return NULL
     words_of(s, q.key, w)
-    r = find_match(s, w, s.n_words, h, version, 0)
+    r = seen_of(find_head(s, w, s.n_words, h, 0), version)
     if r == NULL and s.ports_len:
         for i in range(s.n_words):
             if word_at(s)[i] != PORTS_WORD:
@@ -270,15 +282,6 @@ cdef uint64_t ruled_out(const sieve_t *sieve, uint32_t stage, uint64_t come, uin
     return ruled_out_by_two(sieve, t, lowest_bit(more), come, come & ~matched, q)
 
 
-cdef inline bint ruled_out_at_once(const stage_t *stage, uint64_t come, uint64_t matched, asked_t *q,
-                                   uint64_t *out) noexcept nogil:
-    """The same in *out*, where there are two tries and both are flat; else False."""
-    if stage.first == NULL:
-        return False
-    return (ruled_out_lzcnt if vectors else ruled_out_any)(
-        stage.first, stage.second, q.key, q.wc, &q.known, come, come & ~matched, out)
-
-
 cdef uint64_t ruled_out_in_order(const sieve_t *sieve, uint32_t stage, uint64_t come, uint64_t matched,
                                  asked_t *q) noexcept nogil:
     cdef uint64_t left = come, out = 0
@@ -329,16 +332,31 @@ cdef inline uint64_t differing(const flow_t *key, const stage_t *stage) noexcept
     return out
 
 
+cdef void foresee(const sieve_t *sieve, asked_t *q) noexcept nogil:
+    cdef uint32_t pairs = sieve.pairs
+    cdef const stage_t *stage
+    while pairs:
+        stage = &sieve.stage[lowest_bit(pairs)]
+        (foresee_two_avx2 if vectors else foresee_two_any)(stage.first, stage.second, q.key, &q.known)
+        pairs &= pairs - 1
+
+
 cdef void unwildcard(const sieve_t *sieve, const marks_t *m, asked_t *q) noexcept nogil:
     cdef uint32_t i
     cdef const stage_t *stage
     cdef uint64_t alive = m.visited, come = 0, out = 0, doubtful, still, ports_missed
     cdef uint64_t used[MAX_STAGES]      # whose words of a stage are to be un-wildcarded
+    cdef uint32_t pairs = 0             # stages whose two tries are judged at once
+    cdef shown_t shown[MAX_STAGES]
     for i in range(MAX_STAGES):
         stage = &sieve.stage[i]
         come = alive & stage.has
         if stage.tries and come:
-            if not ruled_out_at_once(stage, come, m.matched, q, &out):
+            if stage.first != NULL and are_known(stage.first, stage.second, &q.known):
+                out = (ruled_out_avx2 if vectors else ruled_out_any)(
+                    stage.first, stage.second, q.wc, &q.known, come, come & ~m.matched, &shown[i])
+                pairs |= <uint32_t>1 << i
+            else:
                 out = ruled_out(sieve, i, come, m.matched, q)
             come &= ~out
             alive &= ~out
@@ -354,10 +372,12 @@ cdef void unwildcard(const sieve_t *sieve, const marks_t *m, asked_t *q) noexcep
         alive |= doubtful & still & ~differing(q.key, stage)
         alive |= passing(sieve, q.key, q.seed, i, doubtful & ~still)
     ports_missed = come & ~m.matched & sieve.ports
-    if vectors:
-        unfold_avx2(q.wc.w, used, ports_missed, sieve.fold, sieve.fold + sieve.n_folds)
-    else:
-        unfold_any(q.wc.w, used, ports_missed, sieve.fold, sieve.fold + sieve.n_folds)
+    (unfold_avx2 if vectors else unfold_any)(q.wc.w, sieve.fold, sieve.fold + sieve.n_folds, used[0], used[1], used[2],
+                                             used[3], ports_missed)
+    while pairs:                        # last, as a vector loaded from where bytes were just stored has to wait
+        i = lowest_bit(pairs)
+        unwildcard_shown(sieve.stage[i].first, sieve.stage[i].second, &shown[i], q.wc)
+        pairs &= pairs - 1
     while ports_missed:
         fold_ports(sieve.probe[lowest_bit(ports_missed)].subtable, q.key, q.wc)
         ports_missed &= ports_missed - 1
