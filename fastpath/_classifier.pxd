@@ -53,6 +53,7 @@ cdef class Classifier:
     cdef const rule_t *try_conjunctions(self, const flow_t *key, flow_t *wc, uint64_t version,
                                         const soft_t *soft, int64_t priority,
                                         uint32_t n_parts) noexcept nogil
+    cdef Py_ssize_t find_known(self, const flow_t *keys, int64_t *ids, Py_ssize_t n, uint64_t version) noexcept nogil
     cdef void find_many(self, const flow_t *keys, flow_t *wc, int64_t *ids, Py_ssize_t n,
                         uint64_t version) noexcept
     # The writer's.

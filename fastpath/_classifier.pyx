@@ -44,6 +44,7 @@ from fastpath._bytes cimport load_acquire_ptr, prefetch, store_relaxed64, zero_w
 from fastpath._epoch cimport (epoch_collect, epoch_destroy, epoch_enter, epoch_init, epoch_leave)
 from fastpath._flow cimport FlowKey, hash_finish
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
+from fastpath._grid cimport GRID_KEYS, grid_find_many, grid_t
 from fastpath._sieve cimport sieve_add
 from fastpath._subtable cimport (
     MAX_WORDS, RULE_NEVER, agree, conj_t, end_chain, find_max, free_rule, free_subtable, head_of, link_after,
@@ -417,6 +418,31 @@ cdef class Classifier:
             PyBuffer_Release(&k)
         return (ids, masks) if filled else ids
 
+    cdef Py_ssize_t find_known(self, const flow_t *keys, int64_t *ids, Py_ssize_t n,
+                               uint64_t version) noexcept nogil:
+        """Ids for the first of *keys*, of a table that is worked out; return for how many."""
+        cdef const rule_t *found[GRID_KEYS]
+        cdef const rule_t *r
+        cdef const vector_t *v
+        cdef const grid_t *grid
+        cdef Py_ssize_t i = 0, k
+        while i + GRID_KEYS <= n:
+            v = <const vector_t *>load_acquire_ptr(<void *const *>&self.subtables)
+            grid = <const grid_t *>load_acquire_ptr(<void *const *>&v.grid) if v != NULL else NULL
+            if grid == NULL:
+                break
+            for k in range(i + GRID_KEYS, min(i + 2 * GRID_KEYS, n)):
+                prefetch(&keys[k])
+                prefetch(&keys[k].w[8])
+            grid_find_many(grid, &keys[i], found)
+            for k in range(GRID_KEYS):
+                r = found[k]
+                if r != NULL and not visible(r, version):
+                    r = self.find_unknown(&keys[i + k], NULL, version)
+                ids[i + k] = -1 if r == NULL else <int64_t>r.id
+            i += GRID_KEYS
+        return i
+
     cdef void find_many(self, const flow_t *keys, flow_t *wc, int64_t *ids, Py_ssize_t n,
                         uint64_t version) noexcept:
         cdef Py_ssize_t i
@@ -426,7 +452,7 @@ cdef class Classifier:
         self.expect(n, wc != NULL)
         with nogil:
             reader = self.enter()
-            for i in range(n):
+            for i in range(self.find_known(keys, ids, n, version) if wc == NULL else 0, n):
                 if i + AHEAD < n:
                     prefetch(&keys[i + AHEAD])
                     prefetch(&keys[i + AHEAD].w[8])

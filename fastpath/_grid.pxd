@@ -7,6 +7,7 @@ from fastpath._flow_layout cimport flow_t
 from fastpath._subtable cimport rule_t, subtable_t
 
 cdef enum:
+    GRID_KEYS = 8               # that are asked for together
     MAX_AXES = 12
     MAX_MUSTS = 4
     GRID_RULES = 2048           # a table of more has none
@@ -53,6 +54,26 @@ cdef inline const rule_t *grid_find(const grid_t *g, const flow_t *key) noexcept
         point = a.cell[point * a.n_classes + class_of(a, <const uint8_t *>key + a.ofs)]
         a += 1
     return g.rule[point]
+
+
+# The same for GRID_KEYS keys, a step of each in turn: a step waits for a load, and these for one another's no longer.
+cdef inline void grid_find_many(const grid_t *g, const flow_t *keys, const rule_t **found) noexcept nogil:
+    cdef const axis_t *a = &g.axis[0]
+    cdef const axis_t *end = a + g.n_axes
+    cdef uint32_t i, k
+    cdef uint32_t point[GRID_KEYS]
+    cdef uint64_t unlike[GRID_KEYS]
+    for k in range(GRID_KEYS):
+        point[k], unlike[k] = 0, 0
+    for i in range(g.n_musts):
+        for k in range(GRID_KEYS):
+            unlike[k] |= (keys[k].w[g.must[i].word] & g.must[i].mask) ^ g.must[i].value
+    while a < end:
+        for k in range(GRID_KEYS):
+            point[k] = a.cell[point[k] * a.n_classes + class_of(a, <const uint8_t *>&keys[k] + a.ofs)]
+        a += 1
+    for k in range(GRID_KEYS):
+        found[k] = g.rule[point[k]] if unlike[k] == 0 else NULL
 
 
 # The writer's: the grid of *n* subtables in the order of lookup, or NULL where it would be too big, parts of
