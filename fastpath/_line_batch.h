@@ -32,6 +32,7 @@ AVX2_INLINE uint32_t read_all(const batch_t *b, uint32_t tag, line_t *lines, __m
     __m256i metadata = _mm256_setzero_si256();
     for (uint32_t i = 0; i < n; i++) {
         packet_t *p = b->p[i];
+        __asm__("" : "+r"(p));      /* gcc would load it again for its length: 13.0 ns a packet where it is 12.6 */
         any |= packet_rare(p);
         metadata = _mm256_or_si256(metadata, load32(&p->recirc_id));
         if (unlikely(!read_one(p, tag, &lines[i], seed, ahead))) {
