@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -195,6 +196,23 @@ def test_mistakes_end_in_one_line(words: list[str], error: str, capsys: pytest.C
     assert main(["ofctl", *words]) in (1, 2)
     told = capsys.readouterr().err
     assert error in told and told.count("\n") == 1
+
+
+def test_a_switch_that_hangs_up_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        def hang_up() -> None:
+            client, _peer = listener.accept()
+            client.recv(100)
+            client.close()
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        assert main(["ofctl", "show", f"unix:{tmp_path}/s"]) == 1
+        thread.join()
+    assert capsys.readouterr().err == (
+        f"fastpath ofctl: unix:{tmp_path}/s: failed to connect to socket (End of file)\n")
 
 
 def test_a_monitor_prints_what_comes(bridges: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,10 @@ class Refused(FastpathError):
         super().__init__(decode(data).message.code)
 
 
+class HungUp(FastpathError):
+    """The switch ended the conversation."""
+
+
 class Client:
     """One conversation in the highest version of *versions* that the switch speaks."""
 
@@ -56,7 +60,7 @@ class Client:
     def _receive(self) -> bytes:
         data = self._wire.next()
         if data is None:
-            raise FastpathError("the switch hung up")
+            raise HungUp("the switch hung up")
         return data
 
     def send(self, message: object, xid: int | None = None) -> int:
@@ -88,7 +92,7 @@ class Client:
             out.append(data)
             if not is_more(data):
                 return out
-        raise FastpathError("the switch hung up")
+        raise HungUp("the switch hung up")
 
     def answer(self, message: object) -> list[Frame]:
         """The same, decoded."""
@@ -103,7 +107,7 @@ class Client:
                 raise Refused(data)
             if _xid(data) == barrier:
                 return
-        raise FastpathError("the switch hung up")
+        raise HungUp("the switch hung up")
 
     def bundle(self, messages: Iterable[object], *, flags: int = bundle.ATOMIC | bundle.ORDERED,
                number: int = 0) -> list[bytes]:

@@ -14,7 +14,7 @@ from fastpath.io.textfile import read_text
 from fastpath.ofproto.actions.base import Names
 from fastpath.ofproto.actions.versions import OF13
 from fastpath.ofproto.flow_reader import FlowReader
-from fastpath.openflow.client import Client, Refused
+from fastpath.openflow.client import Client, HungUp, Refused
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.formats import Formats, format_formats
 from fastpath.openflow.messages import basic, bundle, port, stats
@@ -148,8 +148,17 @@ class Talk:
         """The conversation."""
         if self._client is None:
             self._dial = self.dial()
-            self._client = Client(self._dial, self.versions)
+            self._client = self._agree(self._dial)
         return self._client
+
+    def _agree(self, dial: Dial) -> Client:
+        """A conversation in a version of OpenFlow.  Raises FastpathError in the words of ovs-ofctl."""
+        try:
+            return Client(dial, self.versions)
+        except (HungUp, BrokenPipeError, ConnectionResetError) as error:
+            why = error.strerror if isinstance(error, OSError) else "End of file"
+            place = self.name if ":" in self.name else self.target.removeprefix("unix:")
+            raise FastpathError(f"{place}: failed to connect to socket ({why})") from None
 
     @property
     def dialled(self) -> Dial:
