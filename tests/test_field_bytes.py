@@ -15,7 +15,7 @@ import pytest
 from ofctl_pair import Raw, our_bridge, reference_bridge
 
 from fastpath.fields import FIELDS, Field, Id, Prereq
-from fastpath.ofproto.actions.versions import OF10, OF12, OF13, OF14, OF15
+from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.match import Match
 from fastpath.openflow.codec import NX_VENDOR
@@ -164,7 +164,7 @@ def rules(target: str, version: int) -> dict[int, bytes]:
         return out
 
 
-@pytest.mark.parametrize("version", [OF10, OF12, OF13, OF14, OF15])
+@pytest.mark.parametrize("version", [OF10, OF11, OF12, OF13, OF14, OF15])
 def test_fields_come_back_in_the_same_bytes(both: tuple[str, str], version: int, more: int) -> None:
     r = random.Random(version)
     ids = [(f, i) for f in FIELDS if not f.name.startswith(_LEFT_OUT) for i in f.ids]
@@ -175,7 +175,7 @@ def test_fields_come_back_in_the_same_bytes(both: tuple[str, str], version: int,
     assert n_told > N_TOGETHER
 
 
-@pytest.mark.parametrize("version", [OF10, OF12, OF13, OF14, OF15])
+@pytest.mark.parametrize("version", [OF10, OF11, OF12, OF13, OF14, OF15])
 def test_fields_come_back_in_the_same_order(both: tuple[str, str], version: int, more: int) -> None:
     r = random.Random(version)
     n_told = 0

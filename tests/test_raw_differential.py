@@ -36,9 +36,8 @@ _QUEUES = (queue.QueueReply, queue.QueueConfigReply, queue.QueueDescReply)
 # Not sent: what is for the other side (a second hello and an error are answered with an error, which we do
 # not do), what ends the reference, and monitors, whose refusals it fills with bytes that lie around.
 _LEFT_OUT = (basic.Hello, basic.Error, conntrack.CtFlush, monitor.FlowMonitorRequest)
-# The reference tells flows in OXM where 1.1 has matches of its own, the wrong number of a table's miss, and
-# ages of flows in whole seconds.
-_NOT_EQUAL = {OF11: (stats.FlowRequest, stats.TableRequest), OF15: (stats.FlowRequest,)}
+# The reference tells the wrong number of a table's miss, and ages of flows in whole seconds.
+_NOT_EQUAL = {OF11: (stats.TableRequest,), OF15: (stats.FlowRequest,)}
 _TIMES = re.compile(r"(duration|idle_age|hard_age)=[-0-9.e]+")
 
 

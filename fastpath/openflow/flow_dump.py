@@ -37,7 +37,7 @@ class FlowWriter:
         self._writer: EntryWriter | None = None
         if nx or OF11 <= version < OF15:
             self._writer = EntryWriter(
-                oxm.wire_writer(), oxm.NXM if nx or version == OF11 else version, now, self._put_actions,
+                oxm.wire_writer(), oxm.NXM if nx else version, now, self._put_actions,
                 self._put_slowly, nx=nx, flags=version >= OF13, importance=version >= OF14)
 
     def pages(self, rules: list[Rule], room: int) -> Iterator[bytes]:

@@ -167,7 +167,7 @@ class FlowEntry:
         """Bytes in the standard form of *version*."""
         actions = instructions.put(self.actions, version, self.match)
         # OpenFlow 1.1 too has the form that can say all, as with the reference.
-        match = oxm.put_oxm_match(self.match, oxm.NXM) if version == OF11 else legacy_match.put_match(
+        match = oxm.put_oxm_match(self.match, version) if version == OF11 else legacy_match.put_match(
             self.match, version)
         if version == OF10:
             length = 4 + len(match) + _FLOW10.size(version) + len(actions)
