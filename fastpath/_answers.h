@@ -93,7 +93,7 @@ AVX2 __attribute__((noinline)) static int all_answered(const asked_t *a, const l
     return _mm256_testz_si256(diff, diff);
 }
 
-/* The same of large tables: records are fetched before they are looked at. */
+/* The same of large tables: records are fetched before they are looked at, and found[] is always set. */
 AVX2 __attribute__((noinline)) static int all_answered_far(const asked_t *a, const line_t *lines, uint32_t n,
                                                            const void **found)
 {
@@ -121,14 +121,14 @@ AVX2 __attribute__((noinline)) static int all_answered_far(const asked_t *a, con
 
 static uint32_t first_answers_avx2(const asked_t *a, const line_t *lines, uint32_t open, const void **found)
 {
-    if (likely((open & (open + 1)) == 0 && a->slabs[0])) {
-        uint32_t n = bit_length(open);
-        int far = a->ahead || __atomic_load_n(&a->slabs[1], __ATOMIC_RELAXED);
-        if (likely(far ? all_answered_far(a, lines, n, found) : all_answered(a, lines, n, found))) {
-            return 0;
-        }
+    uint32_t n = bit_length(open);
+    if (unlikely((open & (open + 1)) || a->slabs[0] == NULL)) {
+        return first_answers_any(a, lines, open, found);
     }
-    return first_answers_any(a, lines, open, found);
+    if (a->ahead || __atomic_load_n(&a->slabs[1], __ATOMIC_RELAXED)) {
+        return all_answered_far(a, lines, n, found) ? 0 : lines_missed_avx2(lines, open, found);
+    }
+    return likely(all_answered(a, lines, n, found)) ? 0 : first_answers_any(a, lines, open, found);
 }
 #endif
 
