@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from fastpath import Switch
+from fastpath import Bridge, Switch
 from fastpath.cli import config, control, help, openflow, run, signals, table
 from fastpath.cli.main import main, parser
 from fastpath.dpif.provider import DatapathStats, PortStats
@@ -25,6 +25,7 @@ from fastpath.errors import ConfigError, FastpathError, PortError
 from fastpath.io.pcapfile import PcapWriter, read_pcap
 from fastpath.io.port import FAULTS, PORT_TYPES, RECORDERS
 from fastpath.ofproto.snooping import SnoopSettings
+from fastpath.runtime.listener import Listener
 from fastpath.testing import frame
 
 Capture = pytest.CaptureFixture[str]
@@ -178,6 +179,37 @@ def test_a_file_says_what_is_spoken(tmp_path: Path, ovs_ofctl: str) -> None:
     finally:
         process.terminate()
         assert process.communicate(timeout=60)[1] == ""
+
+
+def test_a_socket_asked_for_twice_is_of_one_bridge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, f"""
+        [switch]
+        rundir = "{tmp_path}"
+        [bridges.one]
+        listen = ["punix:{tmp_path}/./one.mgmt", "ptcp:0", "ptcp:0"]
+        [bridges.two]
+    """)
+    options, asked = argparse.ArgumentParser(), []
+    openflow.add_options(options)
+    listen = Bridge.listen
+
+    def note(bridge: Bridge, address: str, **settings: Any) -> Listener:
+        asked.append((bridge.name, address))
+        return listen(bridge, address, **settings)
+    monkeypatch.setattr(Bridge, "listen", note)
+    found = config.load(path)
+    for bridge in ("one", "two"):
+        asked.clear()
+        args = options.parse_args(["--listen", f"{bridge}@punix:{tmp_path}/one.mgmt"])
+        with Switch(realtime=True) as switch:
+            run.build(switch, found)
+            if bridge == "one":
+                openflow.serve(switch, args, found)
+            else:
+                with pytest.raises(ConfigError, match="bridge 'one' is served there"):
+                    openflow.serve(switch, args, found)
+        assert asked == [("one", f"punix:{tmp_path}/one.mgmt"), ("one", "ptcp:0"), ("one", "ptcp:0"),
+                         ("two", f"punix:{tmp_path}/two.mgmt")]
 
 
 def test_a_file_says_controllers_and_where_to_listen(tmp_path: Path) -> None:

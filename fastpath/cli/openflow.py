@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from fastpath.cli.config import BridgeConfig, Config, parse_dpid, parse_protocol
 from fastpath.cli.prelude import placed
 from fastpath.errors import ConfigError
 from fastpath.openflow.codec import VERSIONS
+from fastpath.runtime.addresses import Address, parse_address
 from fastpath.runtime.tls import FILES as TLS_FILES
 from fastpath.runtime.tls import Tls, tls_of
 from fastpath.switch import Switch
@@ -85,17 +87,32 @@ def _in_band(args: argparse.Namespace, settings: BridgeConfig) -> bool:
 def serve(switch: Switch, args: argparse.Namespace, wanted: Config) -> None:
     """Listen where the options and the file say, with bridges and rules as they are now."""
     tls, rundir = _tls(args, wanted), args.rundir or wanted.rundir
+    served: dict[tuple[object, ...], str] = {}          # what is listened to already, and the bridge's name
+
+    def listen(settings: BridgeConfig, text: str) -> None:
+        address = parse_address(text, passive=True)
+        there = _place(address)
+        if there not in served:
+            switch[settings.name].listen(text, tls=tls, **_spoken(args, settings))
+        elif served[there] != settings.name:
+            raise ConfigError(f"{text}: bridge {served[there]!r} is served there")
+        if address.path or address.port:                # port 0 is another one each time
+            served[there] = settings.name
+
     for settings in wanted.bridges:
-        bridge, spoken = switch[settings.name], _spoken(args, settings)
         if rundir:
-            bridge.listen(f"punix:{Path(rundir) / bridge.name}.mgmt", **spoken)
-            bridge.snoop(f"punix:{Path(rundir) / bridge.name}.snoop")
-        for place, address in settings.listen:
+            listen(settings, f"punix:{Path(rundir) / settings.name}.mgmt")
+            switch[settings.name].snoop(f"punix:{Path(rundir) / settings.name}.snoop")
+        for place, text in settings.listen:
             with placed(place):
-                bridge.listen(address, tls=tls, **spoken)
+                listen(settings, text)
     for text in args.listen:
-        settings, address = _bridge(wanted, "--listen", text)
-        switch[settings.name].listen(address, tls=tls, **_spoken(args, settings))
+        listen(*_bridge(wanted, "--listen", text))
+
+
+def _place(address: Address) -> tuple[object, ...]:
+    """The same for addresses that are one socket, however they are written."""
+    return address.is_tls, os.path.realpath(address.path) if address.path else (address.host, address.port)
 
 
 def _spoken(args: argparse.Namespace, settings: BridgeConfig) -> dict[str, Any]:
