@@ -16,12 +16,12 @@ from fastpath.errors import ArgumentError, ConfigError, FastpathError, OpenFlowE
 from fastpath.in_band import hw_address
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.instructions import format_list
-from fastpath.ofproto.bridge import check_writable
 from fastpath.ofproto.description import Description
 from fastpath.ofproto.events import PacketIn
 from fastpath.ofproto.flow_change import FlowUpdate
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.group import Group, GroupMod
+from fastpath.ofproto.internal import check_writable
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.metadata import give
 from fastpath.ofproto.meter import BandType, Meter, MeterCommand, MeterMod

@@ -87,3 +87,19 @@ def test_a_band_without_burst_is_told_and_forwarded_with_one(both: tuple[str, st
             one.said()
     assert heard[0] == heard[1]
     assert "burst_size=7" in str(heard[0])
+
+
+@pytest.mark.parametrize("version", [OF11, OF12])
+@pytest.mark.parametrize("config", range(4))
+def test_tables_told_to_ask_do_so_for_ports_there_are(both: tuple[str, str], version: int,
+                                                      config: int) -> None:
+    heard = []
+    for target in both:
+        ofctl(target, 5, ("del-flows",))
+        with Raw(target, version) as peer:
+            peer.send(basic.SetConfig(0, 128))
+            peer.send(port.TableMod(0xFF, config))
+            peer.said()
+            heard.append([sent(peer, n, "table") for n in (1, 2, 99, 0xFFFD, 0xFFFE, 0xFFFF)])
+    assert heard[0] == heard[1]
+    assert any(heard[0]) == (config != 2)

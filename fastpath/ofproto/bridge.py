@@ -32,7 +32,7 @@ from fastpath.ofproto.flow_tables import FlowTables
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import Group, GroupCommand, GroupMod, GroupModResult, GroupTable
 from fastpath.ofproto.in_band import InBand, InBandRules
-from fastpath.ofproto.internal import InternalRules
+from fastpath.ofproto.internal import InternalRules, check_writable
 from fastpath.ofproto.learning import MacTable
 from fastpath.ofproto.match import HIDDEN, Match, sets_hidden
 from fastpath.ofproto.meter import Meter, MeterMod, MeterTable
@@ -108,14 +108,6 @@ class WatchedMacs(MacTable):
         super()._remove(key)
 
 
-def check_writable(mod: FlowMod, internal: InternalRules | None = None) -> None:
-    """Raise OpenFlowError if *mod* is about the table that is the switch's own; a deletion may be, of none of
-    the rules *internal*."""
-    if mod.table_id == INTERNAL_TABLE and (
-            mod.command < Command.DELETE or internal is None or internal.of(mod)):
-        raise OpenFlowError("OFPBRC_EPERM", f"table {INTERNAL_TABLE} is the switch's own")
-
-
 class Ofproto:
     """One bridge.  Attributes named in BridgeView are read by translation."""
 
@@ -182,13 +174,17 @@ class Ofproto:
         """Rules of one table, in no order."""
         return self.tables.get(table_id) or ()
 
-    def miss(self, table_id: int) -> Miss:
+    def miss(self, table_id: int, *, has_port: bool = True) -> Miss:
         """What becomes of a packet that no rule of a table matches.  After the last table the controller is
-        asked (OpenFlow 1.1 section 4.1.1)."""
+        asked (OpenFlow 1.1 section 4.1.1).  *has_port*: it came by a port there is; as in the reference, for
+        others it is asked only where nobody said what to do."""
         table = self.tables.get(table_id)
         miss = Miss.DEFAULT if table is None else table.miss
         ends = miss is Miss.CONTINUE and table_id >= INTERNAL_TABLE - 1
-        return Miss.CONTROLLER if ends or (miss is Miss.DEFAULT and self.asks_on_miss()) else miss
+        if miss is Miss.DEFAULT:
+            return Miss.CONTROLLER if self.asks_on_miss() else miss
+        asks = ends or miss is Miss.CONTROLLER
+        return (Miss.CONTROLLER if has_port else Miss.DROP) if asks else miss
 
     def count_lookups(self, table_id: int, n: int, *, matched: bool) -> None:
         """Count packets that were looked up in a table, be it one that never had a rule."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.controller import Controller, PacketInReason
 from fastpath.ofproto.actions.instructions import format_list
-from fastpath.ofproto.flow_mod import FlowMod
+from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_tables import narrowing
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.rule import DEFAULT_PRIORITY, Rule
@@ -43,6 +44,14 @@ class InternalRules:
         else:
             found = [rule for rule in self if wanted.match.covers(rule.match)]
         return [rule for rule in found if keep(rule)] if keep else found
+
+
+def check_writable(mod: FlowMod, internal: InternalRules | None = None) -> None:
+    """Raise OpenFlowError if *mod* is about the table that is the switch's own; a deletion may be, of none of
+    the rules *internal*."""
+    if mod.table_id == TABLE_INTERNAL and (
+            mod.command < Command.DELETE or internal is None or internal.of(mod)):
+        raise OpenFlowError("OFPBRC_EPERM", f"table {TABLE_INTERNAL} is the switch's own")
 
 
 def format_hidden(rule: Rule, now: float) -> str:

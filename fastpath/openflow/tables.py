@@ -70,7 +70,8 @@ def _changes(ask: port.TableMod, version: int) -> dict[str, Any]:
     if version < OF14:
         if version not in (OF11, OF12):
             return {}
-        return {"miss": _MISSES[ask.config & tables.MISS_MASK]}
+        miss = _MISSES[ask.config & tables.MISS_MASK]
+        return {"miss": Miss.CONTROLLER if miss is Miss.DEFAULT else miss}      # which cannot be asked for
     settings = tables.TableSettings.get(Reader(ask.properties))
     vacancy: tuple[int, int] | bool = False
     if ask.config & tables.CONFIG_VACANCY:

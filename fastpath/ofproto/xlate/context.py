@@ -194,8 +194,8 @@ class BridgeView(Protocol):
         """Best rule of one table, un-wildcarding into *wc* every bit the answer depends on."""
     def rules_of(self, table_id: int) -> Iterable[RuleView]:
         """All rules of one table, for telling which of them a lookup missed."""
-    def miss(self, table_id: int) -> Miss:
-        """What becomes of a packet that no rule of a table matches."""
+    def miss(self, table_id: int, *, has_port: bool = True) -> Miss:
+        """What becomes of a packet that no rule of a table matches; *has_port*: it came by one there is."""
     def port(self, ofp_port: int) -> PortView | None: ...
     def ports(self) -> Iterable[PortView]:
         """All ports in the order flooding visits them: LOCAL first, then by number."""

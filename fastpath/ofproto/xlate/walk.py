@@ -117,9 +117,9 @@ def look_up(x: Xlate, in_port: int, table_id: int, *, may_miss: bool,
 
 def _asks_controller(bridge: BridgeView, table_id: int, in_port: int) -> bool:
     """Whether a packet that no rule of a table matches goes to the controller."""
-    if bridge.miss(table_id) is not Miss.CONTROLLER:
-        return False
     port = bridge.port(in_port)
+    if bridge.miss(table_id, has_port=port is not None) is not Miss.CONTROLLER:
+        return False
     return port is None or not port.no_packet_in
 
 
