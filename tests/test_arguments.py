@@ -84,8 +84,8 @@ def plausible(world: World, annotation: str) -> object:
     """Something of the kind an annotation names first."""
     found = re.match(r"\w+", annotation)
     assert found
-    plain = {"str": "x", "int": 1, "float": 1.0, "bytes": b"", "Address": 1, "Callable": print, "Mapping": {},
-             "Iterable": (), "Port": "a", "Bridge": world.bridge, "type": ValueError,
+    plain = {"str": "x", "int": 1, "float": 1.0, "bool": True, "bytes": b"", "Address": 1, "Callable": print,
+             "Mapping": {}, "Iterable": (), "Port": "a", "Bridge": world.bridge, "type": ValueError,
              "IoPort": MemoryPort("q"), "Datapath": world.switch.dpif}
     return plain[found.group()]
 

@@ -172,7 +172,7 @@ def test_a_new_setting_is_looked_at_here_first() -> None:
               "patch_stats", "queues", "more_counts", "no_stp", "no_receive_stp", "admin", "faults",
               "features"}
     assert {member.name for member in fields(OfPort)} == heeded | others        # type: ignore[arg-type]
-    asked = {"name", "macs", "internal", "mirrors", "miss", "port", "ports",
+    asked = {"name", "macs", "internal", "mirrors", "miss", "port", "ports", "snooping",
              "is_in_band"}                                          # lookup: of its tables
     others = {"features", "recirc", "flood_vlans", "forward_bpdu", "exports_flows",
               "options", "frag_handling", "lookup", "rules_of", "learn", "may_learn", "knows", "shorten",

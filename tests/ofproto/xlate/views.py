@@ -84,7 +84,7 @@ class Bridge:
     def rules_of(self, table_id: int) -> Iterable[Rule]:
         return self.tables.get(table_id) or ()
 
-    def miss(self, table_id: int) -> Miss:
+    def miss(self, table_id: int, *, has_port: bool = True) -> Miss:
         table = self.tables.get(table_id)
         return Miss.DEFAULT if table is None else table.miss
 
