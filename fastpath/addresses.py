@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 from fastpath.arguments import checked
 from fastpath.errors import ConfigError, NotFoundError, ParseError
 from fastpath.ofproto import views
-from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.learning import MacCounters, MacEntry
 from fastpath.ofproto.port import VLAN_MAX
-from fastpath.runtime.loop import Lock
+from fastpath.part import BridgePart
 from fastpath.text import parse_mac
 
 if TYPE_CHECKING:
     from fastpath.bridge import Port
-    from fastpath.switch import Switch
 
 
 def check_fdb(aging: float, max_macs: int) -> None:
@@ -32,19 +30,8 @@ def check_fdb(aging: float, max_macs: int) -> None:
 
 
 @checked
-class Addresses:
+class Addresses(BridgePart):
     """What a Bridge can do with its MAC table."""
-
-    switch: Switch
-    ofproto: Ofproto
-
-    @property
-    def _lock(self) -> Lock:
-        raise NotImplementedError
-
-    def port(self, which: Port | str | int) -> Port:
-        """A port by name or number."""
-        raise NotImplementedError
 
     def fdb(self) -> list[MacEntry]:
         """Learned and static addresses, longest unseen first."""

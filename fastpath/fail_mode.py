@@ -7,28 +7,16 @@ What they mean is told in ``ofproto.fail_open``.  Whoever holds connections to c
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
 
 from fastpath.arguments import checked
 from fastpath.errors import ConfigError
-from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.fail_open import FailMode
-from fastpath.runtime.loop import Lock
-
-if TYPE_CHECKING:
-    from fastpath.switch import Switch
+from fastpath.part import BridgePart
 
 
 @checked
-class FailModes:
+class FailModes(BridgePart):
     """What a Bridge can do about controllers that are not there."""
-
-    switch: Switch
-    ofproto: Ofproto
-
-    @property
-    def _lock(self) -> Lock:
-        raise NotImplementedError
 
     @property
     def fail_mode(self) -> str:

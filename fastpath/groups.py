@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fastpath.arguments import checked
 from fastpath.dpif.provider import MeterStats
@@ -16,27 +15,16 @@ from fastpath.io.textfile import read_text
 from fastpath.ofproto import group_text, meter_text
 from fastpath.ofproto.actions.versions import OF15
 from fastpath.ofproto.admission import check_group
-from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.group import Group, GroupCommand, GroupMod
 from fastpath.ofproto.meter import Meter, MeterCommand, MeterMod
 from fastpath.ofproto.rule import RemovedReason, Rule
-from fastpath.runtime.loop import Lock
+from fastpath.part import BridgePart
 from fastpath.value import replace
-
-if TYPE_CHECKING:
-    from fastpath.switch import Switch
 
 
 @checked
-class GroupsAndMeters:
+class GroupsAndMeters(BridgePart):
     """What a Bridge can do with its groups and meters."""
-
-    switch: Switch
-    ofproto: Ofproto
-
-    @property
-    def _lock(self) -> Lock:
-        raise NotImplementedError
 
     # -- groups ----------------------------------------------------------------------------------------
 

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING
 from fastpath.arguments import checked
 from fastpath.errors import ConfigError
 from fastpath.ofproto import views
-from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.mirrors import MIN_SNAPLEN, WHOLE, Mirror
 from fastpath.ofproto.port import VLAN_MAX
-from fastpath.runtime.loop import Lock
+from fastpath.part import BridgePart
 from fastpath.value import replace
 
 if TYPE_CHECKING:
     from fastpath.bridge import Port
-    from fastpath.switch import Switch
 
 # Two bridges whose mirrors copy to each other translate 64 levels deep before that is refused, as in the
 # reference; a level with its copy is up to 15 calls, and Python allows 1000 unless told otherwise.
@@ -29,19 +27,8 @@ FRAMES = 4000
 
 
 @checked
-class Mirrors:
+class Mirrors(BridgePart):
     """What a Bridge can do with its mirrors."""
-
-    switch: Switch
-    ofproto: Ofproto
-
-    @property
-    def _lock(self) -> Lock:
-        raise NotImplementedError
-
-    def port(self, which: Port | str | int) -> Port:
-        """A port by name or number."""
-        raise NotImplementedError
 
     def add_mirror(self, name: str, *, select_all: bool = False,
                    select_src_port: Iterable[Port | str | int] = (),

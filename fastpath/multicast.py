@@ -10,29 +10,16 @@ from typing import TYPE_CHECKING
 from fastpath.arguments import checked
 from fastpath.errors import ConfigError, NotFoundError
 from fastpath.ofproto import views
-from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.snooping import AGING_S, MAX_GROUPS, Member, SnoopSettings, SnoopTable
-from fastpath.runtime.loop import Lock
+from fastpath.part import BridgePart
 
 if TYPE_CHECKING:
     from fastpath.bridge import Port
-    from fastpath.switch import Switch
 
 
 @checked
-class Multicast:
+class Multicast(BridgePart):
     """What a Bridge can do about multicast groups."""
-
-    switch: Switch
-    ofproto: Ofproto
-
-    @property
-    def _lock(self) -> Lock:
-        raise NotImplementedError
-
-    def port(self, which: Port | str | int) -> Port:
-        """A port by name or number."""
-        raise NotImplementedError
 
     @property
     def is_snooping(self) -> bool:

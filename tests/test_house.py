@@ -76,6 +76,7 @@ MIRRORED_ELSEWHERE = {
     "_entrywire": "test_flow_dump",     # equal to entries written one by one
     "_fieldsteps": "test_steps",        # equal to what the actions do one by one
     "shortcut": "test_express",
+    "part": "test_switch",              # a contract, too: Bridge fulfils it
     "provider": "test_userspace",       # a contract: tested through what implements it
 }
 

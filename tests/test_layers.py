@@ -43,8 +43,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # Modules that belong to another one's layer.
 SAME_LAYER = {"bridge": "switch", "bundle": "switch", "groups": "switch", "addresses": "switch",
-              "mirrors": "switch", "multicast": "switch", "fail_mode": "switch", "controllers": "switch",
-              "controller_set": "switch",
+              "mirrors": "switch", "multicast": "switch", "part": "switch", "fail_mode": "switch",
+              "controllers": "switch", "controller_set": "switch",
               "in_band": "switch", "passive": "switch", "patience": "switch", "tracing": "switch",
               "tlv": "flowtext", "geneve": "flowtext", "tlvmap": "switch", "__main__": "cli"}
 # Within ofproto only these parts of dpif and the engine are known: never which provider it is.

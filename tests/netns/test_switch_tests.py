@@ -23,27 +23,13 @@ PORT, N_FILES, N_LINKS = "6653", 10, 3
 # Cases that judge how fast packets are made, and bursts; packets that os-ken cannot read back; what it wants
 # otherwise than the reference does it: tags and labels that inherit, and the checksum of its SCTP.
 _LEFT_OUT = re.compile("bps|pktps|mpls/ipv4/icmp|->ip_proto|->sctp_|/vlan.*push_vlan:0x88a8|push_mpls")
-_SWITCH = """
-[switch]
-rundir = "DIR"
-[bridges.s1]
+_BRIDGE = """
+[bridges.s{number}]
 controllers = ["tcp:127.0.0.1:6653"]
-protocols = ["VERSION"]
-dpid = "1"
+protocols = ["{version}"]
+dpid = "{number}"
 fail_mode = "secure"
-[bridges.s1.ports]
-a1 = {number = 1}
-a2 = {number = 2}
-a3 = {number = 3}
-[bridges.s2]
-controllers = ["tcp:127.0.0.1:6653"]
-protocols = ["VERSION"]
-dpid = "2"
-fail_mode = "secure"
-[bridges.s2.ports]
-b1 = {number = 1}
-b2 = {number = 2}
-b3 = {number = 3}
+ports = {{ {side}1 = {{number = 1}}, {side}2 = {{number = 2}}, {side}3 = {{number = 3}} }}
 """
 
 
@@ -67,7 +53,8 @@ def test_switch_tests(root: None, controllers: Path, tmp_path: Path, version: st
     chosen.mkdir()
     n_cases = choose(controllers, chosen, version, N_FILES * more)
     assert n_cases
-    (tmp_path / "switch.toml").write_text(_SWITCH.replace("DIR", str(tmp_path)).replace("VERSION", version))
+    bridges = (_BRIDGE.format(number=n, version=version, side=side) for n, side in ((1, "a"), (2, "b")))
+    (tmp_path / "switch.toml").write_text(f'[switch]\nrundir = "{tmp_path}"\n' + "".join(bridges))
     with Lab() as lab:
         netns = lab.netns("sw")
         lab.run(netns, "ip", "link", "set", "lo", "up")
