@@ -42,7 +42,7 @@ class Client:
     def __init__(self, wire: Wire, versions: Iterable[int] = VERSIONS) -> None:
         self._wire, self._xid = wire, 0
         ours = frozenset(versions)
-        wire.send(encode(basic.Hello(ours), max(ours), self._next_xid()))
+        wire.send(encode(basic.hello_of(ours), max(ours), self._next_xid()))
         hello = self._receive()
         if hello[1] == ERROR:
             raise Refused(hello)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fastpath.errors import OpenFlowError
 from fastpath.openflow.codec import VERSIONS
 from fastpath.openflow.messages import basic
-from fastpath.openflow.messages.table import HEADER, Frame, decode, encode, refusal
+from fastpath.openflow.messages.table import HEADER, Frame, check_kind, decode, encode, refusal
 
 BACKLOG_MAX = 4 << 20               # bytes waiting to be sent beyond which nothing more is read
 HELLO_TYPE = 0
@@ -42,7 +42,7 @@ class Connection:
         # Takes whole messages of some bytes, from a place in them on, by itself; tells where it stopped.
         self.shortcut: Callable[[bytes, int], int] = lambda _data, at: at
         self._xid = 0
-        self._out += encode(basic.Hello(self.versions), max(self.versions), self.next_xid())
+        self._out += encode(basic.hello_of(self.versions), max(self.versions), self.next_xid())
 
     def next_xid(self) -> int:
         """A number for a message of ours."""
@@ -136,7 +136,7 @@ class Connection:
                         return
                 version, kind, size, _xid = HEADER.unpack_from(held, at)
                 if size < HEADER.size:
-                    self._refuse_framing(held[at:at + HEADER.size])
+                    self.closed = True          # nothing after it can be found
                     return
                 if end - at < size:
                     self._need = size
@@ -146,8 +146,11 @@ class Connection:
                 if not self.version:
                     self._negotiate(message)
                     continue
-                if version != self.version and version not in _ANY_VERSION.get(kind, ()):
+                if version != self.version and not _is_of_any_version(message):
                     self._refuse_version(message)
+                    continue
+                if kind in _OURS:
+                    self._answer(message)
                     continue
                 frame = self._decoded(message)
                 if frame is not None:
@@ -156,21 +159,14 @@ class Connection:
             self._in += held[at:]
             self.n_taken += at
 
-    def _refuse_framing(self, head: bytes) -> None:
-        """The length of what comes cannot be trusted: nothing after it can be found."""
-        self._out += refusal(OpenFlowError("OFPBRC_BAD_LEN"), head, self.version or min(self.versions))
-        self.closed = True
-
     def _refuse_version(self, message: bytes) -> None:
-        """Answer in the message's own version, as the reference does, or in the oldest."""
-        version = message[0]
-        self.on_other_version(version)
-        self._out += refusal(OpenFlowError("OFPBRC_BAD_VERSION"), message,
-                             version if version in VERSIONS else min(VERSIONS))
+        """Answer in the message's own version, as the reference does."""
+        self.on_other_version(message[0])
+        self._out += refusal(OpenFlowError("OFPBRC_BAD_VERSION"), message, message[0])
 
     def _negotiate(self, message: bytes) -> None:
-        version, kind, _size, xid = HEADER.unpack_from(message)
-        if kind != HELLO_TYPE:
+        version, kind, _size, _xid = HEADER.unpack_from(message)
+        if kind != HELLO_TYPE or not version:
             self.closed = True
             return
         known = version if version in VERSIONS else max(VERSIONS)
@@ -178,33 +174,51 @@ class Connection:
         theirs = basic.hello_versions(hello, version)
         common = self.versions & theirs
         if not common:
-            ours = min(self.versions)
-            text = f"We support versions {sorted(self.versions)}, you support {sorted(theirs)}."
-            self._out += encode(basic.Error("OFPHFC_INCOMPATIBLE", text.encode()), ours, xid)
+            text = (f"We support {basic.versions_text(self.versions)}, "
+                    f"you support {basic.versions_text(theirs)}, no common versions.")
+            highest = max(theirs) if max(theirs) in VERSIONS else min(VERSIONS)
+            self._out += encode(basic.Error("OFPHFC_INCOMPATIBLE", text.encode()), highest, 0)
             self.closed = True
-            self.on_mismatch(frozenset(theirs))
+            self.on_mismatch(theirs)
             return
         self.version = max(common)
         self.on_version()
 
+    def _answer(self, message: bytes) -> None:
+        """Answer a message that is for the connection itself.  Even errors are answered, as by the
+        reference."""
+        try:
+            cls = check_kind(message).cls
+            if cls is basic.Hello or cls is basic.Error:        # one hello is enough
+                raise OpenFlowError("OFPBRC_BAD_TYPE", f"{cls.__name__} from a controller")
+        except OpenFlowError as error:
+            self._refuse(error, message)
+            return
+        if cls is basic.EchoRequest:
+            self.send_bytes(message[:1] + bytes([_ECHO_REPLY]) + message[2:])
+
     def _decoded(self, message: bytes) -> Frame | None:
         try:
-            frame = self.decode(message)
+            return self.decode(message)
         except OpenFlowError as error:
-            if message[1] != _ERROR_TYPE:
-                self.on_refusal(error, message)
-                self._out += refusal(error, message, self.version)
+            self._refuse(error, message)
             return None
-        if frame is None or type(frame.message) not in OURS:
-            return frame
-        if isinstance(frame.message, basic.Hello):      # once is enough
-            self._out += refusal(OpenFlowError("OFPBRC_BAD_TYPE"), message, frame.version)
-        elif isinstance(frame.message, basic.EchoRequest):
-            self.send_bytes(encode(basic.EchoReply(frame.message.data), frame.version, frame.xid))
-        return None
+
+    def _refuse(self, error: OpenFlowError, message: bytes) -> None:
+        self.on_refusal(error, message)
+        self._out += refusal(error, message, message[0])
 
 
-_ERROR_TYPE = 1
-OURS = frozenset((basic.Hello, basic.Error, basic.EchoRequest, basic.EchoReply))
-# Messages that may have any version, by type: hello, error, echo request and reply.
-_ANY_VERSION = dict.fromkeys((HELLO_TYPE, _ERROR_TYPE, 2, 3), VERSIONS)
+def _is_of_any_version(message: bytes) -> bool:
+    """Whether *message* is one that every version has, be it one nobody knows."""
+    if message[1] not in _OURS:
+        return False
+    try:
+        check_kind(message)
+    except OpenFlowError:
+        return False
+    return True
+
+
+_ECHO_REPLY = 3
+_OURS = range(4)                    # types of hello, error, echo request and reply

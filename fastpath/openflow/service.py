@@ -36,7 +36,7 @@ from fastpath.openflow.adds import PLAIN, Adds
 from fastpath.openflow.async_config import AsyncConfig
 from fastpath.openflow.bundles import Bundles
 from fastpath.openflow.codec import VERSIONS, check_zero
-from fastpath.openflow.connection import OURS, Connection
+from fastpath.openflow.connection import Connection
 from fastpath.openflow.deadlines import Deadlines
 from fastpath.openflow.flow_dump import FlowWriter
 from fastpath.openflow.keepalive import Keepalive
@@ -258,7 +258,7 @@ class Session:
                 flow.check_names_no_table(message)      # which is told before most else
             if cls is packet.NxResume:
                 packet.check_resume(message)
-            if cls in _HANDLERS or cls in OURS:
+            if cls in _HANDLERS:
                 raise
             raise OpenFlowError("OFPBRC_BAD_TYPE", f"{cls.__name__} from a controller") from None
 

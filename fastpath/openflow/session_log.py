@@ -12,8 +12,8 @@ import logging
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.flow_mod import Command
 from fastpath.openflow.keepalive import NEVER
+from fastpath.openflow.messages.basic import versions_text
 from fastpath.openflow.messages.table import check_kind
-from fastpath.openflow.wire_log import format_versions
 
 REPORT_S, PAUSE_S = 10.0, 60.0
 _log, _refusals = logging.getLogger("fastpath.connmgr"), logging.getLogger("fastpath.connmgr.refusals")
@@ -89,7 +89,7 @@ def tell_mismatch(name: str, ours: frozenset[int], theirs: frozenset[int]) -> No
     """Log that no version is spoken by both."""
     if name:
         _vconn.warning("%s: version negotiation failed (we support %s, peer supports %s)",
-                       name.rpartition("<->")[2], format_versions(ours), format_versions(theirs))
+                       name.rpartition("<->")[2], versions_text(ours), versions_text(theirs))
 
 
 def _type(request: bytes) -> str:

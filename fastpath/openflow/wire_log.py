@@ -56,9 +56,10 @@ class WireLog:
     def _agree(self, message: bytes) -> None:
         known = message[0] if message[0] in VERSIONS else max(VERSIONS)
         theirs = basic.hello_versions(decode(bytes([known]) + message[1:]).message, message[0])
-        if self._versions & theirs:
+        ours, text = self._versions, basic.versions_text
+        if ours & theirs:
             _log.debug("%s: negotiated OpenFlow version 0x%02x (we support %s, peer supports %s)", self._name,
-                       max(self._versions & theirs), format_versions(self._versions), format_versions(theirs))
+                       max(ours & theirs), text(ours), text(theirs))
 
 
 class _Text:
@@ -84,15 +85,3 @@ def cut(waiting: bytearray, data: bytes) -> list[bytes]:
         at += size
     del waiting[:at]
     return found
-
-
-def format_versions(versions: frozenset[int]) -> str:
-    """*versions* as the reference's log has them."""
-    if not versions:
-        return "no versions"
-    highest = max(versions)
-    if len(versions) == 1:
-        return f"version 0x{highest:02x}"
-    if len(versions) == highest:
-        return f"version 0x{highest:02x} and earlier"
-    return f"versions {', '.join(f'0x{version:02x}' for version in sorted(versions))}"

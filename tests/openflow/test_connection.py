@@ -46,7 +46,8 @@ def test_a_hello_of_a_later_version_is_understood() -> None:
 def test_without_a_common_version_the_peer_is_told_and_left() -> None:
     connection = met(encode(basic.Hello(frozenset({OF15})), OF15, 5), (OF10,))
     (frame,) = said(connection)
-    assert connection.closed and frame.xid == 5 and frame.message.code == "OFPHFC_INCOMPATIBLE"
+    assert connection.closed and frame == Frame(OF15, 0, basic.Error(
+        "OFPHFC_INCOMPATIBLE", b"We support version 0x01, you support version 0x06, no common versions."))
 
 
 def test_what_comes_byte_by_byte_is_read_as_a_whole() -> None:
@@ -79,7 +80,7 @@ def test_a_second_hello_is_refused_in_its_own_version(version: int) -> None:
 def test_a_length_that_cannot_be_ends_the_connection() -> None:
     connection = met(encode(basic.Hello(), OF13, 1))
     assert list(connection.received(bytes.fromhex("0402000700000001"))) == []
-    assert connection.closed and said(connection)[-1].message.code == "OFPBRC_BAD_LEN"
+    assert connection.closed and not said(connection)
 
 
 @pytest.mark.parametrize(("version", "answered"), [(OF10, OF10), (OF15, OF15), (9, OF10)])

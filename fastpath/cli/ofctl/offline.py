@@ -10,7 +10,7 @@ from fastpath._extract import extract
 from fastpath.cli.ofctl.capture import captured
 from fastpath.cli.ofctl.talk import Options, Quit, lines_of
 from fastpath.compose import compose
-from fastpath.errors import FastpathError
+from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.flowtext import format_flow
 from fastpath.io.pcapfile import PcapWriter
 from fastpath.ofproto import numbers
@@ -25,7 +25,7 @@ from fastpath.openflow.codec import VERSION_NAMES
 from fastpath.openflow.errors import ERRORS, numbers_of
 from fastpath.openflow.formats import Formats, all_usable, format_formats, of_group, versions_of
 from fastpath.openflow.messages import basic, flow
-from fastpath.openflow.messages.table import HEADER, encode
+from fastpath.openflow.messages.table import HEADER, encode, refusal
 from fastpath.openflow.printing.context import PAYLOADS, plain_dump
 from fastpath.openflow.printing.message import format_message
 from fastpath.value import replace
@@ -70,8 +70,7 @@ def encode_hello(args: list[str], options: Options) -> None:
     versions = frozenset(version for version in range(32) if bits >> version & 1)
     if not versions or max(versions) not in VERSION_NAMES:
         raise FastpathError(f"{args[0]}: not a set of OpenFlow versions")
-    all_below = versions == frozenset(range(1, max(versions) + 1))      # which the header says by itself
-    data = encode(basic.Hello(None if all_below else versions), max(versions), 1)
+    data = encode(basic.hello_of(versions), max(versions), 1)
     sys.stdout.write(plain_dump(data))
     sys.stdout.write(format_message(data, verbosity=options.more))
 
@@ -97,12 +96,12 @@ def encode_error_reply(args: list[str], options: Options) -> None:
     request = _from_hex(args[1])
     if len(request) < HEADER.size:
         raise FastpathError("Request too short")
-    version, _kind, size, xid = HEADER.unpack_from(request)
+    version, _kind, size, _xid = HEADER.unpack_from(request)
     if size != len(request):
         raise FastpathError("Request size inconsistent")
     if version not in VERSION_NAMES:
         raise FastpathError(f"{version:#x}: not a version of OpenFlow")
-    sys.stdout.write(plain_dump(encode(basic.Error(args[0], request[:basic.ERROR_DATA]), version, xid)))
+    sys.stdout.write(plain_dump(refusal(OpenFlowError(args[0]), request, version)))
 
 
 # -- flows and groups ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fastpath.errors import OpenFlowError
 from fastpath.ofproto.actions.versions import OF10, OF13
-from fastpath.openflow.codec import U8, U16, U32, U64, VERSIONS, Layout, Reader, Row, pad, padding, raw
+from fastpath.openflow.codec import U8, U16, U32, U64, Layout, Reader, Row, pad, padding, raw
 from fastpath.openflow.errors import decode_error, encode_error
 from fastpath.openflow.messages.base import Message
 from fastpath.value import value
@@ -16,9 +16,9 @@ from fastpath.value import value
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-ERROR_DATA = 0xFF00                 # bytes of the request an error carries at most, as there is room
 _ELEMENT, _U32 = struct.Struct(">HH"), struct.Struct(">I")
 VERSION_BITMAP = 1
+_LAST_VERSION = 31                  # that a bitmap has a bit for
 PACKET_IN2 = 2                      # the last format of packets
 _log = logging.getLogger("fastpath.ofp_util")
 _log.addHandler(logging.NullHandler())
@@ -61,7 +61,7 @@ def _bitmap(body: bytes) -> frozenset[int]:
     bits = _U32.unpack_from(body)[0]
     if bits & 1:
         _log.warning("peer claims to support invalid OpenFlow version 0x00")
-    versions = frozenset(v for v in range(1, 32) if bits >> v & 1)
+    versions = frozenset(v for v in range(1, _LAST_VERSION + 1) if bits >> v & 1)
     if not versions:
         _log.warning("peer does not support any OpenFlow version (between 0x01 and 0x1f)")
     return versions
@@ -276,8 +276,26 @@ class GetAsyncReply(SetAsync):
     """What SetAsync set."""
 
 
+def hello_of(versions: frozenset[int]) -> Hello:
+    """What tells of *versions* if its header has the highest; that alone tells of all below, too."""
+    return Hello(None if versions == frozenset(range(OF10, max(versions) + 1)) else versions)
+
+
 def hello_versions(message: Hello, header: int) -> frozenset[int]:
-    """Versions that a sender of *message* speaks, *header* being that of the message itself."""
+    """Versions that a sender of *message* speaks, known here or not, *header* being that of the message
+    itself."""
     if message.versions is not None:
-        return message.versions & frozenset(VERSIONS)
-    return frozenset(range(OF10, header + 1)) & frozenset(VERSIONS)
+        return message.versions
+    return frozenset(range(OF10, min(header, _LAST_VERSION) + 1))
+
+
+def versions_text(versions: frozenset[int]) -> str:
+    """*versions* as the reference has them in errors and in its log."""
+    if not versions:
+        return "no versions"
+    highest = max(versions)
+    if len(versions) == 1:
+        return f"version 0x{highest:02x}"
+    if len(versions) == highest:
+        return f"version 0x{highest:02x} and earlier"
+    return f"versions {', '.join(f'0x{version:02x}' for version in sorted(versions))}"

@@ -16,6 +16,7 @@ from fastpath.ofproto.flow_mod import FlowMod
 from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.meter import MeterMod
 from fastpath.openflow.codec import NX_VENDOR, ONF_VENDOR, VERSIONS, Reader
+from fastpath.openflow.errors import encode_error
 from fastpath.openflow.messages import (
     basic,
     bundle,
@@ -423,6 +424,9 @@ def _found(reader: Reader, version: int, space: str, number: int, error: str, fl
 
 
 def refusal(error: OpenFlowError, request: bytes, version: int) -> bytes:
-    """The error message that answers *request*: same xid, and the beginning of it."""
+    """The error message that answers *request*: same xid, and as much of it as there is room for.  In a
+    *version* that nobody knows it is one of OpenFlow 1.0."""
     xid = int.from_bytes(request[4:8].ljust(4, b"\0"), "big")
-    return encode(basic.Error(error.code, request[:basic.ERROR_DATA]), version, xid)
+    version = version if version in VERSIONS else OF10
+    body = (encode_error(error.code, version) + request)[:MAX_SIZE - HEADER.size]
+    return HEADER.pack(version, ERROR, HEADER.size + len(body), xid) + body
