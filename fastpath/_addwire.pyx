@@ -18,7 +18,7 @@ from fastpath._bytes cimport load_be16, load_be32, load_be64, ntoh16, ntoh32, nt
 from fastpath._flow cimport FlowKey, words_under
 from fastpath._flow_layout cimport flow_t
 from fastpath._matchwire cimport WireReader
-from fastpath._rules cimport Form, Forms, PackedRule
+from fastpath._rules cimport Form, Forms, PackedRule, new_rule
 
 from fastpath.errors import FastpathError
 
@@ -299,7 +299,7 @@ cdef class AddReader:
         actions = self.agreed(PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + at, end - at), form, key, mask, table)
         if actions is None:
             return None
-        rule = kind.__new__(kind)
+        rule = new_rule(kind)
         rule.actions = actions
         rule.mask, rule.words, rule.options = form.mask, words_under(&form.mask.f, &key.f), NO_OPTIONS
         rule.table_id = 0 if table == TABLE_ALL else table

@@ -17,7 +17,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from fastpath._flow cimport FlowKey, load_member, store_member
 from fastpath._flow_layout cimport flow_t
-from fastpath._rules cimport Form, Forms, PackedMatch, PackedRule
+from fastpath._rules cimport Form, Forms, PackedMatch, PackedRule, new_rule
 
 from fastpath.errors import ParseError
 
@@ -318,7 +318,7 @@ cdef class PlainReader:
         cdef dict v = self.values
         if form is None:
             return None
-        rule = self.rule.__new__(self.rule)
+        rule = new_rule(self.rule)
         rule.actions = self.agreed(source[at:], form)
         rule.mask, rule.words, rule.options = form.mask, self.key.pack(form.mask), NO_OPTIONS
         table = v.get("table_id", TABLE_ALL)

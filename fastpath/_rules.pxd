@@ -5,6 +5,10 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint64_t
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
 
+cdef extern from "Python.h":
+    bint PyObject_IS_GC(object)
+    void PyObject_GC_UnTrack(object)
+
 
 cdef class PackedMatch:
     cdef public FlowKey _key        # the value while it is built; None once packed
@@ -28,6 +32,19 @@ cdef class PackedRule:
     cdef public uint16_t importance
     cdef public uint8_t table_id
     cdef uint8_t is_removed
+
+
+# Have the collector of cycles pass *new* over.
+cdef inline void leave_alone(object new) noexcept:
+    if PyObject_IS_GC(new):
+        PyObject_GC_UnTrack(new)
+
+
+# A rule of class *kind*, to be filled.
+cdef inline PackedRule new_rule(type kind):
+    cdef PackedRule rule = kind.__new__(kind)
+    leave_alone(rule)
+    return rule
 
 
 cdef struct protocols_t:            # all that a key decides about which fields it may be asked for

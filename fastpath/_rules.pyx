@@ -3,6 +3,10 @@
 
 A rule is 160 bytes and its words.
 ``ofproto.match`` and ``ofproto.rule`` give both their methods.  Under the GIL.
+
+Neither is ever part of a cycle, so Python's collector of these has nothing to find among them.  Instances of
+classes that Python made are on its lists all the same, whatever their base says, and it would look at all rules
+of a table again and again as this grows: each is taken off when it is made.
 """
 
 cimport cython
@@ -37,6 +41,9 @@ def shared(FlowKey mask not None) -> FlowKey:
 cdef class PackedMatch:
     """A value under a mask.  While it is built the value is a FlowKey; packed, there are only the words of
     it that the mask has, and ``key`` makes a new FlowKey each time it is read."""
+
+    def __cinit__(self):
+        leave_alone(self)
 
     def __init__(self, FlowKey key=None, FlowKey mask=None, options=None):
         self._key = FlowKey.__new__(FlowKey) if key is None else key
@@ -81,6 +88,7 @@ cdef class PackedRule:
     def __init__(self, PackedMatch match not None, int32_t priority=0x8000, actions=(), *, uint8_t table_id=0,
                  uint64_t cookie=0, double idle_timeout=0, double hard_timeout=0, uint16_t importance=0,
                  flags=None, double now=0.0):
+        leave_alone(self)
         if match._words is None:
             match = match.packed()
         self.mask, self.words, self.options = match.mask, match._words, match.options

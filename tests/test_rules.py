@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import sys
 from pathlib import Path
@@ -54,6 +55,14 @@ def test_a_rule_keeps_what_it_was_given() -> None:
     assert sys.getsizeof(rule) <= 160
     with pytest.raises((OverflowError, ValueError)):
         Rule(match, table_id=256)
+
+
+def test_the_collector_of_cycles_passes_them_over() -> None:
+    mod = parse_flow("table=1,tcp,tp_dst=80,actions=output:1", Command.ADD)
+    rule = Rule(mod.match, actions=mod.actions)
+    read = FlowReader().read_to_add("table=1,tcp,tp_dst=80,actions=output:1")
+    for one in (mod.match, mod.match.copy(), rule, rule.match, read):
+        assert not gc.is_tracked(one)
 
 
 @given(st.lists(st.tuples(st.sampled_from(DECIDING), st.integers(0, 0xFF), st.booleans()), max_size=5),
