@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t
 
 from fastpath._flow_layout cimport flow_t
-from fastpath._rules cimport PackedRule, Traits
+from fastpath._rules cimport PackedRule, PlainAdds
 from fastpath._ukeys cimport Ukeys
 
 cdef enum:
@@ -29,7 +29,7 @@ cdef class RuleWriter:
     cdef tuple unsettled        # collections: while something is in any, flows may wait for a check
     cdef Ukeys flows
     cdef dict decisions         # by bridge: those of flows, by what they depend on
-    cdef Traits traits
+    cdef PlainAdds plain
     cdef flow_t key
 
     # Add a rule that nobody has yet, whose actions have no traits, to tables that are plain.

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, final
 
-from fastpath._rules import Traits
+from fastpath._rules import PlainAdds
 from fastpath._ukeys import Ukeys
 
 @final
@@ -33,5 +33,6 @@ class Edit:
 @final
 class RuleWriter:
     def __init__(self, owner: Any, by_number: dict[int, Any], order: Iterator[int], flows: Ukeys[Any],
-                 decisions: dict[Any, Any], unsettled: tuple[Any, ...], traits: Traits) -> None: ...
+                 decisions: dict[Any, Any], unsettled: tuple[Any, ...], plain: PlainAdds[Any]) -> None: ...
+    def carry_out(self, mod: object, now: float) -> Any: ...
     def edit(self, wanted: Edit, now: float) -> bool: ...

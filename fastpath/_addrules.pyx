@@ -17,7 +17,7 @@ from libc.string cimport memcpy, memset
 from fastpath._classifier cimport Classifier
 from fastpath._epoch cimport epoch_collect
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
-from fastpath._rules cimport PackedRule, Traits
+from fastpath._rules cimport PackedRule, PlainAdds
 from fastpath._subtable cimport subtable_t
 from fastpath._ukeys cimport Ukeys
 
@@ -125,17 +125,17 @@ cdef class Edit:
 cdef class RuleWriter:
     """Carries out flow mods on the tables of *owner*, a bridge, one by one and each in a version of its own.
 
-    *by_number* is the tables written to and *order* gives serial numbers; *traits* knows which actions take more
-    than is done here.  Of the flows that there are *flows* and *decisions* tell those that a rule concerns;
+    *by_number* is the tables written to and *order* gives serial numbers; *plain* knows which rules take more than
+    is done here.  Of the flows that there are *flows* and *decisions* tell those that a rule concerns;
     *unsettled* is what holds something while flows wait for a check.  As ``Ofproto.add_rules`` and ``apply`` but
     for this: a rule that concerns no flow is not noted.  So nobody may be amid making flows.
     """
 
     def __init__(self, owner, dict by_number not None, order, Ukeys flows not None, dict decisions not None,
-                 tuple unsettled not None, Traits traits not None):
+                 tuple unsettled not None, PlainAdds plain not None):
         self.owner, self.tables, self.backer = owner, owner.tables, owner.backer
         self.by_number, self.order, self.flows = by_number, order, flows
-        self.decisions, self.unsettled, self.traits = decisions, unsettled, traits
+        self.decisions, self.unsettled, self.plain = decisions, unsettled, plain
 
     cdef int add(self, PackedRule rule) except -1:
         cdef Classifier classifier
@@ -160,6 +160,16 @@ cdef class RuleWriter:
         else:
             self.backer.n_changes += 1
         return 0
+
+    def carry_out(self, mod, double now):
+        """The rule that *mod*, a flow mod that was judged or a rule to add, added at *now*; None if it asks for more
+        than that, and nothing was done."""
+        cdef PackedRule rule = self.plain.rule_of(mod, True)
+        if rule is None or self.backer.strict or self.standard() is None or not self.plain.is_plain(rule):
+            return None
+        rule.created = rule.modified = rule.used = now
+        self.add(rule)
+        return rule
 
     cpdef bint edit(self, Edit wanted, double now) except -1:
         cdef bint goes = wanted.command >= DELETE
@@ -211,7 +221,7 @@ cdef class RuleWriter:
 
     cdef bint is_plain(self, table, PackedRule rule, bint goes) except -1:
         """Whether nobody asked to be told that a rule *goes*, and nothing but flows depends on it."""
-        if table.eviction is not None or table.vacancy is not None or self.traits.of(rule.actions):
+        if table.eviction is not None or table.vacancy is not None or self.plain.traits.of(rule.actions):
             return False
         return not (goes and <long>rule.flags & SEND_FLOW_REM)
 

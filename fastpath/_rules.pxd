@@ -70,3 +70,18 @@ cdef class Traits:
 
     # Bits of the types among actions; not of those inside them.
     cpdef long of(self, tuple actions) except -1
+
+
+cdef class PlainAdds:
+    cdef Traits traits
+    cdef object mod, rule, add
+    cdef flow_t special
+    cdef long flags
+    cdef int n_tables
+    cdef FlowKey mask           # asked about last
+    cdef bint is_special        # the answer
+
+    # The rule that a flow mod adds, or a rule itself; None if it does something else.  What was not judged yet is
+    # something else unless *is_judged*.
+    cpdef PackedRule rule_of(self, mod, bint is_judged=*)
+    cdef bint is_plain(self, PackedRule rule) except -1

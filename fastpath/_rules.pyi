@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar, final
+from typing import Any, ClassVar, Generic, TypeVar, final
 
 from fastpath._flow import FlowKey
 from fastpath.tlv import Options
@@ -64,3 +64,12 @@ class Forms:
 class Traits:
     def __init__(self, bits: dict[type, int]) -> None: ...
     def of(self, actions: tuple[Any, ...]) -> int: ...
+
+_R = TypeVar("_R", bound=PackedRule)
+
+@final
+class PlainAdds(Generic[_R]):
+    def __init__(self, traits: Traits, special: FlowKey, flags: int, n_tables: int, *, mod: type,
+                 rule: type[_R], add: object) -> None: ...
+    def rule_of(self, mod: object, is_judged: bool = False) -> _R | None: ...
+    def n_plain(self, rules: list[_R], first: int) -> int: ...

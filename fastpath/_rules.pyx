@@ -21,6 +21,7 @@ cdef enum:
     MASKS_KEPT = 4096
     FORMS_KEPT = 4096
     FORM_SLOTS = 4 * FORMS_KEPT
+    TABLE_ALL = 255             # of a flow mod: the first table, for a rule that is added
     ICMPV6 = 58
 
 cdef dict _masks = {}
@@ -201,3 +202,55 @@ cdef class Traits:
             if bits is not None:
                 found |= <long>bits
         return found
+
+
+@cython.final
+cdef class PlainAdds:
+    """Which flow mods merely put a rule into a table, if that is plain, and that rule.
+
+    Such a rule has actions without *traits*, none of *flags*, a mask without a bit of *special* and a table below
+    *n_tables*.  Flow mods are of the class *mod*, their command *add*; the rules made of them of the class *rule*.
+    """
+
+    def __init__(self, Traits traits not None, FlowKey special not None, long flags, int n_tables, *, mod, rule, add):
+        self.traits, self.special, self.flags, self.n_tables = traits, special.f, flags, n_tables
+        self.mod, self.rule, self.add = mod, rule, add
+
+    cpdef PackedRule rule_of(self, mod, bint is_judged=False):
+        cdef type kind = self.rule
+        cdef PackedRule rule
+        cdef PackedMatch match
+        if type(mod) is not self.mod:
+            return <PackedRule>mod if type(mod) is kind else None
+        if mod.command is not self.add or not (is_judged or mod.is_admitted):
+            return None
+        match = <PackedMatch?>mod.match
+        if match._words is None:
+            match = match.packed()
+        rule = new_rule(kind)
+        rule.mask, rule.words, rule.options = match.mask, match._words, match.options
+        rule.actions, rule.priority, rule.flags = mod.actions, mod.priority, mod.flags
+        table = mod.table_id
+        rule.table_id = 0 if table == TABLE_ALL else table
+        cookie = mod.new_cookie
+        rule.cookie = 0 if cookie is None else cookie
+        rule.idle_timeout, rule.hard_timeout = mod.idle_timeout, mod.hard_timeout
+        rule.importance = mod.importance
+        return rule
+
+    cdef bint is_plain(self, PackedRule rule) except -1:
+        cdef uint64_t met = 0
+        cdef int i
+        if rule.mask is not self.mask:
+            for i in range(FLOW_WORDS):
+                met |= rule.mask.f.w[i] & self.special.w[i]
+            self.mask, self.is_special = rule.mask, met != 0
+        return not (self.is_special or rule.table_id >= self.n_tables or self.traits.of(rule.actions)
+                    or <long>rule.flags & self.flags)
+
+    def n_plain(self, list rules not None, Py_ssize_t first) -> int:
+        """How many of *rules* are plain from number *first* on, before one that is not."""
+        cdef Py_ssize_t i = first
+        while i < len(rules) and self.is_plain(<PackedRule?>rules[i]):
+            i += 1
+        return i - first

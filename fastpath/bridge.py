@@ -31,11 +31,12 @@ from fastpath.ofproto import description, views
 from fastpath.ofproto.bridge import Ofproto
 from fastpath.ofproto.events import Event, FlowRemoved, PacketIn, PortStatus, Sampled, TableStatus
 from fastpath.ofproto.flow_change import Change, FlowModResult
-from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod
+from fastpath.ofproto.flow_mod import TABLE_ALL, Command, FlowMod, adding
 from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.internal import format_hidden
 from fastpath.ofproto.match import Match
 from fastpath.ofproto.metadata import give
+from fastpath.ofproto.plain_adds import stage_all
 from fastpath.ofproto.port import OfPort, vlan_config
 from fastpath.ofproto.queue import Queues
 from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
@@ -165,6 +166,7 @@ class Bridge(GroupsAndMeters, Addresses, Multicast, Mirrors, FailModes):
         self._listeners: list[Listener] = []
         self._controllers: Controllers | None = None
         self._last_reader = FlowReader()
+        self._writer = switch.revalidator.writer(ofproto)
         self.description = description.own()    # told to controllers
         self.peers: Peers | None = None         # controllers, while there may be any
 
@@ -320,7 +322,9 @@ class Bridge(GroupsAndMeters, Addresses, Multicast, Mirrors, FailModes):
     def add_flow(self, flow: str | FlowMod) -> list[Rule]:
         """Add a rule, replacing one of equal match and priority; *flow* as ovs-ofctl takes it.
         Ports may be named.  Returns the new rule (a list of one)."""
-        return self._apply(flow, Command.ADD)
+        with self._lock:
+            return self._do(self._reader().read_to_add(flow, Command.ADD) if isinstance(flow, str)
+                            else self.ofproto.admission.to_add(flow, Command.ADD))
 
     def add_flows(self, flows: Iterable[str | FlowMod] | str | Path, *, name: str = "flows") -> int:
         """Add many: from an iterable of flows, a text with a flow a line, or a Path of such a file.
@@ -329,28 +333,21 @@ class Bridge(GroupsAndMeters, Addresses, Multicast, Mirrors, FailModes):
             flows, name = read_text(flows), str(flows)
         if isinstance(flows, str):
             flows = flows.splitlines()
-        mods: list[FlowMod | Rule] = []
+        steps: list[FlowMod | Rule] = []
         reader = self._new_reader()
         for line, flow in enumerate(flows, 1):
             if not isinstance(flow, str):
-                mods.append(self.ofproto.admission.flow(flow))
+                steps.append(self.ofproto.admission.to_add(flow))
                 continue
             source = flow.partition("#")[0].strip()
             try:
                 if source:
-                    mods.append(reader.read_to_add(source))
+                    steps.append(reader.read_to_add(source))
             except ParseError as error:
                 raise ParseError(f"{name}:{line}: {error}") from None
         with self.changing() as change:
-            n_mods = len(mods)
-            mods.reverse()
-            while mods:                         # each is freed as it becomes a rule
-                mod = mods.pop()
-                if isinstance(mod, FlowMod):
-                    self.ofproto.stage(change, mod)
-                else:
-                    self.ofproto.stage_rule(change, mod)
-        return n_mods
+            stage_all(self.ofproto, change, steps)
+        return len(steps)
 
     def bundle(self, *, ordered: bool = True, atomic: bool = True) -> Bundle:
         """A context manager that collects changes and carries them out at its end, all or none."""
@@ -424,8 +421,15 @@ class Bridge(GroupsAndMeters, Addresses, Multicast, Mirrors, FailModes):
                 return self._do(self._reader().read(flow, command))
             return self._do(self.ofproto.admission.flow(flow, command))
 
-    def _do(self, mod: FlowMod) -> list[Rule]:
+    def _do(self, mod: FlowMod | Rule) -> list[Rule]:
         """Carry out one flow mod; return the rules added or changed, or for a delete those removed."""
+        rule: Rule | None = self._writer.carry_out(mod, self.switch.now)
+        if rule is not None:
+            if self.ofproto.backer.events:
+                self.switch.announce()
+            return [rule]
+        if isinstance(mod, Rule):
+            mod = adding(mod)
         if self._needs_counts(mod):
             self.switch.revalidator.push()
         return self._tell(self.ofproto.apply(mod, self.switch.now))

@@ -27,6 +27,7 @@ from fastpath.ofproto.flow_reader import FlowReader
 from fastpath.ofproto.group import GroupCommand, GroupMod
 from fastpath.ofproto.group_text import parse_group_mod
 from fastpath.ofproto.match import Match
+from fastpath.ofproto.plain_adds import together
 from fastpath.ofproto.rule import Rule
 from fastpath.value import replace, value
 
@@ -86,7 +87,8 @@ class Bundle:
 
     def add_flow(self, flow: str | FlowMod) -> None:
         """As ``Bridge.add_flow``."""
-        self._flow(flow, Command.ADD)
+        self._append(self._reader.read_to_add(flow, Command.ADD) if isinstance(flow, str)
+                     else self.bridge.ofproto.admission.to_add(flow, Command.ADD))
 
     def mod_flows(self, flow: str | FlowMod, *, strict: bool = False) -> None:
         """As ``Bridge.mod_flows``."""
@@ -195,16 +197,6 @@ class Bundle:
             self.commit()
 
 
-def _together(steps: list[_Step], bridge: Bridge) -> Iterator[_Step | list[Rule]]:
-    """*steps*; runs of rules that can be added at once together."""
-    for is_rule, run in groupby(steps, lambda step: isinstance(step, Rule)):
-        rules = cast("list[Rule]", list(run))
-        if is_rule and len(rules) > 1 and bridge.ofproto.stages_together(rules):
-            yield rules
-        else:
-            yield from rules
-
-
 def _carry_out_parts(steps: list[_Step], bridge: Bridge) -> None:
     """Carry out *steps* in which packets are sent.  A packet meets the tables as they are then, which are
     those of a change that is done: so all is rehearsed and taken back first, and then done part by part."""
@@ -231,7 +223,7 @@ def _carry_out(steps: list[_Step], change: Change, bridge: Bridge) -> None:
     n_events = len(events)
     try:
         number = 0
-        for step in _together(steps, bridge):
+        for step in together(bridge.ofproto, steps):
             try:
                 if isinstance(step, list):
                     change.add_all(step)

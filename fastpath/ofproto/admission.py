@@ -16,6 +16,8 @@ from fastpath.ofproto.actions.state import signature
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.match import Match, missing_prerequisite
+from fastpath.ofproto.plain_adds import PLAIN
+from fastpath.ofproto.rule import Rule
 from fastpath.value import replace
 
 U16_MAX, U64_MAX = 0xFFFF, (1 << 64) - 1
@@ -53,6 +55,14 @@ class Admission:
             self._check(mod.actions, match, mod.table_id)
         normal = match.normalized()
         return mod if normal == match else replace(mod, match=normal)
+
+    def to_add(self, mod: FlowMod, command: Command | None = None) -> FlowMod | Rule:
+        """The same for *command* ADD if given, in less room where it can be: the rule that is to be added."""
+        rule = PLAIN.rule_of(mod)
+        if rule is None:
+            mod = self.flow(mod, command)
+            rule = PLAIN.rule_of(mod, is_judged=True)
+        return mod if rule is None else rule
 
     def _check(self, actions: ActionList, match: Match, table_id: int) -> None:
         # The list is kept with its address, which so stays its own.

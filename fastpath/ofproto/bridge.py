@@ -34,9 +34,10 @@ from fastpath.ofproto.group import Group, GroupCommand, GroupMod, GroupModResult
 from fastpath.ofproto.in_band import InBand, InBandRules
 from fastpath.ofproto.internal import InternalRules, check_writable
 from fastpath.ofproto.learning import MacTable
-from fastpath.ofproto.match import HIDDEN, Match, sets_hidden
+from fastpath.ofproto.match import Match, sets_hidden
 from fastpath.ofproto.meter import Meter, MeterMod, MeterTable
 from fastpath.ofproto.mirrors import MirrorTable
+from fastpath.ofproto.plain_adds import SPECIAL
 from fastpath.ofproto.port import VLAN_MAX, OfPort
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.references import References, named
@@ -56,7 +57,6 @@ for _logger in (_log, _actions_log):
 NO_ODP_PORT = 0xffffffff
 INTERNAL_TABLE = 254                # holds what translation needs for itself; no user changes it
 FRAG_HANDLING = ("normal", "drop", "nx-match")
-_CHECK_OVERLAP = int(FlowFlags.CHECK_OVERLAP)
 FEW_RULES = 64                      # rules that changed are compared with flows one by one
 
 
@@ -420,18 +420,16 @@ class Ofproto:
     def stage_rule(self, change: Change, rule: Rule) -> None:
         """``stage`` the flow mod that adds *rule*, as ``FlowReader.read_to_add`` has it."""
         if (self.backer.strict or TRAITS.of(rule.actions) & (NAMES | NESTS) or self.tlvs
-                or rule.mask.meets(HIDDEN)
+                or rule.mask.meets(SPECIAL)
                 or rule.table_id == INTERNAL_TABLE):
             self.stage(change, adding(rule))
         else:
             change.add(rule)
 
-    def stages_together(self, rules: Iterable[Rule]) -> bool:
-        """Whether ``stage_rule`` would only add each of *rules*, and none can be refused."""
-        return not (self.backer.strict or self.tlvs.places) and self.tables.are_plain and not any(
-            TRAITS.of(rule.actions) or rule.flag_bits & _CHECK_OVERLAP or rule.table_id == INTERNAL_TABLE
-            or rule.mask.meets(HIDDEN)
-            for rule in rules)
+    @property
+    def takes_together(self) -> bool:
+        """Whether ``stage_rule`` would now only add rules that are plain, and none can be refused."""
+        return not (self.backer.strict or self.tlvs.places) and self.tables.are_plain
 
     @property
     def standard(self) -> object | None:
@@ -453,10 +451,7 @@ class Ofproto:
     def add_rules(self, rules: Sequence[Rule], now: float | None = None) -> None:
         """Add such rules together, made *now* or, without it, when they say.  They are all there or none."""
         touched = self.tables.add_all(rules, now)
-        if len(rules) > FEW_RULES:
-            self.touch(sum(1 << table_id for table_id in touched))
-        else:
-            self.touch_rules(rules)
+        self.touch_rules(rules, touched)
         if self.tables.vacancies:
             self._tell_vacancies()
 
@@ -489,7 +484,7 @@ class Ofproto:
             self._tell_watchers(change.updates())
         if result:
             self.touch_rules([*result.added, *result.modified, *result.removed, *result.evicted,
-                              *result.orphaned])
+                              *result.orphaned], change.tables())
         self._tell_vacancies()
         return result
 
@@ -658,8 +653,11 @@ class Ofproto:
         self.backer.dirty[self] = self.backer.dirty.get(self, 0) | tables
         self.backer.n_changes += 1
 
-    def touch_rules(self, rules: Sequence[Rule]) -> None:
-        """The same for rules that came, went or have other actions."""
+    def touch_rules(self, rules: Sequence[Rule], tables: Iterable[int] | None = None) -> None:
+        """The same for rules that came, went or have other actions; *tables* are theirs, if that is known."""
+        if tables is not None and len(rules) > FEW_RULES:
+            self.touch(sum(1 << table_id for table_id in tables))
+            return
         waiting = self.backer.touched.setdefault(self, [])
         waiting += rules
         self.backer.n_changes += 1

@@ -230,7 +230,8 @@ class Change:
         try:
             self._tables.put_all(rules, adding)
         finally:
-            added, olds = rules[:adding.n_added], dict(adding.replaced)
+            added = rules if adding.n_added == len(rules) else rules[:adding.n_added]
+            olds = dict(adding.replaced)
             self._log += [(rule, olds[rule]) if rule in olds else rule for rule in added] if olds else added
             self._touched.update(adding.tables())
             self.result.added += added

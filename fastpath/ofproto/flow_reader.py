@@ -27,6 +27,7 @@ from fastpath.ofproto.match import Match, check_widths, missing_prerequisite
 from fastpath.ofproto.normal_log import tell_normalized
 from fastpath.ofproto.numbers import PortNames
 from fastpath.ofproto.plain import plain_reader, read_plainly
+from fastpath.ofproto.plain_adds import PLAIN
 from fastpath.ofproto.rule import FLAG_BY_TEXT, FlowFlags, Rule
 from fastpath.value import replace
 
@@ -60,11 +61,13 @@ class FlowReader:
             command, source = _leading_command(source)
         return self._read(source, command)
 
-    def read_to_add(self, source: str) -> FlowMod | Rule:
-        """The same for a line of a file, which may begin with a command, in less room where it can be: the
-        rule that is to be added."""
+    def read_to_add(self, source: str, command: Command | None = None) -> FlowMod | Rule:
+        """The same for *command* ADD or None, in less room where it can be: the rule that is to be added."""
         rule: Rule | None = self._plain.read_rule(source)
-        return self.read(source) if rule is None else rule
+        if rule is not None:
+            return rule
+        mod = self.read(source, command)
+        return PLAIN.rule_of(mod) or mod
 
     def read_filter(self, source: str) -> FlowMod:
         """The filter of a dump: match, table, cookie/mask, out_port, out_group; the command is DELETE."""

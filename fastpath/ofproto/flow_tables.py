@@ -25,6 +25,7 @@ from fastpath.ofproto.actions.traits import CONJOINS, LEARNS, NESTS, TRAITS
 from fastpath.ofproto.flow_change import Change, FlowModResult, inherit
 from fastpath.ofproto.flow_mod import GROUP_ANY, TABLE_ALL, Command, FlowMod, outputs_to, uses_group
 from fastpath.ofproto.learned_cookies import LearnedCookies
+from fastpath.ofproto.plain_adds import PLAIN
 from fastpath.ofproto.rule import RemovedReason, Rule
 from fastpath.ofproto.table import N_TABLES, UNLIMITED, Table, VacancyReason
 
@@ -231,7 +232,7 @@ class FlowTables:
     def writer(self, owner: object, flows: Ukeys[Any], decisions: dict[Any, Any],
                unsettled: tuple[Collection[Any], ...]) -> RuleWriter:
         """What carries out flow mods one by one on these, the tables of bridge *owner* (see there)."""
-        return RuleWriter(owner, self._tables, self._order, flows, decisions, unsettled, TRAITS)
+        return RuleWriter(owner, self._tables, self._order, flows, decisions, unsettled, PLAIN)
 
     def added(self, rule: Rule, old: Rule | None) -> None:
         """A RuleWriter put *rule* into its table, in the place of *old* if that is not None: show it."""
