@@ -12,7 +12,8 @@ Windows of forwarding and windows of the bare ports alternate; medians and sprea
 cpu_ns (the median window), cpu_best (the least), mpps_a_core and floor_ns, that of the bare ports, count CPU
 time: on a busy machine they say what a core to itself would do.
 
-    python benches/bench_forward.py --flows 1000 --masks 1 --action out [--seconds 2] [--threads 1] [--json]
+    python benches/bench_forward.py --flows 1000 --masks 1 --action out [--kind ip4] [--seconds 2]
+                                    [--threads 1] [--json]
     python3 -m pytest benches/bench_forward.py
 
 The megaflows come from misses: a fastpath.Switch with the OpenFlow tables answers them; `--driver megaflow`
@@ -135,7 +136,7 @@ def switch_driver(args: argparse.Namespace, frames: list[bytes]) -> Setup:
     bridge.add_port("out", sink)
     for port in (*idle_ports(sources).values(), *sources[1:]):
         bridge.add_port(port.name, port)
-    for rule in traffic.openflow_rules(args.masks, args.action, in_ports(sources)):
+    for rule in traffic.openflow_rules(args.masks, args.action, in_ports(sources), args.kind):
         bridge.add_flow(rule)
     return Setup(switch.dpif, sources, sink, lambda: (switch.run(), None)[1])
 
@@ -246,7 +247,7 @@ def window_floor(setup: Setup, packets: int) -> float:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Run the bench; see the module's docstring."""
-    frames = list(traffic.frames(args.flows, args.masks))
+    frames = list(traffic.frames(args.flows, args.masks, args.kind))
     setup = (switch_driver if args.driver == "switch" else megaflow_driver)(args, frames)
     warm_up(setup, args.flows)
     if args.neighbour:
@@ -306,12 +307,19 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--flows", type=int, default=1000)
     parser.add_argument("--masks", type=int, default=1)
     parser.add_argument("--action", choices=sorted(ODP), default="out")
+    parser.add_argument("--kind", choices=sorted(traffic.KINDS), default="ip4",
+                        help="what packets are; others than ip4 and ip6 with --masks 0")
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--threads", type=int, default=0, help="datapath threads; 0: inline turns")
     parser.add_argument("--driver", choices=("switch", "megaflow"), default="switch")
     parser.add_argument("--neighbour", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.masks and args.kind not in ("ip4", "ip6"):
+        parser.error(f"no tables tell {args.kind} apart: expected --masks 0")
+    if args.kind != "ip4" and args.driver == "megaflow":
+        parser.error(f"{args.kind}: expected --driver switch")
+    return args
 
 
 def main() -> None:

@@ -59,33 +59,30 @@ static inline int line_covers(const line_t *flow, const line_t *mask, const line
 #endif
 }
 
+/* The same of a packet that has a key: what the key's words from LINE_WORDS on say is looked at elsewhere. */
+static inline int line_covers_key(const line_t *flow, const line_t *mask, const uint64_t *key)
+{
+    uint64_t diff = (key[LINE_WORDS - 1] ^ flow->w[LINE_WORDS]) & mask->w[LINE_WORDS] & ~LINE_MORE;
+#ifdef LINE_SIMD
+    __m128i half = _mm_setzero_si128();
+    for (int i = 0; i < LINE_WORDS - 1; i += 2) {
+        half = _mm_or_si128(half, _mm_and_si128(_mm_xor_si128(_mm_loadu_si128((const __m128i *)(const void *)&key[i]),
+                                                              _mm_loadu_si128((const __m128i *)&flow->w[1 + i])),
+                                                _mm_loadu_si128((const __m128i *)&mask->w[1 + i])));
+    }
+    return diff == 0 && _mm_movemask_epi8(_mm_cmpeq_epi8(half, _mm_setzero_si128())) == 0xFFFF;
+#else
+    for (int i = 0; i < LINE_WORDS - 1; i++) {
+        diff |= (key[i] ^ flow->w[1 + i]) & mask->w[1 + i];
+    }
+    return diff == 0;
+#endif
+}
+
 /* The mask of a flow, or NULL when there is no flow any more. */
 static inline const line_t *mask_of_line(const line_t *flow)
 {
     return __atomic_load_n(&flow->mask, __ATOMIC_ACQUIRE);
-}
-
-/* A line's hash, below, is of what tells connections apart: in_port and recirc_id, MACs, VLAN, addresses, protocol,
- * ports, and what w[0] holds.  TTL, TOS and TCP flags, which change within a connection, are left out.  A bucket is
- * chosen by its bits from 6 on, so that they count in bytes, and the highest 16 are a signature that is never 0. */
-#define LINE_SIGNED ((uint64_t)1 << 48)
-
-static inline uint64_t line_hash_any(const line_t *line, uint64_t seed)
-{
-    uint64_t ends = mul_fold(line->w[5] ^ seed, line->w[7] << 32 ^ (line->w[6] & 0xFF000000) ^ line->w[1]
-                             ^ 0x9E3779B97F4A7C15u);
-    return mul_fold(ends ^ line->w[2] ^ line->w[3] ^ line->w[4] ^ line->w[0], 0xA0761D6478BD642Fu) | LINE_SIGNED;
-}
-
-/* A table of cache lines that is asked next, by (hash & mask) bytes. */
-typedef struct ahead {
-    const void *table;
-    uint64_t mask;
-} ahead_t;
-
-static inline void fetch_ahead(ahead_t ahead, uint64_t hash)
-{
-    prefetch((const uint8_t *)ahead.table + (hash & ahead.mask));
 }
 
 /* What lines_missed() is, for one way of comparing two: the packets of those with a bit in `which` that the
@@ -125,22 +122,6 @@ AVX2_INLINE int line_covers_avx2(const line_t *flow, const line_t *mask, const l
 
 LINES_MISSED(avx2, AVX2, line_covers_avx2)
 
-/* The hash of a line in pieces: words 1 and 5, of which the first may have others xor-ed to it that are mostly zero;
- * words 2 and 3; words 6 and 7. */
-AVX2_INLINE uint64_t line_mix_avx2(__m128i ends, __m128i link, __m128i l4, __m128i seed)
-{
-    __m128i h = _mm_xor_si128(_mm_and_si128(l4, _mm_setr_epi32((int)0xFF000000, 0, -1, 0)), seed);
-    h = _mm_aesenc_si128(_mm_aesenc_si128(h, ends), link);
-    h = _mm_aesenc_si128(_mm_aesenc_si128(h, seed), seed);      /* each bit of link comes to all of them */
-    return (uint64_t)_mm_cvtsi128_si64(h) | LINE_SIGNED;
-}
-
-AVX2 static inline uint64_t line_hash_avx2(const line_t *line, uint64_t seed)
-{
-    __m128i ends = _mm_set_epi64x((int64_t)line->w[5], (int64_t)(line->w[1] ^ line->w[4] ^ line->w[0] << 32));
-    return line_mix_avx2(ends, load16(&line->w[2]), load16(&line->w[6]), _mm_set1_epi64x((int64_t)seed));
-}
-
 #define LINES_BEST(function, ...) (has_avx2() ? function##_avx2(__VA_ARGS__) : function##_any(__VA_ARGS__))
 #else
 #define LINES_BEST(function, ...) function##_any(__VA_ARGS__)
@@ -150,7 +131,5 @@ static inline uint32_t lines_missed(const line_t *packets, uint32_t which, const
 {
     return LINES_BEST(lines_missed, packets, which, found);
 }
-
-static inline uint64_t line_hash(const line_t *line, uint64_t seed) { return LINES_BEST(line_hash, line, seed); }
 
 #endif

@@ -2,8 +2,7 @@
 # Pure; any thread.  docs/design/plain-packets.md says why this is sound.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastpath._bytes cimport get16, hton16
-from fastpath._flow cimport mul_fold
+from fastpath._bytes cimport get16
 from fastpath._flow_layout cimport flow_t
 from fastpath._packet cimport batch_t, packet_t
 
@@ -16,15 +15,22 @@ cdef extern from "_line.h" nogil:
         const line_t *mask              # in place of w[0], in a flow's line
     const line_t *mask_of_line(const line_t *flow)      # acquire; NULL: no flow (any more)
     bint line_covers(const line_t *flow, const line_t *mask, const line_t *packet)
+    bint line_covers_key(const line_t *flow, const line_t *mask, const uint64_t *key)   # but for words behind the line
     bint line_covers_scalar(const line_t *flow, const line_t *mask, const line_t *packet)
+    # Those of the packets with a bit in *which* that the flow found for each does not cover.
+    uint32_t lines_missed(const line_t *packets, uint32_t which, const void *const *found)
+    uint32_t lines_missed_any(const line_t *packets, uint32_t which, const void *const *found)
+
+cdef extern from "_line_hash.h" nogil:
     uint64_t line_hash(const line_t *line, uint64_t seed)      # by bits 6 and above a bucket; the highest 16 never 0
     ctypedef struct ahead_t:            # a table of cache lines that is asked next, by (hash & mask) bytes
         const void *table
         uint64_t mask
     void fetch_ahead(ahead_t ahead, uint64_t hash)
-    # Those of the packets with a bit in *which* that the flow found for each does not cover.
-    uint32_t lines_missed(const line_t *packets, uint32_t which, const void *const *found)
-    uint32_t lines_missed_any(const line_t *packets, uint32_t which, const void *const *found)
+    uint64_t key_basis(const flow_t *key)       # what goes into a key's hash beside its line
+    # Set w[0], the hash, and w[LINE_WORDS], for TCP flags, of the lines with a bit in *which* from keys `stride`
+    # bytes apart, and have their lines of *ahead* fetched.
+    void hash_keys(const flow_t *keys, size_t stride, uint32_t which, line_t *lines, uint64_t seed, ahead_t ahead)
 
 cdef extern from "_line_batch.h" nogil:
     uint32_t LINES_NONE
@@ -38,22 +44,15 @@ cdef extern from "_line_batch.h" nogil:
 # are.  Returns the bits of the rest.  *rare: what there may be of packet_rare() in the batch.
 cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed, ahead_t ahead,
                          uint64_t *rare) noexcept nogil
-# The same, but for hashes, of plain packets that *flow* covers; returns the bits of the others, of which some
+# Whether it is most likely not worth trying, as few of a batch are plain, by its first and last packet.
+cdef bint mostly_wide(const batch_t *b) noexcept nogil
+# As read_lines(), but for hashes, of plain packets that *flow* covers; returns the bits of the others, of which some
 # may be plain.  LINES_NONE, and nothing else looked at, if it does not cover the first.
 cdef uint32_t read_alike(const batch_t *b, line_t *lines, const line_t *flow, alike_t *sum) noexcept nogil
 
 
-cdef inline uint64_t line_basis(const flow_t *key) noexcept nogil:
-    """What goes into the hash of a packet that has a key, beside its line: the addresses of IPv6."""
-    cdef uint64_t hosts
-    if key.dl_type != hton16(0x86DD):
-        return 0
-    hosts = mul_fold(key.w[13] ^ <uint64_t>0xD6E8FEB86659FD93, key.w[15] ^ <uint64_t>0xA0761D6478BD642F)
-    return mul_fold(key.w[12] ^ hosts, key.w[14] ^ <uint64_t>0x9E3779B97F4A7C15)
-
-
 cdef inline void line_of_key(const flow_t *key, uint64_t basis, line_t *line) noexcept nogil:
-    """The line of a packet that has a key; *basis* goes into its hash."""
+    """The line of a key; *basis* goes into its hash."""
     cdef uint32_t i
     line.w[0] = basis
     for i in range(LINE_WORDS):

@@ -1,8 +1,9 @@
 # cython: language_level=3
 """Plain packets, and how they are read: frame -> one cache line of flow key.
 
-Most packets are Ethernet with at most one VLAN tag, IPv4 without options, not a fragment, and TCP, UDP or ICMP.
-All that a flow key says of such a packet stands in its first LINE_WORDS words, and the rest of the key is zero.
+Most packets are Ethernet with at most one VLAN tag and IPv4 that carries anything but IGMP, or of a type that is
+not read into.  All that a flow key says of such a packet stands in its first LINE_WORDS words, and the rest of the
+key is zero.
 So those words, a **line**, are all that is read of it, and a flow answers for it if it wants zeroes in the
 rest of the key and agrees with the line under its mask: one compare of 64 bytes with the line that begins the
 flow's record.
@@ -19,6 +20,7 @@ from libc.string cimport memcpy, memset
 from fastpath._bytes cimport (get16, hton16, hton32, likely, load_be16, load_be32, load_be64, pair8, pair16, pair32,
                               unlikely)
 from fastpath._flow cimport FlowKey
+from fastpath._flow_layout cimport be16
 from fastpath._packet cimport BATCH_MAX, OFS_NONE, PACKET_MD, RARE_ANY, batch_bits, packet_rare
 
 cdef extern from "_line_batch.h" nogil:
@@ -35,59 +37,104 @@ cdef enum:
     ETH_VLAN = 0x8100
     ETH_QINQ = 0x88A8
     ETH_IPV4 = 0x0800
-    IPV4_PLAIN = 0x08004500         # the type and the first byte of the IP header: version 4, no options
-    TYPE_AND_FIRST = 0xFFFFFF00
+    ETH_IPV6 = 0x86DD
+    ETH_ARP = 0x0806
+    ETH_RARP = 0x8035
+    ETH_MPLS = 0x8847
+    ETH_MPLSM = 0x8848
+    ETH_NSH = 0x894F
+    ETH_PBB = 0x88E7
+    ETH_MIN = 0x0600                # below: a length, not a type
     VLAN_PRESENT = 0x1000
+    FRAG_ANY = 1
+    FRAG_LATER = 2
     IP_ICMP = 1
+    IP_IGMP = 2
     IP_TCP = 6
     IP_UDP = 17
+    IP_ICMPV6 = 58
+    IP_SCTP = 132
 
 
 cdef inline bint read_line(packet_t *p, line_t *line) noexcept nogil:
     """Fill *line* and the offsets of a plain packet; False, and nothing done, if it is another one."""
     cdef const uint8_t *d = p.data
-    cdef uint32_t type
+    cdef be16 type
     if unlikely(p.len < 42 or p.dp_hash | p.pkt_mark | p.skb_priority | p.packet_type | (p.kind & PACKET_MD)):
         return False
-    type = load_be32(d + 12)
-    if likely((type & hton32(TYPE_AND_FIRST)) == hton32(IPV4_PLAIN)):
+    type = load_be16(d + 12)
+    if likely(type == hton16(ETH_IPV4)):
         return read_ipv4(p, line, 14, 0)
-    if (load_be16(d + 12) != hton16(ETH_VLAN) and load_be16(d + 12) != hton16(ETH_QINQ)
-            or p.len < 46 or (load_be32(d + 16) & hton32(TYPE_AND_FIRST)) != hton32(IPV4_PLAIN)):
+    if not is_tag(type):
+        return read_other(p, line, type, 14, 0)
+    if unlikely(p.len < 46):
         return False
-    return read_ipv4(p, line, 18, type | pair16(0, hton16(VLAN_PRESENT)))
+    if likely(load_be16(d + 16) == hton16(ETH_IPV4)):
+        return read_ipv4(p, line, 18, load_be32(d + 12) | pair16(0, hton16(VLAN_PRESENT)))
+    return read_other(p, line, load_be16(d + 16), 18, load_be32(d + 12) | pair16(0, hton16(VLAN_PRESENT)))
 
 
 cdef inline bint read_ipv4(packet_t *p, line_t *line, uint32_t l3, uint32_t vlan) noexcept nogil:
-    """The same of a packet whose IPv4 header of 20 bytes begins at *l3*; 28 bytes from there are in the frame."""
-    cdef const uint8_t *d = p.data
-    cdef const uint8_t *ip = d + l3
-    cdef uint32_t total = get16(ip + 2), pad = p.len - l3 - total, header, ports
-    cdef uint16_t flags = 0
-    if unlikely(pad > 0xFFFF or total < 28 or load_be16(ip + 6) & hton16(0x3FFF)):
+    """The same of a packet whose IPv4 header begins at *l3*; 28 bytes from there are in the frame."""
+    cdef const uint8_t *ip = p.data + l3
+    cdef uint32_t header = (ip[0] & 0x0F) * 4, total = get16(ip + 2), pad = p.len - l3 - total, ports = 0, left
+    cdef uint16_t fragment = get16(ip + 6)
+    cdef be16 flags = 0
+    cdef uint8_t proto = ip[9], frag = 0
+    if unlikely(pad > 0xFFFF or header < 20 or header > total):
         return False                # (a total that is more than there is makes pad huge)
-    ports = load_be32(ip + 20)
-    if ip[9] == IP_TCP:
-        if unlikely(total < 40):
-            return False
-        header = (ip[32] >> 4) * 4
-        if unlikely(header < 20 or header > total - 20):
-            return False
-        flags = load_be16(ip + 32) & hton16(0x0FFF)
-    elif unlikely(ip[9] != IP_UDP):
-        if ip[9] != IP_ICMP:
-            return False
-        ports = pair16(hton16(ip[20]), hton16(ip[21]))
-    p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad = OFS_NONE, <uint16_t>l3, <uint16_t>(l3 + 20), <uint16_t>pad
+    left = total - header
+    if unlikely(fragment & 0x3FFF):
+        frag = FRAG_ANY | FRAG_LATER if fragment & 0x1FFF else FRAG_ANY
+    if unlikely(frag & FRAG_LATER):
+        pass
+    elif proto == IP_TCP:
+        if likely(left >= 20 and ip[header + 12] >= 0x50 and <uint32_t>(ip[header + 12] >> 4) * 4 <= left):
+            ports = load_be32(ip + header)
+            flags = load_be16(ip + header + 12) & hton16(0x0FFF)
+    elif proto == IP_UDP or proto == IP_SCTP:
+        if likely(left >= (8 if proto == IP_UDP else 12)):
+            ports = load_be32(ip + header)
+    elif proto == IP_ICMP:
+        if likely(left >= 8):
+            ports = pair16(hton16(ip[header]), hton16(ip[header + 1]))
+    elif proto == IP_IGMP or proto == IP_ICMPV6:
+        return False                # these have words of their own
+    write_line(p, line, hton16(ETH_IPV4), vlan)
+    line.w[5] = load_be64(ip + 12)
+    line.w[6] = pair32(pair16(pair8(frag, ip[1]), load_be16(ip + 8)), 0)
+    line.w[7] = pair32(ports, pair16(flags, 0))
+    p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad = OFS_NONE, <uint16_t>l3, <uint16_t>(l3 + header), <uint16_t>pad
+    return True
+
+
+cdef inline bint read_other(packet_t *p, line_t *line, be16 dl_type, uint32_t l3, uint32_t vlan) noexcept nogil:
+    """The same of a packet with another type, of which no more than the type is read."""
+    if get16(<const uint8_t *>&dl_type) < ETH_MIN or is_read(dl_type):
+        return False
+    write_line(p, line, dl_type, vlan)
+    line.w[5] = line.w[6] = line.w[7] = 0
+    p.l2_5_ofs, p.l3_ofs, p.l4_ofs, p.l2_pad = OFS_NONE, <uint16_t>l3, OFS_NONE, 0
+    return True
+
+
+cdef inline bint is_tag(be16 dl_type) noexcept nogil:
+    return dl_type == hton16(ETH_VLAN) or dl_type == hton16(ETH_QINQ)
+
+
+cdef inline bint is_read(be16 dl_type) noexcept nogil:
+    """Whether extraction reads into what is behind a type, other than IPv4."""
+    return (dl_type == hton16(ETH_IPV6) or dl_type == hton16(ETH_ARP) or is_tag(dl_type)
+            or dl_type == hton16(ETH_MPLS) or dl_type == hton16(ETH_MPLSM) or dl_type == hton16(ETH_RARP)
+            or dl_type == hton16(ETH_NSH) or dl_type == hton16(ETH_PBB))
+
+
+cdef inline void write_line(const packet_t *p, line_t *line, be16 dl_type, uint32_t vlan) noexcept nogil:
     line.w[0] = 0
     line.w[1] = pair32(p.in_port, p.recirc_id)
-    line.w[2] = load_be64(d)
-    line.w[3] = pair32(load_be32(d + 8), pair16(hton16(ETH_IPV4), 0))
+    line.w[2] = load_be64(p.data)
+    line.w[3] = pair32(load_be32(p.data + 8), pair16(dl_type, 0))
     line.w[4] = pair32(vlan, 0)
-    line.w[5] = load_be64(ip + 12)
-    line.w[6] = pair32(pair16(pair8(0, ip[1]), load_be16(ip + 8)), 0)
-    line.w[7] = pair32(ports, pair16(flags, 0))
-    return True
 
 
 cdef uint32_t read_lines_any(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed,
@@ -102,6 +149,19 @@ cdef uint32_t read_lines_any(const batch_t *b, uint32_t which, line_t *lines, ui
             rest |= <uint32_t>1 << i
         which &= which - 1
     return rest
+
+
+cdef inline bint is_wide(const packet_t *p) noexcept nogil:
+    """Whether its type says that it needs more than a line."""
+    cdef be16 type
+    if p.len < 42:
+        return True
+    type = load_be16(p.data + 12)
+    return is_read(load_be16(p.data + 16) if is_tag(type) else type)
+
+
+cdef bint mostly_wide(const batch_t *b) noexcept nogil:
+    return b.n != 0 and is_wide(b.p[0]) and is_wide(b.p[b.n - 1])
 
 
 cdef uint32_t read_lines(const batch_t *b, uint32_t which, line_t *lines, uint64_t seed, ahead_t ahead,
@@ -178,7 +238,7 @@ cdef tuple told_of(const line_t *line, const packet_t *p):
 def key_hash(FlowKey key not None) -> int:
     """What a packet with this key is remembered by."""
     cdef line_t line
-    line_of_key(&key.f, line_basis(&key.f), &line)
+    line_of_key(&key.f, key_basis(&key.f), &line)
     return line_hash(&line, 1)
 
 

@@ -6,7 +6,7 @@
 #ifndef FASTPATH_LINE_AVX2_H
 #define FASTPATH_LINE_AVX2_H
 
-#include "_line.h"
+#include "_line_hash.h"
 #include "_packet.h"
 
 #ifdef LINE_AVX2

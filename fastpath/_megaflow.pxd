@@ -8,7 +8,7 @@ from fastpath._bytes cimport load_acquire_ptr, load_relaxed64, own_add64, store_
 from fastpath._extract cimport key_slot_t
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport FLOW_DP_WORDS, flow_t
-from fastpath._line cimport LINE_MORE, LINE_WORDS, line_covers, line_t, mask_of_line
+from fastpath._line cimport LINE_WORDS, line_covers, line_covers_key, line_t, mask_of_line
 from fastpath._odp cimport ODP_OUTPUT, odp_op_t, odp_output_t
 
 cdef enum:
@@ -138,17 +138,18 @@ cdef inline mf_flow_t *mf_at(mf_table_t *t, uint32_t index) noexcept nogil:
 cdef inline bint mf_covers(mf_flow_t *f, const flow_t *key) noexcept nogil:
     """Whether *f* is a flow and answers for *key*; and for a packet that is not plain."""
     cdef const mf_mask_t *mask = <const mf_mask_t *>load_acquire_ptr(<void *const *>&f.mask)
-    cdef uint64_t diff
-    cdef uint32_t i
-    if mask == NULL:
+    cdef const uint64_t *more = f.more
+    cdef uint64_t diff = 0
+    cdef uint32_t i, first
+    if mask == NULL or not line_covers_key(<const line_t *>f, &mask.line, key.w):
         return False
-    diff = (key.w[6] ^ f.k[6]) & mask.line.w[7] & ~LINE_MORE
-    for i in range(LINE_WORDS - 1):
-        diff |= (key.w[i] ^ f.k[i]) & mask.line.w[1 + i]
-    if diff:
-        return False
-    for i in range(mask.n_line, mask.n):
-        diff |= (key.w[mask.idx[i]] & mask.m[i]) ^ (f.more[i - mask.n_line] if f.more != NULL else 0)
+    first = mask.n_line
+    if more != NULL:
+        for i in range(first, mask.n):
+            diff |= (key.w[mask.idx[i]] & mask.m[i]) ^ more[i - first]
+    else:
+        for i in range(first, mask.n):
+            diff |= key.w[mask.idx[i]] & mask.m[i]
     return diff == 0
 
 

@@ -6,7 +6,8 @@
  * of a shape too (tests/test_extract_forms.py).
  *
  * No read passes the end of the frame: each form first sees it to hold SHAPE_LEFT bytes from the header of
- * layer 4 on, and no load reaches further than those.  Each form writes words [0, SHAPE_WORDS) of the key.
+ * layer 4 on, SHAPE_LEFT_UDP of UDP over IPv6, and no load reaches further than those.  Each form writes words
+ * [0, SHAPE_WORDS) of the key.
  */
 #ifndef FASTPATH_SHAPES_H
 #define FASTPATH_SHAPES_H
@@ -16,6 +17,7 @@
 
 #define SHAPE_WORDS 16          /* up to the end of ipv6_dst; see _flow_layout.h */
 #define SHAPE_LEFT 20           /* the least TCP header */
+#define SHAPE_LEFT_UDP 8        /* its header: the least frame has no more where IPv6 takes 40 bytes */
 
 #define AT(member, byte) (offsetof(flow_t, member) == (byte))
 static_assert(AT(in_port, 0) && AT(recirc_id, 4) && AT(dl_dst, 8) && AT(dl_src, 14) && AT(dl_type, 20)
@@ -44,8 +46,7 @@ static inline int is_tag(be16 type) { return type == hton16(TYPE_TAG) || type ==
  * that refuses is left to the walk. */
 static inline int l4_whole(const uint8_t *h, int is_tcp, int32_t n)
 {
-    int32_t header = h[12];
-    return is_tcp ? header >= 0x50 && header >> 2 <= n : n >= 8;
+    return is_tcp ? h[12] >= 0x50 && h[12] >> 2 <= n : n >= 8;
 }
 
 /* Bytes behind the end that the header at ip claims, of size bytes from there; above 0xFFFF if what it
@@ -61,6 +62,8 @@ static inline uint32_t ip6_pad(const uint8_t *ip, int is_tcp, uint32_t size)
     uint32_t payload = get16(ip + 4);
     return likely(l4_whole(ip + 40, is_tcp, (int32_t)payload)) ? size - 40 - payload : UINT32_MAX;
 }
+
+static inline uint32_t ip6_left(const uint8_t *ip) { return ip[6] == PROTO_TCP ? SHAPE_LEFT : SHAPE_LEFT_UDP; }
 
 static inline uint32_t ip6_tos(const uint8_t *ip) { return get16(ip) >> 4 & 0xFF; }
 
@@ -137,7 +140,7 @@ WORDS_INLINE int take_l3_words(packet_t *p, flow_t *key, uint32_t l3)
         }
         return ip[9] == PROTO_TCP ? take_ip4_words(p, key, l3, 1) : ip[9] == PROTO_UDP && take_ip4_words(p, key, l3, 0);
     }
-    if (load_be16(ip - 2) != hton16(TYPE_IP6) || p->len < l3 + 40 + SHAPE_LEFT) {
+    if (load_be16(ip - 2) != hton16(TYPE_IP6) || p->len < l3 + 40 + ip6_left(ip)) {
         return 0;
     }
     return ip[6] == PROTO_TCP ? take_ip6_words(p, key, l3, 1) : ip[6] == PROTO_UDP && take_ip6_words(p, key, l3, 0);

@@ -35,12 +35,14 @@ AVX2_INLINE void put_link(const packet_t *p, flow_t *key, int n_tags)
 }
 
 /* Words 4-7 from 16 bytes of layer 3, of which *order* makes words 4 and 5 and *label* is kept in word 5,
- * and from layer 4: beside TCP's flags stands the data offset, in UDP's place of them the payload. */
+ * and from layer 4: beside TCP's flags stands the data offset; of UDP no more than its header is read. */
 AVX2_INLINE void put_layers(flow_t *key, __m128i ip, const uint8_t *l4, __m128i order, int64_t label, int is_tcp)
 {
-    __m256i orders = two_of(order, _mm_setr_epi8(0, 1, 2, 3, 12, 13, Z, Z, Z8));
-    __m256i keep = _mm256_setr_epi64x(-1, label, is_tcp ? 0xFF0FFFFFFFFF : 0xFFFFFFFF, 0);
-    store32(&key->w[4], _mm256_and_si256(_mm256_shuffle_epi8(two_of(ip, load16(l4)), orders), keep));
+    __m256i orders = two_of(order, is_tcp ? _mm_setr_epi8(0, 1, 2, 3, 12, 13, Z, Z, Z8)
+                                          : _mm_setr_epi8(8, 9, 10, 11, Z, Z, Z, Z, Z8));
+    __m256i keep = _mm256_setr_epi64x(-1, label, is_tcp ? 0xFF0FFFFFFFFF : -1, 0);
+    __m256i layers = two_of(ip, load16(is_tcp ? l4 : l4 - 8));
+    store32(&key->w[4], _mm256_and_si256(_mm256_shuffle_epi8(layers, orders), keep));
 }
 
 /* Words 8-11 from dp_hash, pkt_mark, skb_priority and what is behind them: ct_mark and ct_label are zero. */
@@ -98,7 +100,7 @@ AVX2_INLINE int take_ip6(packet_t *p, flow_t *key, int n_tags, int is_tcp)
     const uint32_t l3 = 14 + 4 * n_tags;
     const uint8_t *ip = p->data + l3;
     uint32_t pad;
-    if (unlikely(p->len < l3 + 40 + SHAPE_LEFT || load_be16(ip - 2) != hton16(TYPE_IP6))
+    if (unlikely(p->len < l3 + 40 + (is_tcp ? SHAPE_LEFT : SHAPE_LEFT_UDP) || load_be16(ip - 2) != hton16(TYPE_IP6))
         || unlikely(ip[6] != (is_tcp ? PROTO_TCP : PROTO_UDP))
         || unlikely((pad = ip6_pad(ip, is_tcp, p->len - l3)) > 0xFFFF)) {
         return 0;

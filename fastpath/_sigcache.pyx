@@ -21,7 +21,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastpath._bucket cimport (BUCKET_WAYS, bucket_match, bucket_set_sig, bucket_t, first_way, hash_sig, lines_new)
-from fastpath._bytes cimport load_acquire_ptr, load_relaxed32, unlikely
+from fastpath._bytes cimport likely, load_acquire_ptr, load_relaxed32, unlikely
 from fastpath._extract cimport key_slot_t
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport flow_t
@@ -100,10 +100,11 @@ cdef inline uint32_t ask_first(sigcache_t *c, mf_table_t *t, const line_t *lines
 
 cdef uint32_t sc_lookup(sigcache_t *c, mf_table_t *t, const line_t *lines, const key_slot_t *keys, uint32_t whole,
                         uint32_t open, mf_flow_t **found) noexcept nogil:
-    cdef uint32_t i, missed, left = 0
+    cdef uint32_t i, missed = whole & open, left = 0
     cdef const flow_t *key
     c.asked += bit_length(open)
-    missed = (ask_first(c, t, lines, open, found) | whole) & open
+    if likely(missed != open):
+        missed |= ask_first(c, t, lines, open & ~whole, found)
     while unlikely(missed != 0):
         i = first_bit(missed)
         missed &= missed - 1

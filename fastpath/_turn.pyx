@@ -28,8 +28,8 @@ from fastpath._bytes cimport (cpu_relax, exchange32, fence, fetch_add64, load_ac
                               likely, load_relaxed64, store_relaxed64, store_release32, unlikely)
 from fastpath._extract cimport extract_batch_reuse, extract_packet, extract_reuse
 from fastpath._flow_layout cimport flow_t
-from fastpath._line cimport (LINES_NONE, LINE_WORDS, ahead_t, alike_t, fetch_ahead, line_basis, line_hash,
-                             line_of_key, line_t, line_tcp_flags, read_alike, read_lines)
+from fastpath._line cimport (LINES_NONE, LINE_WORDS, ahead_t, alike_t, hash_keys, line_t, line_tcp_flags,
+                             mostly_wide, read_alike, read_lines)
 from fastpath._megaflow cimport (MF_PORT_NONE, mf_count, mf_flow_t, mf_lookup, mf_offline, mf_online, mf_program_t,
                                  mf_quiesce)
 from fastpath._offload cimport OFFLOAD_NO_MEMORY, finish_batch, offload_status
@@ -40,10 +40,6 @@ from fastpath._patience cimport PATIENCE_ENDS, patience_found, patience_nap, pat
 from fastpath._port cimport PORT_CAP_CSUM, PORT_CAP_MULTI_TX, PORT_CAP_VNET, port_t
 from fastpath._sigcache cimport sc_insert, sc_lookup
 from fastpath._upcall cimport ring_put
-
-cdef enum:
-    PROTO_TCP = 6
-
 
 cdef extern from *:
     int count_bits "__builtin_popcount"(uint32_t bits) nogil
@@ -137,26 +133,25 @@ cdef inline uint32_t read_batch(thread_t *th, batch_t *b, uint32_t open, uint64_
     ahead.table, ahead.mask = th.cache.buckets, <uint64_t>th.cache.bucket_mask * sizeof(bucket_t)
     open &= every
     rare[0] = RARE_ANY
-    th.whole = every if th.dp.whole_keys else read_lines(b, open, th.lines, th.dp.table.seed, ahead, rare)
+    if unlikely(th.dp.whole_keys or mostly_wide(b)):
+        th.whole = open
+    else:
+        th.whole = read_lines(b, open, th.lines, th.dp.table.seed, ahead, rare)
     if unlikely(th.whole != 0):
         read_whole(th, b, th.whole == every, ahead)
     return open
 
 
 cdef void read_whole(thread_t *th, batch_t *b, bint together, ahead_t ahead) noexcept nogil:
-    """Keys of the packets in th.whole, and the lines that these begin with."""
+    """Keys of the packets in th.whole, and what is looked at of their lines."""
     cdef uint32_t i
     if together:
         extract_batch_reuse(b, th.keys, &th.stale)
-    for i in range(b.n):
-        if th.whole >> i & 1:
-            if not together:
+    else:
+        for i in range(b.n):
+            if th.whole >> i & 1:
                 extract_reuse(b.p[i], &th.keys[i].f, &th.stale, i)
-            line_of_key(&th.keys[i].f, line_basis(&th.keys[i].f), &th.lines[i])
-            th.lines[i].w[0] = line_hash(&th.lines[i], th.dp.table.seed)
-            if th.keys[i].f.nw_proto != PROTO_TCP:
-                th.lines[i].w[LINE_WORDS] = 0       # no TCP flags: neighbor discovery keeps something else there
-            fetch_ahead(ahead, th.lines[i].w[0])
+    hash_keys(&th.keys.f, sizeof(key_slot_t), th.whole, th.lines, th.dp.table.seed, ahead)
 
 
 cdef uint32_t search(thread_t *th, batch_t *b, uint32_t bits) noexcept nogil:

@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import struct
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -54,12 +55,44 @@ def test_common_packets_are_plain_and_their_prefixes_are_not(proto: int, rest: b
     assert told(data, FlowKey(in_port=7, recirc_id=9))
 
 
+def other(dl_type: int, rest: bytes = bytes(40), *, tag: bytes = b"") -> bytes:
+    return bytes(range(0x10, 0x1C)) + tag + struct.pack(">H", dl_type) + rest
+
+
+OPTIONS = bytes.fromhex("94040000") * 2
+
+
+@pytest.mark.parametrize("tag", [b"", TAG])
 @pytest.mark.parametrize("data", [
-    frame(17, UDP, first=0x46), frame(17, UDP, first=0x65), frame(17, UDP, frag=0x2000),
-    frame(17, UDP, frag=1), frame(17, UDP[:7]), frame(17, UDP, total=27), frame(17, UDP, total=29),
-    frame(17, UDP, tag=TAG * 2),
-    frame(6, TCP[:12] + b"\x40" + TCP[13:]), frame(6, TCP[:12] + b"\x60" + TCP[13:]), frame(2, bytes(8)),
-    frame(132, bytes(12)), frame(58, bytes(8)), frame(17, UDP) + bytes(70000)], ids=range(14))
+    {"proto": 17, "rest": OPTIONS + UDP, "first": 0x47}, {"proto": 6, "rest": OPTIONS + TCP, "first": 0x47},
+    {"proto": 17, "rest": UDP, "first": 0x65}, {"proto": 17, "rest": UDP, "frag": 0x2000},
+    {"proto": 17, "rest": UDP, "frag": 1}, {"proto": 6, "rest": TCP, "frag": 0x2001},
+    {"proto": 17, "rest": UDP, "total": 27}, {"proto": 17, "rest": UDP, "total": 20},
+    {"proto": 6, "rest": TCP[:12] + b"\x40" + TCP[13:]}, {"proto": 6, "rest": TCP[:12] + b"\x60" + TCP[13:]},
+    {"proto": 6, "rest": TCP[:19]}, {"proto": 1, "rest": ICMP, "total": 27},
+    {"proto": 132, "rest": bytes(range(12))}, {"proto": 132, "rest": bytes(range(11))},
+    {"proto": 50, "rest": bytes(range(16))}, {"proto": 0, "rest": bytes(8)},
+    {"proto": 17, "rest": UDP, "first": 0x47}], ids=range(17))
+def test_what_ip4_may_carry_and_options_and_fragments_fit_a_line(data: dict[str, Any], tag: bytes) -> None:
+    assert told(frame(**data, tag=tag) + bytes(4))
+
+
+@pytest.mark.parametrize("dl_type", [0x0600, 0x0601, 0x22F0, 0x88B5, 0x88CC, 0x8863, 0xFFFF])
+@pytest.mark.parametrize("tag", [b"", TAG])
+def test_types_that_are_not_read_into_fit_a_line(dl_type: int, tag: bytes) -> None:
+    assert told(other(dl_type, tag=tag)) and told(other(dl_type, bytes(70000), tag=tag))
+
+
+@pytest.mark.parametrize("tag", [b"", TAG])
+@pytest.mark.parametrize("dl_type", [0x86DD, 0x0806, 0x8035, 0x8847, 0x8848, 0x894F, 0x88E7, 0x05FF, 0x0032])
+def test_types_that_are_read_into_do_not(dl_type: int, tag: bytes) -> None:
+    assert not told(other(dl_type, tag=tag))
+
+
+@pytest.mark.parametrize("data", [
+    frame(17, UDP[:7]), frame(17, UDP, total=29), frame(17, UDP, total=19), frame(17, UDP, first=0x44),
+    frame(17, UDP, first=0x4F), frame(17, UDP, tag=TAG * 2), frame(2, bytes(8)), frame(58, bytes(8)),
+    frame(17, UDP) + bytes(70000), other(0x8100), other(0x88A8, tag=TAG)], ids=range(11))
 def test_what_needs_more_than_a_line_is_not_plain(data: bytes) -> None:
     assert not told(data)
 
@@ -96,7 +129,8 @@ def test_in_batches_of_all_kinds_each_packet_is_read_as_if_it_came_alone(more: i
 
 
 TOLD_APART = {"in_port": 1, "recirc_id": 1, "dl_src": 1, "dl_dst": 1, "dl_type": 1, "vlan_tci": 1,
-              "nw_src": 1, "nw_dst": 1, "tp_src": 1, "tp_dst": 1, "ipv6_src": 1, "ipv6_dst": 1 << 64}
+              "nw_src": 1, "nw_dst": 1, "tp_src": 1, "tp_dst": 1, "ipv6_src": 1, "ipv6_dst": 1 << 64,
+              "mpls_lse0": 1 << 12}
 VARY_TOGETHER = [("nw_src", 1, "nw_dst", 1), ("nw_src", 1, "tp_src", 16), ("nw_dst", 256, "tp_src", 1),
                  ("tp_src", 1, "tp_dst", 1), ("dl_src", 1, "dl_dst", 1), ("dl_src", 1, "nw_src", 1),
                  ("ipv6_src", 1, "ipv6_dst", 1), ("ipv6_src", 1 << 64, "ipv6_dst", 1),
