@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fastpath._addrules import RuleWriter
 from fastpath._addtrip import AddTrip
+from fastpath.bundle import ETH_SIZE
 from fastpath.errors import ArgumentError, ConfigError, FastpathError, OpenFlowError
 from fastpath.in_band import hw_address
 from fastpath.ofproto.actions.base import ActionList
@@ -120,6 +121,11 @@ class Control:
         if mod.command < Command.DELETE:
             check_writable(mod)
 
+    def check_known(self, actions: ActionList) -> None:
+        """Raise OpenFlowError for actions the switch has not, or on options the TLV table has not; whatever
+        packets they are for."""
+        self._bridge.ofproto.check_known(actions)
+
     def select(self, wanted: FlowMod) -> list[Rule]:
         """Rules a dump asks for, counters up to date."""
         self._bridge.switch.push_stats()
@@ -141,10 +147,13 @@ class Control:
         return self._bridge.ofproto.options
 
     def packet_out(self, frame: bytes, actions: ActionList, metadata: Match, *, consistent: bool) -> None:
-        """Run *actions* on *frame*, which has the port and whatever else *metadata* says."""
+        """Run *actions* on *frame*, which has the port and whatever else *metadata* says.  One that is too
+        short to be a packet is lost, without a word, if the actions are good."""
+        is_packet = len(frame) >= ETH_SIZE or metadata.key.packet_type
+        carry_out = self._bridge.packet_out if is_packet else self._bridge.check_packet_out
         try:
-            self._bridge.packet_out(frame, format_list(actions), in_port=in_port_of(metadata),
-                                    metadata=metadata, consistent=consistent)
+            carry_out(frame, format_list(actions), in_port=in_port_of(metadata), metadata=metadata,
+                      consistent=consistent)
         except OpenFlowError:
             raise
         except FastpathError as error:

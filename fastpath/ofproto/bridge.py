@@ -46,7 +46,7 @@ from fastpath.ofproto.snooping import SnoopTable
 from fastpath.ofproto.support import refuse_unsupported
 from fastpath.ofproto.table import Miss
 from fastpath.ofproto.tlv_table import TlvMapping, TlvTable, check_mappings
-from fastpath.ofproto.tunnel_options import fitted, name_option, options_named
+from fastpath.ofproto.tunnel_options import fitted, options_named
 from fastpath.ofproto.xlate.context import OFPP_LOCAL, OFPP_MAX, RuleView, VlanConfig
 from fastpath.tlv import Options, present
 from fastpath.value import replace
@@ -461,12 +461,17 @@ class Ofproto:
         if self.tables.vacancies:
             self._tell_vacancies()
 
+    def check_known(self, actions: ActionList) -> None:
+        """Raise OpenFlowError for *actions* this switch has not, or for options that are not there."""
+        if self.backer.strict:
+            refuse_actions(actions)
+        fitted(actions, self.options, strict=self.backer.strict)
+
     def placed(self, mod: FlowMod) -> FlowMod:
         """*mod*, a dump filter too, with its tunnel options where the TLV table has them.  Raises
         OpenFlowError for those that are not there."""
-        match, actions = mod.match.bound(self.options), mod.actions
-        if (self.tlvs or self.backer.strict) and name_option(actions):
-            actions = fitted(actions, self.options, strict=self.backer.strict)
+        match = mod.match.bound(self.options)
+        actions = fitted(mod.actions, self.options, strict=self.backer.strict)
         return mod if match is mod.match and actions is mod.actions else replace(
             mod, match=match, actions=actions)
 

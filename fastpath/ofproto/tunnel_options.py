@@ -79,6 +79,9 @@ def _rebuilt(value: _T, change: Callable[[Any], Any]) -> _T:
 def fitted(actions: ActionList, options: Options, *, strict: bool) -> ActionList:
     """*actions* with values no longer than *options* has room for.  Raises OpenFlowError for bits that are
     not there, and when *strict* for an option that is not."""
+    if not (options or strict) or not name_option(actions):
+        return actions
+
     def fit(part: Any) -> Any:
         part = as_set_field(part)
         place = options.get(OPTION_OF.get(part.field.name, -1)) if isinstance(part, SetField) else None

@@ -127,7 +127,7 @@ def add_reader(version: int, judge: Callable[[Match, ActionList], None]) -> AddR
     and the actions."""
     def actions(data: bytes, match: Match, table_id: int) -> ActionList | None:
         found = instructions.known(data, version)
-        check_actions(found, match, table_id=table_id)
+        check_actions(found, match, table_id=table_id, version=version)
         judge(match, found)
         return found if lists_are_good(found) and not (TRAITS.of(found) or name_option(found)) else None
     flags = FlowFlags.RESET_COUNTS if version <= OF11 else FlowFlags.NONE       # as these versions have it

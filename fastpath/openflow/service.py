@@ -17,7 +17,7 @@ from fastpath.errors import FastpathError, OpenFlowError
 from fastpath.ofproto.actions.base import ActionList
 from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.controller import PacketInReason
-from fastpath.ofproto.actions.nesting import lists_are_good
+from fastpath.ofproto.actions.nesting import check_lists, lists_are_good
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF13, OF14, OF15
 from fastpath.ofproto.description import Description
@@ -60,7 +60,6 @@ from fastpath.tlv import Options
 from fastpath.value import replace
 
 MAX_ENTRIES = 1_000_000         # rules a table takes by its own account, unless it is told a limit
-ETH_SIZE = 14                       # bytes of an Ethernet header
 _MISSES = (PacketInReason.NO_MATCH, PacketInReason.EXPLICIT_MISS, PacketInReason.IMPLICIT_MISS)
 EVENT_BACKLOG = 256 << 20           # beyond which it is given up, as it would have to miss other events
 _CAPABILITIES = port.CAP_FLOW_STATS | port.CAP_TABLE_STATS | port.CAP_PORT_STATS | port.CAP_QUEUE_STATS
@@ -100,6 +99,7 @@ class BridgeControl(Protocol):
     @property
     def writer(self) -> RuleWriter: ...     # the same for one rule, and for what changes or removes some
     def check_added(self, mod: FlowMod) -> None: ...
+    def check_known(self, actions: ActionList) -> None: ...
     def select(self, wanted: FlowMod) -> list[Rule]: ...
     def bound(self, match: Match) -> Match: ...
     @property
@@ -344,6 +344,10 @@ class Session:
             mod = replace(mod, flags=_RESETS[mod.flags])        # as these versions have it
         if mod.command < Command.DELETE:
             self._check_actions(mod)
+        elif mod.actions:               # they mean nothing, but have to be in order
+            check_lists(mod.actions)
+            self._check_actions(mod)
+            mod = replace(mod, actions=())
         return mod
 
     def _check_actions(self, mod: FlowMod) -> None:
@@ -354,7 +358,8 @@ class Session:
         if form is not None and pair in self._agreed:
             mod.admit()
             return
-        check_actions(mod.actions, mod.match, table_id=mod.table_id)
+        self.bridge.check_known(mod.actions)
+        check_actions(mod.actions, mod.match, table_id=mod.table_id, version=self.connection.version)
         if form is not None and lists_are_good(mod.actions):
             if len(self._agreed) > _AGREED_MAX:
                 self._agreed.clear()
@@ -370,9 +375,7 @@ class Session:
 
     def send_packet(self, ask: packet.PacketOut) -> None:
         """Carry out *ask*, which was checked.  Only 1.0 may ask for what does nothing to such a packet."""
-        if len(ask.data) >= ETH_SIZE or ask.match.key.packet_type:  # less is none, which nobody is told of
-            self.bridge.packet_out(ask.data, ask.actions, ask.match,
-                                   consistent=self.connection.version > OF10)
+        self.bridge.packet_out(ask.data, ask.actions, ask.match, consistent=self.connection.version > OF10)
 
     def check_packet_out(self, ask: packet.PacketOut) -> None:
         """Raise OpenFlowError if *ask* makes no sense."""

@@ -84,7 +84,7 @@ def test_both_outcomes_are_met_by_the_law(switch: fastpath.Switch) -> None:
     (FlowMod(actions=(Conjunction(1, 1, 2), Output(1))), "NXBAC_BAD_CONJUNCTION"),
     (FlowMod(actions=(GotoTable(9), Output(1))), "OFPBAC_UNSUPPORTED_ORDER"),
     (FlowMod(actions=(WriteMetadata(1, 1), WriteMetadata(2, 2))), "OFPBAC_UNSUPPORTED_ORDER"),
-    (FlowMod(actions=(Clone((GotoTable(9),)),)), "OFPBAC_BAD_TYPE"),
+    (FlowMod(actions=(Clone((GotoTable(9),)),)), "OFPBIC_UNSUP_INST"),
     (FlowMod(actions=(WriteActions((Learn(),)),)), "OFPBAC_BAD_TYPE"),
     (FlowMod(actions=(Group(77),)), "OFPBAC_BAD_OUT_GROUP"),
     (FlowMod(actions=(Meter(77),)), "OFPMMFC_INVALID_METER"),
@@ -136,7 +136,7 @@ def test_the_same_list_is_judged_anew_with_another_match(switch: fastpath.Switch
 
 
 @pytest.mark.parametrize("actions, code", [
-    ((GotoTable(2),), "OFPBAC_BAD_TYPE"), ((Nat(),), "OFPBAC_BAD_SET_ARGUMENT"),
+    ((GotoTable(2),), "OFPBIC_UNSUP_INST"), ((Nat(),), "OFPBAC_BAD_SET_ARGUMENT"),
     ((Load(Subfield.whole(TCP_FLAGS), 1),), "OFPBAC_BAD_SET_ARGUMENT"),
     ((Clone((Load(Subfield.whole(TCP_FLAGS), 1),)),), "OFPBAC_BAD_SET_ARGUMENT"),
     ((Conjunction(1, 1, 2), Output(1)), "NXBAC_BAD_CONJUNCTION")])

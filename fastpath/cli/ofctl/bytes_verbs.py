@@ -98,7 +98,7 @@ def parse_instructions(args: list[str], options: Options) -> None:
             raise OpenFlowError("OFPBRC_BAD_LEN" if version == OF10 else "OFPBIC_BAD_LEN",
                                 f"{len(data)} bytes of instructions")
         actions = instructions.get(Reader(data, "OFPBIC_BAD_LEN"), version)
-        check_actions(actions, Match(), table_id=table)
+        check_actions(actions, Match(), table_id=table, version=version)
         return actions
     _parse_actions(args[0], "instructions", get, lambda actions: instructions.put(actions, version))
 

@@ -1,9 +1,9 @@
 """Whether a list of actions makes sense for what its rule matches.
 
 Two degrees, as in the reference.  Setting, moving or pushing a field that a matching packet does
-not have is refused.  The old setters (mod_nw_src on a rule that does not say ip) are not: OpenFlow
-1.0 allows them and they then do nothing; but an action that OpenFlow 1.0 cannot express must not
-stand beside them.
+not have is refused.  The old setters (mod_nw_src on a rule that does not say ip) are refused by a
+message of OpenFlow 1.1 and up alone: 1.0 allows them and they then do nothing.  In text, which is of
+no version, an action that OpenFlow 1.0 cannot express must not stand beside them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from fastpath.errors import InvalidFlow
 from fastpath.fields import BEYOND_WRITABLE
 from fastpath.ofproto.actions import legacy, mpls, output, pbb, set_field, vlan
-from fastpath.ofproto.actions.balance import Multipath
+from fastpath.ofproto.actions.balance import Bundle, Multipath
 from fastpath.ofproto.actions.base import Action, ActionList
 from fastpath.ofproto.actions.ct import Ct, Nat
 from fastpath.ofproto.actions.encap import DecNshTtl, Encap
@@ -23,6 +23,7 @@ from fastpath.ofproto.actions.misc import CheckPktLarger, Clone
 from fastpath.ofproto.actions.output import OFPP_ANY, OFPP_IN_PORT, OFPP_LOCAL
 from fastpath.ofproto.actions.sample import FinTimeout
 from fastpath.ofproto.actions.state import CHANGING, MAX_VLANS, HeaderState
+from fastpath.ofproto.actions.versions import OF10
 from fastpath.ofproto.match import ETH_IP, ETH_IPV6, ETH_MPLS, ETH_PBB, TCP, UDP, Match
 from fastpath.ofproto.subfield import VLAN_CFI, Subfield
 from fastpath.text import OFPP_MAX
@@ -35,11 +36,13 @@ ETH_NSH = 0x894F
 _ALG_PROTO = {"ftp": TCP, "tftp": UDP}
 
 
-def check_actions(actions: ActionList, match: Match, *, table_id: int = TABLE_ALL) -> None:
-    """Raise InvalidFlow, naming the OpenFlow error, if *actions* cannot stand with *match*."""
+def check_actions(actions: ActionList, match: Match, *, table_id: int = TABLE_ALL,
+                  version: int | None = None) -> None:
+    """Raise InvalidFlow, naming the OpenFlow error, if *actions* cannot stand with *match* in *version*, or
+    in none."""
     checker = _Checker(table_id)
     checker.check(actions, HeaderState(match), match)
-    if checker.only_of10 and checker.needs_of11:
+    if checker.only_of10 and (checker.needs_of11 if version is None else version > OF10):
         refuse(INCONSISTENT)
     if checker.bare_vlan_id and checker.needs_of11:
         refuse("OFPBAC_BAD_SET_ARGUMENT")
@@ -57,7 +60,7 @@ def check_targets(actions: ActionList) -> None:
     for action in actions:
         match action:
             case (set_field.SetField() | set_field.Load() | set_field.Move() | set_field.Pop() | Multipath()
-                  | CheckPktLarger()):
+                  | Bundle() | CheckPktLarger()):
                 if action.target is not None and not (action.target.field.writable or sets_type(action)):
                     refuse("OFPBAC_BAD_SET_ARGUMENT")
             case Clone(inner) | WriteActions(inner):
@@ -129,6 +132,9 @@ class _Checker:
                 _writable(target, state)
             case set_field.Pop(target) | Multipath(target=target) | CheckPktLarger(target=target):
                 _writable(target, state)
+            case Bundle(target=target):
+                if target is not None:
+                    _writable(target, state)
             case set_field.DeleteField(f):
                 if not f.name.startswith("tun_metadata"):
                     refuse("OFPBAC_BAD_ARGUMENT")
@@ -169,8 +175,10 @@ class _Checker:
                 self.needs_of11 = True
                 if state.dl_type != ETH_PBB:
                     refuse(INCONSISTENT)
-            case mpls.PushMpls(ethertype) if ethertype not in (mpls.ETH_MPLS, mpls.ETH_MPLS_MCAST):
-                refuse("OFPBAC_BAD_ARGUMENT")
+            case mpls.PushMpls(ethertype):
+                if ethertype not in (mpls.ETH_MPLS, mpls.ETH_MPLS_MCAST):
+                    refuse("OFPBAC_BAD_ARGUMENT")
+                self.only_of10 |= not state.ethernet
             case Encap():
                 self.needs_of11 = True
             case _:

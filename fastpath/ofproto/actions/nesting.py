@@ -114,7 +114,7 @@ def _check_order(actions: list[Action], outer: str) -> None:
         if outer in ("clone", "write_actions") and this is Instruction.METER:
             raise InvalidFlow("OFPBAC_BAD_ARGUMENT", f"{outer} action doesn't support nested action meter")
         if outer and not (outer == "bucket" and this is Instruction.METER):
-            raise InvalidFlow("OFPBAC_BAD_TYPE", f"{this.name.lower()} instruction not allowed here")
+            raise InvalidFlow("OFPBIC_UNSUP_INST", f"{this.name.lower()} instruction not allowed here")
         if seen_last and this == last:
             raise InvalidFlow(_BAD_ORDER, f"duplicate {this.name.lower()} instruction not allowed, for "
                               "OpenFlow 1.1+ compatibility")

@@ -150,6 +150,8 @@ class HeaderState:
                 self.dl_type, self.nw_proto = _UNKNOWN_TYPE, 0
             case SetField(field, value, _) if field.name == "vlan_tci":
                 self.n_vlans = int(bool(value & VLAN_CFI))
+            case Load(target, value) if target.field.name == "vlan_tci":
+                self.n_vlans = int(bool(value << target.ofs & VLAN_CFI))
             case SetField() | Load():
                 self._retype(action.target.field.name, action.value)
             case Encap(packet_type):

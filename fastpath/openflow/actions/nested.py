@@ -9,7 +9,7 @@ import struct
 from typing import Any
 
 from fastpath.errors import OpenFlowError
-from fastpath.ofproto.actions.base import Action, ActionList
+from fastpath.ofproto.actions.base import Action, ActionList, Instruction
 from fastpath.ofproto.actions.ct import ALG_PORTS, NO_RECIRC, Ct, Nat
 from fastpath.ofproto.actions.learn import Learn, LearnKind, LearnSpec
 from fastpath.ofproto.actions.misc import Clone
@@ -299,7 +299,16 @@ def pull_actions(reader: Reader, size: int, version: int) -> ActionList:
         raise OpenFlowError("OFPBRC_BAD_LEN", f"{size} bytes of actions")
     part = reader.part(size, "OFPBRC_BAD_LEN")
     part.short = BAD_LEN
-    return get_actions(part, version)
+    return get_list(part, version)
+
+
+def get_list(reader: Reader, version: int) -> ActionList:
+    """All actions to the end of *reader*, which are no rule's: only a meter may stand among them."""
+    out = get_actions(reader, version)
+    for action in out:
+        if action.instruction not in (Instruction.APPLY_ACTIONS, Instruction.METER):
+            raise OpenFlowError("OFPBIC_UNSUP_INST", f"{action} not in a rule")
+    return out
 
 
 def get_actions(reader: Reader, version: int) -> ActionList:

@@ -6,7 +6,6 @@ import struct
 from typing import TYPE_CHECKING
 
 from fastpath.errors import OpenFlowError
-from fastpath.ofproto.actions.check import check_actions
 from fastpath.ofproto.actions.output import OFPP_ANY
 from fastpath.ofproto.actions.versions import OF10, OF11, OF12, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import BUFFER_NONE, GROUP_ANY, TABLE_ALL, Command, FlowMod
@@ -242,9 +241,6 @@ def _flow_mod(v: dict[str, int], version: int, number: int, table_id: int, match
     name = None if match.form is not None else missing_prerequisite(match)
     if name is not None:
         raise OpenFlowError("OFPBMC_BAD_PREREQ", f"{name} without what it depends on")
-    if command >= Command.DELETE and actions:
-        check_actions(actions, match, table_id=table_id)        # type: ignore[arg-type]
-        actions = ()                    # they mean nothing, but had to be in order
     return FlowMod(
         command, table_id, v["priority"], match.normalized(), actions,  # type: ignore[arg-type]
         cookie, cookie_mask, new_cookie, v["idle_timeout"], v["hard_timeout"], v.get("importance", 0),

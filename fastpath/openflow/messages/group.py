@@ -30,7 +30,7 @@ from fastpath.ofproto.group import (
 )
 from fastpath.openflow import durations, oxm
 from fastpath.openflow.actions.base import EXPERIMENTER, get_property, put_property, unknown_property
-from fastpath.openflow.actions.nested import get_actions, pull_actions, put_actions
+from fastpath.openflow.actions.nested import get_list, pull_actions, put_actions
 from fastpath.openflow.codec import PORT, U8, U16, U32, U64, Layout, Reader, Row, pad
 from fastpath.openflow.messages.base import Message, get_records
 from fastpath.value import field, value
@@ -124,9 +124,9 @@ def _get_bucket11(reader: Reader, place: int, version: int) -> Bucket:
         v = _BUCKET11.unpack(version, reader)
     except OpenFlowError:
         reader.pos = reader_at + _BUCKET11.size(version)
-        get_actions(reader, version)            # what is wrong with them is told first
+        get_list(reader, version)            # what is wrong with them is told first
         raise OpenFlowError("OFPGMFC_BAD_WATCH", "a port that cannot be watched") from None
-    return Bucket(get_actions(reader, version), place, v["weight"], v["watch_port"], v["watch_group"])
+    return Bucket(get_list(reader, version), place, v["weight"], v["watch_port"], v["watch_group"])
 
 
 def _get_bucket15(reader: Reader, kind: int, version: int) -> Bucket:
