@@ -41,7 +41,7 @@ from fastpath.ofproto.plain_adds import SPECIAL
 from fastpath.ofproto.port import VLAN_MAX, OfPort
 from fastpath.ofproto.recirc import RecircTable
 from fastpath.ofproto.references import References, named
-from fastpath.ofproto.rule import FlowFlags, RemovedReason, Rule
+from fastpath.ofproto.rule import SEND_FLOW_REM, RemovedReason, Rule
 from fastpath.ofproto.snooping import SnoopTable
 from fastpath.ofproto.support import refuse_unsupported
 from fastpath.ofproto.table import Miss
@@ -643,12 +643,12 @@ class Ofproto:
     @staticmethod
     def wants_removed(rules: Iterable[Rule]) -> bool:
         """Whether any of *rules* asked for a FlowRemoved."""
-        return any(rule.flags & FlowFlags.SEND_FLOW_REM for rule in rules)
+        return any(rule.flag_bits & SEND_FLOW_REM for rule in rules)
 
     def removed(self, rules: Iterable[tuple[Rule, RemovedReason]], now: float) -> None:
         """Raise FlowRemoved for those of *rules* that asked for it."""
         for rule, reason in rules:
-            if rule.flags & FlowFlags.SEND_FLOW_REM:
+            if rule.flag_bits & SEND_FLOW_REM:
                 self.backer.events.append(FlowRemoved(self.name, rule, reason, now - rule.created))
 
     # -- time ----------------------------------------------------------------------------------------

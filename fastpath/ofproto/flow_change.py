@@ -242,6 +242,7 @@ class Change:
         if not rules and fm.may_add:
             self._add(fm)
             return
+        resets = bool(fm.flags & FlowFlags.RESET_COUNTS)
         for rule in rules:
             self._touched.add(rule.table_id)
             self._log.append(_Modified(rule, rule.actions, rule.cookie, rule.modified, rule.n_packets,
@@ -250,7 +251,7 @@ class Change:
             rule.modified = self._now
             if fm.new_cookie is not None and not fm.keeps_cookies:
                 rule.cookie = fm.new_cookie
-            if fm.flags & FlowFlags.RESET_COUNTS:
+            if resets:
                 rule.n_packets = rule.n_bytes = 0
         self.result.modified += rules
 

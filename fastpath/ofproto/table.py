@@ -173,15 +173,15 @@ class Table:
 
     def remove(self, rule: Rule, version: int | None = None) -> None:
         """Take *rule* out, at once or for those who look in *version* and later."""
-        self.classifier.remove(rule.match.key, rule.match.mask, rule.priority, version)
+        self.classifier.remove(FlowKey.unpack(rule.mask, rule.words), rule.mask, rule.priority, version)
         rule.removed = True
 
     def restore(self, rule: Rule, version: int) -> None:
         """Undo the removal or replacement of *rule* in *version*.  A rule that was added in that version,
         too, is not kept for older ones and is added again."""
-        m = rule.match
+        key = FlowKey.unpack(rule.mask, rule.words)
         try:
-            self.classifier.restore(m.key, m.mask, rule.priority, rule, version)
+            self.classifier.restore(key, rule.mask, rule.priority, rule, version)
         except ValueError:
             self.insert(rule, version)
         rule.removed = False
