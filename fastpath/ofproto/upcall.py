@@ -100,11 +100,16 @@ class UpcallHandler:
                 self._miss(upcall, now)
             else:
                 self._answer(upcall, now)
+        n_changes = self.backer.n_changes
         self._carry_out()
+        is_meddled = self.backer.n_changes != n_changes     # by a port written in Python, as it sent
         self.revalidator.take_learned()
         if self.backer.is_dirty():
             self.revalidator.settle(now, n_checks)
         self._install(now)
+        if is_meddled:                  # the flows that were just installed are of before
+            for bridge in self.backer.bridges.values():
+                bridge.touch()
         return len(upcalls)
 
     def _answer(self, upcall: Upcall, now: float) -> None:

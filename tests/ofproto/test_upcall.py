@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import pytest
 from model.dpif import SIZE, World
 
+import fastpath
 from fastpath._flow import FlowKey
 from fastpath.dpif.actions import Output, SlowPath
 from fastpath.dpif.provider import Execute, FlowPut, Operation, Upcall
@@ -207,3 +209,29 @@ def test_packets_the_datapath_could_not_send_are_counted() -> None:
     w.dpif.operate = lambda ops: [MemoryError(), False][:len(ops)]      # type: ignore[method-assign]
     w.send(udp(), udp())
     assert w.upcalls.stats.n_not_executed == 2 and len(w.revalidator) == 0
+
+
+class Meddler(fastpath.PythonPort):
+    """A port that carries out *works*, one each time it is to send."""
+
+    works: ClassVar[list[Callable[[], object]]] = []
+    n_sent = 0
+
+    def tx(self, frames: list[bytes]) -> None:
+        self.n_sent += len(frames)
+        if self.works:
+            self.works.pop()()
+
+
+@pytest.mark.parametrize("text", ["priority=9,actions=drop", "priority=1,actions=drop", "delete"])
+def test_a_port_may_change_rules_as_it_sends_the_packet_that_a_flow_is_made_of(text: str) -> None:
+    with fastpath.Switch(seed=1) as switch:
+        bridge = switch.add_bridge("br0")
+        inside, meddler = bridge.add_port("in"), Meddler("out")
+        bridge.add_port("out", meddler)
+        bridge.add_flow("priority=1,actions=output:2")
+        meddler.works.append(lambda: bridge.del_flows() if text == "delete" else bridge.add_flow(text))
+        for _ in range(3):
+            inside.inject(bytes(60))
+            switch.run()
+        assert (meddler.n_sent, meddler.works) == (1, [])
