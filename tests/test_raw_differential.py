@@ -200,3 +200,25 @@ def test_bundles_take_and_refuse_messages_alike(pair: tuple[str, str], version: 
                       BundleControl(9, BundleType.CLOSE_REQUEST, flags),
                       BundleControl(9, BundleType.COMMIT_REQUEST, flags)]
             compare(pair, version, bundle)
+
+
+def configured(target: str, version: int, changes: Iterable[tuple[int, int]]) -> list[int]:
+    """The configuration of port 1, as OpenFlow 1.0 tells it, after each of *changes*: bits and their mask."""
+    with Raw(target, version) as peer, Raw(target, OF10) as onlooker:
+        out = []
+        for config, mask in changes:
+            onlooker.send(basic.FeaturesRequest(), XID)
+            (features,) = (frame.message for frame in onlooker.said() if isinstance(frame, Frame))
+            found = next(one for one in features.ports if one.port == 1)
+            out.append(found.config)
+            peer.send(port.PortMod(1, found.mac, config, mask))
+            peer.said()
+        return out
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_port_mods_change_the_bits_their_version_has(pair: tuple[str, str], version: int) -> None:
+    bits = (0, 2, 4, 8, 0x10, 0x20, 0x40, 0x7E, 0x80, 0xFFFFFFFE, 0x54)
+    changes = [(config & mask, mask) for mask in bits for config in (0xFFFFFFFF, 0x2A)] + [(0, 0x7F)] * 2
+    ours, theirs = (configured(target, version, changes) for target in pair)
+    assert ours == theirs and len(set(ours)) > 3

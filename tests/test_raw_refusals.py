@@ -214,3 +214,22 @@ def test_bundle_controls_of_every_type_are_answered_alike(both: tuple[str, str],
         return whole(version, 33, body)
     compare(both, version, [control(kind, flags) for kind, flags in product(
         (0, 8, 1, 3, 5, 7, 9, 2, 0x7FFF, 4, 6, 0xFFFF), (0, 3, 0xFFFF))])
+
+
+@pytest.mark.parametrize("version", [OF13, OF15])
+def test_what_bundles_do_not_take_is_refused_alike(both: tuple[str, str], version: int) -> None:
+    def added(inside: bytes) -> bytes:
+        body = struct.pack(">I2xH", 5, 0) + inside
+        return whole(version, 4, struct.pack(">II", ONF, 2301) + body) if version == OF13 else whole(
+            version, 34, body)
+    good = [encode(one, version, XID) for one in (
+        parse_flow("in_port=1,actions=output:1"), basic.EchoRequest(b"there"), basic.BarrierRequest(),
+        GroupMod(GroupCommand.ADD, 9, GroupType.ALL, ()),
+        packet.PacketOut(bytes(60), Match.of(in_port=1), parse_flow("actions=output:1").actions))]
+    good += [whole(version, kind, bytes(size)) for kind, size in product(
+        (0, 1, 5, 9, 14, 16, 17, 18, 29, 33, 99), (0, 4, 8, 40))]
+    cut = [data[:2] + struct.pack(">H", size) + data[4:] for data in good[:5]
+           for size in (0, 8, 12, len(data) - 8, len(data) + 8)]
+    other = [data[:at] + b"\x03" + data[at + 1:] for data in good[:5] for at in (0, 4)]
+    heard = compare(both, version, [added(data) for data in (*good, *cut, *other, b"", b"\4\5")])
+    assert all(f"OFPBFC_{code}" in str(heard) for code in ("MSG_UNSUP", "MSG_BAD_LEN", "MSG_BAD_XID"))

@@ -18,7 +18,7 @@ from fastpath.ofproto.group import GroupMod
 from fastpath.ofproto.rule import Rule
 from fastpath.openflow.messages import flow, packet, port
 from fastpath.openflow.messages.bundle import BundleAdd, BundleControl, BundleType
-from fastpath.openflow.messages.table import decode
+from fastpath.openflow.messages.table import check_kind, decode
 from fastpath.value import field, record
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ class Bundles:
         """Put a message into its bundle, which is opened if it is not."""
         self.expire(self._session.bridge.now)
         message = ask.inside(raw[0], raw[4:8])
+        _check_bundled(message)
         step: _Content = self._step(decode(message).message)
         if isinstance(step, FlowMod):           # its match, met for the first time, may be plain
             step = self._session.adds.rule(message) or step
@@ -210,15 +211,28 @@ class Bundles:
                 return message
             case port.PortMod():
                 return message
-            case packet.PacketOut():
+            case _:
+                assert isinstance(message, packet.PacketOut)
                 self._session.check_packet_out(message)
                 return message
-        raise OpenFlowError("OFPBFC_MSG_UNSUP", f"{type(message).__name__} in a bundle")
 
     def _checked(self, mod: FlowMod) -> FlowMod:
         mod = self._session.checked(mod)
         self._session.bridge.check_added(mod)
         return mod
+
+
+def _check_bundled(message: bytes) -> None:
+    """Raise OpenFlowError unless *message* is of a kind, and a length, that may be in a bundle."""
+    try:
+        kind = check_kind(message).cls
+    except OpenFlowError as error:
+        raise OpenFlowError("OFPBFC_MSG_UNSUP", f"{error} in a bundle") from None
+    if kind not in _BUNDLED:
+        raise OpenFlowError("OFPBFC_MSG_UNSUP", f"{kind.__name__} in a bundle")
+
+
+_BUNDLED = (FlowMod, flow.NxFlowMod, GroupMod, port.PortMod, packet.PacketOut)
 
 
 def _size(raw: bytes, at: int) -> int:

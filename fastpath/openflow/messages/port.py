@@ -164,6 +164,9 @@ _PORT_MOD = Layout(
 _ADVERTISE = struct.Struct(">I")
 
 
+_CONFIG_ALL = sum(bit for bit, _name in CONFIG_NAMES)
+
+
 @value
 class PortMod(Message):
     """Asks to change the bits *mask* of a port's configuration."""
@@ -188,6 +191,9 @@ class PortMod(Message):
             kind, value = get_property(reader)
             if kind == 0:
                 v["advertise"] = value.unpack(_ADVERTISE)[0]
+        known = _CONFIG_ALL if version == OF10 else _CONFIG_ALL & ~CONFIG_OF10
+        v["config"] &= known                # what else is said means nothing
+        v["mask"] &= known
         return cls(**v)
 
 
