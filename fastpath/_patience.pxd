@@ -9,6 +9,9 @@ ctypedef struct patience_t:
     uint64_t taken_ns           # until when others are thought to want the core
     uint64_t hold_ns            # how long that is thought the next time
     uint32_t n_short            # pauses in a row that it would have been worth looking through
+    uint64_t (*switches)(void *arg) noexcept nogil      # how often others have had the core; NULL: any gap is theirs
+    void *arg
+    uint64_t n_switches         # what it said last
 
 cdef enum:
     PATIENCE_ENDS = 0xFFFFFFFFFFFFFFFF

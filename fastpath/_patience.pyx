@@ -15,6 +15,8 @@ While it looks it gives way to whoever wants the core.  One that has it for long
 looking on would cost the one its core and us the others' turns, a slice of some milliseconds each, whereas a
 thread that sleeps is woken past them.  So it sleeps whenever there is nothing to do, for HOLD at first, and
 twice as long each time it meets the same again; each time looking was worth it makes that half as long.
+A gap in which nobody of this machine had the core, by the count of switches, is none of that: an interrupt, or a
+virtual machine whose processor the host gave to another, which sleeping does not mend.
 """
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
@@ -29,9 +31,18 @@ cdef enum:
 LEAST_S, HOLD_MOST_S = LEAST_NS / 1e9, HOLD_MOST_NS / 1e9      # for tests
 
 
+cdef inline bint switched(patience_t *p) noexcept nogil:
+    """Whether others had the core since this was asked, or since it slept."""
+    cdef uint64_t before = p.n_switches
+    if p.switches == NULL:
+        return True
+    p.n_switches = p.switches(p.arg)
+    return p.n_switches != before
+
+
 cdef inline bint taken(patience_t *p, uint64_t now_ns) noexcept nogil:
     """Whether others had the core since the last look; then looking is given up for a while."""
-    if not p.looked_ns or now_ns - p.looked_ns <= TAKEN_NS:
+    if not p.looked_ns or now_ns - p.looked_ns <= TAKEN_NS or not switched(p):
         return False
     p.hold_ns = min(max(2 * p.hold_ns, <uint64_t>HOLD_NS), <uint64_t>HOLD_MOST_NS)
     p.taken_ns = now_ns + p.hold_ns
@@ -62,6 +73,11 @@ cdef uint64_t patience_nap(patience_t *p, uint64_t most_ns, uint64_t now_ns) noe
 
 cdef void patience_slept(patience_t *p) noexcept nogil:
     p.looked_ns = 0
+    switched(p)
+
+
+cdef uint64_t counted(void *arg) noexcept nogil:
+    return (<uint64_t *>arg)[0]
 
 
 cdef class Patience:
@@ -69,6 +85,7 @@ cdef class Patience:
 
     cdef patience_t p
     cdef uint64_t most_ns
+    cdef uint64_t n_switches
 
     def __cinit__(self, *, double most_s):
         memset(&self.p, 0, sizeof(self.p))
@@ -86,3 +103,8 @@ cdef class Patience:
     def slept(self) -> None:
         """It slept since it looked."""
         patience_slept(&self.p)
+
+    def count(self, uint64_t n_switches) -> None:
+        """From now on gaps are others' when this has changed."""
+        self.n_switches = n_switches
+        self.p.switches, self.p.arg = counted, &self.n_switches

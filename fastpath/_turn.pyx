@@ -47,6 +47,12 @@ cdef extern from *:
 cdef extern from "<sched.h>" nogil:
     int sched_yield()
 
+cdef extern from "<sys/resource.h>" nogil:
+    int RUSAGE_THREAD
+    ctypedef struct rusage "struct rusage":
+        long ru_nvcsw, ru_nivcsw
+    int getrusage(int who, rusage *usage)
+
 cdef extern from "<poll.h>" nogil:
     int ppoll(pollfd *fds, unsigned long n, const timespec *timeout, const void *signals)
 
@@ -470,6 +476,7 @@ cdef void *thread_main(void *arg) noexcept nogil:
     cdef thread_t *th = <thread_t *>arg
     cdef dp_t *dp = th.dp
     cdef uint64_t most_ns, nap_ns
+    th.patience.switches, th.patience.arg = switches_of_thread, NULL
     mf_online(dp.table, th.reader)
     while not load_acquire32(&dp.stop):
         if load_acquire32(&dp.pause):
@@ -488,6 +495,12 @@ cdef void *thread_main(void *arg) noexcept nogil:
         mf_quiesce(dp.table, th.reader)
     mf_offline(th.reader)
     return NULL
+
+
+cdef uint64_t switches_of_thread(void *arg) noexcept nogil:
+    cdef rusage usage
+    getrusage(RUSAGE_THREAD, &usage)
+    return usage.ru_nvcsw + usage.ru_nivcsw
 
 
 cdef void stand_still(thread_t *th) noexcept nogil:

@@ -125,3 +125,28 @@ def test_errands_too_short_do_not_count() -> None:
     patience = Patience(most_s=MOST_S)
     patience.found(1.0)
     assert not any(patience.nap(1.0 + i * 1e-5) for i in range(4))
+
+
+def test_gaps_in_which_nobody_had_the_core_do_not_count() -> None:
+    patience = Patience(most_s=MOST_S)
+    patience.count(7)
+    now = 1.0
+    for _ in range(6):
+        patience.found(now)
+        now += 0.004
+        patience.slept()
+    patience.found(now)
+    assert patience.nap(now) == patience.nap(now + 1e-4) == patience.nap(now + 3e-4) == 0
+    patience.count(8)
+    assert 0 < patience.nap(now + 5e-4) < 0.001             # this one was somebody's
+    assert patience.nap(now + 5e-4 + 0.001) == 0
+
+
+def test_that_it_slept_is_not_taken_for_somebody_who_had_the_core() -> None:
+    patience = Patience(most_s=MOST_S)
+    patience.count(7)
+    patience.found(1.0)
+    patience.count(9)
+    patience.slept()
+    patience.found(1.001)
+    assert patience.nap(1.001) == patience.nap(1.00104) == 0
