@@ -46,26 +46,26 @@ class Multiparts:
         more = message[_FLAGS_AT] & _MORE
         xid = message[4:8]
         p = self._partial.get(xid)
+        if p is None and not more:
+            return decode(message)
+        kind = _kind(message)               # raises for what is no part of any request, which changes nothing
         if p is None:
-            if not more:
-                return decode(message)
-            kind = _kind(message)
             if len(self._partial) >= MAX_REQUESTS:
                 raise OpenFlowError("OFPBRC_MULTIPART_BUFFER_OVERFLOW", "too many requests in parts")
             p = self._partial[xid] = _Partial(kind)
-        self._add(p, xid, message, now)
+        self._add(p, xid, message, kind, now)
         if more:
             return None
         del self._partial[xid]
         return _joined([part for part in p.parts if _has_body(part)] or p.parts[:1])
 
-    def _add(self, p: _Partial, xid: bytes, message: bytes, now: float) -> None:
+    def _add(self, p: _Partial, xid: bytes, message: bytes, kind: type, now: float) -> None:
         p.until, p.size = now + PART_S, p.size + len(message)
         if p.parts and not _has_body(p.parts[-1]):
             p.parts.pop()                   # it has nothing to give but that it was there
         p.parts.append(message)
         wrong = None
-        if p.kind is not _kind(message):
+        if p.kind is not kind:
             wrong = OpenFlowError("OFPBRC_BAD_STAT", "parts of different requests")
         elif sum(other.size for other in self._partial.values()) > MAX_SIZE:
             wrong = OpenFlowError("OFPBRC_MULTIPART_BUFFER_OVERFLOW", f"a request of {p.size} bytes")

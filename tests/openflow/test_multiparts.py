@@ -77,3 +77,13 @@ def test_what_nobody_knows_is_refused_when_its_first_part_comes() -> None:
     data[9] = 77
     with pytest.raises(OpenFlowError, match="BAD_STAT"):
         Multiparts().decode(bytes(data), 1.0)
+
+
+def test_what_is_no_part_of_any_request_leaves_the_request_as_it_was() -> None:
+    parts = Multiparts()
+    parts.decode(part(b"first", more=True), 1.0)
+    strange = bytearray(part(b"", more=True))
+    strange[9] = 77
+    with pytest.raises(OpenFlowError, match="BAD_STAT"):
+        parts.decode(bytes(strange), 1.5)
+    assert parts.expire(1.0 + PART_S) == [part(b"first", more=True)]
