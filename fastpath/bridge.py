@@ -411,7 +411,7 @@ class Bridge(GroupsAndMeters, Addresses, Multicast, Mirrors, FailModes):
         """The same for who holds the lock: the one of last time while the names are what they were, for it
         remembers what it read."""
         ports, tables = self.ofproto.port_numbers(), self.ofproto.tables.table_numbers()
-        if ports != self._last_reader.ports or tables != self._last_reader.tables:
+        if ports is not self._last_reader.ports or tables != self._last_reader.tables:
             self._last_reader = FlowReader(ports, tables)
         return self._last_reader
 

@@ -19,7 +19,7 @@ import pytest
 from fastpath import PacketIn, Switch
 from fastpath.bridge import Port
 from fastpath.dpif.userspace import UserspaceDpif
-from fastpath.errors import ConfigError
+from fastpath.errors import ConfigError, ParseError
 from fastpath.io._memory import MemoryPort
 from fastpath.io._python import PythonPort
 from fastpath.testing import frame
@@ -326,3 +326,18 @@ def test_time_has_an_end_and_ten_years_pass_at_once() -> None:
         with pytest.raises(ValueError, match="wait"):
             sw.dpif.wait(timeout)
     sw.close()
+
+
+def test_flows_name_the_ports_there_are() -> None:
+    br = Switch(seed=1).add_bridge("br0")
+    br.add_port("a", number=1)
+    assert str(br.add_flow("in_port=a,actions=drop")[0].match) == "in_port=1"
+    with pytest.raises(ParseError):
+        br.add_flow("in_port=b,actions=drop")
+    br.add_port("b", number=2)
+    assert str(br.add_flow("in_port=b,actions=output:a")[0].match) == "in_port=2"
+    br.del_port("b")
+    with pytest.raises(ParseError):
+        br.add_flow("in_port=b,actions=drop")
+    br.add_port("b", number=7)
+    assert str(br.add_flow("in_port=b,actions=drop")[0].match) == "in_port=7"

@@ -138,6 +138,7 @@ class Ofproto:
         self.watchers: list[Callable[[list[FlowUpdate]], object]] = []      # told what becomes of rules
         self._ports: dict[int, OfPort] = {}
         self._by_name: dict[str, OfPort] = {}
+        self._numbers: dict[str, int] | None = None
         self._flood_order: tuple[OfPort, ...] | None = None     # None: sorted when asked for
         self._free_from = 1             # all numbers below are in use
         backer.add_bridge(self)
@@ -293,9 +294,11 @@ class Ofproto:
         except KeyError:
             raise NotFoundError(f"bridge {self.name!r} has no port {name!r}") from None
 
-    def port_numbers(self) -> dict[str, int]:
-        """Numbers by name, for flow text that names ports."""
-        return {name: port.ofp_port for name, port in self._by_name.items()}
+    def port_numbers(self) -> Mapping[str, int]:
+        """Numbers by name, for flow text that names ports: one mapping as long as ports are the same."""
+        if self._numbers is None:
+            self._numbers = {name: port.ofp_port for name, port in self._by_name.items()}
+        return self._numbers
 
     def free_number(self) -> int:
         """Lowest OpenFlow port number not in use.  Raises ConfigError when all are."""
@@ -378,7 +381,7 @@ class Ofproto:
 
     def _ports_changed(self, port: OfPort, change: PortChange,
                        was: tuple[bool, frozenset[str]] | None = None) -> None:
-        self._flood_order = None
+        self._flood_order = self._numbers = None
         self.touch()
         self.backer.events.append(PortStatus(
             self.name, port.ofp_port, port.name, change, *port.told, self.origin, was, port.hw_addr))
