@@ -27,8 +27,10 @@ def cabled(a: Port, b: Port) -> Iterator[Cable]:
 
 
 SERVER = """
-import hashlib, socket
-s = socket.create_server(("", 5001)); print("ready", flush=True)
+import hashlib, socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+s = socket.create_server((sys.argv[1], 5001), family=family)
+print("ready", flush=True)
 c, _ = s.accept(); h = hashlib.sha256()
 while data := c.recv(1 << 20): h.update(data)
 c.sendall(h.hexdigest().encode()); c.close()
@@ -46,7 +48,7 @@ print(theirs.decode() == h.hexdigest())
 
 def transfer(lab: Lab, client: str, server: str, address: str, megabytes: int) -> bool:
     """Whether so much arrives whole over one TCP connection."""
-    listening = lab.spawn(server, sys.executable, "-c", SERVER)
+    listening = lab.spawn(server, sys.executable, "-c", SERVER, address)
     assert listening.stdout
     assert listening.stdout.readline() == "ready\n"
     return lab.run(client, sys.executable, "-c", CLIENT, address, str(megabytes)).strip() == "True"
