@@ -339,7 +339,7 @@ def add_address(name: str, address: str, *, netns: str | None = None) -> None:
     """Give a device an IPv4 or IPv6 address, written with its prefix length."""
     ip, _, length = address.partition("/")
     with _netlink(f"address {address} of {name!r}", netns) as route:
-        route.addr("add", index=index(name), address=ip, prefixlen=int(length or 32))
+        route.addr("add", index=index(name), address=ip, prefixlen=int(length or (128 if ":" in ip else 32)))
 
 
 def addresses(name: str, *, netns: str | None = None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from netns import Lab, sweep
@@ -60,6 +61,11 @@ def test_addresses_and_counters(lab: Lab) -> None:
     link.add_tap("t0", netns=ns)
     link.add_address("t0", "192.0.2.1/24", netns=ns)
     assert link.addresses("t0", netns=ns) == ["192.0.2.1/24"]
+    link.add_address("t0", "192.0.2.2", netns=ns)
+    with link.in_netns(ns):
+        Path("/proc/sys/net/ipv6/conf/t0/disable_ipv6").write_text("0")
+    link.add_address("t0", "2001:db8::1", netns=ns)
+    assert {"192.0.2.2/32", "2001:db8::1/128"} < set(link.addresses("t0", netns=ns))
     assert link.counters("t0", netns=ns)["rx_packets"] == 0
 
 
