@@ -54,6 +54,8 @@ cdef class Classifier:
                                         const soft_t *soft, int64_t priority,
                                         uint32_t n_parts) noexcept nogil
     cdef Py_ssize_t find_known(self, const flow_t *keys, int64_t *ids, Py_ssize_t n, uint64_t version) noexcept nogil
+    cdef Py_ssize_t find_together(self, const flow_t *keys, flow_t *wc, int64_t *ids, Py_ssize_t n,
+                                  uint64_t version) noexcept nogil
     cdef void find_many(self, const flow_t *keys, flow_t *wc, int64_t *ids, Py_ssize_t n,
                         uint64_t version) noexcept
     # The writer's.

@@ -40,12 +40,13 @@ from libc.stdint cimport INT32_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
-from fastpath._bytes cimport load_acquire_ptr, prefetch, store_relaxed64, zero_words
+from fastpath._bytes cimport load_acquire_ptr, prefetch, store_relaxed64, unlikely, zero_words
 from fastpath._epoch cimport (epoch_collect, epoch_destroy, epoch_enter, epoch_init, epoch_leave)
 from fastpath._flow cimport FlowKey, hash_finish
 from fastpath._flow_layout cimport FLOW_WORDS, flow_t
 from fastpath._grid cimport GRID_KEYS, grid_find_many, grid_t
-from fastpath._sieve cimport sieve_add
+from fastpath._manylookups cimport MANY, search_many
+from fastpath._sieve cimport sieve_add, sieve_t
 from fastpath._subtable cimport (
     MAX_WORDS, RULE_NEVER, agree, conj_t, end_chain, find_max, free_rule, free_subtable, head_of, link_after,
     list_append, list_remove, live_rule, mask_covers, new_subtable, next_rule, part_t, rule_hash, rule_size,
@@ -91,6 +92,7 @@ cdef extern from *:
 
 cdef enum:
     AHEAD = 4                   # keys of lookup_many fetched while one is looked up
+    MOST_ALONE = MANY // 4      # of lookups that go together; if more do not, the rest does not either
     FEW_RULES = 256             # that a table is taken to have besides, to be worth it
     PATIENCE = 512              # lookups a rule before a table is worked out, which costs a fifth of what they did
 
@@ -443,6 +445,35 @@ cdef class Classifier:
             i += GRID_KEYS
         return i
 
+    cdef Py_ssize_t find_together(self, const flow_t *keys, flow_t *wc, int64_t *ids, Py_ssize_t n,
+                                  uint64_t version) noexcept nogil:
+        """Ids and masks for the first of *keys*, as far as they can go together; return for how many."""
+        cdef const rule_t *found[MANY]
+        cdef const sieve_t *suited = NULL
+        cdef const vector_t *v
+        cdef const rule_t *r
+        cdef rule_t nothing
+        cdef uint32_t alone, n_alone = 0
+        cdef Py_ssize_t i = 0, k
+        nothing.id = 0
+        while i + MANY <= n and n_alone <= MOST_ALONE and not self.plain:
+            n_alone = 0
+            v = <const vector_t *>load_acquire_ptr(<void *const *>&self.subtables)
+            for k in range(i + MANY, min(i + 2 * MANY, n) if suited != NULL else 0):
+                prefetch(&keys[k])
+                prefetch(&keys[k].w[8])
+                prefetch_flow(&wc[k])
+            if v == NULL or not search_many(v, &keys[i], &wc[i], version, &suited, found, &alone):
+                break
+            for k in range(MANY):
+                if unlikely(alone >> k & 1):
+                    found[k] = self.find_unknown(&keys[i + k], &wc[i + k], version)
+                    n_alone += 1
+                r = found[k] if found[k] != NULL else &nothing      # no branch, as none could be foreseen
+                ids[i + k] = <int64_t>r.id - (r == &nothing)
+            i += MANY
+        return i
+
     cdef void find_many(self, const flow_t *keys, flow_t *wc, int64_t *ids, Py_ssize_t n,
                         uint64_t version) noexcept:
         cdef Py_ssize_t i
@@ -452,7 +483,8 @@ cdef class Classifier:
         self.expect(n, wc != NULL)
         with nogil:
             reader = self.enter()
-            for i in range(self.find_known(keys, ids, n, version) if wc == NULL else 0, n):
+            for i in range(self.find_known(keys, ids, n, version) if wc == NULL
+                           else self.find_together(keys, wc, ids, n, version), n):
                 if i + AHEAD < n:
                     prefetch(&keys[i + AHEAD])
                     prefetch(&keys[i + AHEAD].w[8])

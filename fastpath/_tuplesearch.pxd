@@ -3,12 +3,12 @@
 # a lock follow it.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from fastpath._bytes cimport load_acquire_ptr
+from fastpath._bytes cimport likely, load_acquire_ptr, load_relaxed64
 from fastpath._epoch cimport epoch_t
 from fastpath._flow_layout cimport flow_t
 from fastpath._grid cimport grid_find, grid_t
 from fastpath._sieve cimport sieve_t
-from fastpath._subtable cimport conj_t, rule_t, subtable_t, visible
+from fastpath._subtable cimport RANK_MAX, RANK_SHIFT, conj_t, rule_of_way, rule_t, subtable_t, visible
 from fastpath._trie cimport prefix_field_t
 
 cdef enum:
@@ -39,6 +39,17 @@ cdef struct soft_t:             # parts of conjunctive matches met during one lo
     uint32_t n, room
     found_t *found
     found_t stub[N_SOFT]
+
+cdef inline int64_t most(const entry_t *e) noexcept nogil:
+    return <int64_t>load_relaxed64(<const uint64_t *>&e.max_priority)
+
+
+cdef inline int64_t priority_of(uint64_t head, const rule_t *r) noexcept nogil:
+    """The priority of a rule of the chain *head*.  Its rank mostly tells it while the rule is still on its way from
+    memory, and un-wildcarding goes on."""
+    cdef uint64_t rank = head >> RANK_SHIFT
+    return rank if likely(r == rule_of_way(head) and 0 < rank < RANK_MAX) else r.priority
+
 
 # Whether the answer for *key* was worked out beforehand; then it is in *r*.
 cdef inline bint is_known(const vector_t *v, const flow_t *key, uint64_t version, const rule_t **r) noexcept nogil:

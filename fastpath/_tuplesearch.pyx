@@ -17,14 +17,14 @@ from libc.stdint cimport INT32_MIN, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from fastpath._bytes cimport (likely, load_acquire_ptr, load_relaxed64, store_relaxed64, store_release_ptr, unlikely)
+from fastpath._bytes cimport load_acquire_ptr, store_relaxed64, store_release_ptr, unlikely
 from fastpath._epoch cimport epoch_retire, epoch_t
 from fastpath._flow_layout cimport flow_t
 from fastpath._grid cimport free_grid, grid_t, new_grid
 from fastpath._sieve cimport (MAX_PROBE, SEATS, free_sieve, let_through, new_sieve, probe_t, probe_words, sieve_raise,
                               sieve_size, sieve_t)
-from fastpath._subtable cimport (MAX_WORDS, RANK_MAX, RANK_SHIFT, conj_t, find_head, rank_of, rule_hash, rule_of_way,
-                                 rule_t, seen_of, subtable_t, words_of)
+from fastpath._subtable cimport (MAX_WORDS, conj_t, find_head, rank_of, rule_hash, rule_t, seen_of, subtable_t,
+                                 words_of)
 from fastpath._trie cimport prefix_field_t
 from fastpath._unwildcard cimport above, asked_t, foresee, marks_t, probe_plain, unwildcard
 
@@ -69,10 +69,6 @@ cdef inline bint stands_alone(const rule_t *r, soft_t *soft) noexcept nogil:
     return False
 
 
-cdef inline int64_t most(const entry_t *e) noexcept nogil:
-    return <int64_t>load_relaxed64(<const uint64_t *>&e.max_priority)
-
-
 cdef inline void start(best_t *best) noexcept nogil:
     best.rule = NULL
     best.priority = <int64_t>INT32_MIN - 1
@@ -102,13 +98,6 @@ cdef inline uint64_t probe(const probe_t *p, const flow_t *key, uint64_t seed, u
         return probe_long(p.subtable, key, seed, least)
     h = probe_words(p, key, w)
     return find_head(p.subtable, w, p.n_words, h, least)
-
-
-cdef inline int64_t priority_of(uint64_t head, const rule_t *r) noexcept nogil:
-    """The priority of a rule of the chain *head*.  Its rank mostly tells it while the rule is still on its way from
-    memory, and un-wildcarding goes on."""
-    cdef uint64_t rank = head >> RANK_SHIFT
-    return rank if likely(r == rule_of_way(head) and 0 < rank < RANK_MAX) else r.priority
 
 
 cdef inline void sift(const sieve_t *sieve, const entry_t *entry, const flow_t *key, uint64_t seed,

@@ -33,3 +33,7 @@ cdef void foresee(const sieve_t *sieve, asked_t *q) noexcept nogil
 cdef void unwildcard(const sieve_t *sieve, const marks_t *m, asked_t *q) noexcept nogil
 # The subtables of *sieve* that have a rule of a priority above this one.
 cdef uint64_t above(const sieve_t *sieve, int32_t priority) noexcept nogil
+# Un-wildcards the word of the ports in the mask of *s*, of the ports only the bits that show none of its rules match.
+cdef void fold_ports(const subtable_t *s, const flow_t *key, flow_t *wc) noexcept nogil
+# Whether masks are gone through as vectors (set_form).
+cdef bint has_vectors() noexcept nogil

@@ -75,6 +75,10 @@ def set_form(str name) -> str:
     return before
 
 
+cdef bint has_vectors() noexcept nogil:
+    return vectors
+
+
 cdef uint64_t above(const sieve_t *sieve, int32_t priority) noexcept nogil:
     if vectors:
         return above_avx2(sieve.top, sieve.n, priority)
@@ -174,8 +178,6 @@ cdef bint tries_rule_out(const subtable_t *s, uint32_t tries, asked_t *q) noexce
 
 
 cdef void fold_ports(const subtable_t *s, const flow_t *key, flow_t *wc) noexcept nogil:
-    """Un-wildcard the word of the ports in the mask of *s*, of the ports only the bits that show none of its
-    rules match."""
     cdef be32 *ports = <be32 *>&wc.w[PORTS_WORD]
     cdef be32 old = ports[0]
     cdef trie_answer_t answer

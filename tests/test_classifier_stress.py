@@ -11,7 +11,7 @@ import pytest
 import sanitize
 
 MODULES = ["_flow", "_epoch", "_trie", "_stagegroup", "_subtable", "_sieve", "_unwildcard", "_grid",
-           "_tuplesearch", "_classifier"]
+           "_tuplesearch", "_manylookups", "_classifier"]
 
 CODE = """
 import random, sys, threading, time
