@@ -217,6 +217,19 @@ def test_requests_that_cannot_be_are_refused(tmp_path: Path, version: int) -> No
         assert not bridge.ofproto.watchers
 
 
+@pytest.mark.parametrize("version", [OF14, OF15])
+@pytest.mark.parametrize("flags", [0, 1, 0xFF80])
+def test_who_deletes_a_monitor_need_not_say_what_it_watched(theirs: str, tmp_path: Path, version: int,
+                                                            flags: int) -> None:
+    ask, gone = MonitorRequest(1, 2), MonitorRequest(1, flags, command=2)
+    with our_bridge(tmp_path) as (ours, _bridge):
+        for target in (ours, theirs):
+            with Raw(target, version) as peer:
+                for monitor in (ask, gone, ask):    # there again, so it was gone
+                    peer.send(FlowMonitorRequest((monitor,)))
+                assert told(peer.said()) == [(1, False, [])] * 3
+
+
 def cancel(peer: Raw, number: int) -> None:
     if peer.version < OF14:
         peer.send(FlowMonitorCancel(number))

@@ -137,7 +137,8 @@ class MonitorRequest:
         """The request that comes next."""
         v = _ask(version).unpack(version, reader)
         is_14 = version >= OF14
-        if not v["flags"] & _CHANGES or v["flags"] & ~(_KNOWN14 if is_14 else _KNOWN_EXTENSION):
+        known = _KNOWN14 if is_14 else _KNOWN_EXTENSION
+        if v.get("command") != MonitorCommand.DELETE and (not v["flags"] & _CHANGES or v["flags"] & ~known):
             raise OpenFlowError("OFPMOFC_BAD_FLAGS", f"monitor flags {v['flags']:#x}")
         check_zero(v.pop("zero", b""))
         if version > OF12:
