@@ -233,3 +233,22 @@ def test_what_bundles_do_not_take_is_refused_alike(both: tuple[str, str], versio
     other = [data[:at] + b"\x03" + data[at + 1:] for data in good[:5] for at in (0, 4)]
     heard = compare(both, version, [added(data) for data in (*good, *cut, *other, b"", b"\4\5")])
     assert all(f"OFPBFC_{code}" in str(heard) for code in ("MSG_UNSUP", "MSG_BAD_LEN", "MSG_BAD_XID"))
+
+
+# -- meters ----------------------------------------------------------------------------------------
+
+_BANDS = tuple(struct.pack(">HHIIB3x", kind, size, rate, 0, 1) for kind, size, rate in (
+    (1, 16, 100), (1, 16, 0), (2, 16, 5), (2, 16, 0), (9, 16, 5), (9, 15, 5), (1, 24, 5)))
+
+
+def test_bands_no_meter_has_are_refused_alike(both: tuple[str, str]) -> None:
+    bands = (b"", *_BANDS, 9 * _BANDS[0], 9 * _BANDS[1], _BANDS[0] + _BANDS[1], _BANDS[1] + _BANDS[5],
+             _BANDS[0][:12])
+
+    def mod(command: int, meter: int, flags: int, bands: bytes) -> bytes:
+        return whole(OF13, 29, struct.pack(">HHI", command, flags, meter) + bands)
+
+    heard = compare(both, OF13, (mod(*one) for one in product((0, 1), (1, 2, 0), (0, 1, 3, 0x11), bands)),
+                    each=(mod(2, NONE32, 0, b""), mod(0, 1, 1, _BANDS[0])))
+    assert all(any(code in text for text in heard) for code in (
+        "BAD_RATE", "BAD_BAND", "OUT_OF_BANDS", "BAD_FLAGS", "BAD_LEN", "METER_EXISTS", "UNKNOWN_METER"))

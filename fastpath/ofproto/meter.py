@@ -126,15 +126,16 @@ def check_meter_mod(mm: MeterMod) -> None:
 def check_bands(mm: MeterMod, *, strict: bool) -> None:
     """Raise OpenFlowError if a datapath cannot do what the bands of *mm* ask; in *strict* mode, what that
     of the reference cannot do."""
-    if int(mm.flags) & ~int(_FLAGS):
-        raise OpenFlowError("OFPMMFC_BAD_FLAGS", f"meter flags {mm.flags:#x}")
     if not mm.flags & (MeterFlags.KBPS | MeterFlags.PKTPS):
         raise OpenFlowError("OFPMMFC_BAD_FLAGS", "neither kbps nor pktps is given")
-    for band in mm.bands:
-        if band.type is BandType.DSCP_REMARK and strict:
-            raise OpenFlowError("OFPMMFC_BAD_BAND", "bands that remark are not supported")
-        if not band.rate:
-            raise OpenFlowError("OFPMMFC_BAD_RATE", "a band needs a rate")
+    if strict and not mm.bands:
+        raise OpenFlowError("OFPMMFC_OUT_OF_BANDS", "a meter without bands is not supported")
+    if not all(band.rate for band in mm.bands):
+        raise OpenFlowError("OFPMMFC_BAD_RATE", "a band needs a rate")
+    if int(mm.flags) & ~int(_FLAGS):
+        raise OpenFlowError("OFPMMFC_BAD_FLAGS", f"meter flags {mm.flags:#x}")
+    if strict and any(band.type is BandType.DSCP_REMARK for band in mm.bands):
+        raise OpenFlowError("OFPMMFC_BAD_BAND", "bands that remark are not supported")
 
 
 def with_bursts(bands: Iterable[Band]) -> tuple[Band, ...]:

@@ -31,12 +31,10 @@ def get_bands(reader: Reader) -> tuple[Band, ...]:
     while len(reader):
         head = reader.peek(_BAND_HEAD.size).ljust(_BAND_HEAD.size, b"\0")
         kind, size, rate, burst = _BAND_HEAD.unpack(head)
-        if size < _BAND_HEAD.size or size > len(reader):
+        if size != _BAND.size or size > len(reader):        # all types are of one size
             raise OpenFlowError("OFPBRC_BAD_LEN", f"a band of {size} bytes where {len(reader)} are left")
         if kind not in set(BandType):
             raise OpenFlowError("OFPMMFC_BAD_BAND", f"band type {kind}")
-        if size != _BAND.size:
-            raise OpenFlowError("OFPBRC_BAD_LEN", f"a band of {size} bytes")
         precedence = reader.unpack(_BAND)[4]
         out.append(Band(BandType(kind), rate, burst, precedence if kind == BandType.DSCP_REMARK else 0))
     return tuple(out)
