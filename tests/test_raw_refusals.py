@@ -11,15 +11,16 @@ from ofctl_pair import Raw, our_bridge, reference_bridge
 from test_raw_differential import told
 from test_raw_spoilt import clean
 
-from fastpath.ofproto.actions.versions import OF10, OF11, OF13, OF15
+from fastpath.ofproto.actions.versions import OF10, OF11, OF13, OF14, OF15
 from fastpath.ofproto.flow_mod import Command, FlowMod
 from fastpath.ofproto.flow_text import parse_flow
 from fastpath.ofproto.group import GROUP_ALL, GroupCommand, GroupMod, GroupType
 from fastpath.ofproto.match import Match
-from fastpath.openflow.codec import VERSIONS
-from fastpath.openflow.messages import basic, packet
+from fastpath.openflow.codec import VERSIONS, Reader
+from fastpath.openflow.messages import basic, packet, stats
 from fastpath.openflow.messages.flow import NxFlowMod
-from fastpath.openflow.messages.table import HEADER, encode
+from fastpath.openflow.messages.table import HEADER, Frame, encode
+from fastpath.value import replace
 
 XID = 7
 GROUP_MOD, NTR, ONF = 15, 0x154D, 0x4F4E4600
@@ -252,3 +253,36 @@ def test_bands_no_meter_has_are_refused_alike(both: tuple[str, str]) -> None:
                     each=(mod(2, NONE32, 0, b""), mod(0, 1, 1, _BANDS[0])))
     assert all(any(code in text for text in heard) for code in (
         "BAD_RATE", "BAD_BAND", "OUT_OF_BANDS", "BAD_FLAGS", "BAD_LEN", "METER_EXISTS", "UNKNOWN_METER"))
+
+
+# -- table features --------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("version", [OF13, OF15])
+def test_properties_that_are_missing_or_there_twice_are_refused_alike(both: tuple[str, str],
+                                                                     version: int) -> None:
+    with Raw(both[0], version) as peer:
+        peer.send(stats.TableFeaturesRequest())
+        first = peer.said()[0]
+    assert isinstance(first, Frame)
+    table, parts = first.message.tables[0], []
+    reader = Reader(table.properties)
+    while len(reader):
+        size = int.from_bytes(reader.peek(4)[2:], "big")
+        parts.append(reader.take(size + -size % 8))
+    lists = [parts, [], *(parts[:i] + n * [one] + parts[i + 1:]
+                          for i, one in enumerate(parts) for n in (0, 2))]
+    heard = compare(both, version, (encode(stats.TableFeaturesRequest(
+        replace(table, properties=b"".join(one)).put(version)), version, XID) for one in lists))
+    assert "OFPTFFC_EPERM" in str(heard)
+    assert ("OFPTFFC_BAD_FEATURES" if version == OF15 else "UNENCODABLE") in str(heard)
+
+
+@pytest.mark.parametrize("version", [OF14, OF15])
+def test_vacancy_marks_that_make_no_sense_are_refused_alike(both: tuple[str, str], version: int) -> None:
+    marks = [struct.pack(">HHBBBx", 3, 8, *one) for one in (
+        (20, 80, 0), (80, 20, 0), (0, 101, 0), (101, 101, 0), (20, 80, 5), (0, 0, 0))]
+    others = (b"", struct.pack(">HHI", 9, 8, 0), struct.pack(">HHI", 2, 4, 0), marks[1])
+    heard = compare(both, version, (
+        whole(version, 17, struct.pack(">B3xI", table, config) + one + other)
+        for table, config, one, other in product((0, 253, 254, 255), (0, 8), marks, others)))
+    assert all(code in str(heard) for code in ("BAD_VALUE", "OFPTMFC_EPERM", "BAD_LEN", "BAD_TYPE"))

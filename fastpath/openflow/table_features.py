@@ -123,8 +123,11 @@ def _described(reader: Reader, version: int) -> tuple[int, int, str]:
         number, _value = get_property(properties)
         if number not in _KNOWN:
             raise OpenFlowError("OFPBPC_BAD_TYPE", f"table property {number}")
+        if number in seen:
+            raise OpenFlowError("OFPTFFC_BAD_FEATURES", f"property {number} is there twice")
         seen.add(number)
-    if version < OF15 and not seen >= _REQUIRED:
+    # Who of OpenFlow 1.5 tells no property at all leaves them as they are.
+    if (seen or version < OF15) and not seen >= _REQUIRED:
         raise OpenFlowError("OFPTFFC_BAD_FEATURES", "properties are missing")
     return table_id, command if version >= OF15 else _REPLACE, entry.name
 

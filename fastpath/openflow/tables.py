@@ -58,11 +58,12 @@ def describe(table_id: int, view: TableView | None, version: int) -> tables.Tabl
 
 
 def _table_mod(session: Session, ask: port.TableMod) -> Iterator[object]:
+    changes = _changes(ask, session.connection.version)
     if ask.table_id >= N_TABLES and ask.table_id != TABLE_ALL:
         raise OpenFlowError("OFPTMFC_EPERM" if ask.table_id == N_TABLES else "OFPTMFC_BAD_TABLE",
                             f"table {ask.table_id}")
     for table_id in range(N_TABLES) if ask.table_id == TABLE_ALL else (ask.table_id,):
-        session.bridge.set_table(table_id, **_changes(ask, session.connection.version))
+        session.bridge.set_table(table_id, **changes)
     yield from ()
 
 
@@ -75,10 +76,7 @@ def _changes(ask: port.TableMod, version: int) -> dict[str, Any]:
     settings = tables.TableSettings.get(Reader(ask.properties))
     vacancy: tuple[int, int] | bool = False
     if ask.config & tables.CONFIG_VACANCY:
-        down, up, _free = settings.vacancy or (0, 0, 0)
-        if not down <= up <= 100:
-            raise OpenFlowError("OFPBPC_BAD_VALUE", f"vacancy marks {down} and {up}")
-        vacancy = down, up
+        vacancy = (settings.vacancy or (0, 0, 0))[:2]
     return {"evicts": bool(ask.config & tables.CONFIG_EVICTION), "vacancy": vacancy}
 
 

@@ -38,8 +38,10 @@ class TableSettings:
 
     @classmethod
     def get(cls, reader: Reader, *, is_loose: bool = False) -> Self:
-        """Properties to the end of *reader*; a *loose* reader leaves out those nobody knows."""
-        eviction, vacancy = None, None
+        """Properties to the end of *reader*; a *loose* reader, of what a switch says, leaves out those nobody
+        knows; requests set marks that make sense, and no free percent."""
+        eviction: int | None = None
+        vacancy: tuple[int, int, int] | None = None
         while len(reader):
             number, value = get_property(reader)
             if number not in (_EVICTION, _VACANCY):
@@ -51,8 +53,9 @@ class TableSettings:
             if number == _EVICTION:
                 eviction = value.unpack(_U32)[0]
             else:
-                down, up, free = value.unpack(_MARKS)
-                vacancy = down, up, free
+                down, up, free = vacancy = value.unpack(_MARKS)
+                if not is_loose and (not down <= up <= 100 or free):
+                    raise OpenFlowError("OFPBPC_BAD_VALUE", f"vacancy marks {vacancy}")
         return cls(eviction, vacancy)
 
 
