@@ -4,6 +4,29 @@ from libc.stdint cimport uint32_t, uint64_t
 from fastpath._flow_layout cimport flow_t
 from fastpath._packet cimport batch_t, packet_t
 
+# Numbers of protocols, and what a key says of tags and fragments.
+cdef enum:
+    ETH_VLAN = 0x8100
+    ETH_QINQ = 0x88A8
+    ETH_IPV4 = 0x0800
+    ETH_IPV6 = 0x86DD
+    ETH_ARP = 0x0806
+    ETH_RARP = 0x8035
+    ETH_MPLS = 0x8847
+    ETH_MPLSM = 0x8848
+    ETH_NSH = 0x894F
+    ETH_PBB = 0x88E7
+    ETH_MIN = 0x0600                # below: a length, not a type
+    VLAN_PRESENT = 0x1000
+    FRAG_ANY = 1
+    FRAG_LATER = 2
+    IP_ICMP = 1
+    IP_IGMP = 2
+    IP_TCP = 6
+    IP_UDP = 17
+    IP_ICMPV6 = 58
+    IP_SCTP = 132
+
 # Room for a key of a batch: whole cache lines, so that no store of 32 bytes to it crosses a line's end.
 ctypedef struct key_slot_t:
     flow_t f

@@ -24,33 +24,13 @@ from fastpath._packet cimport OFS_NONE, PACKET_MD, batch_t, packet_t
 import os
 
 cdef enum:
-    ETH_VLAN = 0x8100
-    ETH_QINQ = 0x88A8
-    ETH_IPV4 = 0x0800
-    ETH_IPV6 = 0x86DD
-    ETH_ARP = 0x0806
-    ETH_RARP = 0x8035
-    ETH_MPLS = 0x8847
-    ETH_MPLSM = 0x8848
-    ETH_NSH = 0x894F
-    ETH_PBB = 0x88E7
-    ETH_MIN = 0x0600                # below: a length, not a type
     ETH_NONE = 0x05FF               # dl_type of a frame that has no type
-    VLAN_PRESENT = 0x1000
     MAX_TAGS = 2
-    FRAG_ANY = 1
-    FRAG_LATER = 2
     IP_HOPOPTS = 0
-    IP_ICMP = 1
-    IP_IGMP = 2
-    IP_TCP = 6
-    IP_UDP = 17
     IP_ROUTING = 43
     IP_FRAGMENT = 44
     IP_AH = 51
-    IP_ICMPV6 = 58
     IP_DSTOPTS = 60
-    IP_SCTP = 132
     ND_SOLICIT = 135
     ND_ADVERT = 136
     ND_OPT_SLL = 1

@@ -19,6 +19,9 @@ from libc.string cimport memcpy, memset
 
 from fastpath._bytes cimport (get16, hton16, hton32, likely, load_be16, load_be32, load_be64, pair8, pair16, pair32,
                               unlikely)
+from fastpath._extract cimport (ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_MIN, ETH_MPLS, ETH_MPLSM, ETH_NSH, ETH_PBB, ETH_QINQ,
+                                ETH_RARP, ETH_VLAN, FRAG_ANY, FRAG_LATER, IP_ICMP, IP_ICMPV6, IP_IGMP, IP_SCTP,
+                                IP_TCP, IP_UDP, VLAN_PRESENT)
 from fastpath._flow cimport FlowKey
 from fastpath._flow_layout cimport be16
 from fastpath._packet cimport BATCH_MAX, OFS_NONE, PACKET_MD, RARE_ANY, batch_bits, packet_rare
@@ -32,28 +35,6 @@ cdef extern from *:
     int first_bit "__builtin_ctz"(uint32_t bits) nogil
 
 cdef bint by_vectors = LINES_BY_VECTORS
-
-cdef enum:
-    ETH_VLAN = 0x8100
-    ETH_QINQ = 0x88A8
-    ETH_IPV4 = 0x0800
-    ETH_IPV6 = 0x86DD
-    ETH_ARP = 0x0806
-    ETH_RARP = 0x8035
-    ETH_MPLS = 0x8847
-    ETH_MPLSM = 0x8848
-    ETH_NSH = 0x894F
-    ETH_PBB = 0x88E7
-    ETH_MIN = 0x0600                # below: a length, not a type
-    VLAN_PRESENT = 0x1000
-    FRAG_ANY = 1
-    FRAG_LATER = 2
-    IP_ICMP = 1
-    IP_IGMP = 2
-    IP_TCP = 6
-    IP_UDP = 17
-    IP_ICMPV6 = 58
-    IP_SCTP = 132
 
 
 cdef inline bint read_line(packet_t *p, line_t *line) noexcept nogil:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,16 @@ def root() -> None:
     """Skips unless the tests run with the privileges network namespaces need."""
     if os.geteuid() != 0 or not Path("/dev/net/tun").exists():
         pytest.skip("needs root and /dev/net/tun")
+
+
+@pytest.fixture(params=["words", "avx2"], scope="module")
+def unwildcard_form(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Un-wildcarding by each form in turn; skips one that this processor has not."""
+    from fastpath._unwildcard import set_form
+
+    try:
+        before = set_form(request.param)
+    except ValueError:
+        pytest.skip("a processor without AVX2")
+    yield
+    set_form(before)

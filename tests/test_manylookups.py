@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,6 @@ from model.prefixes import address, prefix
 
 from fastpath._classifier import Classifier
 from fastpath._flow import FlowKey
-from fastpath._unwildcard import set_form
 
 Rule = tuple[FlowKey, FlowKey, int, int]
 EXACT = {"in_port": 0xffffffff, "dl_src": 0xffffffffffff, "dl_dst": 0xffffffffffff, "nw_proto": 0xff,
@@ -24,14 +22,7 @@ PREFIXES = (("nw_dst", "nw_src"), ("nw_dst", "nw_src"), ("tun_dst", "nw_src", "n
 ID = 9                          # of a conjunction
 
 
-@pytest.fixture(params=["words", "avx2"], autouse=True, scope="module")
-def form(request: pytest.FixtureRequest) -> Iterator[None]:
-    try:
-        before = set_form(request.param)
-    except ValueError:
-        pytest.skip("a processor without AVX2")
-    yield
-    set_form(before)
+pytestmark = pytest.mark.usefixtures("unwildcard_form")
 
 
 def any_address(rng: random.Random) -> int:

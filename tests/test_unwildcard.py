@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import pytest
 from model.prefixes import prefix, some_key, some_mask, twins
 
 from fastpath._classifier import Classifier
 from fastpath._flow import FlowKey
-from fastpath._unwildcard import set_form
 
-
-@pytest.fixture(params=["words", "avx2"], autouse=True)
-def form(request: pytest.FixtureRequest) -> Iterator[None]:
-    try:
-        before = set_form(request.param)
-    except ValueError:
-        pytest.skip("a processor without AVX2")
-    yield
-    set_form(before)
+pytestmark = pytest.mark.usefixtures("unwildcard_form")
 
 
 def already(rng: random.Random) -> FlowKey:
